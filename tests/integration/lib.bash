@@ -1,0 +1,51 @@
+# Shared by all bats files: `load lib`. Programs come from $HOY_BUILD (default: build/ at the top of the tree).
+# Every test works in its own directory $T, removed afterwards; helpers end what they started.
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+HOY_BUILD=${HOY_BUILD:-$TOP/build}
+HOYRUN=${HOYRUN:-$HOY_BUILD/hoyrun}
+HOY_SHIM=${HOY_SHIM:-$HOY_BUILD/containerd-shim-hoy-v2}
+HOYD=${HOYD:-$HOY_BUILD/hoyd}
+HOY=${HOY:-$HOY_BUILD/hoy}
+export PATH="$HOY_BUILD:$PATH"
+
+# A skip has an id listed in tests/skips.list; any other skip fails the run.
+skip_because() { # ID TEXT
+    skip "[$1] $2"
+}
+
+require_root() {
+    [ "$(id -u)" = 0 ] || skip_because not-root "needs root"
+}
+
+make_test_dir() {
+    T=$(mktemp -d "${BATS_TMPDIR:-/tmp}/hoy-test-XXXXXX")
+    chmod 755 "$T"
+    export T
+}
+
+remove_test_dir() {
+    [ -n "${T:-}" ] && rm -rf --one-file-system "$T"
+}
+
+# busybox_rootfs DIR: a root file system of Debian's static busybox, one hard link per applet.
+busybox_rootfs() {
+    local dir=$1 applet
+    mkdir -p "$dir"/{bin,dev,etc,proc,sys,tmp,root,var,run}
+    cp /bin/busybox "$dir/bin/busybox"
+    for applet in $(/bin/busybox --list); do
+        [ "$applet" = busybox ] || ln -f "$dir/bin/busybox" "$dir/bin/$applet"
+    done
+    printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n' >"$dir/etc/passwd"
+    printf 'root:x:0:\nnogroup:x:65534:\n' >"$dir/etc/group"
+    chmod 1777 "$dir/tmp"
+}
+
+# wait_for SECONDS COMMAND...: until the command succeeds; fails when the time is over.
+wait_for() {
+    local end=$((SECONDS + $1))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        [ $SECONDS -lt $end ] || return 1
+        sleep 0.05
+    done
+}

@@ -1,0 +1,16 @@
+/* Unit tests of base/. */
+#include "base/defs.h"
+#include "tests/unit/unit.h"
+
+Suite *suite_buf(void);
+Suite *suite_err(void);
+Suite *suite_loop(void);
+Suite *suite_path(void);
+Suite *suite_str(void);
+
+int main(void)
+{
+	static const hoy_suite_fn suites[] = { suite_buf, suite_err, suite_loop, suite_path, suite_str };
+
+	return hoy_unit_run(suites, ARRAY_LEN(suites));
+}
