@@ -1,0 +1,179 @@
+/*
+ * Images: the names, manifests and configs that hoyd knows, the blobs they consist of, and the layer directories that
+ * containers stand on. Archives are taken apart by hoy-layer processes; hoyd itself reads only small JSON documents.
+ *
+ * What exists is in memory and in the store (supervisor/store/images.h), kept equal; every change is committed before
+ * its call returns or its `done` is called. Files are made before the commit and removed after it.
+ *
+ *	DATA_ROOT/blobs/sha256/<hex>   manifests, configs and layer blobs, byte for byte as they came
+ *	DATA_ROOT/l/<short>            one unpacked layer (overlay lowerdir, whiteouts in the userxattr form)
+ *	DATA_ROOT/l/tmp-*, tmp/        work in progress; swept at open
+ */
+#ifndef HOY_SUPERVISOR_IMAGE_IMAGE_H
+#define HOY_SUPERVISOR_IMAGE_IMAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct hoy_images;
+struct hoy_loop;
+struct hoy_store;
+struct hoy_oci_image_config; /* libocispec/image.h */
+
+/* One image. Belongs to the room and is valid until the next call that changes images, or until the loop turns:
+ * look it up again, or copy what is needed. Use ->id to remember it. */
+struct hoy_image {
+	char *id;            /* "sha256:<hex>": digest of the manifest or index that was loaded or made */
+	char *media_type;    /* of what `id` names */
+	char *manifest;      /* digest of this platform's manifest; equals `id` unless that is an index */
+	char *config;        /* digest of the config blob */
+	char *chain_id;      /* of all layers together: what a container holds (hoy_layers_hold()); "" without layers */
+	char *parent;        /* "" or the ID this was made from */
+	char **repo_tags;    /* familiar: "busybox:latest"; NULL-terminated, may be empty, never NULL */
+	char **repo_digests; /* familiar: "busybox@sha256:..." */
+	char **diff_ids;     /* base first */
+	int64_t created;     /* from the config, nanoseconds since 1970; 0: not given */
+	int64_t tagged;      /* last time it was named, ns; 0: never */
+	int64_t size;        /* bytes: content blobs plus unpacked layers */
+};
+
+/* Why an image may not go; filled by `in_use`. */
+struct hoy_image_user {
+	char container[16]; /* short container ID; "" when nobody uses it */
+	bool running;
+};
+
+struct hoy_images_options {
+	struct hoy_loop *loop;
+	struct hoy_store *store;
+	const char *data_root; /* absolute */
+	/* Asked before an image is deleted: does a container use it? A running one is to be preferred. May be NULL. */
+	void (*in_use)(const char *image_id, struct hoy_image_user *ret, void *userdata);
+	/* Told after a commit: "load", "import", "tag", "untag", "delete" of `image_id` under `name` (familiar
+	 * reference or ID). May be NULL. */
+	void (*event)(const char *action, const char *image_id, const char *name, void *userdata);
+	void *userdata;
+};
+
+/* Makes the directories, sweeps unfinished work, reads all rows. Layers that no image names stay until
+ * hoy_images_sweep(), so that the containers can hold theirs first. */
+int hoy_images_open(const struct hoy_images_options *options, struct hoy_images **ret, struct hoy_err *err);
+void hoy_images_free(struct hoy_images *images); /* cancels jobs; `done` is called with -ECANCELED */
+HOY_DEFINE_AUTO_PTR(struct hoy_images, hoy_images_free);
+
+/* in_use and event may be set after open, when the container room exists. */
+void hoy_images_set_callbacks(struct hoy_images *images,
+	void (*in_use)(const char *image_id, struct hoy_image_user *ret, void *userdata),
+	void (*event)(const char *action, const char *image_id, const char *name, void *userdata), void *userdata);
+
+/* Removes rows and files that neither an image nor a holder needs. Call once at start after the holds, cheap later. */
+int hoy_images_sweep(struct hoy_images *images, struct hoy_err *err);
+
+/*
+ * Finds by reference ("web", "web:1", "web@sha256:..."), ID ("sha256:<hex>" or hex) or a unique prefix of its hex.
+ * A name wins over a prefix. HOY_ERR_NOT_FOUND: "No such image: web:latest"; HOY_ERR_INVALID: not a reference, or an
+ * ambiguous prefix.
+ */
+int hoy_images_find(struct hoy_images *images, const char *name, const struct hoy_image **ret, struct hoy_err *err);
+
+/* The typed config, parsed on first use and kept. Belongs to the image. */
+int hoy_image_config(struct hoy_images *images, const struct hoy_image *image, const struct hoy_oci_image_config **ret,
+	struct hoy_err *err);
+
+/* Filters of a list; NULL members don't filter. Several values of one filter: any of them (labels: all). */
+struct hoy_image_filter {
+	bool all; /* kept for callers: images without a name are always listed, there are no hidden ones */
+	char *const *references; /* patterns */
+	char *const *labels;     /* "key" or "key=value" */
+	const bool *dangling;    /* true: only images without a name; false: only named ones */
+	const char *before;      /* made before that image */
+	const char *since;
+	int64_t until; /* made before that time, ns; 0: no filter */
+};
+
+/* Newest first. *ret is a heap array of borrowed images; the caller frees the array alone. */
+int hoy_images_list(struct hoy_images *images, const struct hoy_image_filter *filter, const struct hoy_image ***ret,
+	size_t *ret_n, struct hoy_err *err);
+
+/*
+ * Layers. A container holds the chain its image has, from its creation to its removal and again at every start of
+ * hoyd: what is held is never removed, even when the image is. Directories come top first, as overlay's lowerdir wants
+ * them, absolute and short ("DATA_ROOT/l/3F0X..."); never empty: an image without layers has one empty directory.
+ */
+int hoy_layers_hold(struct hoy_images *images, const char *chain_id, struct hoy_err *err);
+void hoy_layers_release(struct hoy_images *images, const char *chain_id); /* removes what nobody needs any more */
+int hoy_layers_paths(struct hoy_images *images, const char *chain_id, char ***ret, struct hoy_err *err);
+
+/* Gives `image_id` the name `reference` (tag defaults to latest); moves it if another image has it. */
+int hoy_images_tag(struct hoy_images *images, const char *name, const char *reference, struct hoy_err *err);
+
+/* What a removal did, in order: "untagged" and "deleted" are as docker reports them, one of both per entry. */
+struct hoy_image_removed {
+	char *untagged; /* "busybox:latest" */
+	char *deleted;  /* "sha256:..." of the image */
+};
+void hoy_image_removed_free(struct hoy_image_removed *removed, size_t n);
+
+/*
+ * Docker's rules: a name of an image with several names is taken away alone; the last one deletes the image. An ID with
+ * several names in different repositories needs `force` (HOY_ERR_CONFLICT). An image that a running container uses is
+ * never deleted, one that a stopped container uses only with `force` (its layers stay while they are held).
+ */
+int hoy_images_remove(struct hoy_images *images, const char *name, bool force, struct hoy_image_removed **ret,
+	size_t *ret_n, struct hoy_err *err);
+
+/* --- work that takes time --- */
+
+struct hoy_image_job;
+
+struct hoy_image_progress {
+	const char *id;     /* short layer ID; NULL: about the whole */
+	const char *status; /* "Loading layer" */
+	int64_t current;
+	int64_t total; /* 0: unknown */
+};
+
+struct hoy_image_result {
+	struct {
+		char *id;
+		char *name; /* familiar reference; NULL: it has none */
+	} * images;
+	size_t n_images;
+};
+
+/* Both are called from the loop, never from inside the call that started the job. `done` is called exactly once; `err`
+ * is NULL when it went well, else nothing of the archive was kept (`result` is NULL). */
+struct hoy_image_job_handler {
+	void (*progress)(const struct hoy_image_progress *progress, void *userdata); /* may be NULL */
+	void (*done)(const struct hoy_err *err, const struct hoy_image_result *result, void *userdata);
+	void *userdata;
+};
+
+/*
+ * Reads an archive from `fd` (pipe, socket or file; a worker reads it, blocking) to its end: docker-archive, OCI layout
+ * or both in one; plain, gzip or zstd. Takes `fd` over, also on failure. Several images are loaded together or not at
+ * all.
+ */
+int hoy_images_load(struct hoy_images *images, int fd, const struct hoy_image_job_handler *handler,
+	struct hoy_image_job **ret, struct hoy_err *err);
+
+struct hoy_image_import {
+	const char *reference; /* name to give; NULL: none */
+	const char *message;   /* history comment; NULL: docker's default */
+	const char *platform;  /* "os[/arch[/variant]]"; NULL: the host's */
+	char *const *changes; /* Dockerfile instructions: CMD ENTRYPOINT ENV EXPOSE LABEL ONBUILD STOPSIGNAL USER VOLUME
+				 WORKDIR HEALTHCHECK; NULL: none */
+};
+
+/* Makes an image of one layer from a tar of a root file system (plain, gzip, zstd). Errors of `options` are returned
+ * here. Takes `fd` over, also on failure. */
+int hoy_images_import(struct hoy_images *images, int fd, const struct hoy_image_import *options,
+	const struct hoy_image_job_handler *handler, struct hoy_image_job **ret, struct hoy_err *err);
+
+/* Ends the job (client gone): `done` will be called with -ECANCELED. */
+void hoy_image_job_cancel(struct hoy_image_job *job);
+
+#endif
