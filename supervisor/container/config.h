@@ -1,0 +1,195 @@
+/*
+ * What a client asks a container to be: the body of POST /containers/create as typed structs, also kept as JSON text in
+ * the store and printed for inspect. Names are the API's in snake_case; one field table per object (config.c) drives
+ * parse, print and free. Keys are matched in any case, as Go does.
+ *
+ * A NULL vector or pointer prints as null, an empty one as [] or {}: what a client sent is what it reads back.
+ * Fields that Hoy does not act on are refused by name unless they hold their neutral value; see
+ * hoy_container_config_parse().
+ */
+#ifndef HOY_CONTAINER_CONFIG_H
+#define HOY_CONTAINER_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct hoy_buf;
+struct hoy_oci_kv; /* { char *key, *value; }: libocispec/runtime.h */
+
+struct hoy_container_log_config {
+	char *type; /* "json-file" or "none"; "" means the daemon's default */
+	struct hoy_oci_kv *config;
+	size_t n_config;
+};
+
+struct hoy_container_restart_policy {
+	char *name; /* "" or "no" */
+	int64_t maximum_retry_count;
+};
+
+struct hoy_container_port_binding {
+	char *host_ip;   /* "" is every address */
+	char *host_port; /* "" is any free one; "8080" or "8000-8010" */
+};
+
+struct hoy_container_port {
+	char *port; /* "80/tcp" */
+	struct hoy_container_port_binding *bindings;
+	size_t n_bindings;
+};
+
+struct hoy_container_device {
+	char *path_on_host;
+	char *path_in_container;
+	char *cgroup_permissions; /* "rwm" */
+};
+
+struct hoy_container_ulimit {
+	char *name; /* "nofile" */
+	int64_t soft;
+	int64_t hard;
+};
+
+struct hoy_container_bind_options {
+	char *propagation;
+	bool non_recursive;
+	bool create_mountpoint;
+	bool read_only_non_recursive;
+	bool read_only_force_recursive;
+};
+
+struct hoy_container_tmpfs_options {
+	int64_t size_bytes;
+	uint32_t mode;
+};
+
+struct hoy_container_mount_request {
+	char *type; /* "bind" or "tmpfs" */
+	char *source;
+	char *target;
+	char *consistency;
+	bool read_only;
+	struct hoy_container_bind_options *bind_options;
+	struct hoy_container_tmpfs_options *tmpfs_options;
+};
+
+struct hoy_container_host_config {
+	char **binds;
+	char *container_id_file;
+	struct hoy_container_log_config log_config;
+	char *network_mode; /* "default", "bridge", "host", "none", or a network's name or ID */
+	struct hoy_container_port *port_bindings;
+	size_t n_port_bindings;
+	struct hoy_container_restart_policy restart_policy;
+	bool auto_remove;
+	int64_t console_size[2]; /* height, width of the client's terminal; 0: unknown */
+	char **cap_add;
+	char **cap_drop;
+	char *cgroupns_mode; /* "private" or "host" */
+	char **dns;
+	char **dns_options;
+	char **dns_search;
+	char **extra_hosts; /* "name:address" */
+	char **group_add;
+	char *ipc_mode; /* "private", "shareable", "none", "host" */
+	int64_t oom_score_adj;
+	char *pid_mode; /* "" or "host" */
+	bool privileged;
+	bool publish_all_ports;
+	bool readonly_rootfs;
+	char **security_opt;
+	struct hoy_oci_kv *tmpfs; /* path: options */
+	size_t n_tmpfs;
+	char *uts_mode;   /* "" or "host" */
+	int64_t shm_size; /* bytes; 0 means 64 MiB */
+	struct hoy_oci_kv *sysctls;
+	size_t n_sysctls;
+	char *runtime;
+	struct hoy_oci_kv *annotations;
+	size_t n_annotations;
+	struct hoy_container_mount_request *mounts;
+	size_t n_mounts;
+	char **masked_paths;   /* NULL: the default list */
+	char **readonly_paths; /* NULL: the default list */
+
+	/* resources */
+	int64_t cpu_shares;
+	int64_t memory; /* bytes; 0: no limit */
+	int64_t memory_reservation;
+	int64_t memory_swap; /* memory + swap; 0: twice memory, -1: no limit */
+	int64_t nano_cpus;
+	char *cgroup_parent;
+	int64_t cpu_period;
+	int64_t cpu_quota;
+	char *cpuset_cpus;
+	char *cpuset_mems;
+	struct hoy_container_device *devices;
+	size_t n_devices;
+	int64_t *memory_swappiness; /* NULL or -1: the host's */
+	int64_t *pids_limit;        /* NULL, 0 or -1: none */
+	struct hoy_container_ulimit *ulimits;
+	size_t n_ulimits;
+	bool *init;
+};
+
+struct hoy_container_endpoint_ipam {
+	char *ipv4_address;
+	char *ipv6_address;
+};
+
+struct hoy_container_endpoint {
+	char *network; /* name or ID as the client wrote it: the key of EndpointsConfig */
+	struct hoy_container_endpoint_ipam *ipam;
+	char *mac_address;
+	char **aliases;
+};
+
+struct hoy_container_config {
+	char *hostname;
+	char *domainname;
+	char *user;
+	bool attach_stdin;
+	bool attach_stdout;
+	bool attach_stderr;
+	char **exposed_ports; /* "80/tcp" */
+	bool tty;
+	bool open_stdin;
+	bool stdin_once;
+	char **env;
+	char **cmd;
+	char *image; /* as the client wrote it */
+	char **volumes;
+	char *working_dir;
+	char **entrypoint;
+	struct hoy_oci_kv *labels;
+	size_t n_labels;
+	char *stop_signal;
+	int64_t *stop_timeout; /* seconds */
+	char **shell;
+	char **on_build;
+
+	struct hoy_container_host_config host;
+	struct hoy_container_endpoint *endpoints; /* NetworkingConfig.EndpointsConfig */
+	size_t n_endpoints;
+};
+
+/*
+ * Parses the body of a create request (one JSON object). HOY_ERR_INVALID: not JSON, a wrong type or a value that makes
+ * no sense, with the path of the field ("HostConfig.Memory: ..."). HOY_ERR_UNSUPPORTED: a field or value that Hoy does
+ * not act on ("HostConfig.VolumesFrom: not supported"). Unknown keys are passed over.
+ */
+int hoy_container_config_parse(const char *text, size_t len, struct hoy_container_config **ret, struct hoy_err *err);
+void hoy_container_config_free(struct hoy_container_config *config);
+HOY_DEFINE_AUTO_PTR(struct hoy_container_config, hoy_container_config_free);
+
+/* Compact JSON: the members of inspect's "Config", of "HostConfig", and the whole as it was parsed. */
+int hoy_container_config_print_config(
+	const struct hoy_container_config *config, struct hoy_buf *buf, struct hoy_err *err);
+int hoy_container_config_print_host(
+	const struct hoy_container_config *config, struct hoy_buf *buf, struct hoy_err *err);
+int hoy_container_config_print(const struct hoy_container_config *config, struct hoy_buf *buf, struct hoy_err *err);
+
+#endif
