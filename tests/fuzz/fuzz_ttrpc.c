@@ -1,0 +1,62 @@
+/* Random bytes as a ttrpc stream: framing in pieces of any size, then the messages a shim unpacks. */
+#include <assert.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/ttrpc/events.pb-c.h"
+#include "base/ttrpc/frame.h"
+#include "base/ttrpc/options.pb-c.h"
+#include "base/ttrpc/task.pb-c.h"
+#include "base/ttrpc/ttrpc.pb-c.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void unpack(const ProtobufCMessageDescriptor *type, const uint8_t *data, size_t len)
+{
+	ProtobufCMessage *message = protobuf_c_message_unpack(type, NULL, len, data);
+
+	if (message)
+		protobuf_c_message_free_unpacked(message, NULL);
+}
+
+static void unpack_all(const uint8_t *data, size_t len)
+{
+	unpack(&hoy__pb__create_task_request__descriptor, data, len);
+	unpack(&hoy__pb__exec_process_request__descriptor, data, len);
+	unpack(&hoy__pb__update_task_request__descriptor, data, len);
+	unpack(&hoy__pb__bootstrap_params__descriptor, data, len);
+	unpack(&hoy__pb__runc_options__descriptor, data, len);
+}
+
+static void on_frame(const struct hoy_ttrpc_frame *frame)
+{
+	Hoy__Pb__RpcRequest *request;
+
+	if (frame->oversize)
+		return;
+	request = hoy__pb__rpc_request__unpack(NULL, frame->len, frame->data);
+	if (!request)
+		return;
+	unpack_all(request->payload.data, request->payload.len);
+	hoy__pb__rpc_request__free_unpacked(request, NULL);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct hoy_ttrpc_reader reader = {};
+	size_t step = size ? data[0] % 64 + 1 : 1;
+
+	while (size) {
+		const uint8_t *piece = data;
+		size_t len = MIN(step, size);
+		struct hoy_ttrpc_frame frame;
+
+		data += len;
+		size -= len;
+		while (hoy_ttrpc_reader_next(&reader, &piece, &len, &frame) > 0)
+			on_frame(&frame);
+		assert(len == 0);
+	}
+	hoy_ttrpc_reader_done(&reader);
+	return 0;
+}
