@@ -1,0 +1,23 @@
+/*
+ * What a hoy-layer process gives up before it looks at a byte of input: the mounts of the host (its target becomes its
+ * root), all capabilities but the six that unpacking needs, every system call that unpacking does not need (sockets,
+ * processes, mounts among them), memory and core files.
+ */
+#ifndef HOY_SUPERVISOR_WORKER_LAYER_CONFINE_H
+#define HOY_SUPERVISOR_WORKER_LAYER_CONFINE_H
+
+#include "base/err.h"
+
+/* The directory as a detached mount of its own. Comes first: later it belongs to a mount namespace that we left. */
+int hoy_layer_detach(int target, struct hoy_err *err);
+
+/*
+ * The merged, read-only view of lower layers: `names` (top first) in the directory `dir`. A detached mount: it is
+ * reached by the returned descriptor alone, and ".." ends at its top. Before hoy_layer_confine().
+ */
+int hoy_layer_mount_lowers(int dir, char *const *names, size_t n, struct hoy_err *err);
+
+/* Makes `tree` the root directory and gives up the rest. *ret_root is a descriptor of the new root. */
+int hoy_layer_confine(int tree, int *ret_root, struct hoy_err *err);
+
+#endif
