@@ -457,7 +457,7 @@ int hoy_json_parse(
 
 enum hoy_json_type hoy_json_type(const struct hoy_json *value)
 {
-	return value->type;
+	return value ? value->type : HOY_JSON_NULL;
 }
 
 const char *hoy_json_type_name(enum hoy_json_type type)
@@ -469,22 +469,22 @@ const char *hoy_json_type_name(enum hoy_json_type type)
 
 bool hoy_json_bool(const struct hoy_json *value)
 {
-	return value->type == HOY_JSON_BOOL && value->boolean;
+	return hoy_json_type(value) == HOY_JSON_BOOL && value->boolean;
 }
 
 const char *hoy_json_string(const struct hoy_json *value)
 {
-	return value->type == HOY_JSON_STRING ? value->text : NULL;
+	return hoy_json_type(value) == HOY_JSON_STRING ? value->text : NULL;
 }
 
 const char *hoy_json_number_text(const struct hoy_json *value)
 {
-	return value->type == HOY_JSON_NUMBER ? value->text : NULL;
+	return hoy_json_type(value) == HOY_JSON_NUMBER ? value->text : NULL;
 }
 
 int hoy_json_to_i64(const struct hoy_json *value, int64_t *ret)
 {
-	return value->type == HOY_JSON_NUMBER ? hoy_str_to_i64(value->text, ret) : -EINVAL;
+	return hoy_json_type(value) == HOY_JSON_NUMBER ? hoy_str_to_i64(value->text, ret) : -EINVAL;
 }
 
 int hoy_json_to_u64(const struct hoy_json *value, uint64_t *ret)
@@ -492,7 +492,7 @@ int hoy_json_to_u64(const struct hoy_json *value, uint64_t *ret)
 	int64_t negative;
 	int r;
 
-	if (value->type != HOY_JSON_NUMBER)
+	if (hoy_json_type(value) != HOY_JSON_NUMBER)
 		return -EINVAL;
 	if (value->text[0] != '-')
 		return hoy_str_to_u64(value->text, ret);
@@ -509,7 +509,7 @@ int hoy_json_to_double(const struct hoy_json *value, double *ret)
 	double number;
 	char *end;
 
-	if (value->type != HOY_JSON_NUMBER)
+	if (hoy_json_type(value) != HOY_JSON_NUMBER)
 		return -EINVAL;
 	number = strtod(value->text, &end);
 	if (*end)
@@ -522,7 +522,7 @@ int hoy_json_to_double(const struct hoy_json *value, double *ret)
 
 static bool is_container(const struct hoy_json *value)
 {
-	return value->type == HOY_JSON_ARRAY || value->type == HOY_JSON_OBJECT;
+	return hoy_json_type(value) >= HOY_JSON_ARRAY;
 }
 
 size_t hoy_json_len(const struct hoy_json *value)
@@ -547,7 +547,7 @@ const char *hoy_json_key(const struct hoy_json *child)
 
 const struct hoy_json *hoy_json_get(const struct hoy_json *object, const char *key)
 {
-	if (object->type == HOY_JSON_OBJECT)
+	if (hoy_json_type(object) == HOY_JSON_OBJECT)
 		for (const struct hoy_json *child = object->first; child; child = child->next)
 			if (strcmp(child->key, key) == 0)
 				return child;
@@ -558,7 +558,7 @@ const struct hoy_json *hoy_json_get_ci(const struct hoy_json *object, const char
 {
 	const struct hoy_json *exact = hoy_json_get(object, key);
 
-	if (exact || object->type != HOY_JSON_OBJECT)
+	if (exact || hoy_json_type(object) != HOY_JSON_OBJECT)
 		return exact;
 	for (const struct hoy_json *child = object->first; child; child = child->next)
 		if (strcasecmp(child->key, key) == 0)

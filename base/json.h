@@ -31,6 +31,7 @@ int hoy_json_parse(
 void hoy_json_free(struct hoy_json *root); /* a root only; NULL is fine */
 HOY_DEFINE_AUTO_PTR(struct hoy_json, hoy_json_free);
 
+/* Reading. A NULL value reads as a null, so that look-ups chain: hoy_json_string(hoy_json_get(hoy_json_get(...))). */
 enum hoy_json_type hoy_json_type(const struct hoy_json *value);
 const char *hoy_json_type_name(enum hoy_json_type type); /* "string", "object", ... as error texts say it */
 

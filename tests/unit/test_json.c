@@ -290,6 +290,19 @@ START_TEST(utf8_is_checked_at_its_borders)
 }
 END_TEST
 
+START_TEST(look_ups_chain_through_what_is_absent)
+{
+	auto_ptr(hoy_json_free) struct hoy_json *doc = NULL;
+	int64_t number;
+
+	ck_assert_int_eq(hoy_json_parse("{}", 2, NULL, &doc, NULL), 0);
+	ck_assert_ptr_null(hoy_json_string(hoy_json_get(hoy_json_get(doc, "a"), "b")));
+	ck_assert(!hoy_json_bool(hoy_json_get_ci(NULL, "a")));
+	ck_assert_int_eq(hoy_json_to_i64(NULL, &number), -EINVAL);
+	ck_assert_uint_eq(hoy_json_len(NULL), 0);
+}
+END_TEST
+
 Suite *suite_json(void)
 {
 	const TTest *const tests[] = { every_type_is_read_in_document_order, numbers_are_exact_to_the_last_bit,
@@ -298,7 +311,8 @@ Suite *suite_json(void)
 		a_million_brackets_do_not_overflow_the_stack, a_key_is_found_in_any_case_but_exact_wins,
 		a_tree_is_written_as_it_was_read, only_what_must_be_escaped_is_escaped,
 		invalid_utf8_is_written_as_replacement_characters, the_writer_places_commas_and_keys,
-		a_large_document_spans_many_chunks, utf8_is_checked_at_its_borders };
+		a_large_document_spans_many_chunks, utf8_is_checked_at_its_borders,
+		look_ups_chain_through_what_is_absent };
 
 	return hoy_unit_suite("json", tests, ARRAY_LEN(tests));
 }
