@@ -1,0 +1,19 @@
+/* Which engine to talk to: -H, DOCKER_HOST, --context, DOCKER_CONTEXT, the current context of config.json, or the
+ * default socket, in this order. */
+#ifndef HOY_CLI_CONTEXT_H
+#define HOY_CLI_CONTEXT_H
+
+#include "supervisor/cli/http.h"
+
+#define HOY_DEFAULT_SOCKET "/run/hoy/hoy.sock"
+
+/* *ret_default tells that nobody named an engine. A context is read from CONFIG/contexts/meta, where the docker CLI
+ * keeps it. */
+int hoy_context_resolve(const char *host, const char *context, const char *config_dir, struct hoy_http_host *ret,
+	bool *ret_default, struct hoy_err *err);
+
+/* Starts hoyd on the default socket and waits until it answers; says so once on stderr. The caller has seen that
+ * nobody answers there. Refused with a clear text unless we are root. */
+int hoy_context_start_daemon(struct hoy_err *err);
+
+#endif

@@ -1,0 +1,326 @@
+/* images, load, import, rmi. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/str.h"
+#include "supervisor/cli/cli.h"
+#include "supervisor/cli/filter.h"
+#include "supervisor/cli/progress.h"
+#include "supervisor/cli/table.h"
+
+/* --- images ------------------------------------------------------------------ */
+
+struct images_options {
+	bool all, digests, no_trunc, quiet;
+	char **filter;
+};
+static const struct hoy_option images_options[] = {
+	HOY_OPTION('a', "all", HOY_OPTION_BOOL, NULL, struct images_options, all,
+		"Show all images (default hides intermediate images)"),
+	HOY_OPTION(0, "digests", HOY_OPTION_BOOL, NULL, struct images_options, digests, "Show digests"),
+	HOY_OPTION('f', "filter", HOY_OPTION_LIST, "filter", struct images_options, filter,
+		"Filter output based on conditions provided"),
+	HOY_OPTION_REFUSE(0, "format", "string", "only the table is printed by this version; inspect gives JSON"),
+	HOY_OPTION(0, "no-trunc", HOY_OPTION_BOOL, NULL, struct images_options, no_trunc, "Don't truncate output"),
+	HOY_OPTION('q', "quiet", HOY_OPTION_BOOL, NULL, struct images_options, quiet, "Only show image IDs"),
+	HOY_OPTION_REFUSE(0, "tree", NULL, "images are listed one a line by this version"),
+	HOY_OPTION_END,
+};
+
+static const char *short_id(const char *id, bool no_trunc)
+{
+	return hoy_str_starts(id, "sha256:") && !no_trunc ? id + 7 : id;
+}
+
+/* The digest that goes with the repository of `tag`, or "<none>". */
+static const char *digest_of(const struct hoy_json *image, const char *tag, size_t repository_len)
+{
+	hoy_json_each(entry, hoy_json_get(image, "RepoDigests"))
+	{
+		const char *text = hoy_json_string(entry);
+
+		if (text && strncmp(text, tag, repository_len) == 0 && text[repository_len] == '@')
+			return text + repository_len + 1;
+	}
+	return "<none>";
+}
+
+static int add_row(
+	struct hoy_table *table, const struct hoy_json *image, const char *tag, const struct images_options *o)
+{
+	const char *colon = tag ? strrchr(tag, ':') : NULL;
+	size_t len = colon ? (size_t) (colon - tag) : 0;
+	auto_free char *repository = colon ? strndup(tag, len) : strdup("<none>");
+	auto_free char *id = hoy_str_printf(
+		o->no_trunc ? "%s" : "%.12s", short_id(hoy_cli_text(image, "Id"), o->no_trunc));
+	auto_free char *ago = hoy_human_ago((time_t) hoy_cli_number(image, "Created"));
+	auto_free char *size = hoy_human_size((double) hoy_cli_number(image, "Size"));
+
+	if (!repository || !id || !ago || !size || hoy_table_add(table, repository) < 0 ||
+		hoy_table_add(table, colon ? colon + 1 : "<none>") < 0)
+		return -ENOMEM;
+	if (o->digests && hoy_table_add(table, tag ? digest_of(image, tag, len) : "<none>") < 0)
+		return -ENOMEM;
+	if (hoy_table_add(table, id) < 0 || hoy_table_add(table, ago) < 0)
+		return -ENOMEM;
+	return hoy_table_add(table, size);
+}
+
+static int print_images(const struct hoy_json *list, const struct images_options *o, struct hoy_err *err)
+{
+	static const char *const titles[] = { "REPOSITORY", "TAG", "DIGEST", "IMAGE ID", "CREATED", "SIZE" };
+	auto_(hoy_table_done) struct hoy_table table = { .columns = o->digests ? 6 : 5 };
+
+	for (size_t i = 0; i < ARRAY_LEN(titles); i++)
+		if ((i != 2 || o->digests) && hoy_table_add(&table, titles[i]) < 0)
+			return hoy_err_oom(err);
+	hoy_json_each(image, list)
+	{
+		const struct hoy_json *tags = hoy_json_get(image, "RepoTags");
+
+		if (o->quiet) {
+			const char *id = short_id(hoy_cli_text(image, "Id"), o->no_trunc);
+
+			(void) printf(o->no_trunc ? "%s\n" : "%.12s\n", id);
+			continue;
+		}
+		hoy_json_each(tag, tags) if (add_row(&table, image, hoy_json_string(tag), o) < 0) return hoy_err_oom(
+			err);
+		if (!hoy_json_first(tags) && add_row(&table, image, NULL, o) < 0)
+			return hoy_err_oom(err);
+	}
+	if (!o->quiet)
+		hoy_table_print(&table);
+	return 0;
+}
+
+static int cmd_images(struct hoy_cli *cli)
+{
+	const struct images_options *o = cli->values;
+	auto_(hoy_buf_done) struct hoy_buf path = {};
+	auto_ptr(hoy_json_free) struct hoy_json *list = NULL;
+	auto_ptr(hoy_strv_free) char **filters = hoy_strv_copy(o->filter);
+	struct hoy_err err;
+	int r = 0;
+
+	(void) hoy_buf_addf(&path, "/images/json?all=%d&digests=%d", o->all, o->digests);
+	if (cli->n_args && hoy_strv_addf(&filters, "reference=%s", cli->args[0]) < 0)
+		r = hoy_err_oom(&err);
+	if (r == 0 && filters && filters[0])
+		r = hoy_filter_add_query(&path, filters, &err);
+	if (r == 0)
+		r = hoy_buf_check(&path, "the request", &err);
+	if (r == 0)
+		r = hoy_cli_call(cli, "GET", path.data, NULL, &list, &err);
+	if (r == 0)
+		r = print_images(list, o, &err);
+	return r < 0 ? hoy_cli_fail(cli, 1, &err) : 0;
+}
+
+const struct hoy_command hoy_cmd_images = {
+	.name = "images",
+	.alias = "image ls",
+	.args = "[REPOSITORY[:TAG]]",
+	.max_args = 1,
+	.summary = "List images",
+	.options = images_options,
+	.values_size = sizeof(struct images_options),
+	.run = cmd_images,
+};
+
+/* --- load -------------------------------------------------------------------- */
+
+struct load_options {
+	const char *input;
+	bool quiet;
+};
+static const struct hoy_option load_options[] = {
+	HOY_OPTION('i', "input", HOY_OPTION_STRING, "string", struct load_options, input,
+		"Read from tar archive file, instead of STDIN"),
+	HOY_OPTION_REFUSE(0, "platform", "string", "all platforms of the archive are loaded"),
+	HOY_OPTION('q', "quiet", HOY_OPTION_BOOL, NULL, struct load_options, quiet, "Suppress the load output"),
+	HOY_OPTION_END,
+};
+
+/* A tar to the engine, its progress to stdout. */
+static int send_tar(struct hoy_cli *cli, const char *path, int fd, bool quiet, struct hoy_err *err)
+{
+	const struct hoy_http_request request = {
+		.method = "POST", .path = path, .content_type = "application/x-tar", .body_fd = fd
+	};
+	auto_(hoy_http_done) struct hoy_http http = { .fd = -EBADF };
+	int r = hoy_cli_open(cli, &request, &http, err);
+
+	return r < 0 ? r : hoy_progress_copy(&http, quiet ? NULL : stdout, err);
+}
+
+static int cmd_load(struct hoy_cli *cli)
+{
+	const struct load_options *o = cli->values;
+	auto_fd int file = -EBADF;
+	struct hoy_err err;
+
+	if (o->input) {
+		file = open(o->input, O_RDONLY | O_CLOEXEC);
+		if (file < 0) {
+			(void) hoy_err_sys(&err, "open %s", o->input);
+			return hoy_cli_fail(cli, 1, &err);
+		}
+	} else if (isatty(STDIN_FILENO)) {
+		(void) hoy_err_invalid(&err, "requested load from stdin, but stdin is empty");
+		return hoy_cli_fail(cli, 1, &err);
+	}
+	if (send_tar(cli, o->quiet ? "/images/load?quiet=1" : "/images/load?quiet=0", o->input ? file : STDIN_FILENO,
+		    /* quiet= */ false, &err) < 0)
+		return hoy_cli_fail(cli, 1, &err);
+	return 0;
+}
+
+const struct hoy_command hoy_cmd_load = {
+	.name = "load",
+	.alias = "image load",
+	.args = "",
+	.summary = "Load an image from a tar archive or STDIN",
+	.options = load_options,
+	.values_size = sizeof(struct load_options),
+	.run = cmd_load,
+};
+
+/* --- import ------------------------------------------------------------------ */
+
+struct import_options {
+	char **change;
+	const char *message;
+};
+static const struct hoy_option import_options[] = {
+	HOY_OPTION('c', "change", HOY_OPTION_LIST, "list", struct import_options, change,
+		"Apply Dockerfile instruction to the created image"),
+	HOY_OPTION('m', "message", HOY_OPTION_STRING, "string", struct import_options, message,
+		"Set commit message for imported image"),
+	HOY_OPTION_REFUSE(0, "platform", "string", "the image gets this machine's platform"),
+	HOY_OPTION_END,
+};
+
+static int import_path(const struct import_options *o, const char *reference, struct hoy_buf *path, struct hoy_err *err)
+{
+	(void) hoy_buf_adds(path, "/images/create?fromSrc=-");
+	if (reference) {
+		const char *slash = strrchr(reference, '/');
+		const char *colon = strchr(slash ? slash : reference, ':');
+		auto_free char *repo = strndup(reference, colon ? (size_t) (colon - reference) : strlen(reference));
+
+		if (!repo)
+			return hoy_err_oom(err);
+		(void) hoy_buf_adds(path, "&repo=");
+		hoy_http_escape(path, repo);
+		if (colon) {
+			(void) hoy_buf_adds(path, "&tag=");
+			hoy_http_escape(path, colon + 1);
+		}
+	}
+	if (o->message) {
+		(void) hoy_buf_adds(path, "&message=");
+		hoy_http_escape(path, o->message);
+	}
+	for (char **c = o->change; c && *c; c++) {
+		(void) hoy_buf_adds(path, "&changes=");
+		hoy_http_escape(path, *c);
+	}
+	return hoy_buf_check(path, "the request", err);
+}
+
+static int cmd_import(struct hoy_cli *cli)
+{
+	auto_(hoy_buf_done) struct hoy_buf path = {};
+	const char *source = cli->args[0];
+	auto_fd int file = -EBADF;
+	struct hoy_err err;
+
+	if (hoy_str_starts(source, "http://") || hoy_str_starts(source, "https://")) {
+		(void) hoy_err_unsupported(
+			&err, "import from a URL is not supported: fetch it and import the file or '-'");
+		return hoy_cli_fail(cli, 1, &err);
+	}
+	if (strcmp(source, "-") != 0) {
+		file = open(source, O_RDONLY | O_CLOEXEC);
+		if (file < 0) {
+			(void) hoy_err_sys(&err, "open %s", source);
+			return hoy_cli_fail(cli, 1, &err);
+		}
+	}
+	if (import_path(cli->values, cli->args[1], &path, &err) < 0 ||
+		send_tar(cli, path.data, file >= 0 ? file : STDIN_FILENO, /* quiet= */ false, &err) < 0)
+		return hoy_cli_fail(cli, 1, &err);
+	return 0;
+}
+
+const struct hoy_command hoy_cmd_import = {
+	.name = "import",
+	.alias = "image import",
+	.args = "file|- [REPOSITORY[:TAG]]",
+	.min_args = 1,
+	.max_args = 2,
+	.summary = "Import the contents from a tarball to create a filesystem image",
+	.options = import_options,
+	.values_size = sizeof(struct import_options),
+	.run = cmd_import,
+};
+
+/* --- rmi --------------------------------------------------------------------- */
+
+struct rmi_options {
+	bool force, no_prune;
+};
+static const struct hoy_option rmi_options[] = {
+	HOY_OPTION('f', "force", HOY_OPTION_BOOL, NULL, struct rmi_options, force, "Force removal of the image"),
+	HOY_OPTION(
+		0, "no-prune", HOY_OPTION_BOOL, NULL, struct rmi_options, no_prune, "Do not delete untagged parents"),
+	HOY_OPTION_END,
+};
+
+static int rmi_one(struct hoy_cli *cli, const char *name, struct hoy_err *err)
+{
+	const struct rmi_options *o = cli->values;
+	auto_(hoy_buf_done) struct hoy_buf path = {};
+	auto_ptr(hoy_json_free) struct hoy_json *answer = NULL;
+	int r;
+
+	(void) hoy_buf_adds(&path, "/images/");
+	hoy_http_escape(&path, name);
+	(void) hoy_buf_addf(&path, "?force=%d&noprune=%d", o->force, o->no_prune);
+	r = hoy_buf_check(&path, "the request", err);
+	if (r == 0)
+		r = hoy_cli_call(cli, "DELETE", path.data, NULL, &answer, err);
+	if (r < 0)
+		return r;
+	hoy_json_each(entry, answer)
+	{
+		if (hoy_json_get(entry, "Untagged"))
+			(void) printf("Untagged: %s\n", hoy_cli_text(entry, "Untagged"));
+		if (hoy_json_get(entry, "Deleted"))
+			(void) printf("Deleted: %s\n", hoy_cli_text(entry, "Deleted"));
+	}
+	return 0;
+}
+
+static int cmd_rmi(struct hoy_cli *cli)
+{
+	return hoy_cli_each_arg(cli, rmi_one, /* print= */ false);
+}
+
+const struct hoy_command hoy_cmd_rmi = {
+	.name = "rmi",
+	.alias = "image rm",
+	.args = "IMAGE [IMAGE...]",
+	.min_args = 1,
+	.max_args = SIZE_MAX,
+	.summary = "Remove one or more images",
+	.options = rmi_options,
+	.values_size = sizeof(struct rmi_options),
+	.run = cmd_rmi,
+};

@@ -1,0 +1,337 @@
+/* run and create: create a container, attach, wait, start, copy streams, leave with its exit code. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/str.h"
+#include "supervisor/cli/cli.h"
+#include "supervisor/cli/context.h"
+#include "supervisor/cli/create_request.h"
+#include "supervisor/cli/progress.h"
+#include "supervisor/cli/stream.h"
+
+/* docker's rule for what a failed start means for the shell. */
+static int status_of_start_error(const struct hoy_err *err)
+{
+	static const char *const not_found[] = { "executable file not found", "no such file or directory",
+		"system cannot find the file specified" };
+	static const char *const not_executable[] = { "permission denied", "not a directory", "is a directory",
+		"exec format error" };
+
+	for (size_t i = 0; i < ARRAY_LEN(not_found); i++)
+		if (strcasestr(err->msg, not_found[i]))
+			return HOY_EXIT_NOT_FOUND;
+	for (size_t i = 0; i < ARRAY_LEN(not_executable); i++)
+		if (strcasestr(err->msg, not_executable[i]))
+			return HOY_EXIT_NOT_EXECUTABLE;
+	return HOY_EXIT_ENGINE;
+}
+
+static int pull(struct hoy_cli *cli, const char *image, bool quiet, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf path = {};
+	auto_(hoy_http_done) struct hoy_http http = { .fd = -EBADF };
+	struct hoy_http_request request = { .method = "POST", .body_fd = -1 };
+	int r;
+
+	(void) fprintf(stderr, "Unable to find image '%s' locally\n", image);
+	(void) hoy_buf_adds(&path, "/images/create?fromImage=");
+	hoy_http_escape(&path, image);
+	r = hoy_buf_check(&path, "the request", err);
+	if (r < 0)
+		return r;
+	request.path = path.data;
+	r = hoy_cli_open(cli, &request, &http, err);
+	return r < 0 ? r : hoy_progress_copy(&http, quiet ? NULL : stderr, err);
+}
+
+static int create_once(
+	struct hoy_cli *cli, const struct hoy_run_options *o, const char *body, char **ret_id, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf path = {};
+	auto_ptr(hoy_json_free) struct hoy_json *answer = NULL;
+	const char *id;
+	int r;
+
+	(void) hoy_buf_adds(&path, "/containers/create");
+	if (o->name) {
+		(void) hoy_buf_adds(&path, "?name=");
+		hoy_http_escape(&path, o->name);
+	}
+	r = hoy_buf_check(&path, "the request", err);
+	if (r == 0)
+		r = hoy_cli_call(cli, "POST", path.data, body, &answer, err);
+	if (r < 0)
+		return r;
+	id = hoy_json_string(hoy_json_get(answer, "Id"));
+	if (!id)
+		return hoy_err_set(err, HOY_ERR_SYSTEM, EPROTO, "the engine's answer to create has no Id");
+	hoy_json_each(warning, hoy_json_get(answer, "Warnings"))(void)
+		fprintf(stderr, "WARNING: %s\n", hoy_json_string(warning) ? hoy_json_string(warning) : "");
+	*ret_id = strdup(id);
+	return *ret_id ? 0 : hoy_err_oom(err);
+}
+
+/* The file for --cidfile is made before the container, so that two commands can't share one. */
+static int open_cidfile(const char *path, int *ret_fd, struct hoy_err *err)
+{
+	*ret_fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (*ret_fd < 0 && errno == EEXIST)
+		return hoy_err_conflict(
+			err, "container ID file found, make sure the other container isn't running or delete %s", path);
+	return *ret_fd < 0 ? hoy_err_sys(err, "create the container ID file '%s'", path) : 0;
+}
+
+static int create(struct hoy_cli *cli, const struct hoy_run_options *o, char **ret_id, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf body = {};
+	auto_fd int cidfile = -EBADF;
+	int r = hoy_create_request_print(o, cli->args, &body, err);
+
+	if (r < 0)
+		return r;
+	if (o->pull && strcmp(o->pull, "missing") != 0 && strcmp(o->pull, "never") != 0)
+		return hoy_err_unsupported(err, "--pull %s is not supported: use missing or never", o->pull);
+	if (o->cidfile) {
+		r = open_cidfile(o->cidfile, &cidfile, err);
+		if (r < 0)
+			return r;
+	}
+	r = create_once(cli, o, body.data, ret_id, err);
+	if (r == -ENOENT && strcasestr(err->msg, "no such image") && !(o->pull && strcmp(o->pull, "never") == 0)) {
+		r = pull(cli, cli->args[0], o->quiet, err);
+		if (r == 0)
+			r = create_once(cli, o, body.data, ret_id, err);
+	}
+	if (cidfile >= 0 && (r < 0 || hoy_fd_write_all(cidfile, *ret_id, strlen(*ret_id)) < 0))
+		(void) unlink(o->cidfile);
+	return r;
+}
+
+/* Nobody answers on the default socket and nobody said another: hoyd is started, once. */
+static int ensure_daemon(struct hoy_cli *cli, struct hoy_err *err)
+{
+	const struct hoy_http_request ping = { .method = "HEAD", .path = "/_ping", .body_fd = -1, .probe = true };
+	auto_(hoy_http_done) struct hoy_http http = { .fd = -EBADF };
+
+	if (!cli->default_host || hoy_http_send(&cli->host, &ping, &http, NULL) == 0)
+		return 0;
+	return hoy_context_start_daemon(err);
+}
+
+static int cmd_create(struct hoy_cli *cli)
+{
+	const struct hoy_run_options *o = cli->values;
+	auto_free char *id = NULL;
+	struct hoy_err err;
+
+	if (ensure_daemon(cli, &err) < 0 || create(cli, o, &id, &err) < 0)
+		return hoy_cli_fail(cli, HOY_EXIT_ENGINE, &err);
+	(void) puts(id);
+	return 0;
+}
+
+const struct hoy_command hoy_cmd_create = {
+	.name = "create",
+	.alias = "container create",
+	.args = "IMAGE [COMMAND] [ARG...]",
+	.min_args = 1,
+	.max_args = SIZE_MAX,
+	.summary = "Create a new container",
+	.options = hoy_create_option_table,
+	.values_size = sizeof(struct hoy_run_options),
+	.defaults = &hoy_run_option_defaults,
+	.flags = HOY_OPTIONS_STOP_AT_ARGUMENT,
+	.run = cmd_create,
+};
+
+static int start(struct hoy_cli *cli, const char *id, struct hoy_err *err)
+{
+	auto_free char *path = hoy_str_printf("/containers/%s/start", id);
+
+	return path ? hoy_cli_call(cli, "POST", path, NULL, NULL, err) : hoy_err_oom(err);
+}
+
+/* Opened before the start, so that no exit is missed: the engine answers the head at once, the body at the exit. */
+static int open_wait(struct hoy_cli *cli, const char *id, bool removed, struct hoy_http *ret, struct hoy_err *err)
+{
+	auto_free char *path = hoy_str_printf(
+		"/containers/%s/wait?condition=%s", id, removed ? "removed" : "next-exit");
+	const struct hoy_http_request request = { .method = "POST", .path = path, .body_fd = -1 };
+
+	return path ? hoy_cli_open(cli, &request, ret, err) : hoy_err_oom(err);
+}
+
+static int read_wait(struct hoy_http *wait, int *ret_status, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf body = { .cap = (size_t) 1 << 20 };
+	auto_ptr(hoy_json_free) struct hoy_json *answer = NULL;
+	const char *message;
+	int64_t code;
+	int r = hoy_http_read_all(wait, &body, err);
+
+	if (r == 0)
+		r = hoy_json_parse(body.data, body.len, NULL, &answer, err);
+	if (r < 0)
+		return hoy_err_wrap(err, "wait for the container");
+	message = hoy_json_string(hoy_json_get(hoy_json_get(answer, "Error"), "Message"));
+	if (message && *message)
+		return hoy_err_set(err, HOY_ERR_SYSTEM, EREMOTEIO, "%s", message);
+	if (!hoy_json_get(answer, "StatusCode") || hoy_json_to_i64(hoy_json_get(answer, "StatusCode"), &code) < 0)
+		return hoy_err_set(err, HOY_ERR_SYSTEM, EPROTO, "the engine's answer to wait has no StatusCode");
+	*ret_status = (int) code;
+	return 0;
+}
+
+/* The stream ended: because the container did, or because the detach keys were typed? */
+static bool still_running(struct hoy_cli *cli, const char *id)
+{
+	auto_free char *path = hoy_str_printf("/containers/%s/json", id);
+	auto_ptr(hoy_json_free) struct hoy_json *info = NULL;
+
+	if (!path || hoy_cli_call(cli, "GET", path, NULL, &info, NULL) < 0)
+		return false;
+	return hoy_cli_bool(hoy_json_get(info, "State"), "Running");
+}
+
+static int run_attached(struct hoy_cli *cli, const struct hoy_run_options *o, const char *id)
+{
+	auto_(hoy_stream_done) struct hoy_stream stream = {
+		.cli = cli,
+		.container = id,
+		.tty = o->tty,
+		.stdin_open = o->interactive,
+		.stdout_open = true,
+		.stderr_open = true,
+		.sig_proxy = o->sig_proxy && !o->tty,
+		.fd = -EBADF,
+	};
+	auto_(hoy_http_done) struct hoy_http wait = { .fd = -EBADF };
+	struct hoy_err err;
+	int status = 0;
+
+	if (hoy_stream_attach(&stream, o->detach_keys, &err) < 0 || open_wait(cli, id, o->rm, &wait, &err) < 0)
+		return hoy_cli_fail(cli, HOY_EXIT_ENGINE, &err);
+	if (start(cli, id, &err) < 0) {
+		if (o->rm) {
+			auto_free char *path = hoy_str_printf("/containers/%s?force=1&v=1", id);
+
+			(void) hoy_cli_call(cli, "DELETE", path ? path : "/", NULL, NULL, NULL);
+		}
+		return hoy_cli_fail(cli, status_of_start_error(&err), &err);
+	}
+	if (o->tty)
+		hoy_stream_send_size(cli, id);
+	if (hoy_stream_run(&stream, &err) < 0)
+		return hoy_cli_fail(cli, HOY_EXIT_ENGINE, &err);
+	if (o->tty && still_running(cli, id))
+		return 0; /* detached */
+	if (read_wait(&wait, &status, &err) < 0)
+		return hoy_cli_fail(cli, HOY_EXIT_ENGINE, &err);
+	return status;
+}
+
+static int cmd_run(struct hoy_cli *cli)
+{
+	const struct hoy_run_options *o = cli->values;
+	auto_free char *id = NULL;
+	struct hoy_err err;
+
+	if (!o->detach && hoy_stream_check_tty(o->tty, o->interactive, &err) < 0)
+		return hoy_cli_fail(cli, 1, &err);
+	if (o->detach && o->attach) {
+		(void) hoy_err_invalid(&err, "conflicting options: cannot specify both --attach and --detach");
+		return hoy_cli_fail(cli, HOY_EXIT_ENGINE, &err);
+	}
+	if (ensure_daemon(cli, &err) < 0 || create(cli, o, &id, &err) < 0)
+		return hoy_cli_fail(cli, HOY_EXIT_ENGINE, &err);
+	if (!o->detach)
+		return run_attached(cli, o, id);
+	if (start(cli, id, &err) < 0)
+		return hoy_cli_fail(cli, status_of_start_error(&err), &err);
+	(void) puts(id);
+	return 0;
+}
+
+const struct hoy_command hoy_cmd_run = {
+	.name = "run",
+	.alias = "container run",
+	.args = "IMAGE [COMMAND] [ARG...]",
+	.min_args = 1,
+	.max_args = SIZE_MAX,
+	.summary = "Create and run a new container from an image",
+	.options = hoy_run_option_table,
+	.values_size = sizeof(struct hoy_run_options),
+	.defaults = &hoy_run_option_defaults,
+	.flags = HOY_OPTIONS_STOP_AT_ARGUMENT,
+	.run = cmd_run,
+};
+
+/* --- start ------------------------------------------------------------------- */
+
+struct start_options {
+	bool attach, interactive, sig_proxy;
+	const char *detach_keys;
+};
+static const struct start_options start_defaults = { .sig_proxy = true };
+static const struct hoy_option start_options[] = {
+	HOY_OPTION('a', "attach", HOY_OPTION_BOOL, NULL, struct start_options, attach,
+		"Attach STDOUT/STDERR and forward signals"),
+	HOY_OPTION(0, "detach-keys", HOY_OPTION_STRING, "string", struct start_options, detach_keys,
+		"Override the key sequence for detaching a container"),
+	HOY_OPTION('i', "interactive", HOY_OPTION_BOOL, NULL, struct start_options, interactive,
+		"Attach container's STDIN"),
+	HOY_OPTION_END,
+};
+
+static int start_attached(struct hoy_cli *cli, const struct start_options *o, const char *name)
+{
+	auto_free char *path = hoy_str_printf("/containers/%s/json", name);
+	auto_ptr(hoy_json_free) struct hoy_json *info = NULL;
+	struct hoy_run_options as_run = hoy_run_option_defaults;
+	const struct hoy_json *config;
+	struct hoy_err err;
+
+	if (!path || hoy_cli_call(cli, "GET", path, NULL, &info, &err) < 0)
+		return hoy_cli_fail(cli, 1, &err);
+	config = hoy_json_get(info, "Config");
+	as_run.tty = hoy_cli_bool(config, "Tty");
+	as_run.interactive = o->interactive && hoy_cli_bool(config, "OpenStdin");
+	as_run.sig_proxy = o->sig_proxy;
+	as_run.detach_keys = o->detach_keys;
+	if (hoy_stream_check_tty(as_run.tty, as_run.interactive, &err) < 0)
+		return hoy_cli_fail(cli, 1, &err);
+	return run_attached(cli, &as_run, hoy_json_string(hoy_json_get(info, "Id")));
+}
+
+static int cmd_start(struct hoy_cli *cli)
+{
+	const struct start_options *o = cli->values;
+	struct hoy_err err;
+
+	if (o->attach || o->interactive) {
+		if (cli->n_args != 1) {
+			(void) hoy_err_invalid(&err, "you cannot start and attach multiple containers at once");
+			return hoy_cli_fail(cli, 1, &err);
+		}
+		return start_attached(cli, o, cli->args[0]);
+	}
+	return hoy_cli_each_arg(cli, start, /* print= */ true);
+}
+
+const struct hoy_command hoy_cmd_start = {
+	.name = "start",
+	.alias = "container start",
+	.args = "CONTAINER [CONTAINER...]",
+	.min_args = 1,
+	.max_args = SIZE_MAX,
+	.summary = "Start one or more stopped containers",
+	.options = start_options,
+	.values_size = sizeof(struct start_options),
+	.defaults = &start_defaults,
+	.run = cmd_start,
+};
