@@ -7,9 +7,6 @@
 
 #include "base/str.h"
 
-/* The API version whose shapes this client reads; engines of today speak it. */
-#define API_PREFIX "/v1.44"
-
 int hoy_cli_fail(const struct hoy_cli *cli, int status, const struct hoy_err *err)
 {
 	(void) fflush(stdout);
@@ -64,14 +61,9 @@ int hoy_cli_answer_error(struct hoy_http *http, struct hoy_err *err)
 int hoy_cli_open(
 	const struct hoy_cli *cli, const struct hoy_http_request *request, struct hoy_http *ret, struct hoy_err *err)
 {
-	auto_free char *path = hoy_str_printf(API_PREFIX "%s", request->path);
-	struct hoy_http_request versioned = *request;
-	int r;
+	/* Without a version in the path an engine speaks its newest one: no round trip to negotiate. */
+	int r = hoy_http_send(&cli->host, request, ret, err);
 
-	if (!path)
-		return hoy_err_oom(err);
-	versioned.path = path;
-	r = hoy_http_send(&cli->host, &versioned, ret, err);
 	if (r < 0)
 		return r;
 	if (ret->status >= 400) {

@@ -53,14 +53,14 @@ struct hoy_command {
 int hoy_cli_fail(const struct hoy_cli *cli, int status, const struct hoy_err *err);
 
 /*
- * One API call. `path` begins behind the version ("/containers/json?all=1"). A status of 400 and above becomes an
+ * One API call. A status of 400 and above becomes an
  * error with the engine's message ("Error response from daemon: ..."), its kind following the status. `body` is JSON
  * text or NULL. On success *ret (may be NULL) is the parsed answer, NULL when it had no body; the caller frees it.
  */
 int hoy_cli_call(const struct hoy_cli *cli, const char *method, const char *path, const char *body,
 	struct hoy_json **ret, struct hoy_err *err);
 
-/* The same, but the answer's body is left to be read as a stream. `request->path` as above. */
+/* The same, but the answer's body is left to be read as a stream. */
 int hoy_cli_open(
 	const struct hoy_cli *cli, const struct hoy_http_request *request, struct hoy_http *ret, struct hoy_err *err);
 

@@ -33,8 +33,8 @@ static int cmd_version(struct hoy_cli *cli)
 	struct hoy_err err;
 
 	(void) uname(&host);
-	(void) printf("Client:\n %-18s %s\n %-18s %s\n %-18s linux/%s\n", "Version:", PACKAGE_VERSION,
-		"API version:", "1.44", "OS/Arch:", strcmp(host.machine, "x86_64") == 0 ? "amd64" : host.machine);
+	(void) printf("Client:\n %-18s %s\n %-18s linux/%s\n", "Version:", PACKAGE_VERSION,
+		"OS/Arch:", strcmp(host.machine, "x86_64") == 0 ? "amd64" : host.machine);
 	if (hoy_cli_call(cli, "GET", "/version", NULL, &version, &err) < 0)
 		return hoy_cli_fail(cli, 1, &err);
 	(void) printf("\nServer: %s\n", hoy_cli_text(hoy_json_get(version, "Platform"), "Name"));
