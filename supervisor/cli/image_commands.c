@@ -280,6 +280,7 @@ static const struct hoy_option rmi_options[] = {
 	HOY_OPTION('f', "force", HOY_OPTION_BOOL, NULL, struct rmi_options, force, "Force removal of the image"),
 	HOY_OPTION(
 		0, "no-prune", HOY_OPTION_BOOL, NULL, struct rmi_options, no_prune, "Do not delete untagged parents"),
+	HOY_OPTION_REFUSE(0, "platform", "strings", "an image is removed with all its platforms"),
 	HOY_OPTION_END,
 };
 

@@ -127,11 +127,22 @@ static size_t distance(const char *a, const char *b)
 	return row[lb];
 }
 
+/* Commands of docker's that this version has not: a clear word instead of "unknown". */
+static const char *const unsupported[] = { "build", "builder", "buildx", "checkpoint", "commit", "compose", "config",
+	"container", "context", "cp", "diff", "events", "exec", "export", "history", "image", "login", "logout",
+	"manifest", "network", "node", "pause", "plugin", "port", "pull", "push", "rename", "restart", "save", "search",
+	"secret", "service", "stack", "stats", "swarm", "system", "tag", "top", "trust", "unpause", "update", "volume",
+	NULL };
+
 static int unknown_command(const char *word)
 {
 	const char *near = NULL;
 	size_t best = 3;
 
+	if (hoy_strv_has((char *const *) unsupported, word)) {
+		(void) fprintf(stderr, "hoy: 'hoy %s' is not supported by this version\n", word);
+		return 1;
+	}
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
 		size_t d = distance(word, commands[i]->name);
 

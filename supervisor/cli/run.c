@@ -279,12 +279,16 @@ struct start_options {
 };
 static const struct start_options start_defaults = { .sig_proxy = true };
 static const struct hoy_option start_options[] = {
+	HOY_OPTION_REFUSE(0, "checkpoint", "string", "checkpoints are not made by this version"),
+	HOY_OPTION_REFUSE(0, "checkpoint-dir", "string", "checkpoints are not made by this version"),
 	HOY_OPTION('a', "attach", HOY_OPTION_BOOL, NULL, struct start_options, attach,
 		"Attach STDOUT/STDERR and forward signals"),
 	HOY_OPTION(0, "detach-keys", HOY_OPTION_STRING, "string", struct start_options, detach_keys,
 		"Override the key sequence for detaching a container"),
 	HOY_OPTION('i', "interactive", HOY_OPTION_BOOL, NULL, struct start_options, interactive,
 		"Attach container's STDIN"),
+	HOY_OPTION(0, "sig-proxy", HOY_OPTION_BOOL, NULL, struct start_options, sig_proxy,
+		"Proxy all received signals to the process (default true)"),
 	HOY_OPTION_END,
 };
 
