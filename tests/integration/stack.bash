@@ -1,0 +1,77 @@
+# The whole stack for bats files: `load lib; load stack`. One hoyd per test, in $T, on a socket of its own. tests/run
+# starts every suite in a network namespace without a route outside.
+
+# start_hoyd [FLAG...]: starts hoyd in $T and waits until it answers. Sets HOYD_PID and DOCKER_HOST.
+start_hoyd() {
+    export DOCKER_HOST=unix://$T/hoy.sock DOCKER_CONFIG=$T/client
+    mkdir -p "$T/client"
+    "$HOYD" -H "$DOCKER_HOST" --data-root "$T/data" --exec-root "$T/run" --pidfile "$T/hoyd.pid" \
+        --config-file "$T/daemon.json" "$@" >>"$T/hoyd.log" 2>&1 3>&- &
+    HOYD_PID=$!
+    wait_for 20 "$HOY" version || { cat "$T/hoyd.log" >&2; return 1; }
+}
+
+# A daemon that ended by itself is a failure of the test, with its log.
+hoyd_is_alive() {
+    kill -0 "$HOYD_PID" 2>/dev/null || { echo "hoyd is gone:"; tail -20 "$T/hoyd.log"; return 1; }
+}
+
+# stop_hoyd: removes all containers, ends hoyd and waits for it.
+stop_hoyd() {
+    [ -n "${HOYD_PID:-}" ] || return 0
+    if kill -0 "$HOYD_PID" 2>/dev/null; then
+        "$HOY" ps -aq 2>/dev/null | xargs -r timeout 60 "$HOY" rm -f >/dev/null 2>&1
+        kill -TERM "$HOYD_PID" 2>/dev/null
+        wait_for 20 hoyd_ended || kill -KILL "$HOYD_PID"
+    fi
+    wait "$HOYD_PID" 2>/dev/null
+    HOYD_PID=
+}
+
+hoyd_ended() {
+    ! kill -0 "$HOYD_PID" 2>/dev/null || [ "$(awk '/^State/ { print $2 }' "/proc/$HOYD_PID/status" 2>/dev/null)" = Z ]
+}
+
+# kill_hoyd: as a power loss would, but for what the kernel holds.
+kill_hoyd() {
+    kill -KILL "$HOYD_PID"
+    wait "$HOYD_PID" 2>/dev/null
+    HOYD_PID=
+}
+
+# load_busybox [OPTION...]: the image `busybox:latest` made on the spot.
+load_busybox() {
+    "$TOP/tests/integration/make-image" -o "$T/busybox.tar" "$@"
+    "$HOY" load -i "$T/busybox.tar"
+}
+
+stack_setup() {
+    require_root
+    make_test_dir
+    start_hoyd
+    load_busybox
+}
+
+stack_teardown() {
+    stop_hoyd
+    remove_test_dir
+}
+
+# host_state: what must be the same before and after: mounts, cgroups, namespaces, links, rules, zombies, shims.
+# Ids of this process's own world are left out by comparing counts and names only.
+host_state() {
+    echo "mounts: $(grep -c . /proc/self/mountinfo)"
+    echo "cgroups:"
+    find /sys/fs/cgroup -mindepth 1 -type d 2>/dev/null | sort
+    echo "links:"
+    ip -o link show | sed 's/^[0-9]*: \([^:@]*\).*/\1/' | sort
+    echo "rules:"
+    nft list ruleset 2>/dev/null
+    echo "namespaces of processes:"
+    for ns in net pid mnt; do readlink /proc/[0-9]*/ns/$ns 2>/dev/null | sort -u | wc -l; done
+    echo "zombies: $(grep -l '^State:.*Z' /proc/[0-9]*/status 2>/dev/null | wc -l)"
+    echo "shims: $(pgrep -c -f "containerd-shim-hoy-v2.*$T" || :)"
+    [ -z "${HOYD_PID:-}" ] || echo "hoyd's descriptors: $(ls "/proc/$HOYD_PID/fd" | wc -l)"
+    [ ! -d "$T/run" ] || { echo "run files:"; (cd "$T/run" && find . -mindepth 1 | sort); }
+    [ ! -d "$T/data" ] || { echo "container files:"; (cd "$T/data" && find . -path './containers/*' | sort); }
+}
