@@ -180,6 +180,16 @@ static int set_v2(const struct hoy_cgroup *cg, const struct hoy_cgroup_device_li
 	return r < 0 ? hoy_err_wrap(err, "set the devices of cgroup '%s'", cg->path) : 0;
 }
 
+/* The program decides; from then on (not before) what the v1 controller of a hybrid host forbids is lifted. */
+static int set_program(
+	const struct hoy_cgroup *cg, int v1, const struct hoy_cgroup_device_list *list, struct hoy_err *err)
+{
+	static const struct hoy_cgroup_device_list everything = { .allow_default = true };
+	int r = set_v2(cg, list, err);
+
+	return r < 0 || v1 < 0 ? r : set_v1(cg, (size_t) v1, &everything, err);
+}
+
 int hoy_cgroup_set_devices(
 	struct hoy_cgroup *cg, const struct hoy_cgroup_device *rules, size_t n_rules, struct hoy_err *err)
 {
@@ -196,11 +206,11 @@ int hoy_cgroup_set_devices(
 
 	/* Where a program is attached already it goes on deciding, so the new list has to be in it. */
 	if (v1 < 0 || (cg->table.v2 && hoy_cgroup_device_attached(hoy_cgroup_dirfd(cg, 0))))
-		return set_v2(cg, &list, err);
+		return set_program(cg, v1, &list, err);
 	if (hoy_cgroup_device_list_simplify(&simple))
 		return set_v1(cg, (size_t) v1, &simple, err);
 	if (cg->table.v2)
-		return set_v2(cg, &list, err);
+		return set_program(cg, v1, &list, err);
 	return hoy_err_unsupported(
 		err, "device rules: the v1 devices controller can't deny a part of what a rule allows");
 }

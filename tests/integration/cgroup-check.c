@@ -127,6 +127,32 @@ static int cmd_oom_kills(struct hoy_cgroup *cg, char **args, struct hoy_err *err
 	return r;
 }
 
+static int cmd_stats(struct hoy_cgroup *cg, char **args, struct hoy_err *err)
+{
+	auto_(hoy_cgroup_stats_done) struct hoy_cgroup_stats stats = {};
+	int r = hoy_cgroup_read_stats(cg, &stats, err);
+
+	(void) args;
+	if (r < 0)
+		return r;
+	printf("cpu.total_ns %llu\n", (unsigned long long) stats.cpu.total_ns);
+	printf("cpu.percpu %zu\n", stats.cpu.n_percpu);
+	printf("memory.usage %llu\n", (unsigned long long) stats.memory.usage.usage);
+	printf("memory.limit %llu\n", (unsigned long long) stats.memory.usage.limit);
+	printf("memory.stat.inactive_file %llu\n", (unsigned long long) hoy_cgroup_stat_get(&stats, "inactive_file"));
+	printf("memory.stat.lines %zu\n", stats.memory.n_stat);
+	printf("pids.current %llu\n", (unsigned long long) stats.pids.current);
+	printf("pids.limit %llu\n", (unsigned long long) stats.pids.limit);
+	for (size_t i = 0; i < stats.n_hugetlb; i++)
+		printf("hugetlb %s %llu\n", stats.hugetlb[i].page_size, (unsigned long long) stats.hugetlb[i].limit);
+	for (size_t i = 0; i < stats.io.n_devices; i++)
+		printf("io %u:%u %llu %llu\n", stats.io.devices[i].major, stats.io.devices[i].minor,
+			(unsigned long long) stats.io.devices[i].read_bytes,
+			(unsigned long long) stats.io.devices[i].write_bytes);
+	printf("psi %d\n", stats.cpu.psi.present);
+	return 0;
+}
+
 static int cmd_chown(struct hoy_cgroup *cg, char **args, struct hoy_err *err)
 {
 	unsigned int uid;
@@ -300,6 +326,7 @@ static const struct verb {
 	{ "kill", cmd_kill },
 	{ "pids", cmd_pids },
 	{ "oom-kills", cmd_oom_kills },
+	{ "stats", cmd_stats },
 	{ "limits", cmd_limits },
 	{ "devices", cmd_devices },
 	{ "run", cmd_run },
