@@ -1,0 +1,178 @@
+/* /containers: the calls that change a container's state. Showing them is in container_json.c, streams in
+ * container_streams.c. */
+#include "supervisor/container/container.h"
+
+#include <string.h>
+
+#include "base/str.h"
+#include "supervisor/api/container_json.h"
+#include "supervisor/api/container_streams.h"
+#include "supervisor/api/internal.h"
+#include "supervisor/container/config.h"
+
+/* --- answers that come later: the request waits, suspended ---------------------------------------------------- */
+
+static void on_done(void *userdata, const struct hoy_err *err)
+{
+	struct hoy_api_request *rq = userdata;
+
+	if (err)
+		hoy_api_reply_error(rq, err);
+	else
+		hoy_api_reply_empty(rq, 204);
+}
+
+static void on_resized(void *userdata, const struct hoy_err *err)
+{
+	struct hoy_api_request *rq = userdata;
+
+	if (err)
+		hoy_api_reply_error(rq, err);
+	else
+		hoy_api_reply_empty(rq, 200);
+}
+
+static void on_created(void *userdata, const struct hoy_err *err, const char *id, char *const *warnings)
+{
+	struct hoy_api_request *rq = userdata;
+	struct hoy_buf buf = { 0 };
+	struct hoy_json_writer w = { .buf = &buf };
+
+	if (err) {
+		hoy_api_reply_error(rq, err);
+		return;
+	}
+	hoy_json_object(&w, NULL);
+	hoy_json_add_string(&w, "Id", id);
+	hoy_api_add_strings(&w, "Warnings", warnings);
+	hoy_json_end(&w);
+	hoy_api_reply_json(rq, 201, &buf);
+}
+
+/* --- handlers ------------------------------------------------------------------------------------------------- */
+
+static int container_create(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	auto_ptr(hoy_container_config_free) struct hoy_container_config *config = NULL;
+	const struct hoy_buf *body = hoy_http_body(rq->x);
+	const char *platform = hoy_uri_query(&rq->uri, "platform");
+	int r = hoy_api_check_json_type(rq, err);
+
+	if (r < 0)
+		return r;
+	if (!body->len)
+		return hoy_err_invalid(err, "config cannot be empty in order to create a container");
+	if (platform && *platform)
+		return hoy_err_unsupported(err, "create: a platform can't be chosen");
+	r = hoy_container_config_parse(body->data, body->len, &config, err);
+	if (r >= 0)
+		r = hoy_container_create(
+			rq->api->o.containers, hoy_uri_query(&rq->uri, "name"), config, on_created, rq, err);
+	if (r >= 0)
+		config = NULL; /* the room's */
+	return r;
+}
+
+static int container_start(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	return hoy_container_start(rq->api->o.containers, rq->name, on_done, rq, err);
+}
+
+static int parse_stop(struct hoy_api_request *rq, struct hoy_container_stop *how, struct hoy_err *err)
+{
+	long long timeout;
+	int r = hoy_uri_query_i64(&rq->uri, "t", HOY_STOP_TIMEOUT_DEFAULT, &timeout, err);
+
+	if (r < 0)
+		return r;
+	if (timeout != HOY_STOP_TIMEOUT_DEFAULT && (timeout < INT32_MIN || timeout > INT32_MAX))
+		return hoy_err_invalid(err, "invalid value for query parameter 't': %lld is out of range", timeout);
+	*how = (struct hoy_container_stop){
+		.timeout = timeout < 0 && timeout != HOY_STOP_TIMEOUT_DEFAULT ? -1 : (int) timeout,
+		.signal = hoy_uri_query(&rq->uri, "signal")
+	};
+	if (how->signal && !*how->signal)
+		how->signal = NULL;
+	return 0;
+}
+
+static int container_stop(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	struct hoy_container_stop how;
+	int r = parse_stop(rq, &how, err);
+
+	return r < 0 ? r : hoy_container_stop(rq->api->o.containers, rq->name, &how, on_done, rq, err);
+}
+
+static int container_restart(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	struct hoy_container_stop how;
+	int r = parse_stop(rq, &how, err);
+
+	return r < 0 ? r : hoy_container_restart(rq->api->o.containers, rq->name, &how, on_done, rq, err);
+}
+
+static int container_kill(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	const char *sig = hoy_uri_query(&rq->uri, "signal");
+
+	return hoy_container_kill(rq->api->o.containers, rq->name, sig, on_done, rq, err);
+}
+
+static int container_rename(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	const char *name = hoy_uri_query(&rq->uri, "name");
+
+	if (!name || !*name)
+		return hoy_err_invalid(err, "neither old nor new names may be empty");
+	return hoy_container_rename(rq->api->o.containers, rq->name, name, on_done, rq, err);
+}
+
+static int container_remove(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	struct hoy_container_remove how = {
+		.force = hoy_uri_query_bool(&rq->uri, "force", false),
+		.volumes = hoy_uri_query_bool(&rq->uri, "v", false),
+	};
+
+	if (hoy_uri_query_bool(&rq->uri, "link", false))
+		return hoy_err_unsupported(err, "removing a link is not supported: there are no links");
+	return hoy_container_remove(rq->api->o.containers, rq->name, &how, on_done, rq, err);
+}
+
+static int query_size(struct hoy_api_request *rq, const char *key, unsigned int *ret, struct hoy_err *err)
+{
+	const char *text = hoy_uri_query(&rq->uri, key);
+
+	if (!text || hoy_str_to_uint(text, ret) < 0 || *ret > 65535)
+		return hoy_err_invalid(
+			err, "invalid value for query parameter '%s': '%s' is no terminal size", key, text ? text : "");
+	return 0;
+}
+
+static int container_resize(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	unsigned int height, width;
+	int r = query_size(rq, "h", &height, err);
+
+	if (r >= 0)
+		r = query_size(rq, "w", &width, err);
+	return r < 0 ? r : hoy_container_resize(rq->api->o.containers, rq->name, height, width, on_resized, rq, err);
+}
+
+const struct hoy_api_route hoy_api_container_routes[] = {
+	{ "GET", "/containers/json", hoy_api_container_list, 0, 0 },
+	{ "POST", "/containers/create", container_create, 0, 0 },
+	{ "GET", "/containers/{id}/json", hoy_api_container_inspect, 0, 0 },
+	{ "POST", "/containers/{id}/start", container_start, 0, 0 },
+	{ "POST", "/containers/{id}/stop", container_stop, 0, 0 },
+	{ "POST", "/containers/{id}/restart", container_restart, 0, 0 },
+	{ "POST", "/containers/{id}/kill", container_kill, 0, 0 },
+	{ "POST", "/containers/{id}/rename", container_rename, 0, 0 },
+	{ "POST", "/containers/{id}/resize", container_resize, 0, 0 },
+	{ "POST", "/containers/{id}/wait", hoy_api_container_wait, 0, 0 },
+	{ "POST", "/containers/{id}/attach", hoy_api_container_attach, 0, 0 },
+	{ "GET", "/containers/{id}/logs", hoy_api_container_logs, 0, 0 },
+	{ "DELETE", "/containers/{id}", container_remove, 0, 0 },
+	{ NULL, NULL, NULL, 0, 0 },
+};

@@ -1,0 +1,83 @@
+/* What the files of the API share: the request as handlers see it, the route table, replies. */
+#ifndef HOY_API_INTERNAL_H
+#define HOY_API_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "supervisor/api/api.h"
+#include "supervisor/api/server.h"
+#include "supervisor/api/uri.h"
+
+struct hoy_api_events; /* events.h */
+
+struct hoy_api {
+	struct hoy_api_options o;
+	struct hoy_http_server *server;
+	struct hoy_api_events *events;
+};
+
+struct hoy_api_route;
+
+/* Context of an exchange; lives as long as it. */
+struct hoy_api_request {
+	struct hoy_api *api;
+	struct hoy_http_exchange *x;
+	const struct hoy_api_route *route;
+	int version; /* minor number of the API version spoken: 50 is 1.50 */
+	struct hoy_uri uri;
+	char *name; /* the {..} part of the path; NULL when the pattern has none */
+};
+
+/* Answers, now or later (then it keeps `rq`). An error is answered by the router; the handler must not have answered.
+ */
+typedef int (*hoy_api_handler)(struct hoy_api_request *rq, struct hoy_err *err);
+
+enum { HOY_ROUTE_BODY_STREAM = 1 }; /* the handler wants the body as it comes */
+
+struct hoy_api_route {
+	const char *method;
+	const char *pattern; /* at most one "{name}", which matches any non-empty text, slashes included */
+	hoy_api_handler handler;
+	unsigned int flags;
+	int min_version; /* 0: all */
+};
+
+/* Each family's rows, ended by a row without a method; in the order in which they are tried. */
+extern const struct hoy_api_route hoy_api_system_routes[];
+extern const struct hoy_api_route hoy_api_container_routes[];
+extern const struct hoy_api_route hoy_api_image_routes[];
+extern const struct hoy_api_route hoy_api_network_routes[];
+extern const struct hoy_api_route hoy_api_refused_routes[];
+
+/* router.c */
+extern const struct hoy_http_hooks hoy_api_hooks;
+const struct hoy_api_route *hoy_api_route_find(const char *method, const char *path, char **ret_name);
+/* True when the decoded `path` matches; *ret_name is a heap copy of the {name} part or NULL. */
+bool hoy_api_route_matches(const struct hoy_api_route *route, const char *path, char **ret_name);
+
+/* reply.c */
+int hoy_api_status_of(const struct hoy_err *err);
+void hoy_api_reply_error(struct hoy_api_request *rq, const struct hoy_err *err);
+void hoy_api_reply_error_status(struct hoy_api_request *rq, int status, const char *text);
+void hoy_api_reply_empty(struct hoy_api_request *rq, int status);
+/* Sends the JSON text in `buf` (taken over) and a newline; a buffer that failed becomes a 500. */
+void hoy_api_reply_json(struct hoy_api_request *rq, int status, struct hoy_buf *buf);
+/* The request's JSON body: NULL (and 0) when empty. -EINVAL for another content type or bad JSON. */
+int hoy_api_body_json(struct hoy_api_request *rq, struct hoy_json **ret, struct hoy_err *err);
+/* Only the check of body_json(): the content type of a non-empty body. */
+int hoy_api_check_json_type(struct hoy_api_request *rq, struct hoy_err *err);
+
+/* encode.c: small pieces that several families write */
+void hoy_api_add_time(struct hoy_json_writer *w, const char *key, const struct timespec *ts); /* 0: 0001-01-01 */
+void hoy_api_add_strings(struct hoy_json_writer *w, const char *key, char *const *values);    /* NULL: [] */
+void hoy_api_add_kv(struct hoy_json_writer *w, const char *key, const struct hoy_oci_kv *kv, size_t n); /* {} */
+/* Seconds with optional ".nanoseconds", or RFC 3339, as `since` and `until` take them. Empty or NULL: *ret is 0. */
+int hoy_api_parse_time(const char *text, const char *what, struct timespec *ret, struct hoy_err *err);
+
+#endif

@@ -1,0 +1,342 @@
+/* /networks, and the network part of containers. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "supervisor/api/filters.h"
+#include "supervisor/api/internal.h"
+#include "supervisor/api/network_json.h"
+#include "supervisor/container/config.h"
+#include "supervisor/container/container.h"
+#include "supervisor/network/network.h"
+
+/* --- endpoints ------------------------------------------------------------------------------------------------ */
+
+static void add_ipam_request(struct hoy_json_writer *w, const struct hoy_container_endpoint *request)
+{
+	const struct hoy_container_endpoint_ipam *ipam = request ? request->ipam : NULL;
+
+	if (!ipam) {
+		hoy_json_add_null(w, "IPAMConfig");
+		return;
+	}
+	hoy_json_object(w, "IPAMConfig");
+	if (ipam->ipv4_address)
+		hoy_json_add_string(w, "IPv4Address", ipam->ipv4_address);
+	if (ipam->ipv6_address)
+		hoy_json_add_string(w, "IPv6Address", ipam->ipv6_address);
+	hoy_json_end(w);
+}
+
+static void add_addresses(struct hoy_json_writer *w, const struct hoy_endpoint_info *endpoint)
+{
+	bool up = endpoint && endpoint->attached;
+
+	hoy_json_add_string(w, "EndpointID", up ? endpoint->endpoint_id : "");
+	hoy_json_add_string(w, "Gateway", up ? endpoint->gateway : "");
+	hoy_json_add_string(w, "IPAddress", up ? endpoint->address : "");
+	hoy_json_add_u64(w, "IPPrefixLen", up && *endpoint->address ? endpoint->prefix_len : 0);
+	hoy_json_add_string(w, "IPv6Gateway", "");
+	hoy_json_add_string(w, "GlobalIPv6Address", "");
+	hoy_json_add_u64(w, "GlobalIPv6PrefixLen", 0);
+}
+
+void hoy_api_add_endpoint(struct hoy_json_writer *w, const char *network, const struct hoy_endpoint_info *endpoint,
+	const struct hoy_container_endpoint *request)
+{
+	hoy_json_object(w, "Networks");
+	hoy_json_object(w, network);
+	add_ipam_request(w, request);
+	hoy_json_add_null(w, "Links");
+	hoy_json_add_strv(w, "Aliases", request ? request->aliases : NULL);
+	hoy_json_add_string(w, "MacAddress", endpoint && endpoint->attached ? endpoint->mac : "");
+	hoy_json_add_null(w, "DriverOpts");
+	hoy_json_add_i64(w, "GwPriority", 0);
+	hoy_json_add_string(w, "NetworkID", endpoint ? endpoint->network_id : "");
+	add_addresses(w, endpoint);
+	hoy_json_add_null(w, "DNSNames");
+	hoy_json_end(w);
+	hoy_json_end(w);
+}
+
+/* --- ports ---------------------------------------------------------------------------------------------------- */
+
+static void port_key(const struct hoy_network_port *port, char key[16])
+{
+	(void) snprintf(key, 16, "%u/%s", port->container_port, hoy_port_proto_to_string(port->proto));
+}
+
+static bool is_published(const struct hoy_endpoint_info *endpoint, const char *key)
+{
+	char have[16];
+
+	for (size_t i = 0; i < endpoint->n_ports; i++) {
+		port_key(&endpoint->ports[i], have);
+		if (!strcmp(have, key))
+			return true;
+	}
+	return false;
+}
+
+static const char *host_ip(const struct hoy_network_port *port)
+{
+	return *port->host_ip ? port->host_ip : "0.0.0.0";
+}
+
+/* All host ports of the container port that `ports[first]` names. */
+static void add_bindings(struct hoy_json_writer *w, const struct hoy_endpoint_info *endpoint, const char *key)
+{
+	char have[16], number[8];
+
+	hoy_json_array(w, key);
+	for (size_t i = 0; i < endpoint->n_ports; i++) {
+		const struct hoy_network_port *port = &endpoint->ports[i];
+
+		port_key(port, have);
+		if (strcmp(have, key) != 0)
+			continue;
+		(void) snprintf(number, sizeof number, "%u", port->host_port);
+		hoy_json_object(w, NULL);
+		hoy_json_add_string(w, "HostIp", host_ip(port));
+		hoy_json_add_string(w, "HostPort", number);
+		hoy_json_end(w);
+	}
+	hoy_json_end(w);
+}
+
+static bool seen_before(const struct hoy_endpoint_info *endpoint, size_t n, const char *key)
+{
+	char have[16];
+
+	for (size_t i = 0; i < n; i++) {
+		port_key(&endpoint->ports[i], have);
+		if (!strcmp(have, key))
+			return true;
+	}
+	return false;
+}
+
+void hoy_api_add_port_map(struct hoy_json_writer *w, const struct hoy_endpoint_info *endpoint, char *const *exposed)
+{
+	bool up = endpoint && endpoint->attached && endpoint->mode == HOY_NETWORK_BRIDGE;
+	char key[16];
+
+	hoy_json_object(w, "Ports");
+	for (; up && exposed && *exposed; exposed++)
+		if (!is_published(endpoint, *exposed))
+			hoy_json_add_null(w, *exposed);
+	for (size_t i = 0; up && i < endpoint->n_ports; i++) {
+		port_key(&endpoint->ports[i], key);
+		if (!seen_before(endpoint, i, key))
+			add_bindings(w, endpoint, key);
+	}
+	hoy_json_end(w);
+}
+
+static void add_exposed_port(struct hoy_json_writer *w, const char *key)
+{
+	const char *slash = strchr(key, '/');
+	auto_free char *number = slash ? strndup(key, (size_t) (slash - key)) : strdup(key);
+	unsigned int port;
+
+	if (!number || hoy_str_to_uint(number, &port) < 0)
+		return;
+	hoy_json_object(w, NULL);
+	hoy_json_add_u64(w, "PrivatePort", port);
+	hoy_json_add_string(w, "Type", slash ? slash + 1 : "tcp");
+	hoy_json_end(w);
+}
+
+void hoy_api_add_port_list(struct hoy_json_writer *w, const struct hoy_endpoint_info *endpoint, char *const *exposed)
+{
+	bool up = endpoint && endpoint->attached && endpoint->mode == HOY_NETWORK_BRIDGE;
+
+	hoy_json_array(w, "Ports");
+	for (; up && exposed && *exposed; exposed++)
+		if (!is_published(endpoint, *exposed))
+			add_exposed_port(w, *exposed);
+	for (size_t i = 0; up && i < endpoint->n_ports; i++) {
+		const struct hoy_network_port *port = &endpoint->ports[i];
+
+		hoy_json_object(w, NULL);
+		hoy_json_add_string(w, "IP", host_ip(port));
+		hoy_json_add_u64(w, "PrivatePort", port->container_port);
+		hoy_json_add_u64(w, "PublicPort", port->host_port);
+		hoy_json_add_string(w, "Type", hoy_port_proto_to_string(port->proto));
+		hoy_json_end(w);
+	}
+	hoy_json_end(w);
+}
+
+/* --- /networks ------------------------------------------------------------------------------------------------ */
+
+static void add_ipam(struct hoy_json_writer *w, const struct hoy_network_info *network)
+{
+	hoy_json_object(w, "IPAM");
+	hoy_json_add_string(w, "Driver", "default");
+	hoy_json_add_null(w, "Options");
+	hoy_json_array(w, "Config");
+	if (*network->subnet) {
+		hoy_json_object(w, NULL);
+		hoy_json_add_string(w, "Subnet", network->subnet);
+		hoy_json_add_string(w, "Gateway", network->gateway);
+		hoy_json_end(w);
+	}
+	hoy_json_end(w);
+	hoy_json_end(w);
+}
+
+static void add_options(struct hoy_json_writer *w, const struct hoy_network_info *network)
+{
+	auto_free char *mtu = hoy_str_printf("%u", network->mtu);
+
+	hoy_json_object(w, "Options");
+	if (network->mode == HOY_NETWORK_BRIDGE) {
+		hoy_json_add_string(w, "com.docker.network.bridge.default_bridge", "true");
+		hoy_json_add_string(w, "com.docker.network.bridge.enable_icc", "true");
+		hoy_json_add_string(w, "com.docker.network.bridge.enable_ip_masquerade", "true");
+		hoy_json_add_string(w, "com.docker.network.bridge.name", network->bridge);
+		hoy_json_add_string(w, "com.docker.network.driver.mtu", mtu);
+	}
+	hoy_json_end(w);
+}
+
+static void add_network(struct hoy_json_writer *w, const struct hoy_network_info *network)
+{
+	struct timespec created = { .tv_sec = network->created };
+
+	hoy_json_add_string(w, "Name", network->name);
+	hoy_json_add_string(w, "Id", network->id);
+	hoy_api_add_time(w, "Created", &created);
+	hoy_json_add_string(w, "Scope", "local");
+	hoy_json_add_string(w, "Driver", network->driver);
+	hoy_json_add_bool(w, "EnableIPv4", true);
+	hoy_json_add_bool(w, "EnableIPv6", false);
+	add_ipam(w, network);
+	hoy_json_add_bool(w, "Internal", false);
+	hoy_json_add_bool(w, "Attachable", false);
+	hoy_json_add_bool(w, "Ingress", false);
+	hoy_json_object(w, "ConfigFrom");
+	hoy_json_add_string(w, "Network", "");
+	hoy_json_end(w);
+	hoy_json_add_bool(w, "ConfigOnly", false);
+}
+
+static void add_member(struct hoy_json_writer *w, const struct hoy_api *api, const struct hoy_endpoint_info *e)
+{
+	const struct hoy_container_info *container;
+	auto_free char *address = NULL;
+
+	if (*e->address)
+		address = hoy_str_printf("%s/%u", e->address, e->prefix_len);
+	hoy_json_object(w, e->container_id);
+	if (hoy_containers_find(api->o.containers, e->container_id, &container, NULL) >= 0)
+		hoy_json_add_string(w, "Name", container->name);
+	hoy_json_add_string(w, "EndpointID", e->endpoint_id);
+	hoy_json_add_string(w, "MacAddress", e->mac);
+	hoy_json_add_string(w, "IPv4Address", address ? address : "");
+	hoy_json_add_string(w, "IPv6Address", "");
+	hoy_json_end(w);
+}
+
+static int add_members(
+	struct hoy_json_writer *w, const struct hoy_api *api, const char *network_id, struct hoy_err *err)
+{
+	struct hoy_endpoint_info *endpoints = NULL;
+	size_t n = 0;
+	int r = hoy_network_endpoints(api->o.networks, network_id, &endpoints, &n, err);
+
+	if (r < 0)
+		return r;
+	hoy_json_object(w, "Containers");
+	for (size_t i = 0; i < n; i++)
+		add_member(w, api, &endpoints[i]);
+	hoy_json_end(w);
+	hoy_endpoint_infos_free(endpoints, n);
+	return 0;
+}
+
+static bool matches(const struct hoy_filters *f, const struct hoy_network_info *network)
+{
+	if (!hoy_filters_match(f, "driver", network->driver) || !hoy_filters_match(f, "scope", "local") ||
+		!hoy_filters_match(f, "type", "builtin") || hoy_filters_has(f, "label"))
+		return false;
+	if (!hoy_filters_match_prefix(f, "id", network->id))
+		return false;
+	if (!hoy_filters_has(f, "name"))
+		return true;
+	for (size_t i = 0; i < f->n_items; i++)
+		if (!strcmp(f->items[i].key, "name") && strstr(network->name, f->items[i].value))
+			return true;
+	return false;
+}
+
+static void encode_networks(
+	struct hoy_buf *buf, const struct hoy_network_info *networks, size_t n, const struct hoy_filters *filters)
+{
+	struct hoy_json_writer w = { .buf = buf };
+
+	hoy_json_array(&w, NULL);
+	for (size_t i = 0; i < n; i++) {
+		if (!matches(filters, &networks[i]))
+			continue;
+		hoy_json_object(&w, NULL);
+		add_network(&w, &networks[i]);
+		hoy_json_object(&w, "Containers"); /* a list does not tell them */
+		hoy_json_end(&w);
+		add_options(&w, &networks[i]);
+		hoy_json_object(&w, "Labels");
+		hoy_json_end(&w);
+		hoy_json_end(&w);
+	}
+	hoy_json_end(&w);
+}
+
+static int network_list(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	static const char *const known[] = { "dangling", "driver", "id", "label", "name", "scope", "type", NULL };
+	auto_(hoy_filters_done) struct hoy_filters filters = { 0 };
+	auto_(hoy_buf_done) struct hoy_buf buf = { 0 };
+	struct hoy_network_info *networks = NULL;
+	size_t n = 0;
+	int r = hoy_filters_parse(&filters, hoy_uri_query(&rq->uri, "filters"), known, err);
+
+	if (r >= 0 && hoy_filters_has(&filters, "dangling"))
+		r = hoy_err_unsupported(err, "networks: the filter 'dangling' is not supported");
+	if (r >= 0)
+		r = hoy_network_list(rq->api->o.networks, &networks, &n, err);
+	if (r < 0)
+		return r;
+	encode_networks(&buf, networks, n, &filters);
+	hoy_network_infos_free(networks, n);
+	hoy_api_reply_json(rq, 200, &buf);
+	return 0;
+}
+
+static int network_inspect(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	auto_(hoy_network_info_done) struct hoy_network_info network = { 0 };
+	auto_(hoy_buf_done) struct hoy_buf buf = { 0 };
+	struct hoy_json_writer w = { .buf = &buf };
+	int r = hoy_network_get(rq->api->o.networks, rq->name, &network, err);
+
+	if (r < 0)
+		return r;
+	hoy_json_object(&w, NULL);
+	add_network(&w, &network);
+	r = add_members(&w, rq->api, network.id, err);
+	if (r < 0)
+		return r;
+	add_options(&w, &network);
+	hoy_json_object(&w, "Labels");
+	hoy_json_end(&w);
+	hoy_json_end(&w);
+	hoy_api_reply_json(rq, 200, &buf);
+	return 0;
+}
+
+const struct hoy_api_route hoy_api_network_routes[] = {
+	{ "GET", "/networks", network_list, 0, 0 },
+	{ "GET", "/networks/{id}", network_inspect, 0, 0 },
+	{ NULL, NULL, NULL, 0, 0 },
+};

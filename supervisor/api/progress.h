@@ -1,0 +1,19 @@
+/* The JSON messages of a progress stream (load, import), one object per line. */
+#ifndef HOY_API_PROGRESS_H
+#define HOY_API_PROGRESS_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct hoy_http_exchange;
+
+/* {"status":...,"progressDetail":{...},"progress":"[==>  ]","id":...}; without total no detail, without id no id. */
+void hoy_progress_status(
+	struct hoy_http_exchange *x, const char *id, const char *status, int64_t current, int64_t total);
+/* {"stream": text}: what a client prints as it is. */
+void hoy_progress_stream(struct hoy_http_exchange *x, const char *fmt, ...) HOY_PRINTF(2, 3);
+/* {"errorDetail":{"message":...},"error":...}: the last message of a stream that failed. */
+void hoy_progress_error(struct hoy_http_exchange *x, const struct hoy_err *err);
+
+#endif

@@ -1,0 +1,99 @@
+/* Endpoints of the Engine API that are known and not served, each refused by name. Swarm's answer as any node outside
+ * a swarm does. */
+#include "supervisor/api/internal.h"
+
+static int not_implemented(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	return hoy_err_unsupported(
+		err, "%s %s is not implemented by this version of Hoy", hoy_http_method(rq->x), rq->route->pattern);
+}
+
+static int no_swarm(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	(void) err;
+	hoy_api_reply_error_status(rq, 503,
+		"This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this "
+		"node to swarm and try again.");
+	return 0;
+}
+
+const struct hoy_api_route hoy_api_refused_routes[] = {
+	{ "GET", "/containers/{id}/top", not_implemented, 0, 0 },
+	{ "GET", "/containers/{id}/changes", not_implemented, 0, 0 },
+	{ "GET", "/containers/{id}/export", not_implemented, 0, 0 },
+	{ "GET", "/containers/{id}/stats", not_implemented, 0, 0 },
+	{ "POST", "/containers/{id}/update", not_implemented, 0, 0 },
+	{ "POST", "/containers/{id}/pause", not_implemented, 0, 0 },
+	{ "POST", "/containers/{id}/unpause", not_implemented, 0, 0 },
+	{ "GET", "/containers/{id}/attach/ws", not_implemented, 0, 0 },
+	{ "HEAD", "/containers/{id}/archive", not_implemented, 0, 0 },
+	{ "GET", "/containers/{id}/archive", not_implemented, 0, 0 },
+	{ "PUT", "/containers/{id}/archive", not_implemented, 0, 0 },
+	{ "POST", "/containers/{id}/exec", not_implemented, 0, 0 },
+	{ "POST", "/exec/{id}/start", not_implemented, 0, 0 },
+	{ "POST", "/exec/{id}/resize", not_implemented, 0, 0 },
+	{ "GET", "/exec/{id}/json", not_implemented, 0, 0 },
+	{ "POST", "/commit", not_implemented, 0, 0 },
+	{ "POST", "/build", not_implemented, 0, 0 },
+	{ "POST", "/build/prune", not_implemented, 0, 0 },
+	{ "POST", "/build/cancel", not_implemented, 0, 0 },
+	{ "POST", "/session", not_implemented, 0, 0 },
+	{ "POST", "/grpc", not_implemented, 0, 0 },
+	{ "GET", "/images/search", not_implemented, 0, 0 },
+	{ "GET", "/images/get", not_implemented, 0, 0 },
+	{ "GET", "/images/{name}/get", not_implemented, 0, 0 },
+	{ "GET", "/images/{name}/attestations", not_implemented, 0, 0 },
+	{ "POST", "/images/{name}/push", not_implemented, 0, 0 },
+	{ "POST", "/images/prune", not_implemented, 0, 0 },
+	{ "GET", "/distribution/{name}/json", not_implemented, 0, 0 },
+	{ "POST", "/auth", not_implemented, 0, 0 },
+	{ "POST", "/volumes/create", not_implemented, 0, 0 },
+	{ "POST", "/volumes/prune", not_implemented, 0, 0 },
+	{ "POST", "/networks/create", not_implemented, 0, 0 },
+	{ "POST", "/networks/prune", not_implemented, 0, 0 },
+	{ "POST", "/networks/{id}/connect", not_implemented, 0, 0 },
+	{ "POST", "/networks/{id}/disconnect", not_implemented, 0, 0 },
+	{ "DELETE", "/networks/{id}", not_implemented, 0, 0 },
+	{ "GET", "/plugins/privileges", not_implemented, 0, 0 },
+	{ "GET", "/plugins/{name}/json", not_implemented, 0, 0 },
+	{ "POST", "/plugins/pull", not_implemented, 0, 0 },
+	{ "POST", "/plugins/create", not_implemented, 0, 0 },
+	{ "DELETE", "/plugins/{name}", not_implemented, 0, 0 },
+	{ "POST", "/plugins/{name}/enable", not_implemented, 0, 0 },
+	{ "POST", "/plugins/{name}/disable", not_implemented, 0, 0 },
+	{ "POST", "/plugins/{name}/upgrade", not_implemented, 0, 0 },
+	{ "POST", "/plugins/{name}/push", not_implemented, 0, 0 },
+	{ "POST", "/plugins/{name}/set", not_implemented, 0, 0 },
+	{ "PUT", "/volumes/{name}", no_swarm, 0, 0 },
+	{ "GET", "/nodes", no_swarm, 0, 0 },
+	{ "GET", "/nodes/{id}", no_swarm, 0, 0 },
+	{ "DELETE", "/nodes/{id}", no_swarm, 0, 0 },
+	{ "POST", "/nodes/{id}/update", no_swarm, 0, 0 },
+	{ "GET", "/swarm", no_swarm, 0, 0 },
+	{ "POST", "/swarm/init", not_implemented, 0, 0 },
+	{ "POST", "/swarm/join", not_implemented, 0, 0 },
+	{ "POST", "/swarm/leave", no_swarm, 0, 0 },
+	{ "POST", "/swarm/update", no_swarm, 0, 0 },
+	{ "GET", "/swarm/unlockkey", no_swarm, 0, 0 },
+	{ "POST", "/swarm/unlock", no_swarm, 0, 0 },
+	{ "GET", "/services", no_swarm, 0, 0 },
+	{ "POST", "/services/create", no_swarm, 0, 0 },
+	{ "GET", "/services/{id}", no_swarm, 0, 0 },
+	{ "DELETE", "/services/{id}", no_swarm, 0, 0 },
+	{ "POST", "/services/{id}/update", no_swarm, 0, 0 },
+	{ "GET", "/services/{id}/logs", no_swarm, 0, 0 },
+	{ "GET", "/tasks", no_swarm, 0, 0 },
+	{ "GET", "/tasks/{id}", no_swarm, 0, 0 },
+	{ "GET", "/tasks/{id}/logs", no_swarm, 0, 0 },
+	{ "GET", "/secrets", no_swarm, 0, 0 },
+	{ "POST", "/secrets/create", no_swarm, 0, 0 },
+	{ "GET", "/secrets/{id}", no_swarm, 0, 0 },
+	{ "DELETE", "/secrets/{id}", no_swarm, 0, 0 },
+	{ "POST", "/secrets/{id}/update", no_swarm, 0, 0 },
+	{ "GET", "/configs", no_swarm, 0, 0 },
+	{ "POST", "/configs/create", no_swarm, 0, 0 },
+	{ "GET", "/configs/{id}", no_swarm, 0, 0 },
+	{ "DELETE", "/configs/{id}", no_swarm, 0, 0 },
+	{ "POST", "/configs/{id}/update", no_swarm, 0, 0 },
+	{ NULL, NULL, NULL, 0, 0 },
+};

@@ -1,0 +1,14 @@
+/* Unit tests of supervisor/api/. */
+#include "base/defs.h"
+#include "tests/unit/unit.h"
+
+Suite *suite_filters(void);
+Suite *suite_server(void);
+Suite *suite_uri(void);
+
+int main(void)
+{
+	static const hoy_suite_fn suites[] = { suite_filters, suite_server, suite_uri };
+
+	return hoy_unit_run(suites, ARRAY_LEN(suites));
+}
