@@ -1,0 +1,432 @@
+/*
+ * The daemon: one loop, one store, the rooms, the API. Opening is also recovery: the container room takes up running
+ * shims and holds its layers, then unused layers are swept, then the network's rules are made to fit what runs.
+ */
+#include "supervisor/daemon/daemon.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "config.h"
+#include "supervisor/api/api.h"
+#include "supervisor/container/container.h"
+#include "supervisor/daemon/lock.h"
+#include "supervisor/daemon/options.h"
+#include "supervisor/daemon/sockets.h"
+#include "supervisor/image/image.h"
+#include "supervisor/network/network.h"
+#include "supervisor/store/store.h"
+
+struct hoy_daemon {
+	struct hoy_daemon_options *options;
+	int data_lock, exec_lock;
+	bool has_pidfile;
+	struct hoy_loop *loop;
+	struct hoy_source *term, *intr, *hup;
+	struct hoy_store *store;
+	struct hoy_images *images;
+	struct hoy_networks *networks;
+	struct hoy_containers *containers;
+	struct hoy_api *api;
+	char *host_id, *address;
+	char **runtimes; /* "name=path" of all */
+	char **bound;    /* socket paths to remove */
+};
+
+static enum hoy_log_level log_level(const struct hoy_daemon_options *o)
+{
+	if (o->debug || !strcmp(o->log_level, "debug"))
+		return HOY_LOG_DEBUG;
+	if (!strcmp(o->log_level, "info"))
+		return HOY_LOG_INFO;
+	return !strcmp(o->log_level, "warn") ? HOY_LOG_WARN : HOY_LOG_ERROR;
+}
+
+static void set_up_log(const struct hoy_daemon_options *o)
+{
+	hoy_log_setup(2, !strcmp(o->log_format, "json") ? HOY_LOG_JSON : HOY_LOG_TEXT, log_level(o));
+}
+
+/* --- signals -------------------------------------------------------------------------------------------------- */
+
+static void on_terminate(struct hoy_source *source, const struct signalfd_siginfo *si, void *userdata)
+{
+	struct hoy_daemon *d = userdata;
+
+	(void) source;
+	hoy_log_info("signal %u: ending, containers run on", si->ssi_signo);
+	hoy_loop_exit(d->loop, 0);
+}
+
+/* Takes over what can change while we run. What came from a flag stays. */
+static int reload(struct hoy_daemon *d, struct hoy_err *err)
+{
+	auto_(hoy_daemon_options_done) struct hoy_daemon_options fresh = { 0 };
+	int r;
+
+	memcpy(fresh.by_flag, d->options->by_flag, sizeof fresh.by_flag);
+	if (d->options->config_file && !(fresh.config_file = strdup(d->options->config_file)))
+		return hoy_err_oom(err);
+	r = hoy_daemon_options_load(&fresh, err);
+	if (r >= 0)
+		r = hoy_daemon_options_finish(&fresh, err);
+	if (r < 0)
+		return r;
+	hoy_daemon_options_reload(d->options, &fresh);
+	set_up_log(d->options);
+	hoy_api_set_debug(d->api, d->options->debug);
+	hoy_api_set_labels(d->api, d->options->labels);
+	hoy_api_daemon_event(d->api, "reload");
+	return 0;
+}
+
+static void on_hangup(struct hoy_source *source, const struct signalfd_siginfo *si, void *userdata)
+{
+	struct hoy_err err = { 0 };
+
+	(void) source;
+	(void) si;
+	if (reload(userdata, &err) < 0)
+		hoy_log_err(&err, "reload the configuration");
+	else
+		hoy_log_info("configuration reloaded");
+}
+
+static int watch_signals(struct hoy_daemon *d, struct hoy_err *err)
+{
+	int r = hoy_loop_signal(d->loop, &d->term, SIGTERM, on_terminate, d, err);
+
+	if (r >= 0)
+		r = hoy_loop_signal(d->loop, &d->intr, SIGINT, on_terminate, d, err);
+	if (r >= 0)
+		r = hoy_loop_signal(d->loop, &d->hup, SIGHUP, on_hangup, d, err);
+	(void) signal(SIGPIPE, SIG_IGN);
+	return r;
+}
+
+/* --- what the image room asks --------------------------------------------------------------------------------- */
+
+static void on_image_use(const char *image_id, struct hoy_image_user *ret, void *userdata)
+{
+	struct hoy_daemon *d = userdata;
+	const struct hoy_container_filter all = { .all = true };
+	auto_free const struct hoy_container_info **containers = NULL;
+	size_t n = 0;
+
+	*ret = (struct hoy_image_user){ 0 };
+	if (hoy_containers_list(d->containers, &all, &containers, &n, NULL) < 0)
+		return;
+	for (size_t i = 0; i < n && !ret->running; i++) {
+		if (strcmp(containers[i]->image_id, image_id) != 0)
+			continue;
+		(void) snprintf(ret->container, sizeof ret->container, "%.12s", containers[i]->id);
+		ret->running = containers[i]->status == HOY_CONTAINER_RUNNING;
+	}
+}
+
+static void on_image_event(const char *action, const char *image_id, const char *name, void *userdata)
+{
+	struct hoy_daemon *d = userdata;
+
+	if (d->api)
+		hoy_api_image_event(d->api, action, image_id, name);
+}
+
+/* --- opening -------------------------------------------------------------------------------------------------- */
+
+static int lock_roots(struct hoy_daemon *d, struct hoy_err *err)
+{
+	int r = hoy_path_mkdir_all(d->options->data_root, 0710, err);
+
+	if (r >= 0)
+		r = hoy_path_mkdir_all(d->options->exec_root, 0711, err);
+	if (r >= 0)
+		r = d->data_lock = hoy_lock_root("data root", d->options->data_root, err);
+	if (r >= 0)
+		r = d->exec_lock = hoy_lock_root("exec root", d->options->exec_root, err);
+	if (r >= 0)
+		r = hoy_pidfile_write(d->options->pidfile, err);
+	d->has_pidfile = r >= 0;
+	return r;
+}
+
+/* A random UUID, made once per data root. */
+static int load_host_id(struct hoy_daemon *d, struct hoy_err *err)
+{
+	unsigned char b[16];
+	char hex[33];
+	int r = hoy_store_get_fact(d->store, "host_id", &d->host_id, err);
+
+	if (r < 0 || d->host_id)
+		return r;
+	hoy_random(b, sizeof b);
+	b[6] = (unsigned char) ((b[6] & 0x0f) | 0x40);
+	b[8] = (unsigned char) ((b[8] & 0x3f) | 0x80);
+	hoy_hex(b, sizeof b, hex);
+	d->host_id = hoy_str_printf("%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
+	return d->host_id ? hoy_store_set_fact(d->store, "host_id", d->host_id, err) : hoy_err_oom(err);
+}
+
+static int open_store(struct hoy_daemon *d, struct hoy_err *err)
+{
+	auto_free char *path = hoy_path_join(d->options->data_root, "hoy.db");
+	int r = path ? hoy_store_open(d->loop, path, &d->store, err) : hoy_err_oom(err);
+
+	return r < 0 ? r : load_host_id(d, err);
+}
+
+static int open_images(struct hoy_daemon *d, struct hoy_err *err)
+{
+	const struct hoy_images_options options = {
+		.loop = d->loop,
+		.store = d->store,
+		.data_root = d->options->data_root,
+	};
+
+	return hoy_images_open(&options, &d->images, err);
+}
+
+static int open_networks(struct hoy_daemon *d, struct hoy_err *err)
+{
+	const struct hoy_network_config config = {
+		.exec_root = d->options->exec_root,
+		.bridge = d->options->bridge,
+		.bip = d->options->bip,
+		.mtu = (unsigned int) d->options->mtu,
+	};
+
+	return hoy_network_open(d->loop, d->store, &config, &d->networks, err);
+}
+
+static int open_containers(struct hoy_daemon *d, struct hoy_err *err)
+{
+	const char *runtime = hoy_daemon_options_runtime(d->options, d->options->default_runtime);
+	const struct hoy_containers_options options = {
+		.loop = d->loop,
+		.store = d->store,
+		.images = d->images,
+		.networks = d->networks,
+		.data_root = d->options->data_root,
+		.exec_root = d->options->exec_root,
+		.address = d->address,
+		.runtime = *runtime ? runtime : NULL,
+		.debug = d->options->debug,
+	};
+	int r = hoy_containers_open(&options, &d->containers, err);
+
+	if (r >= 0)
+		hoy_images_set_callbacks(d->images, on_image_use, on_image_event, d);
+	return r;
+}
+
+/* Rules and reserved ports become those of what runs. */
+static int recover_networks(struct hoy_daemon *d, struct hoy_err *err)
+{
+	const struct hoy_container_filter running = { .all = false };
+	auto_free const struct hoy_container_info **containers = NULL;
+	auto_free const char **ids = NULL;
+	size_t n = 0;
+	int r = hoy_containers_list(d->containers, &running, &containers, &n, err);
+
+	if (r < 0)
+		return r;
+	ids = calloc(n + 1, sizeof *ids);
+	if (!ids)
+		return hoy_err_oom(err);
+	for (size_t i = 0; i < n; i++)
+		ids[i] = containers[i]->id;
+	return hoy_network_recover(d->networks, ids, n, err);
+}
+
+static int open_rooms(struct hoy_daemon *d, struct hoy_err *err)
+{
+	int r = open_store(d, err);
+
+	if (r >= 0)
+		r = open_images(d, err);
+	if (r >= 0)
+		r = open_networks(d, err);
+	if (r >= 0)
+		r = open_containers(d, err);
+	if (r >= 0)
+		r = hoy_images_sweep(d->images, err);
+	return r < 0 ? r : recover_networks(d, err);
+}
+
+/* --- the API -------------------------------------------------------------------------------------------------- */
+
+static bool ip_forward_is_on(void)
+{
+	auto_(hoy_buf_done) struct hoy_buf buf = { 0 };
+
+	return hoy_file_read(AT_FDCWD, "/proc/sys/net/ipv4/ip_forward", &buf, NULL) >= 0 && buf.data &&
+	       buf.data[0] == '1';
+}
+
+static int list_runtimes(struct hoy_daemon *d, struct hoy_err *err)
+{
+	int r = hoy_strv_add(&d->runtimes, "hoyrun=hoyrun");
+
+	for (char *const *entry = d->options->runtimes; r >= 0 && entry && *entry; entry++)
+		r = hoy_strv_add(&d->runtimes, *entry);
+	return r < 0 ? hoy_err_oom(err) : 0;
+}
+
+static int open_api(struct hoy_daemon *d, struct hoy_err *err)
+{
+	int r = list_runtimes(d, err);
+	const struct hoy_api_options options = {
+		.loop = d->loop,
+		.containers = d->containers,
+		.images = d->images,
+		.networks = d->networks,
+		.data_root = d->options->data_root,
+		.host_id = d->host_id,
+		.default_runtime = d->options->default_runtime,
+		.runtimes = d->runtimes,
+		.labels = d->options->labels,
+		.debug = d->options->debug,
+		.ip_forward = ip_forward_is_on(),
+	};
+
+	return r < 0 ? r : hoy_api_new(&d->api, &options, err);
+}
+
+static int listen_passed(struct hoy_daemon *d, struct hoy_err *err)
+{
+	int n = hoy_passed_sockets(err), r = n;
+
+	for (int fd = 3; r >= 0 && fd < 3 + n; fd++)
+		r = hoy_api_listen(d->api, fd, err);
+	return r;
+}
+
+static int listen_host(struct hoy_daemon *d, const char *host, struct hoy_err *err)
+{
+	const char *path = hoy_host_unix_path(host);
+	int fd, r;
+
+	if (!path)
+		return listen_passed(d, err);
+	fd = hoy_host_listen_unix(path, d->options->group, err);
+	if (fd < 0)
+		return fd;
+	r = hoy_strv_add(&d->bound, path) < 0 ? hoy_err_oom(err) : 0;
+	if (r < 0) {
+		hoy_fd_close(&fd);
+		return r;
+	}
+	r = hoy_api_listen(d->api, fd, err);
+	if (r >= 0)
+		hoy_log_info("API listens on %s", path);
+	return r;
+}
+
+static int listen_all(struct hoy_daemon *d, struct hoy_err *err)
+{
+	int r = 0;
+
+	for (char *const *host = d->options->hosts; r >= 0 && *host; host++)
+		r = listen_host(d, *host, err);
+	return r;
+}
+
+/* The socket that shims are told. */
+static int choose_address(struct hoy_daemon *d, struct hoy_err *err)
+{
+	int r = 0;
+
+	for (char *const *host = d->options->hosts; r >= 0 && *host; host++) {
+		r = hoy_host_check(*host, err);
+		if (r >= 0 && !d->address && hoy_host_unix_path(*host))
+			d->address = strdup(hoy_host_unix_path(*host));
+	}
+	if (r >= 0 && !d->address)
+		d->address = hoy_path_join(d->options->exec_root, "hoy.sock");
+	return r >= 0 && !d->address ? hoy_err_oom(err) : r;
+}
+
+int hoy_daemon_open(struct hoy_daemon **ret, struct hoy_daemon_options *options, struct hoy_err *err)
+{
+	auto_ptr(hoy_daemon_close) struct hoy_daemon *d = calloc(1, sizeof *d);
+	int r;
+
+	if (!d)
+		return hoy_err_oom(err);
+	d->options = options;
+	d->data_lock = d->exec_lock = -EBADF;
+	set_up_log(options);
+	(void) umask(0022);
+	r = choose_address(d, err);
+	if (r >= 0)
+		r = lock_roots(d, err);
+	if (r >= 0)
+		r = hoy_loop_new(&d->loop, err);
+	if (r >= 0)
+		r = watch_signals(d, err);
+	if (r >= 0)
+		r = open_rooms(d, err);
+	if (r >= 0)
+		r = open_api(d, err);
+	if (r >= 0)
+		r = listen_all(d, err);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(d);
+	return 0;
+}
+
+int hoy_daemon_run(struct hoy_daemon *daemon, struct hoy_err *err)
+{
+	int r;
+
+	hoy_log_info("hoyd %s ready", PACKAGE_VERSION);
+	hoy_notify("READY=1");
+	r = hoy_loop_run(daemon->loop, err);
+	hoy_notify("STOPPING=1");
+	return r;
+}
+
+static void close_rooms(struct hoy_daemon *d)
+{
+	if (d->api)
+		hoy_api_stop(d->api);
+	hoy_containers_free(d->containers);
+	if (d->networks)
+		hoy_network_shutdown(d->networks);
+	hoy_network_free(d->networks);
+	hoy_images_free(d->images);
+	hoy_api_free(d->api);
+	hoy_store_close(d->store);
+}
+
+void hoy_daemon_close(struct hoy_daemon *daemon)
+{
+	if (!daemon)
+		return;
+	close_rooms(daemon);
+	for (char *const *path = daemon->bound; path && *path; path++)
+		(void) unlink(*path);
+	hoy_source_free(daemon->term);
+	hoy_source_free(daemon->intr);
+	hoy_source_free(daemon->hup);
+	hoy_loop_free(daemon->loop);
+	if (daemon->has_pidfile)
+		hoy_pidfile_remove(daemon->options->pidfile);
+	hoy_strv_free(daemon->bound);
+	hoy_strv_free(daemon->runtimes);
+	free(daemon->host_id);
+	free(daemon->address);
+	hoy_fd_close(&daemon->exec_lock);
+	hoy_fd_close(&daemon->data_lock);
+	free(daemon);
+}

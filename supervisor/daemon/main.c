@@ -1,0 +1,75 @@
+/* hoyd: serves the Docker Engine API over Hoy's rooms. main() reads the settings; the rest is daemon.c's. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "config.h"
+#include "supervisor/daemon/daemon.h"
+#include "supervisor/daemon/options.h"
+#include "supervisor/daemon/sockets.h"
+
+static int fail(const struct hoy_err *err)
+{
+	(void) fprintf(stderr, "hoyd: %s\n", hoy_err_str(err));
+	return EXIT_FAILURE;
+}
+
+static int check_hosts(const struct hoy_daemon_options *options, struct hoy_err *err)
+{
+	for (char *const *host = options->hosts; *host; host++) {
+		int r = hoy_host_check(*host, err);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int serve(struct hoy_daemon_options *options)
+{
+	auto_ptr(hoy_daemon_close) struct hoy_daemon *daemon = NULL;
+	struct hoy_err err = { 0 };
+
+	if (geteuid() != 0) {
+		(void) hoy_err_set(&err, HOY_ERR_SYSTEM, EPERM, "hoyd needs root privileges");
+		return fail(&err);
+	}
+	if (hoy_daemon_open(&daemon, options, &err) < 0)
+		return fail(&err);
+	if (hoy_daemon_run(daemon, &err) < 0)
+		return fail(&err);
+	return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+	auto_(hoy_daemon_options_done) struct hoy_daemon_options options = { 0 };
+	struct hoy_err err = { 0 };
+	int r;
+
+	(void) hoy_fd_ensure_stdio();
+	r = hoy_daemon_options_parse(&options, argc, argv, &err);
+	if (r < 0)
+		return fail(&err);
+	if (options.help) {
+		hoy_daemon_options_print_help();
+		return EXIT_SUCCESS;
+	}
+	if (options.version) {
+		(void) puts("hoyd version " PACKAGE_VERSION);
+		return EXIT_SUCCESS;
+	}
+	r = hoy_daemon_options_load(&options, &err);
+	if (r >= 0)
+		r = hoy_daemon_options_finish(&options, &err);
+	if (r >= 0)
+		r = check_hosts(&options, &err);
+	if (r < 0)
+		return fail(&err);
+	if (options.validate) {
+		(void) puts("configuration OK");
+		return EXIT_SUCCESS;
+	}
+	return serve(&options);
+}

@@ -1,0 +1,23 @@
+/* The sockets hoyd serves: unix://PATH, and fd:// for those a service manager passed; READY for that manager. */
+#ifndef HOY_DAEMON_SOCKETS_H
+#define HOY_DAEMON_SOCKETS_H
+
+#include "base/err.h"
+
+/* The path of "unix://PATH", NULL for another kind. Points into `host`. */
+const char *hoy_host_unix_path(const char *host);
+
+/* Checks an address of -H. HOY_ERR_UNSUPPORTED for tcp://, HOY_ERR_INVALID for nonsense. */
+int hoy_host_check(const char *host, struct hoy_err *err);
+
+/* Listens on a unix socket, 0660, group `group` (NULL: "hoy" if there is such a group). A stale socket is replaced, one
+ * that is served is HOY_ERR_CONFLICT. The descriptor or -errno. */
+int hoy_host_listen_unix(const char *path, const char *group, struct hoy_err *err);
+
+/* Descriptors passed to us (LISTEN_PID, LISTEN_FDS): first is 3; returns how many, close-on-exec. */
+int hoy_passed_sockets(struct hoy_err *err);
+
+/* Tells the service manager ("READY=1"); without NOTIFY_SOCKET nothing happens. */
+void hoy_notify(const char *state);
+
+#endif
