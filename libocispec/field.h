@@ -146,7 +146,7 @@ int hoy_field_parse_value(const struct hoy_object *object, const struct hoy_json
 int hoy_field_merge(const struct hoy_object *object, const struct hoy_json *value,
 	const struct hoy_field_options *options, void *into, struct hoy_err *err);
 
-/* Calls all check hooks, the outermost first. */
+/* Looks for required members that are absent and calls all check hooks, the outermost first. */
 int hoy_field_validate(const struct hoy_object *object, const void *value, struct hoy_err *err);
 
 /* Appends the text; `indent` spaces per level, 0 is compact. */

@@ -331,11 +331,39 @@ static int validate_field(
 	}
 }
 
+static bool is_absent(const struct hoy_field *field, const void *base)
+{
+	switch ((enum hoy_field_kind) field->kind) {
+	case HOY_KIND_STRING:
+	case HOY_KIND_STRV:
+	case HOY_KIND_RAW:
+	case HOY_KIND_KEYS:
+	case HOY_KIND_OBJECT_PTR:
+		return !FIELD_VALUE(void *const, field, base);
+	case HOY_KIND_ENUM:
+		return !FIELD_VALUE(const int, field, base);
+	default:
+		return false;
+	}
+}
+
+/* What the parser has seen to; a document that was built in code may lack it. */
+static int validate_required(
+	const struct hoy_object *object, const void *value, const struct hoy_field_path *at, struct hoy_err *err)
+{
+	for (size_t i = 0; i < object->n_fields; i++)
+		if ((object->fields[i].flags & HOY_FIELD_REQUIRED) && is_absent(&object->fields[i], value))
+			return hoy_field_invalid(at, err, object->fields[i].name, "missing");
+	return 0;
+}
+
 static int validate_object(
 	const struct hoy_object *object, const void *value, const struct hoy_field_path *at, struct hoy_err *err)
 {
-	int r = object->check ? object->check(value, at, err) : 0;
+	int r = validate_required(object, value, at, err);
 
+	if (r >= 0 && object->check)
+		r = object->check(value, at, err);
 	for (size_t i = 0; r >= 0 && i < object->n_fields; i++)
 		r = validate_field(&object->fields[i], value, at, err);
 	return r;

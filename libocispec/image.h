@@ -149,7 +149,7 @@ struct hoy_oci_image_config {
 	size_t n_history;
 };
 
-/* Parse also validates (digests, media types, schemaVersion, the number of history entries, times). Documents come
+/* Parse also validates (digests, media types, schemaVersion, times). Documents come
  * from strangers: at most 4 MiB of text. Unknown members are ignored, so a document is kept by its bytes, not by what
  * print makes of it. */
 int hoy_oci_index_parse(const char *text, size_t len, struct hoy_oci_index **ret, struct hoy_err *err);
