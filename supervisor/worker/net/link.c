@@ -1,0 +1,569 @@
+/*
+ * rtnetlink through libnl, without link caches: every change is one request with its acknowledgement. A veth pair is
+ * made in one request: the host's end is a bridge port and up, the peer is born in the container's namespace with its
+ * MAC. Raising the peer, the one thing the kernel refuses in that request (ENOTCONN), then makes both ends carry.
+ */
+#include "supervisor/worker/net/link.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_link.h>
+#include <netinet/in.h>
+#include <netlink/addr.h>
+#include <netlink/attr.h>
+#include <netlink/errno.h>
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
+#include <netlink/route/addr.h>
+#include <netlink/route/link.h>
+#include <netlink/route/link/veth.h>
+#include <netlink/route/route.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/str.h"
+
+#define BRIDGE_ALIAS "hoy"
+#define NAME_ID_DIGITS 7
+
+struct hoy_links {
+	struct nl_sock *sock;
+	int own_netns;
+};
+
+/* --- libnl's ways ----------------------------------------------------------- */
+
+static void free_sock(struct nl_sock **sock)
+{
+	nl_socket_free(*sock);
+}
+static void put_link(struct rtnl_link **link)
+{
+	rtnl_link_put(*link);
+}
+static void put_addr(struct nl_addr **addr)
+{
+	nl_addr_put(*addr);
+}
+static void put_rtnl_addr(struct rtnl_addr **addr)
+{
+	rtnl_addr_put(*addr);
+}
+static void put_route(struct rtnl_route **route)
+{
+	rtnl_route_put(*route);
+}
+
+/* libnl folds errno into numbers of its own; the ones we act on go back. */
+static int code_of(int nl)
+{
+	switch (-nl) {
+	case NLE_EXIST:
+		return -EEXIST;
+	case NLE_OBJ_NOTFOUND:
+	case NLE_NODEV:
+		return -ENODEV;
+	case NLE_PERM:
+	case NLE_NOACCESS:
+		return -EPERM;
+	case NLE_NOMEM:
+		return -ENOMEM;
+	case NLE_OPNOTSUPP:
+		return -EOPNOTSUPP;
+	case NLE_INVAL:
+	case NLE_RANGE:
+		return -EINVAL;
+	default:
+		return -EIO;
+	}
+}
+
+static int nl_err(struct hoy_err *err, int nl, const char *what, const char *on)
+{
+	return hoy_err_set(err, HOY_ERR_SYSTEM, -code_of(nl), "%s '%s': %s", what, on, nl_geterror(nl));
+}
+
+static int open_sock(struct nl_sock **ret, struct hoy_err *err)
+{
+	auto_(free_sock) struct nl_sock *sock = nl_socket_alloc();
+	int r;
+
+	if (!sock)
+		return hoy_err_oom(err);
+	r = nl_connect(sock, NETLINK_ROUTE); /* SOCK_CLOEXEC */
+	if (r < 0)
+		return hoy_err_set(err, HOY_ERR_SYSTEM, -code_of(r), "open route socket: %s", nl_geterror(r));
+	*ret = TAKE_PTR(sock);
+	return 0;
+}
+
+static struct nl_addr *ipv4_addr(uint32_t address, unsigned int prefix_len)
+{
+	const struct in_addr in = { htonl(address) };
+	struct nl_addr *addr = nl_addr_build(AF_INET, &in, sizeof in);
+
+	if (addr)
+		nl_addr_set_prefixlen(addr, (int) prefix_len);
+	return addr;
+}
+
+/* -ENODEV when there is none. */
+static int link_by_name(struct nl_sock *sock, const char *name, struct rtnl_link **ret)
+{
+	int r = rtnl_link_get_kernel(sock, 0, name, ret);
+
+	return r < 0 ? code_of(r) : 0;
+}
+
+static int add_address(struct nl_sock *sock, int ifindex, uint32_t address, unsigned int prefix_len, const char *name,
+	struct hoy_err *err)
+{
+	auto_(put_rtnl_addr) struct rtnl_addr *addr = rtnl_addr_alloc();
+	auto_(put_addr) struct nl_addr *local = ipv4_addr(address, prefix_len);
+	auto_(put_addr) struct nl_addr *broadcast = ipv4_addr(
+		prefix_len < 32 ? address | ~0U >> prefix_len : address, prefix_len);
+	int r;
+
+	if (!addr || !local || !broadcast)
+		return hoy_err_oom(err);
+	rtnl_addr_set_ifindex(addr, ifindex);
+	rtnl_addr_set_prefixlen(addr, (int) prefix_len);
+	r = rtnl_addr_set_local(addr, local);
+	if (r >= 0 && prefix_len < 31)
+		r = rtnl_addr_set_broadcast(addr, broadcast);
+	if (r >= 0)
+		r = rtnl_addr_add(sock, addr, 0);
+	if (r < 0 && code_of(r) != -EEXIST)
+		return nl_err(err, r, "add address to", name);
+	return 0;
+}
+
+static int raise_link(struct nl_sock *sock, int ifindex, const char *name, struct hoy_err *err)
+{
+	auto_(put_link) struct rtnl_link *link = rtnl_link_alloc();
+	auto_(put_link) struct rtnl_link *change = rtnl_link_alloc();
+	int r;
+
+	if (!link || !change)
+		return hoy_err_oom(err);
+	rtnl_link_set_ifindex(link, ifindex);
+	rtnl_link_set_flags(change, IFF_UP);
+	r = rtnl_link_change(sock, link, change, 0);
+	return r < 0 ? nl_err(err, r, "raise", name) : 0;
+}
+
+static int delete_index(struct nl_sock *sock, int ifindex)
+{
+	auto_(put_link) struct rtnl_link *link = rtnl_link_alloc();
+
+	if (!link)
+		return -ENOMEM;
+	rtnl_link_set_ifindex(link, ifindex);
+	return rtnl_link_delete(sock, link);
+}
+
+/* --- open ------------------------------------------------------------------- */
+
+int hoy_links_open(struct hoy_links **ret, struct hoy_err *err)
+{
+	auto_ptr(hoy_links_free) struct hoy_links *links = calloc(1, sizeof *links);
+	int r;
+
+	if (!links)
+		return hoy_err_oom(err);
+	links->own_netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (links->own_netns < 0)
+		return hoy_err_sys(err, "open '/proc/self/ns/net'");
+	r = open_sock(&links->sock, err);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(links);
+	return 0;
+}
+
+void hoy_links_free(struct hoy_links *links)
+{
+	if (!links)
+		return;
+	nl_socket_free(links->sock);
+	hoy_fd_close(&links->own_netns);
+	free(links);
+}
+
+/* --- bridge ----------------------------------------------------------------- */
+
+static int set_sysctl(const char *dir, const char *name, const char *key, const char *value, struct hoy_err *err)
+{
+	auto_free char *path = hoy_str_printf("/proc/sys/net/%s/%s%s%s", dir, name, *name ? "/" : "", key);
+
+	return path ? hoy_file_set(AT_FDCWD, path, value, err) : hoy_err_oom(err);
+}
+
+/* The MAC of a bridge that has none of its own follows its ports; containers would lose their gateway at each change.
+ */
+static struct nl_addr *mac_addr(const uint8_t mac[6])
+{
+	uint8_t copy[6];
+
+	memcpy(copy, mac, sizeof copy);
+	return nl_addr_build(AF_LLC, copy, sizeof copy);
+}
+
+static bool bridged_packets_meet_rules(void)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = {};
+
+	return hoy_file_read(AT_FDCWD, "/proc/sys/net/bridge/bridge-nf-call-iptables", &text, NULL) >= 0 &&
+	       text.len > 0 && text.data[0] == '1';
+}
+
+/*
+ * Where br_netfilter is on, a frame for a published port is translated while it is bridged, and one that a container
+ * sends to itself that way has to leave by the port it came in. Else that port mode is not wanted: the container
+ * would hear its own broadcasts.
+ */
+static int set_hairpin(struct hoy_links *links, int ifindex)
+{
+	struct ifinfomsg info = { .ifi_family = AF_BRIDGE, .ifi_index = ifindex };
+	struct nl_msg *msg = nlmsg_alloc_simple(RTM_SETLINK, 0);
+	struct nlattr *port;
+	int r = -NLE_NOMEM;
+
+	if (!msg)
+		return r;
+	if (nlmsg_append(msg, &info, sizeof info, NLMSG_ALIGNTO) >= 0 &&
+		(port = nla_nest_start(msg, IFLA_PROTINFO | NLA_F_NESTED)) &&
+		nla_put_u8(msg, IFLA_BRPORT_MODE, 1) >= 0) {
+		nla_nest_end(msg, port);
+		return nl_send_sync(links->sock, msg); /* frees it */
+	}
+	nlmsg_free(msg);
+	return r;
+}
+
+/* The kernel takes an alias only for a link that exists. */
+static int mark_ours(struct hoy_links *links, const char *name, struct hoy_err *err)
+{
+	auto_(put_link) struct rtnl_link *link = rtnl_link_alloc();
+	auto_(put_link) struct rtnl_link *change = rtnl_link_alloc();
+	int r;
+
+	if (!link || !change)
+		return hoy_err_oom(err);
+	rtnl_link_set_ifindex(link, (int) if_nametoindex(name));
+	rtnl_link_set_ifalias(change, BRIDGE_ALIAS);
+	r = rtnl_link_change(links->sock, link, change, 0);
+	return r < 0 ? nl_err(err, r, "mark bridge", name) : 0;
+}
+
+static int create_bridge(struct hoy_links *links, const struct hoy_net_bridge *bridge, struct hoy_err *err)
+{
+	auto_(put_link) struct rtnl_link *link = rtnl_link_alloc();
+	const uint8_t mac[6] = { 0x02, 0x42, bridge->address >> 24, bridge->address >> 16 & 0xff,
+		bridge->address >> 8 & 0xff, bridge->address & 0xff };
+	auto_(put_addr) struct nl_addr *addr = mac_addr(mac);
+	int r;
+
+	if (!link || !addr)
+		return hoy_err_oom(err);
+	rtnl_link_set_name(link, bridge->name);
+	rtnl_link_set_addr(link, addr);
+	rtnl_link_set_mtu(link, bridge->mtu);
+	r = rtnl_link_set_type(link, "bridge");
+	if (r >= 0)
+		r = rtnl_link_add(links->sock, link, NLM_F_CREATE | NLM_F_EXCL);
+	if (r < 0)
+		return nl_err(err, r, "create bridge", bridge->name);
+	return mark_ours(links, bridge->name, err);
+}
+
+static int get_or_create(
+	struct hoy_links *links, const struct hoy_net_bridge *bridge, struct rtnl_link **ret, struct hoy_err *err)
+{
+	auto_(put_link) struct rtnl_link *link = NULL;
+	const char *type;
+	int r = link_by_name(links->sock, bridge->name, &link);
+
+	if (r == -ENODEV) {
+		r = create_bridge(links, bridge, err);
+		if (r < 0)
+			return r;
+		r = link_by_name(links->sock, bridge->name, &link);
+	}
+	if (r < 0)
+		return hoy_err_code(err, r, "find bridge '%s'", bridge->name);
+	type = rtnl_link_get_type(link);
+	if (!type || strcmp(type, "bridge") != 0)
+		return hoy_err_set(err, HOY_ERR_SYSTEM, EEXIST, "interface '%s' exists and is no bridge", bridge->name);
+	*ret = TAKE_PTR(link);
+	return 0;
+}
+
+int hoy_links_bridge(struct hoy_links *links, const struct hoy_net_bridge *bridge, struct hoy_err *err)
+{
+	auto_(put_link) struct rtnl_link *link = NULL;
+	int r = get_or_create(links, bridge, &link, err);
+
+	if (r < 0)
+		return r;
+	/* No IPv6 on it yet, so no router advertisements are taken from containers either; a host without IPv6 has no
+	 * such file. */
+	(void) set_sysctl("ipv6/conf", bridge->name, "disable_ipv6", "1", NULL);
+	r = add_address(
+		links->sock, rtnl_link_get_ifindex(link), bridge->address, bridge->prefix_len, bridge->name, err);
+	if (r >= 0)
+		r = raise_link(links->sock, rtnl_link_get_ifindex(link), bridge->name, err);
+	if (r >= 0)
+		r = set_sysctl("ipv4/conf", bridge->name, "route_localnet", "1", err);
+	if (r >= 0)
+		r = set_sysctl("ipv4", "", "ip_forward", "1", err);
+	return r;
+}
+
+int hoy_links_remove_bridge(struct hoy_links *links, const char *name, struct hoy_err *err)
+{
+	auto_(put_link) struct rtnl_link *link = NULL;
+	int r = link_by_name(links->sock, name, &link);
+
+	if (r == -ENODEV)
+		return 0;
+	if (r < 0)
+		return hoy_err_code(err, r, "find bridge '%s'", name);
+	if (!hoy_str_eq(rtnl_link_get_ifalias(link), BRIDGE_ALIAS))
+		return 0;
+	r = delete_index(links->sock, rtnl_link_get_ifindex(link));
+	return r < 0 ? nl_err(err, r, "delete bridge", name) : 0;
+}
+
+/* --- names of host ends ------------------------------------------------------- */
+
+/* "veth", the start of the endpoint's id, and four random digits: a container that is started again at once doesn't
+ * meet its old interface, which the kernel takes away in its own time. */
+static void make_name(char name[IFNAMSIZ], const uint8_t id[HOY_NET_ID_LEN])
+{
+	char hex[2 * HOY_NET_ID_LEN + 1];
+	uint16_t random;
+
+	hoy_hex(id, HOY_NET_ID_LEN, hex);
+	hoy_random(&random, sizeof random);
+	(void) snprintf(name, IFNAMSIZ, "veth%.*s%04x", NAME_ID_DIGITS, hex, random);
+}
+
+static bool is_our_name(const char *name)
+{
+	return strlen(name) == 4 + NAME_ID_DIGITS + 4 && hoy_str_starts(name, "veth") &&
+	       strspn(name + 4, "0123456789abcdef") == NAME_ID_DIGITS + 4;
+}
+
+bool hoy_links_name_is(const char *name, const uint8_t id[HOY_NET_ID_LEN])
+{
+	char hex[2 * HOY_NET_ID_LEN + 1];
+
+	hoy_hex(id, HOY_NET_ID_LEN, hex);
+	return is_our_name(name) && strncmp(name + 4, hex, NAME_ID_DIGITS) == 0;
+}
+
+/* --- the pair ------------------------------------------------------------------ */
+
+static int create_pair(struct hoy_links *links, const struct hoy_net_bridge *bridge,
+	const struct hoy_net_attach *attach, int bridge_index, int netns, char name[IFNAMSIZ], struct hoy_err *err)
+{
+	auto_(put_link) struct rtnl_link *link = rtnl_link_veth_alloc();
+	auto_(put_addr) struct nl_addr *mac = mac_addr(attach->mac);
+	struct rtnl_link *peer;
+	int r;
+
+	if (!link || !mac)
+		return hoy_err_oom(err);
+	make_name(name, attach->id);
+	rtnl_link_set_name(link, name);
+	rtnl_link_set_mtu(link, bridge->mtu);
+	rtnl_link_set_master(link, bridge_index);
+	rtnl_link_set_flags(link, IFF_UP);
+	peer = rtnl_link_veth_get_peer(link); /* with a reference of ours */
+	rtnl_link_set_name(peer, "eth0");
+	rtnl_link_set_mtu(peer, bridge->mtu);
+	rtnl_link_set_addr(peer, mac);
+	rtnl_link_set_ns_fd(peer, netns);
+	rtnl_link_put(peer);
+
+	r = rtnl_link_add(links->sock, link, NLM_F_CREATE | NLM_F_EXCL);
+	return r < 0 ? nl_err(err, r, "create veth pair", name) : 0;
+}
+
+static int add_default_route(struct nl_sock *sock, int ifindex, uint32_t gateway, struct hoy_err *err)
+{
+	auto_(put_route) struct rtnl_route *route = rtnl_route_alloc();
+	auto_(put_addr) struct nl_addr *any = ipv4_addr(0, 0);
+	auto_(put_addr) struct nl_addr *via = ipv4_addr(gateway, 32);
+	struct rtnl_nexthop *hop = rtnl_route_nh_alloc();
+	int r;
+
+	if (!route || !any || !via || !hop) {
+		rtnl_route_nh_free(hop);
+		return hoy_err_oom(err);
+	}
+	rtnl_route_nh_set_ifindex(hop, ifindex);
+	rtnl_route_nh_set_gateway(hop, via);
+	rtnl_route_add_nexthop(route, hop); /* the route's from here on */
+	r = rtnl_route_set_dst(route, any);
+	if (r >= 0)
+		r = rtnl_route_add(sock, route, 0);
+	if (r < 0 && code_of(r) != -EEXIST)
+		return nl_err(err, r, "add default route to", "eth0");
+	return 0;
+}
+
+/* Runs inside the other namespace, which setns() has entered: what needs a socket that was born there. */
+static int enter_and_open(struct nl_sock **ret, struct hoy_err *err)
+{
+	/* eth0 is not made yet: it takes this over. No IPv6 address on a network without IPv6. */
+	(void) set_sysctl("ipv6/conf", "default", "disable_ipv6", "1", NULL);
+	return open_sock(ret, err);
+}
+
+static int socket_in(struct hoy_links *links, int netns, struct nl_sock **ret, struct hoy_err *err)
+{
+	int r;
+
+	if (setns(netns, CLONE_NEWNET) < 0)
+		return hoy_err_sys(err, "enter the container's network namespace");
+	r = enter_and_open(ret, err);
+	if (setns(links->own_netns, CLONE_NEWNET) < 0)
+		abort(); /* everything from here on would happen in the wrong place */
+	return r;
+}
+
+static int configure_inside(struct nl_sock *inside, const struct hoy_net_bridge *bridge,
+	const struct hoy_net_attach *attach, struct hoy_err *err)
+{
+	auto_(put_link) struct rtnl_link *eth0 = NULL;
+	int r = link_by_name(inside, "eth0", &eth0);
+
+	if (r < 0)
+		return hoy_err_code(err, r, "find 'eth0'");
+	r = add_address(inside, rtnl_link_get_ifindex(eth0), attach->address, bridge->prefix_len, "eth0", err);
+	if (r >= 0)
+		r = raise_link(inside, rtnl_link_get_ifindex(eth0), "eth0", err);
+	if (r >= 0)
+		r = add_default_route(inside, rtnl_link_get_ifindex(eth0), bridge->address, err);
+	return r;
+}
+
+/* An eth0 that is there already comes from an attach that was cut short. */
+static void delete_left_over(struct nl_sock *inside)
+{
+	auto_(put_link) struct rtnl_link *eth0 = NULL;
+
+	if (link_by_name(inside, "eth0", &eth0) == 0)
+		(void) delete_index(inside, rtnl_link_get_ifindex(eth0));
+}
+
+int hoy_links_attach(struct hoy_links *links, const struct hoy_net_bridge *bridge, const struct hoy_net_attach *attach,
+	int netns, int *ret_ifindex, struct hoy_err *err)
+{
+	auto_(free_sock) struct nl_sock *inside = NULL;
+	int bridge_index = (int) if_nametoindex(bridge->name);
+	char name[IFNAMSIZ];
+	int r;
+
+	if (bridge_index == 0)
+		return hoy_err_sys(err, "find bridge '%s'", bridge->name);
+	r = socket_in(links, netns, &inside, err);
+	if (r >= 0)
+		r = raise_link(inside, /* lo's ifindex in every namespace: */ 1, "lo", err);
+	if (r < 0)
+		return r;
+	r = create_pair(links, bridge, attach, bridge_index, netns, name, err);
+	if (r == -EEXIST) {
+		delete_left_over(inside);
+		r = create_pair(links, bridge, attach, bridge_index, netns, name, err);
+	}
+	if (r < 0)
+		return r;
+	*ret_ifindex = (int) if_nametoindex(name);
+	r = bridged_packets_meet_rules() ? set_hairpin(links, *ret_ifindex) : 0;
+	if (r < 0)
+		r = nl_err(err, r, "set up bridge port", name);
+	else
+		r = configure_inside(inside, bridge, attach, err);
+	if (r < 0)
+		(void) delete_index(links->sock, *ret_ifindex);
+	return r;
+}
+
+bool hoy_links_exists(struct hoy_links *links, int ifindex, const uint8_t id[HOY_NET_ID_LEN])
+{
+	char name[IFNAMSIZ];
+
+	(void) links;
+	return if_indextoname((unsigned int) ifindex, name) && hoy_links_name_is(name, id);
+}
+
+void hoy_links_delete(struct hoy_links *links, int ifindex, const uint8_t id[HOY_NET_ID_LEN])
+{
+	if (hoy_links_exists(links, ifindex, id))
+		(void) delete_index(links->sock, ifindex);
+}
+
+/* --- sweep --------------------------------------------------------------------- */
+
+struct sweep {
+	int bridge_index;
+	hoy_links_found found;
+	void *userdata;
+	int unwanted[64]; /* at most so many are removed by one sweep */
+	size_t n_unwanted;
+};
+
+static void on_link(struct nl_object *object, void *userdata)
+{
+	struct rtnl_link *link = (struct rtnl_link *) object;
+	struct sweep *sweep = userdata;
+	const char *name = rtnl_link_get_name(link);
+
+	if (!name || rtnl_link_get_master(link) != sweep->bridge_index || !is_our_name(name))
+		return;
+	if (!sweep->found(sweep->userdata, rtnl_link_get_ifindex(link), name) &&
+		sweep->n_unwanted < ARRAY_LEN(sweep->unwanted))
+		sweep->unwanted[sweep->n_unwanted++] = rtnl_link_get_ifindex(link);
+}
+
+static int on_message(struct nl_msg *msg, void *userdata)
+{
+	(void) nl_msg_parse(msg, on_link, userdata);
+	return NL_OK;
+}
+
+static int dump_links(struct sweep *sweep, struct hoy_err *err)
+{
+	auto_(free_sock) struct nl_sock *sock = NULL; /* of its own: its callback is changed */
+	int r = open_sock(&sock, err);
+
+	if (r < 0)
+		return r;
+	r = nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, on_message, sweep);
+	if (r >= 0)
+		r = nl_rtgen_request(sock, RTM_GETLINK, AF_UNSPEC, NLM_F_DUMP);
+	if (r >= 0)
+		r = nl_recvmsgs_default(sock);
+	return r < 0 ? nl_err(err, r, "list", "links") : 0;
+}
+
+int hoy_links_sweep(
+	struct hoy_links *links, const char *bridge, hoy_links_found found, void *userdata, struct hoy_err *err)
+{
+	struct sweep sweep = { .bridge_index = (int) if_nametoindex(bridge), .found = found, .userdata = userdata };
+	int r;
+
+	if (sweep.bridge_index == 0)
+		return 0;
+	r = dump_links(&sweep, err);
+	for (size_t i = 0; i < sweep.n_unwanted; i++)
+		(void) delete_index(links->sock, sweep.unwanted[i]);
+	return r;
+}

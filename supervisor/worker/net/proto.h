@@ -1,0 +1,105 @@
+/*
+ * What hoyd and hoy-net say to each other: one SEQPACKET packet per message, fixed structs of one machine (never a
+ * network), version in the first message. Every request gets exactly one reply with the same op and seq, in order.
+ *
+ * hoy-net holds the state of the kernel, hoyd the intent. After each HELLO hoyd tells it everything once more:
+ *
+ *	HELLO, SYNC_BEGIN, BRIDGE, ATTACH with `adopt` per attached endpoint, SYNC_END
+ *
+ * and what was not named is removed in the one nftables transaction of SYNC_END.
+ */
+#ifndef HOY_WORKER_NET_PROTO_H
+#define HOY_WORKER_NET_PROTO_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define HOY_NET_VERSION 1
+#define HOY_NET_ID_LEN 32
+#define HOY_NET_MAX_PORTS 4096
+#define HOY_NET_TABLE_MAX 32
+
+enum hoy_net_op {
+	HOY_NET_HELLO = 1,  /* version, table; -EPROTO: another version, the reply says which */
+	HOY_NET_SYNC_BEGIN, /* all bridges and endpoints are stale until named */
+	HOY_NET_BRIDGE,     /* there is such a bridge, with rules; makes it */
+	HOY_NET_ATTACH,     /* an endpoint; one descriptor (its network namespace) beside it, none with `adopt` */
+	HOY_NET_SYNC_END,   /* removes what is stale, installs the whole ruleset */
+	HOY_NET_DETACH,     /* an unknown endpoint is fine */
+	HOY_NET_QUIT, /* the reply comes, then hoy-net ends; with `remove` bridges, table and endpoints go first */
+};
+
+/* Addresses are in host byte order here. */
+struct hoy_net_port {
+	uint8_t proto; /* IPPROTO_x */
+	uint8_t pad;
+	uint16_t container_port;
+	uint16_t host_port;      /* request: 0 is any free one; reply: the one reserved */
+	uint16_t host_port_last; /* request: last of a range, or 0 */
+	uint32_t host_ip;        /* 0: all */
+};
+
+struct hoy_net_bridge {
+	char name[IFNAMSIZ];
+	uint32_t address;
+	uint32_t prefix_len;
+	uint32_t mtu;
+};
+
+struct hoy_net_attach {
+	uint8_t id[HOY_NET_ID_LEN];
+	char bridge[IFNAMSIZ];
+	uint32_t address;
+	uint8_t mac[6];
+	uint8_t adopt; /* it is up already: only ports and rules */
+	uint8_t pad;
+	uint32_t n_ports;
+	struct hoy_net_port ports[]; /* n_ports */
+};
+
+struct hoy_net_request {
+	uint32_t op;
+	uint32_t seq;
+	union {
+		struct {
+			uint32_t version;
+			char table[HOY_NET_TABLE_MAX];
+		} hello;
+		struct hoy_net_bridge bridge;
+		struct {
+			uint8_t id[HOY_NET_ID_LEN];
+		} detach;
+		struct {
+			uint8_t remove;
+		} quit;
+		struct hoy_net_attach attach; /* last: open-ended */
+	};
+};
+
+enum hoy_net_reason {
+	HOY_NET_REASON_NONE,
+	HOY_NET_PORT_ALLOCATED, /* ports[failed_port] belongs to another endpoint */
+	HOY_NET_PORT_IN_USE,    /* ... to a process that is not ours */
+};
+
+struct hoy_net_reply {
+	uint32_t op;
+	uint32_t seq;
+	uint32_t version;     /* HELLO */
+	uint32_t reason;      /* hoy_net_reason */
+	uint32_t failed_port; /* with a reason */
+	uint32_t n_ports;     /* ATTACH that went well: as asked, with the host ports found */
+	struct hoy_err err;   /* errnum 0: fine; with BRIDGE also a warning in msg */
+	struct hoy_net_port ports[];
+};
+
+#define HOY_NET_REQUEST_SIZE(n_ports)                                                                                  \
+	(offsetof(struct hoy_net_request, attach) + sizeof(struct hoy_net_attach) +                                    \
+		(size_t) (n_ports) * sizeof(struct hoy_net_port))
+#define HOY_NET_REPLY_SIZE(n_ports) (sizeof(struct hoy_net_reply) + (size_t) (n_ports) * sizeof(struct hoy_net_port))
+
+#endif

@@ -1,0 +1,28 @@
+/*
+ * The texts hoy-net gives to libnftables. Pure: builds strings, knows no kernel. Each text is one transaction.
+ *
+ * One table of ours; published ports are elements of two maps (by host address and port, by port alone), so that a
+ * packet costs the same with one port as with thousands, and a change is one element.
+ */
+#ifndef HOY_WORKER_NET_RULESET_H
+#define HOY_WORKER_NET_RULESET_H
+
+#include "base/buf.h"
+#include "supervisor/worker/net/proto.h"
+
+/* Replaces the whole table by the frame (chains, sets, no elements), as the first part of a transaction. */
+void hoy_ruleset_frame(struct hoy_buf *out, const char *table);
+/* Removes the table; fine when there is none. */
+void hoy_ruleset_remove(struct hoy_buf *out, const char *table);
+void hoy_ruleset_add_bridge(struct hoy_buf *out, const char *table, const struct hoy_net_bridge *bridge);
+
+/* Elements of one endpoint's ports (with host_port set), added or deleted. Nothing without ports. */
+enum hoy_ruleset_verb { HOY_RULESET_ADD, HOY_RULESET_DELETE };
+void hoy_ruleset_ports(struct hoy_buf *out, const char *table, enum hoy_ruleset_verb verb, uint32_t address,
+	const struct hoy_net_port *ports, size_t n);
+
+/* Looks through the text of `list chains` for a base chain of somebody else that drops what is forwarded; the table's
+ * name is copied to `ret_table`. An accept in our table does not overrule such a drop. */
+bool hoy_ruleset_foreign_drop(const char *listing, const char *own_table, char *ret_table, size_t size);
+
+#endif

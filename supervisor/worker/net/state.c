@@ -1,0 +1,485 @@
+/* Bridges and endpoints of hoy-net. Speaks to no client. */
+#include "supervisor/worker/net/state.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "supervisor/worker/net/firewall.h"
+#include "supervisor/worker/net/link.h"
+#include "supervisor/worker/net/reserve.h"
+#include "supervisor/worker/net/ruleset.h"
+
+/* A detached veth is deleted only this long after: the kernel takes it away with the namespace anyway, and deleting
+ * one takes 20 ms and more of the lock that the next container's start needs. */
+#define LINGER_NS (2 * UINT64_C(1000000000))
+
+struct bridge {
+	struct hoy_net_bridge spec;
+	bool stale;
+};
+
+struct held_port {
+	int sock; /* -EBADF: could not be had when it was adopted */
+	struct hoy_source *source;
+};
+
+struct endpoint {
+	uint8_t id[HOY_NET_ID_LEN];
+	uint32_t address;
+	int ifindex; /* of the host's end; 0: not known */
+	bool stale;
+	uint32_t n_ports;
+	struct hoy_net_port *ports;
+	struct held_port *held;
+};
+
+struct departed {
+	int ifindex;
+	uint8_t id[HOY_NET_ID_LEN];
+};
+
+struct hoy_state {
+	struct hoy_loop *loop;
+	struct hoy_links *links;
+	struct hoy_firewall *firewall;
+	char table[HOY_NET_TABLE_MAX];
+	bool table_exists; /* as far as we know */
+	bool syncing;
+	char foreign[128];
+	struct bridge *bridges;
+	size_t n_bridges;
+	struct endpoint **endpoints;
+	size_t n_endpoints;
+	struct departed *departed;
+	size_t n_departed;
+	struct hoy_source *linger;
+};
+
+/* --- life --------------------------------------------------------------------- */
+
+static void on_linger(struct hoy_source *source, void *userdata)
+{
+	struct hoy_state *state = userdata;
+
+	(void) source;
+	for (size_t i = 0; i < state->n_departed; i++)
+		hoy_links_delete(state->links, state->departed[i].ifindex, state->departed[i].id);
+	state->n_departed = 0;
+}
+
+int hoy_state_new(struct hoy_loop *loop, struct hoy_state **ret, struct hoy_err *err)
+{
+	auto_ptr(hoy_state_free) struct hoy_state *state = calloc(1, sizeof *state);
+	int r;
+
+	if (!state)
+		return hoy_err_oom(err);
+	state->loop = loop;
+	r = hoy_links_open(&state->links, err);
+	if (r >= 0)
+		r = hoy_firewall_new(&state->firewall, err);
+	if (r >= 0)
+		r = hoy_loop_timer(loop, &state->linger, UINT64_MAX, on_linger, state, err);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(state);
+	return 0;
+}
+
+static void endpoint_free(struct endpoint *ep)
+{
+	if (!ep)
+		return;
+	for (uint32_t i = 0; ep->held && i < ep->n_ports; i++) {
+		ep->held[i].source = hoy_source_free(ep->held[i].source);
+		hoy_fd_close(&ep->held[i].sock);
+	}
+	free(ep->held);
+	free(ep->ports);
+	free(ep);
+}
+HOY_DEFINE_AUTO_PTR(struct endpoint, endpoint_free);
+
+void hoy_state_free(struct hoy_state *state)
+{
+	if (!state)
+		return;
+	for (size_t i = 0; i < state->n_endpoints; i++)
+		endpoint_free(state->endpoints[i]);
+	free(state->endpoints);
+	free(state->bridges);
+	free(state->departed);
+	state->linger = hoy_source_free(state->linger);
+	hoy_firewall_free(state->firewall);
+	hoy_links_free(state->links);
+	free(state);
+}
+
+/* --- rules ----------------------------------------------------------------------- */
+
+/* The whole table, from what we know. */
+static int install_all(struct hoy_state *state, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = {};
+	int r;
+
+	hoy_ruleset_frame(&text, state->table);
+	for (size_t i = 0; i < state->n_bridges; i++)
+		hoy_ruleset_add_bridge(&text, state->table, &state->bridges[i].spec);
+	for (size_t i = 0; i < state->n_endpoints; i++) {
+		const struct endpoint *ep = state->endpoints[i];
+
+		hoy_ruleset_ports(&text, state->table, HOY_RULESET_ADD, ep->address, ep->ports, ep->n_ports);
+	}
+	r = hoy_firewall_run(state->firewall, &text, err);
+	if (r >= 0)
+		state->table_exists = true;
+	return r;
+}
+
+/* One endpoint's elements. When the kernel doesn't have what we think it has (somebody flushed the ruleset), all is
+ * installed anew: for that the caller has added or removed the endpoint already. */
+static int change_ports(
+	struct hoy_state *state, enum hoy_ruleset_verb verb, const struct endpoint *ep, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = {};
+
+	if (state->syncing || ep->n_ports == 0)
+		return 0;
+	hoy_ruleset_ports(&text, state->table, verb, ep->address, ep->ports, ep->n_ports);
+	if (hoy_firewall_run(state->firewall, &text, NULL) >= 0)
+		return 0;
+	return install_all(state, err);
+}
+
+int hoy_state_set_table(struct hoy_state *state, const char *table, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = {};
+	int r = 0;
+
+	if (state->table[0] && strcmp(state->table, table) != 0) {
+		hoy_ruleset_remove(&text, state->table);
+		r = hoy_firewall_run(state->firewall, &text, err);
+		state->table_exists = false;
+	}
+	(void) snprintf(state->table, sizeof state->table, "%s", table);
+	return r;
+}
+
+const char *hoy_state_foreign_drop(struct hoy_state *state)
+{
+	const char *listing = hoy_firewall_list(state->firewall, "list chains ip");
+
+	if (!listing || !hoy_ruleset_foreign_drop(listing, state->table, state->foreign, sizeof state->foreign))
+		return NULL;
+	return state->foreign;
+}
+
+/* --- bridges ----------------------------------------------------------------------- */
+
+static struct bridge *find_bridge(struct hoy_state *state, const char *name)
+{
+	for (size_t i = 0; i < state->n_bridges; i++)
+		if (strncmp(state->bridges[i].spec.name, name, IFNAMSIZ) == 0)
+			return &state->bridges[i];
+	return NULL;
+}
+
+int hoy_state_bridge(struct hoy_state *state, const struct hoy_net_bridge *spec, struct hoy_err *err)
+{
+	struct bridge *bridge = find_bridge(state, spec->name);
+	bool is_new = !bridge;
+	int r = hoy_links_bridge(state->links, spec, err);
+
+	if (r < 0)
+		return r;
+	if (!bridge) {
+		struct bridge *grown = reallocarray(state->bridges, state->n_bridges + 1, sizeof *grown);
+
+		if (!grown)
+			return hoy_err_oom(err);
+		state->bridges = grown;
+		bridge = &grown[state->n_bridges++];
+		memset(bridge, 0, sizeof *bridge);
+	}
+	bridge->stale = false;
+	if (!is_new && memcmp(&bridge->spec, spec, sizeof *spec) == 0 && state->table_exists)
+		return 0;
+	bridge->spec = *spec;
+	return state->syncing ? 0 : install_all(state, err);
+}
+
+/* --- ports --------------------------------------------------------------------------- */
+
+static void on_stray_connection(struct hoy_source *source, uint32_t events, void *userdata)
+{
+	(void) events;
+	(void) userdata;
+	hoy_reserve_refuse(hoy_source_fd(source));
+}
+
+static bool same_port(const struct hoy_net_port *a, const struct hoy_net_port *b)
+{
+	unsigned int last = MAX(b->host_port, b->host_port_last);
+
+	return a->proto == b->proto && a->host_port >= b->host_port && a->host_port <= last &&
+	       (a->host_ip == b->host_ip || a->host_ip == 0 || b->host_ip == 0);
+}
+
+static bool is_ours(
+	const struct hoy_state *state, const struct endpoint *self, uint32_t n_held, const struct hoy_net_port *port)
+{
+	for (size_t i = 0; i < state->n_endpoints; i++)
+		for (uint32_t j = 0; j < state->endpoints[i]->n_ports; j++)
+			if (same_port(&state->endpoints[i]->ports[j], port))
+				return true;
+	for (uint32_t j = 0; j < n_held; j++)
+		if (same_port(&self->ports[j], port))
+			return true;
+	return false;
+}
+
+static int hold_port(struct hoy_state *state, struct held_port *held, struct hoy_net_port *port, struct hoy_err *err)
+{
+	held->sock = hoy_reserve_port(port, err);
+	if (held->sock < 0 || port->proto == IPPROTO_UDP)
+		return held->sock;
+	return hoy_loop_io(state->loop, &held->source, held->sock, EPOLLIN, on_stray_connection, NULL, err);
+}
+
+/* While an endpoint is adopted a port that somebody else took meanwhile is no reason to let go of the container. */
+static int hold_ports(struct hoy_state *state, struct endpoint *ep, bool adopt, uint32_t *ret_reason,
+	uint32_t *ret_failed_port, struct hoy_err *err)
+{
+	for (uint32_t i = 0; i < ep->n_ports; i++) {
+		struct hoy_err why = {};
+		int r = hold_port(state, &ep->held[i], &ep->ports[i], &why);
+
+		if (r >= 0)
+			continue;
+		if (adopt) {
+			hoy_log_ignored(&why, "published port of a running container");
+			continue;
+		}
+		*ret_failed_port = i;
+		if (r == -EADDRINUSE)
+			*ret_reason = is_ours(state, ep, i, &ep->ports[i]) ? HOY_NET_PORT_ALLOCATED
+									   : HOY_NET_PORT_IN_USE;
+		if (err)
+			*err = why;
+		return r;
+	}
+	return 0;
+}
+
+/* --- endpoints -------------------------------------------------------------------------- */
+
+static struct endpoint *find_endpoint(struct hoy_state *state, const uint8_t id[HOY_NET_ID_LEN], size_t *ret_index)
+{
+	for (size_t i = 0; i < state->n_endpoints; i++)
+		if (memcmp(state->endpoints[i]->id, id, HOY_NET_ID_LEN) == 0) {
+			*ret_index = i;
+			return state->endpoints[i];
+		}
+	return NULL;
+}
+
+static struct endpoint *endpoint_new(const struct hoy_net_attach *attach)
+{
+	auto_ptr(endpoint_free) struct endpoint *ep = calloc(1, sizeof *ep);
+
+	if (!ep)
+		return NULL;
+	ep->ports = calloc(MAX(attach->n_ports, 1U), sizeof *ep->ports);
+	ep->held = calloc(MAX(attach->n_ports, 1U), sizeof *ep->held);
+	if (!ep->ports || !ep->held)
+		return NULL;
+	memcpy(ep->id, attach->id, sizeof ep->id);
+	ep->address = attach->address;
+	ep->n_ports = attach->n_ports;
+	memcpy(ep->ports, attach->ports, attach->n_ports * sizeof *ep->ports);
+	for (uint32_t i = 0; i < ep->n_ports; i++)
+		ep->held[i].sock = -EBADF;
+	return TAKE_PTR(ep);
+}
+
+static int add_endpoint(struct hoy_state *state, struct endpoint *ep, struct hoy_err *err)
+{
+	struct endpoint **grown = reallocarray(state->endpoints, state->n_endpoints + 1, sizeof *grown);
+
+	if (!grown)
+		return hoy_err_oom(err);
+	state->endpoints = grown;
+	state->endpoints[state->n_endpoints++] = ep;
+	return 0;
+}
+
+/* Its rules go first, then its sockets; its link later. */
+static void drop_endpoint(struct hoy_state *state, size_t index)
+{
+	struct endpoint *ep = state->endpoints[index];
+	struct hoy_err err = {};
+	struct departed *grown;
+
+	state->endpoints[index] = state->endpoints[--state->n_endpoints];
+	if (change_ports(state, HOY_RULESET_DELETE, ep, &err) < 0)
+		hoy_log_err(&err, "remove published ports");
+	grown = ep->ifindex ? reallocarray(state->departed, state->n_departed + 1, sizeof *grown) : NULL;
+	if (grown) {
+		if (state->n_departed == 0)
+			hoy_source_set_timer(state->linger, LINGER_NS);
+		state->departed = grown;
+		grown[state->n_departed].ifindex = ep->ifindex;
+		memcpy(grown[state->n_departed].id, ep->id, sizeof ep->id);
+		state->n_departed++;
+	}
+	endpoint_free(ep);
+}
+
+void hoy_state_detach(struct hoy_state *state, const uint8_t id[HOY_NET_ID_LEN])
+{
+	size_t index;
+
+	if (find_endpoint(state, id, &index))
+		drop_endpoint(state, index);
+}
+
+static int bring_up(struct hoy_state *state, struct endpoint *ep, const struct hoy_net_attach *attach, int netns,
+	struct hoy_err *err)
+{
+	const struct bridge *bridge = find_bridge(state, attach->bridge);
+	int r;
+
+	if (!bridge)
+		return hoy_err_set(err, HOY_ERR_SYSTEM, ENODEV, "no bridge '%.*s'", IFNAMSIZ, attach->bridge);
+	if (attach->adopt)
+		return 0;
+	r = if_nametoindex(bridge->spec.name) ? 0 : hoy_links_bridge(state->links, &bridge->spec, err); /* taken away */
+	if (r >= 0)
+		r = hoy_links_attach(state->links, &bridge->spec, attach, netns, &ep->ifindex, err);
+	return r < 0 ? hoy_err_wrap(err, "network interface") : 0;
+}
+
+int hoy_state_attach(struct hoy_state *state, struct hoy_net_attach *attach, int netns, uint32_t *ret_reason,
+	uint32_t *ret_failed_port, struct hoy_err *err)
+{
+	auto_ptr(endpoint_free) struct endpoint *ep = NULL;
+	struct endpoint *known;
+	size_t index;
+	int r;
+
+	known = find_endpoint(state, attach->id, &index);
+	if (known && attach->adopt) {
+		known->stale = false;
+		return 0;
+	}
+	if (known)
+		drop_endpoint(state, index);
+	ep = endpoint_new(attach);
+	if (!ep)
+		return hoy_err_oom(err);
+	r = hold_ports(state, ep, attach->adopt, ret_reason, ret_failed_port, err);
+	if (r >= 0)
+		r = bring_up(state, ep, attach, netns, err);
+	if (r >= 0)
+		r = add_endpoint(state, ep, err);
+	if (r < 0) {
+		hoy_links_delete(state->links, ep->ifindex, ep->id);
+		return r;
+	}
+	memcpy(attach->ports, ep->ports, ep->n_ports * sizeof *ep->ports);
+	TAKE_PTR(ep);
+	r = change_ports(state, HOY_RULESET_ADD, state->endpoints[state->n_endpoints - 1], err);
+	if (r < 0)
+		drop_endpoint(state, state->n_endpoints - 1);
+	return r;
+}
+
+/* --- sync ---------------------------------------------------------------------------------- */
+
+void hoy_state_sync_begin(struct hoy_state *state)
+{
+	state->syncing = true;
+	for (size_t i = 0; i < state->n_bridges; i++)
+		state->bridges[i].stale = true;
+	for (size_t i = 0; i < state->n_endpoints; i++)
+		state->endpoints[i]->stale = true;
+}
+
+/* A link in a bridge of ours: an endpoint's, or nobody's. */
+static bool claim_link(void *userdata, int ifindex, const char *name)
+{
+	struct hoy_state *state = userdata;
+
+	for (size_t i = 0; i < state->n_departed; i++)
+		if (state->departed[i].ifindex == ifindex)
+			return true;
+	for (size_t i = 0; i < state->n_endpoints; i++)
+		if (hoy_links_name_is(name, state->endpoints[i]->id)) {
+			state->endpoints[i]->ifindex = ifindex;
+			return true;
+		}
+	return false;
+}
+
+static void drop_stale_bridges(struct hoy_state *state)
+{
+	for (size_t i = state->n_bridges; i-- > 0;) {
+		struct hoy_err err = {};
+
+		if (!state->bridges[i].stale)
+			continue;
+		if (hoy_links_remove_bridge(state->links, state->bridges[i].spec.name, &err) < 0)
+			hoy_log_ignored(&err, "bridge that is no longer wanted");
+		state->bridges[i] = state->bridges[--state->n_bridges];
+	}
+}
+
+int hoy_state_sync_end(struct hoy_state *state, struct hoy_err *err)
+{
+	int r;
+
+	for (size_t i = state->n_endpoints; i-- > 0;)
+		if (state->endpoints[i]->stale)
+			drop_endpoint(state, i);
+	drop_stale_bridges(state);
+	state->syncing = false;
+	r = install_all(state, err);
+	for (size_t i = 0; i < state->n_bridges && r >= 0; i++)
+		r = hoy_links_sweep(state->links, state->bridges[i].spec.name, claim_link, state, err);
+	return r;
+}
+
+size_t hoy_state_prune(struct hoy_state *state)
+{
+	for (size_t i = state->n_endpoints; i-- > 0;)
+		if (!hoy_links_exists(state->links, state->endpoints[i]->ifindex, state->endpoints[i]->id))
+			drop_endpoint(state, i);
+	return state->n_endpoints;
+}
+
+int hoy_state_remove_all(struct hoy_state *state, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = {};
+	int r = 0;
+
+	state->syncing = true; /* one change for all, below */
+	while (state->n_endpoints > 0)
+		drop_endpoint(state, state->n_endpoints - 1);
+	state->syncing = false;
+	if (state->table[0]) {
+		hoy_ruleset_remove(&text, state->table);
+		r = hoy_firewall_run(state->firewall, &text, err);
+		state->table_exists = false;
+	}
+	on_linger(state->linger, state);
+	for (size_t i = 0; i < state->n_bridges; i++)
+		state->bridges[i].stale = true;
+	drop_stale_bridges(state);
+	return r;
+}
