@@ -1,0 +1,289 @@
+/* Queries of the network room. */
+#include "supervisor/store/networks.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "supervisor/store/store.h"
+
+static const char *const schema[] = {
+	"CREATE TABLE networks ("
+	" id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, driver TEXT NOT NULL,"
+	" subnet INTEGER NOT NULL, prefix_len INTEGER NOT NULL, gateway INTEGER NOT NULL,"
+	" created INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE endpoints ("
+	" container_id TEXT PRIMARY KEY, id TEXT NOT NULL UNIQUE,"
+	" network_id TEXT NOT NULL REFERENCES networks(id),"
+	" place INTEGER, mac TEXT, UNIQUE (network_id, place)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE ports ("
+	" container_id TEXT NOT NULL REFERENCES endpoints(container_id) ON DELETE CASCADE,"
+	" position INTEGER NOT NULL, proto INTEGER NOT NULL, container_port INTEGER NOT NULL,"
+	" host_ip TEXT NOT NULL, host_port INTEGER NOT NULL, host_port_last INTEGER NOT NULL,"
+	" bound INTEGER NOT NULL, PRIMARY KEY (container_id, position)) STRICT, WITHOUT ROWID;",
+};
+
+int hoy_networks_migrate(struct hoy_store *store, struct hoy_err *err)
+{
+	return hoy_store_migrate(store, "network", schema, ARRAY_LEN(schema), err);
+}
+
+/* A copy of a text column, NULL for NULL; *failed is set when out of memory. */
+static char *copy_text(struct hoy_query *q, int column, bool *failed)
+{
+	const char *text = hoy_query_text(q, column);
+	char *copy = text ? strdup(text) : NULL;
+
+	if (text && !copy)
+		*failed = true;
+	return copy;
+}
+
+/* --- networks ---------------------------------------------------------------- */
+
+void hoy_network_row_done(struct hoy_network_row *row)
+{
+	free(row->id);
+	free(row->name);
+	free(row->driver);
+	*row = (struct hoy_network_row){};
+}
+
+int hoy_networks_insert(struct hoy_store *store, const struct hoy_network_row *row, struct hoy_err *err)
+{
+	int r = hoy_store_exec(store, err,
+		"INSERT INTO networks (id, name, driver, subnet, prefix_len, gateway, created)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+		"tttiiii", row->id, row->name, row->driver, (int64_t) row->subnet, (int64_t) row->prefix_len,
+		(int64_t) row->gateway, row->created);
+
+	return r < 0 ? r : 0;
+}
+
+int hoy_networks_set_subnet(struct hoy_store *store, const char *id, uint32_t subnet, uint32_t prefix_len,
+	uint32_t gateway, struct hoy_err *err)
+{
+	int r = hoy_store_exec(store, err,
+		"UPDATE networks SET subnet = ?2, prefix_len = ?3, gateway = ?4 WHERE id = ?1", "tiii", id,
+		(int64_t) subnet, (int64_t) prefix_len, (int64_t) gateway);
+
+	return r < 0 ? r : 0;
+}
+
+#define NETWORK_COLUMNS "SELECT id, name, driver, subnet, prefix_len, gateway, created FROM networks "
+
+/* Reads the current row over what *ret held. */
+static int read_network(struct hoy_query *q, struct hoy_network_row *ret, struct hoy_err *err)
+{
+	bool failed = false;
+
+	hoy_network_row_done(ret);
+	*ret = (struct hoy_network_row){
+		.id = copy_text(q, 0, &failed),
+		.name = copy_text(q, 1, &failed),
+		.driver = copy_text(q, 2, &failed),
+		.subnet = (uint32_t) hoy_query_i64(q, 3),
+		.prefix_len = (uint32_t) hoy_query_i64(q, 4),
+		.gateway = (uint32_t) hoy_query_i64(q, 5),
+		.created = hoy_query_i64(q, 6),
+	};
+	if (!failed)
+		return 0;
+	hoy_network_row_done(ret);
+	return hoy_err_oom(err);
+}
+
+static int one_network(
+	struct hoy_store *store, const char *sql, const char *key, struct hoy_network_row *ret, struct hoy_err *err)
+{
+	auto_(hoy_query_done) struct hoy_query q = {};
+	int r;
+
+	hoy_query_start(&q, store, sql);
+	hoy_query_bind_text(&q, 1, key);
+	r = hoy_query_next(&q, err);
+	if (r <= 0)
+		return r;
+	*ret = (struct hoy_network_row){};
+	r = read_network(&q, ret, err);
+	return r < 0 ? r : 1;
+}
+
+int hoy_networks_find(struct hoy_store *store, const char *id_or_name, struct hoy_network_row *ret, struct hoy_err *err)
+{
+	return one_network(store, NETWORK_COLUMNS "WHERE name = ?1 OR id = ?1 ORDER BY name = ?1 DESC LIMIT 1",
+		id_or_name, ret, err);
+}
+
+int hoy_networks_find_prefix(
+	struct hoy_store *store, const char *prefix, struct hoy_network_row *ret, struct hoy_err *err)
+{
+	auto_(hoy_query_done) struct hoy_query q = {};
+	auto_(hoy_network_row_done) struct hoy_network_row row = {};
+	int n = 0, r;
+
+	hoy_query_start(&q, store, NETWORK_COLUMNS "WHERE substr(id, 1, length(?1)) = ?1 LIMIT 2");
+	hoy_query_bind_text(&q, 1, prefix);
+	while ((r = hoy_query_next(&q, err)) > 0) {
+		r = read_network(&q, &row, err);
+		if (r < 0)
+			return r;
+		n++;
+	}
+	if (r < 0)
+		return r;
+	if (n == 1) {
+		*ret = row;
+		row = (struct hoy_network_row){};
+	}
+	return n;
+}
+
+int hoy_networks_next(struct hoy_store *store, const char *after, struct hoy_network_row *ret, struct hoy_err *err)
+{
+	return one_network(store, NETWORK_COLUMNS "WHERE name > ?1 ORDER BY name LIMIT 1", after, ret, err);
+}
+
+/* --- endpoints ----------------------------------------------------------------- */
+
+void hoy_endpoint_row_done(struct hoy_endpoint_row *row)
+{
+	free(row->container_id);
+	free(row->id);
+	free(row->network_id);
+	free(row->mac);
+	*row = (struct hoy_endpoint_row){};
+}
+
+int hoy_endpoints_insert(struct hoy_store *store, const struct hoy_endpoint_row *row, struct hoy_err *err)
+{
+	/* No address is NULL in the table: any number of endpoints may have none. */
+	int r = hoy_store_exec(store, err,
+		"INSERT INTO endpoints (container_id, id, network_id, place, mac) VALUES (?1, ?2, ?3, NULLIF(?4, 0), ?5)",
+		"tttit", row->container_id, row->id, row->network_id, (int64_t) row->place, row->mac);
+
+	return r < 0 ? r : 0;
+}
+
+int hoy_endpoints_delete(struct hoy_store *store, const char *container_id, struct hoy_err *err)
+{
+	return hoy_store_exec(store, err, "DELETE FROM endpoints WHERE container_id = ?1", "t", container_id);
+}
+
+int hoy_endpoints_find(
+	struct hoy_store *store, const char *container_id, struct hoy_endpoint_row *ret, struct hoy_err *err)
+{
+	auto_(hoy_query_done) struct hoy_query q = {};
+	bool failed = false;
+	int r;
+
+	hoy_query_start(
+		&q, store, "SELECT container_id, id, network_id, place, mac FROM endpoints WHERE container_id = ?1");
+	hoy_query_bind_text(&q, 1, container_id);
+	r = hoy_query_next(&q, err);
+	if (r <= 0)
+		return r;
+	*ret = (struct hoy_endpoint_row){
+		.container_id = copy_text(&q, 0, &failed),
+		.id = copy_text(&q, 1, &failed),
+		.network_id = copy_text(&q, 2, &failed),
+		.place = (uint32_t) hoy_query_i64(&q, 3),
+		.mac = copy_text(&q, 4, &failed),
+	};
+	if (!failed)
+		return 1;
+	hoy_endpoint_row_done(ret);
+	return hoy_err_oom(err);
+}
+
+/* A free place that is the lowest is 1, or follows the gateway or a taken one. */
+int hoy_endpoints_free_place(struct hoy_store *store, const char *network_id, uint32_t gateway, uint32_t last,
+	uint32_t *ret_place, struct hoy_err *err)
+{
+	auto_(hoy_query_done) struct hoy_query q = {};
+	int r;
+
+	hoy_query_start(&q, store,
+		"SELECT MIN(c) FROM (SELECT 1 AS c UNION ALL SELECT ?2 + 1"
+		" UNION ALL SELECT place + 1 FROM endpoints WHERE network_id = ?1 AND place IS NOT NULL)"
+		" WHERE c <> ?2 AND c <= ?3"
+		" AND NOT EXISTS (SELECT 1 FROM endpoints WHERE network_id = ?1 AND place = c)");
+	hoy_query_bind_text(&q, 1, network_id);
+	hoy_query_bind_i64(&q, 2, gateway);
+	hoy_query_bind_i64(&q, 3, last);
+	r = hoy_query_next(&q, err);
+	if (r < 0)
+		return r;
+	*ret_place = r > 0 ? (uint32_t) hoy_query_i64(&q, 0) : 0;
+	return 0;
+}
+
+/* --- ports ------------------------------------------------------------------------ */
+
+int hoy_ports_insert(struct hoy_store *store, const char *container_id, unsigned int position,
+	const struct hoy_port_row *row, struct hoy_err *err)
+{
+	int r = hoy_store_exec(store, err,
+		"INSERT INTO ports"
+		" (container_id, position, proto, container_port, host_ip, host_port, host_port_last, bound)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+		"tiiitiii", container_id, (int64_t) position, (int64_t) row->proto, (int64_t) row->container_port,
+		row->host_ip, (int64_t) row->host_port, (int64_t) row->host_port_last, (int64_t) row->bound);
+
+	return r < 0 ? r : 0;
+}
+
+int hoy_ports_set_bound(
+	struct hoy_store *store, const char *container_id, unsigned int position, uint16_t bound, struct hoy_err *err)
+{
+	int r = hoy_store_exec(store, err, "UPDATE ports SET bound = ?3 WHERE container_id = ?1 AND position = ?2",
+		"tii", container_id, (int64_t) position, (int64_t) bound);
+
+	return r < 0 ? r : 0;
+}
+
+void hoy_port_rows_free(struct hoy_port_row *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(rows[i].host_ip);
+	free(rows);
+}
+
+int hoy_ports_list(struct hoy_store *store, const char *container_id, struct hoy_port_row **ret, size_t *ret_n,
+	struct hoy_err *err)
+{
+	auto_(hoy_query_done) struct hoy_query q = {};
+	struct hoy_port_row *rows = NULL;
+	bool failed = false;
+	size_t n = 0;
+	int r;
+
+	hoy_query_start(&q, store,
+		"SELECT proto, container_port, host_ip, host_port, host_port_last, bound FROM ports"
+		" WHERE container_id = ?1 ORDER BY position");
+	hoy_query_bind_text(&q, 1, container_id);
+	while ((r = hoy_query_next(&q, err)) > 0 && !failed) {
+		struct hoy_port_row *grown = reallocarray(rows, n + 1, sizeof *grown);
+
+		failed = !grown;
+		if (failed)
+			break;
+		rows = grown;
+		rows[n++] = (struct hoy_port_row){
+			.proto = (int) hoy_query_i64(&q, 0),
+			.container_port = (uint16_t) hoy_query_i64(&q, 1),
+			.host_ip = copy_text(&q, 2, &failed),
+			.host_port = (uint16_t) hoy_query_i64(&q, 3),
+			.host_port_last = (uint16_t) hoy_query_i64(&q, 4),
+			.bound = (uint16_t) hoy_query_i64(&q, 5),
+		};
+	}
+	if (failed)
+		r = hoy_err_oom(err);
+	if (r < 0) {
+		hoy_port_rows_free(rows, n);
+		return r;
+	}
+	*ret = rows;
+	*ret_n = n;
+	return 0;
+}

@@ -1,0 +1,78 @@
+/*
+ * Tables of the network room: networks, endpoints (one per container at most), ports. One function per query; decides
+ * nothing. IPv4 addresses are numbers in host byte order; an endpoint's is kept as its place in the subnet, so that a
+ * subnet can move as a whole.
+ */
+#ifndef HOY_STORE_NETWORKS_H
+#define HOY_STORE_NETWORKS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct hoy_store;
+
+int hoy_networks_migrate(struct hoy_store *store, struct hoy_err *err);
+
+struct hoy_network_row {
+	char *id;
+	char *name;
+	char *driver;        /* "bridge", "host", "null" */
+	uint32_t subnet;     /* 0: not chosen yet */
+	uint32_t prefix_len; /* 0 likewise */
+	uint32_t gateway;    /* place in the subnet */
+	int64_t created;
+};
+void hoy_network_row_done(struct hoy_network_row *row);
+
+/* -EEXIST: name or id is taken. */
+int hoy_networks_insert(struct hoy_store *store, const struct hoy_network_row *row, struct hoy_err *err);
+int hoy_networks_set_subnet(struct hoy_store *store, const char *id, uint32_t subnet, uint32_t prefix_len,
+	uint32_t gateway, struct hoy_err *err);
+/* By whole id or name. 1: found, 0: none. */
+int hoy_networks_find(
+	struct hoy_store *store, const char *id_or_name, struct hoy_network_row *ret, struct hoy_err *err);
+/* By the start of an id. The number of networks it fits (2: several), *ret filled when it is 1. */
+int hoy_networks_find_prefix(
+	struct hoy_store *store, const char *prefix, struct hoy_network_row *ret, struct hoy_err *err);
+/* The next network by name after `after` ("": the first). 1 or 0. */
+int hoy_networks_next(struct hoy_store *store, const char *after, struct hoy_network_row *ret, struct hoy_err *err);
+
+struct hoy_endpoint_row {
+	char *container_id;
+	char *id;
+	char *network_id;
+	uint32_t place; /* in the subnet; 0: has no address */
+	char *mac;      /* as asked for; NULL: made from the address */
+};
+void hoy_endpoint_row_done(struct hoy_endpoint_row *row);
+
+/* -EEXIST: the container has an endpoint, or the place is taken. */
+int hoy_endpoints_insert(struct hoy_store *store, const struct hoy_endpoint_row *row, struct hoy_err *err);
+/* Ports go too. Returns the rows deleted. */
+int hoy_endpoints_delete(struct hoy_store *store, const char *container_id, struct hoy_err *err);
+int hoy_endpoints_find(
+	struct hoy_store *store, const char *container_id, struct hoy_endpoint_row *ret, struct hoy_err *err);
+/* The lowest free place of a network in [1, last], the gateway's aside; 0 when all are taken. */
+int hoy_endpoints_free_place(struct hoy_store *store, const char *network_id, uint32_t gateway, uint32_t last,
+	uint32_t *ret_place, struct hoy_err *err);
+
+struct hoy_port_row {
+	int proto;
+	uint16_t container_port;
+	char *host_ip;
+	uint16_t host_port; /* as asked for: 0 any, first of a range */
+	uint16_t host_port_last;
+	uint16_t bound; /* the one in use, or used last; 0: never */
+};
+int hoy_ports_insert(struct hoy_store *store, const char *container_id, unsigned int position,
+	const struct hoy_port_row *row, struct hoy_err *err);
+int hoy_ports_set_bound(
+	struct hoy_store *store, const char *container_id, unsigned int position, uint16_t bound, struct hoy_err *err);
+/* A container's ports in order; *ret is freed with hoy_port_rows_free(). */
+int hoy_ports_list(struct hoy_store *store, const char *container_id, struct hoy_port_row **ret, size_t *ret_n,
+	struct hoy_err *err);
+void hoy_port_rows_free(struct hoy_port_row *rows, size_t n);
+
+#endif
