@@ -1,0 +1,85 @@
+/* supervisor/worker/net/ruleset.c */
+#include "supervisor/worker/net/ruleset.h"
+
+#include <netinet/in.h>
+#include <string.h>
+
+#include "tests/unit/unit.h"
+
+Suite *suite_ruleset(void);
+
+static const struct hoy_net_port ports[] = {
+	{ .proto = IPPROTO_TCP, .container_port = 80, .host_port = 8080 },
+	{ .proto = IPPROTO_UDP, .container_port = 53, .host_port = 5353, .host_ip = 0x7f000001 },
+	{ .proto = IPPROTO_TCP, .container_port = 443, .host_port = 8443 },
+};
+
+START_TEST(ports_are_elements_of_two_maps)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = {};
+
+	hoy_ruleset_ports(&text, "hoy", HOY_RULESET_ADD, 0xac110002, ports, ARRAY_LEN(ports));
+	ck_assert_str_eq(text.data,
+		"add element ip hoy published { 6 . 8080 : 172.17.0.2 . 80, 6 . 8443 : 172.17.0.2 . 443 }\n"
+		"add element ip hoy published_on { 127.0.0.1 . 17 . 5353 : 172.17.0.2 . 53 }\n");
+	hoy_buf_clear(&text);
+	hoy_ruleset_ports(&text, "t", HOY_RULESET_DELETE, 0xac110002, &ports[2], 1);
+	ck_assert_str_eq(text.data, "delete element ip t published { 6 . 8443 : 172.17.0.2 . 443 }\n");
+}
+END_TEST
+
+START_TEST(an_endpoint_without_ports_changes_nothing)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = {};
+
+	hoy_ruleset_ports(&text, "hoy", HOY_RULESET_ADD, 0xac110002, ports, 0);
+	ck_assert_uint_eq(text.len, 0);
+}
+END_TEST
+
+START_TEST(a_bridge_brings_its_subnet)
+{
+	const struct hoy_net_bridge bridge = { .name = "hoy0", .address = 0xac110001, .prefix_len = 16 };
+	auto_(hoy_buf_done) struct hoy_buf text = {};
+
+	hoy_ruleset_add_bridge(&text, "hoy", &bridge);
+	ck_assert_ptr_nonnull(strstr(text.data, "subnets { 172.17.0.0/16 }"));
+	ck_assert_ptr_nonnull(strstr(text.data, "bridges { \"hoy0\" }"));
+}
+END_TEST
+
+START_TEST(the_frame_replaces_the_table)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = {};
+
+	hoy_ruleset_frame(&text, "hoy-1");
+	ck_assert_int_eq(strncmp(text.data, "add table ip hoy-1\ndelete table ip hoy-1\nadd table ip hoy-1\n", 58), 0);
+	ck_assert_ptr_null(strstr(text.data, "%"));
+}
+END_TEST
+
+START_TEST(a_foreign_drop_is_found)
+{
+	static const char listing[] = "table ip hoy {\n\tchain forward {\n"
+				      "\t\ttype filter hook forward priority filter; policy drop;\n\t}\n}\n"
+				      "table ip filter {\n\tchain FORWARD {\n"
+				      "\t\ttype filter hook forward priority filter; policy %s;\n\t}\n}\n";
+	auto_(hoy_buf_done) struct hoy_buf drops = {}, accepts = {};
+	char table[64];
+
+	(void) hoy_buf_addf(&drops, listing, "drop");
+	(void) hoy_buf_addf(&accepts, listing, "accept");
+	ck_assert(hoy_ruleset_foreign_drop(drops.data, "hoy", table, sizeof table));
+	ck_assert_str_eq(table, "ip filter");
+	ck_assert(!hoy_ruleset_foreign_drop(accepts.data, "hoy", table, sizeof table));
+	ck_assert(!hoy_ruleset_foreign_drop("", "hoy", table, sizeof table));
+}
+END_TEST
+
+Suite *suite_ruleset(void)
+{
+	const TTest *const tests[] = { ports_are_elements_of_two_maps, an_endpoint_without_ports_changes_nothing,
+		a_bridge_brings_its_subnet, the_frame_replaces_the_table, a_foreign_drop_is_found };
+
+	return hoy_unit_suite("ruleset", tests, ARRAY_LEN(tests));
+}
