@@ -1,0 +1,72 @@
+/* The parent's part while the child sets itself up: answers its messages until it is ready. */
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "runtime/apply/create_internal.h"
+#include "runtime/apply/idmap.h"
+#include "runtime/hooks.h"
+#include "runtime/sync.h"
+
+static int map_ids(struct creation *c, struct hoy_err *err)
+{
+	const struct hoy_oci_linux *l = c->spec->linux_;
+	const struct hoy_idmap map = { l->uid_mappings, l->gid_mappings, l->n_uid_mappings, l->n_gid_mappings };
+	int r;
+
+	if (!c->child.wait_for_maps)
+		return 0;
+	r = hoy_idmap_write(c->pid, &map, err);
+	return r < 0 ? hoy_err_wrap(err, "user namespace") : hoy_sync_send(c->sync, HOY_SYNC_GO, 0, -EBADF, err);
+}
+
+static int run_hooks(struct creation *c, struct hoy_err *err)
+{
+	const struct hoy_oci_hooks *h = c->spec->hooks;
+	struct hoy_oci_state state;
+	int r;
+
+	hoy_container_state(&c->state, HOY_OCI_STATUS_CREATING, c->pid, true, &state);
+	r = hoy_hooks_run("prestart", h->prestart, h->n_prestart, &state, err);
+	if (r == 0)
+		r = hoy_hooks_run("createRuntime", h->create_runtime, h->n_create_runtime, &state, err);
+	return r < 0 ? r : hoy_sync_send(c->sync, HOY_SYNC_GO, 0, -EBADF, err);
+}
+
+static int pass_listener(struct creation *c, int listener, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = {};
+	struct hoy_oci_state state;
+	int r;
+
+	hoy_container_state(&c->state, HOY_OCI_STATUS_CREATING, c->pid, true, &state);
+	r = hoy_seccomp_process_state(c->spec->linux_->seccomp, &state, &text, err);
+	if (r == 0)
+		r = hoy_seccomp_send_listener(c->spec->linux_->seccomp, listener, text.data, text.len, err);
+	return r < 0 ? hoy_err_wrap(err, "seccomp") : hoy_sync_send(c->sync, HOY_SYNC_GO, 0, -EBADF, err);
+}
+
+int hoy_create_converse(struct creation *c, struct hoy_err *err)
+{
+	int r = map_ids(c, err);
+
+	while (r == 0) {
+		auto_fd int fd = -EBADF;
+		struct hoy_sync_msg msg;
+
+		r = hoy_sync_recv(c->sync, &msg, &fd, err);
+		if (r < 0)
+			return r;
+		if (msg.type == HOY_SYNC_READY)
+			return 0;
+		if (msg.type == HOY_SYNC_HOOKS)
+			r = run_hooks(c, err);
+		else if (msg.type == HOY_SYNC_SECCOMP && fd >= 0)
+			r = pass_listener(c, fd, err);
+		else
+			r = hoy_err_code(err, -EPROTO, "message '%s' of the container process",
+				hoy_sync_to_string((enum hoy_sync) msg.type));
+	}
+	return r;
+}

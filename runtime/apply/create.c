@@ -1,0 +1,464 @@
+/* The parent's way to a container: steps in order, undone backwards from the one that failed. */
+#include "runtime/apply/create.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/process.h"
+#include "runtime/apply/create_internal.h"
+#include "runtime/apply/process.h"
+#include "runtime/apply/spawn.h"
+#include "runtime/apply/trees.h"
+#include "runtime/hooks.h"
+#include "runtime/sync.h"
+#include "runtime/texts.h"
+
+#define CONFIG_MAX ((size_t) 16 << 20)
+
+/* --- before anything is touched -------------------------------------------------------------------------------- */
+
+static int read_config(struct creation *c, struct hoy_err *err)
+{
+	auto_free char *path = hoy_path_join(c->o->bundle, "config.json");
+	int r;
+
+	if (!path)
+		return hoy_err_oom(err);
+	c->config.cap = CONFIG_MAX;
+	r = hoy_file_read(AT_FDCWD, path, &c->config, err);
+	if (r == -ENOENT)
+		return hoy_err_set(err, HOY_ERR_NOT_FOUND, ENOENT, "JSON specification file %s not found", path);
+	if (r == 0)
+		r = hoy_oci_spec_parse(c->config.data, c->config.len, &c->spec, err);
+	if (r == 0)
+		r = hoy_oci_spec_validate(c->spec, err);
+	return r < 0 ? hoy_err_wrap(err, "%s", path) : 0;
+}
+
+static uint64_t own_caps(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = {};
+
+	if (syscall(SYS_capget, &header, data) < 0)
+		return 0;
+	return data[0].permitted | (uint64_t) data[1].permitted << 32;
+}
+
+/* In a new user namespace the container has them all. */
+static uint64_t host_caps(const struct hoy_oci_spec *spec)
+{
+	for (size_t i = 0; spec->linux_ && i < spec->linux_->n_namespaces; i++)
+		if (spec->linux_->namespaces[i].type == HOY_OCI_NS_USER)
+			return (1ULL << HOY_CAP_COUNT) - 1;
+	return own_caps();
+}
+
+static unsigned int listen_fds(void)
+{
+	const char *text = getenv("LISTEN_FDS");
+	unsigned int n;
+
+	return text && hoy_str_to_uint(text, &n) == 0 && n < 1024 ? n : 0;
+}
+
+static int check_terminal(const struct creation *c, struct hoy_err *err)
+{
+	bool wanted = c->spec->process && c->spec->process->terminal;
+	bool detached = !c->o->run || c->o->detach;
+
+	if (wanted && detached && !c->o->console_socket)
+		return hoy_err_invalid(err, "cannot allocate tty if hoyrun will detach without setting console socket");
+	if (!wanted && c->o->console_socket)
+		return hoy_err_invalid(err, "cannot use console socket if hoyrun will not detach or allocate tty");
+	return 0;
+}
+
+static int make_plan(struct creation *c, struct hoy_err *err)
+{
+	struct hoy_plan_params params = {
+		.id = c->o->id,
+		.bundle = c->o->bundle,
+		.rootless = c->o->rootless,
+		.host_caps = host_caps(c->spec),
+		.no_pivot = c->o->no_pivot,
+		.no_new_keyring = c->o->no_new_keyring,
+		.listen_fds = listen_fds(),
+		.listen_fdnames = getenv("LISTEN_FDNAMES"),
+	};
+	int r;
+
+	params.preserve_fds = c->o->preserve_fds + params.listen_fds;
+	if (!c->spec->process)
+		return hoy_err_invalid(err, TEXT_NO_PROCESS);
+	r = check_terminal(c, err);
+	if (r == 0)
+		r = hoy_plan_make(c->spec, &params, &c->plan, err);
+	if (r == 0)
+		r = hoy_seccomp_compile(c->spec->linux_->seccomp, &c->seccomp, err);
+	if (r < 0)
+		return r;
+	for (char **w = c->plan.warnings; w && *w; w++)
+		hoy_log_warn("%s", *w);
+	if (hoy_log_enabled(HOY_LOG_DEBUG)) {
+		auto_(hoy_buf_done) struct hoy_buf text = {};
+
+		if (hoy_plan_print(&c->plan, &text, NULL) == 0)
+			hoy_log_debug("plan: %s", text.data);
+	}
+	return 0;
+}
+
+/* --- the state ------------------------------------------------------------------------------------------------- */
+
+static bool has_later_hooks(const struct hoy_oci_hooks *hooks)
+{
+	return hooks && (hooks->n_poststart || hooks->n_poststop);
+}
+
+static int make_state(struct creation *c, struct hoy_err *err)
+{
+	struct hoy_state *s = &c->state;
+	char now[HOY_TIME_MAX];
+	int r = hoy_state_create(c->o->root, c->o->id, s, err);
+
+	if (r < 0)
+		return r;
+	hoy_time_now(now);
+	s->oci_version = strdup(c->spec->oci_version);
+	s->bundle = strdup(c->o->bundle);
+	s->rootfs = strdup(c->plan.rootfs);
+	s->created = strdup(now);
+	s->owner = geteuid();
+	s->own_pid_ns = c->plan.new_ns & CLONE_NEWPID;
+	s->has_hooks = has_later_hooks(c->spec->hooks);
+	s->rootless = c->o->rootless;
+	r = s->oci_version && s->bundle && s->rootfs && s->created ? 0 : hoy_err_oom(err);
+	for (size_t i = 0; r == 0 && i < c->spec->n_annotations; i++)
+		if (hoy_oci_kv_add(&s->annotations, &s->n_annotations, c->spec->annotations[i].key,
+			    c->spec->annotations[i].value) < 0)
+			r = hoy_err_oom(err);
+	/* The config as it is now is the container's for good. */
+	if (r == 0)
+		r = hoy_file_write(s->dir, HOY_STATE_CONFIG, c->config.data, c->config.len, 0600, 0, err);
+	if (r < 0)
+		(void) hoy_state_remove(c->o->root, s, NULL);
+	return r;
+}
+
+static void undo_state(struct creation *c)
+{
+	struct hoy_err err = {};
+
+	if (hoy_state_remove(c->o->root, &c->state, &err) < 0)
+		hoy_log_ignored(&err, "remove the state of '%s'", c->o->id);
+}
+
+/* Before the process exists its cgroup is on disk: whoever finds the directory can clean up. */
+static int save_creating(struct creation *c, struct hoy_err *err)
+{
+	return hoy_state_save(&c->state, err);
+}
+
+/* --- what the child needs -------------------------------------------------------------------------------------- */
+
+static int open_start_socket(struct creation *c, struct hoy_err *err)
+{
+	auto_free char *dir = NULL, *path = NULL;
+
+	if (c->o->run)
+		return 0;
+	dir = hoy_path_join(c->o->root, c->o->id);
+	path = dir ? hoy_path_join(dir, HOY_STATE_SOCKET) : NULL;
+	if (!path)
+		return hoy_err_oom(err);
+	c->listener = hoy_fd_unix_listen(path, SOCK_SEQPACKET, 0600, err);
+	return c->listener < 0 ? c->listener : 0;
+}
+
+/* A console socket of the caller's, or a pair of ours when we serve the terminal. */
+static int open_console(struct creation *c, struct hoy_err *err)
+{
+	int pair[2];
+
+	if (c->o->console_socket) {
+		c->console_peer = hoy_fd_unix_connect(c->o->console_socket, SOCK_STREAM, err);
+		return c->console_peer < 0 ? hoy_err_wrap(err, "console socket") : 0;
+	}
+	if (!c->spec->process->terminal)
+		return 0;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return hoy_err_sys(err, "socket pair for the terminal");
+	c->console = pair[0];
+	c->console_peer = pair[1];
+	return 0;
+}
+
+static int open_namespaces(struct creation *c, struct hoy_err *err)
+{
+	const struct hoy_plan *plan = &c->plan;
+
+	c->child.join_fds = malloc((plan->n_joins + 1) * sizeof *c->child.join_fds);
+	c->child.trees = malloc((plan->n_mounts + 1) * sizeof *c->child.trees);
+	c->child.late_readonly = malloc((plan->n_mounts + 1) * sizeof *c->child.late_readonly);
+	if (!c->child.join_fds || !c->child.trees || !c->child.late_readonly)
+		return hoy_err_oom(err);
+	for (size_t i = 0; i < plan->n_joins; i++)
+		c->child.join_fds[i] = -EBADF;
+	for (size_t i = 0; i < plan->n_mounts; i++)
+		c->child.trees[i] = c->child.late_readonly[i] = -EBADF;
+	for (size_t i = 0; i < plan->n_joins; i++) {
+		c->child.join_fds[i] = open(plan->joins[i].path, O_RDONLY | O_CLOEXEC);
+		if (c->child.join_fds[i] < 0)
+			return hoy_err_sys(err, "open namespace '%s'", plan->joins[i].path);
+	}
+	return hoy_trees_open(plan, c->child.trees, err);
+}
+
+static void close_namespaces(struct creation *c)
+{
+	for (size_t i = 0; c->child.join_fds && i < c->plan.n_joins; i++)
+		hoy_fd_close(&c->child.join_fds[i]);
+	for (size_t i = 0; c->child.trees && i < c->plan.n_mounts; i++)
+		hoy_fd_close(&c->child.trees[i]);
+	free(c->child.join_fds);
+	free(c->child.trees);
+	free(c->child.late_readonly);
+	c->child.join_fds = c->child.trees = c->child.late_readonly = NULL;
+}
+
+/* --- the process ----------------------------------------------------------------------------------------------- */
+
+/* The child starts in the rootfs directory (see hoy_child_prepare_rootfs), we come back. */
+static int spawn_in_rootfs(struct creation *c, struct hoy_err *err)
+{
+	auto_fd int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r;
+
+	if (chdir(c->plan.rootfs) < 0)
+		return hoy_err_sys(err, "rootfs '%s'", c->plan.rootfs);
+	r = hoy_spawn_child(&c->child, &c->pid, &c->pidfd, err);
+	if (here >= 0 && fchdir(here) < 0 && r == 0)
+		r = hoy_err_sys(err, "return to our directory");
+	return r;
+}
+
+static int spawn(struct creation *c, struct hoy_err *err)
+{
+	struct hoy_oci_state hook_state;
+	int pair[2], r;
+
+	r = hoy_sync_pair(pair, err);
+	if (r < 0)
+		return r;
+	c->sync = pair[0];
+	c->child_sync = pair[1];
+	hoy_container_state(&c->state, HOY_OCI_STATUS_CREATING, 0, true, &hook_state);
+	c->child.plan = &c->plan;
+	c->child.seccomp = &c->seccomp;
+	c->child.sync = c->child_sync;
+	c->child.start_listener = c->listener;
+	c->child.console_socket = c->console_peer;
+	c->child.wait_for_maps = c->plan.new_ns & CLONE_NEWUSER;
+	c->child.state = &hook_state;
+	c->child.root = c->child.proc = -EBADF;
+	/* Out of reach of processes that share a pid namespace with the child. Not for a user's own hoyrun: it could
+	 * not write the maps of its child then; the child does it itself later. */
+	if (geteuid() == 0 && prctl(PR_SET_DUMPABLE, 0) < 0)
+		return hoy_err_sys(err, "become undumpable");
+	r = spawn_in_rootfs(c, err);
+	hoy_fd_close(&c->child_sync);
+	hoy_fd_close(&c->console_peer);
+	hoy_fd_close(&c->listener);
+	return r;
+}
+
+static void undo_spawn(struct creation *c)
+{
+	const struct hoy_oci_hooks *hooks = c->spec->hooks;
+	struct hoy_oci_state state;
+	siginfo_t si;
+
+	if (c->pidfd < 0)
+		return;
+	(void) hoy_pidfd_signal(c->pidfd, SIGKILL);
+	(void) hoy_process_wait(c->pid, &si, NULL);
+	hoy_container_state(&c->state, HOY_OCI_STATUS_STOPPED, 0, true, &state);
+	if (hooks)
+		hoy_hooks_run_all("poststop", hooks->poststop, hooks->n_poststop, &state);
+}
+
+static int set_up(struct creation *c, struct hoy_err *err)
+{
+	int r = hoy_create_converse(c, err);
+
+	if (r == 0)
+		r = hoy_apply_process(c->pid, &c->plan, c->spec->process, err);
+	return r < 0 ? hoy_err_wrap(err, TEXT_START_PROCESS) : 0;
+}
+
+static int write_pid_file(struct creation *c, struct hoy_err *err)
+{
+	char text[16];
+	int n;
+
+	if (!c->o->pid_file)
+		return 0;
+	n = snprintf(text, sizeof text, "%d", (int) c->pid);
+	return hoy_file_write(AT_FDCWD, c->o->pid_file, text, (size_t) n, 0644, 0, err);
+}
+
+static int send_pidfd(struct creation *c, struct hoy_err *err)
+{
+	auto_fd int sock = -EBADF;
+	ssize_t n;
+
+	if (!c->o->pidfd_socket)
+		return 0;
+	sock = hoy_fd_unix_connect(c->o->pidfd_socket, SOCK_STREAM, err);
+	if (sock < 0)
+		return hoy_err_wrap(err, "pidfd socket");
+	n = hoy_fd_send(sock, "pidfd", strlen("pidfd"), &c->pidfd, 1);
+	return n < 0 ? hoy_err_code(err, (int) n, "send the pidfd to '%s'", c->o->pidfd_socket) : 0;
+}
+
+static int commit(struct creation *c, struct hoy_err *err)
+{
+	int r = hoy_process_start_time(c->pid, &c->state.start_time, NULL);
+
+	if (r < 0)
+		return hoy_err_code(err, r, "start time of process %d", (int) c->pid);
+	c->state.pid = c->pid;
+	r = hoy_state_save(&c->state, err);
+	if (r == 0)
+		r = write_pid_file(c, err);
+	if (r == 0)
+		r = send_pidfd(c, err);
+	/* From here on the container lives without us. */
+	return r < 0 ? r : hoy_sync_send(c->sync, HOY_SYNC_COMMIT, 0, -EBADF, err);
+}
+
+static const struct {
+	int (*run)(struct creation *c, struct hoy_err *err);
+	void (*undo)(struct creation *c);
+} steps[] = {
+	{ read_config },
+	{ make_plan },
+	{ make_state, undo_state },
+	{ hoy_create_cgroup, hoy_create_undo_cgroup },
+	{ save_creating },
+	{ open_start_socket },
+	{ open_console },
+	{ open_namespaces },
+	{ spawn, undo_spawn },
+	{ set_up },
+	{ commit },
+};
+
+static void creation_done(struct creation *c)
+{
+	close_namespaces(c);
+	hoy_buf_done(&c->config);
+	hoy_plan_done(&c->plan);
+	hoy_seccomp_program_done(&c->seccomp);
+	hoy_oci_spec_free(c->spec);
+	hoy_state_done(&c->state);
+	hoy_cgroup_entry_close(&c->child.entry);
+	hoy_cgroup_free(c->cgroup);
+	hoy_cgroup_host_free(c->cgroup_host);
+	hoy_fd_close(&c->sync);
+	hoy_fd_close(&c->child_sync);
+	hoy_fd_close(&c->listener);
+	hoy_fd_close(&c->console);
+	hoy_fd_close(&c->console_peer);
+	hoy_fd_close(&c->pidfd);
+}
+
+static int take_master(struct creation *c, int *ret, struct hoy_err *err)
+{
+	char name[64];
+	size_t n_fds = 1;
+	ssize_t n;
+
+	*ret = -EBADF;
+	if (c->console < 0)
+		return 0;
+	n = hoy_fd_recv(c->console, name, sizeof name, ret, &n_fds);
+	if (n <= 0 || n_fds != 1)
+		return hoy_err_code(err, n < 0 ? (int) n : -EPROTO, "receive the terminal");
+	return 0;
+}
+
+int hoy_container_create(const struct hoy_create_options *options, struct hoy_container *ret, struct hoy_err *err)
+{
+	auto_(creation_done) struct creation c = {
+		.o = options,
+		.sync = -EBADF,
+		.child_sync = -EBADF,
+		.listener = -EBADF,
+		.console = -EBADF,
+		.console_peer = -EBADF,
+		.pidfd = -EBADF,
+		.state = { .dir = -EBADF },
+		.child = { .entry = HOY_CGROUP_ENTRY_INIT },
+	};
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < ARRAY_LEN(steps); i++)
+		r = steps[i].run(&c, err);
+	if (r == 0)
+		r = take_master(&c, &ret->master, err);
+	if (r < 0) {
+		/* The step that failed has cleaned up after itself, but for the process, which may exist. */
+		for (size_t j = i; j-- > 0;)
+			if (steps[j].undo && (j + 1 < i || steps[j].undo == undo_spawn))
+				steps[j].undo(&c);
+		return r;
+	}
+	ret->spec = TAKE_PTR(c.spec);
+	ret->state = c.state;
+	c.state = (struct hoy_state){ .dir = -EBADF };
+	ret->pidfd = TAKE_FD(c.pidfd);
+	ret->sync = TAKE_FD(c.sync);
+	return 0;
+}
+
+void hoy_container_done(struct hoy_container *c)
+{
+	hoy_oci_spec_free(c->spec);
+	hoy_state_done(&c->state);
+	hoy_fd_close(&c->pidfd);
+	hoy_fd_close(&c->sync);
+	hoy_fd_close(&c->master);
+}
+
+void hoy_container_state(
+	const struct hoy_state *s, enum hoy_oci_status status, pid_t pid, bool for_hooks, struct hoy_oci_state *ret)
+{
+	*ret = (struct hoy_oci_state){
+		.oci_version = s->oci_version,
+		.id = s->id,
+		.pid = pid,
+		.status = status,
+		.bundle = s->bundle,
+		.rootfs = for_hooks ? NULL : s->rootfs,
+		.created = for_hooks ? NULL : s->created,
+		.annotations = s->annotations,
+		.n_annotations = s->n_annotations,
+	};
+}

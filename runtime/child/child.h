@@ -1,0 +1,75 @@
+/*
+ * The child side of clone(): from a fresh process in new namespaces to the container's program. A table of named
+ * steps; a step that fails sends its error to the parent, with its name, and the process ends. The child never prints.
+ *
+ * It works on the plan only and on descriptors; paths below the root file system are resolved once, in that root, and
+ * used by descriptor from then on.
+ */
+#ifndef HOY_RUNTIME_CHILD_H
+#define HOY_RUNTIME_CHILD_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/cgroup/cgroup.h"
+#include "base/err.h"
+#include "runtime/plan/plan.h"
+#include "runtime/plan/seccomp.h"
+
+struct hoy_child {
+	/* filled in by the parent before clone; all borrowed */
+	const struct hoy_plan *plan;
+	const struct hoy_seccomp_program *seccomp;
+	const struct hoy_cgroup_host *cgroup_host;
+	const struct hoy_cgroup *cgroup;
+	struct hoy_cgroup_entry entry;
+	int sync;           /* our end of the pair */
+	int start_listener; /* where `start` connects; -EBADF: no waiting (`run`) */
+	int console_socket; /* connected; gets the terminal's master; -EBADF: none */
+	int *join_fds;      /* of plan->joins; -EBADF for those that are done */
+	int *trees;         /* of plan->mounts: detached clones made by the parent, or -EBADF */
+	bool wait_for_maps;
+
+	/* the child's own */
+	int root;           /* the container's "/" */
+	int proc;           /* the host's /proc, for what must be written there before it is gone */
+	int *late_readonly; /* mount fds, -EBADF for none */
+	int cwd_error;
+	struct hoy_oci_state *state; /* for hooks; pid filled in */
+	char *program;               /* found in the rootfs */
+};
+
+_Noreturn void hoy_child_run(struct hoy_child *child);
+
+struct hoy_step {
+	const char *name; /* NULL: its errors stand for themselves */
+	int (*run)(struct hoy_child *child, struct hoy_err *err);
+};
+
+/* The steps, by file. */
+int hoy_child_wait_for_maps(struct hoy_child *c, struct hoy_err *err); /* namespaces.c */
+int hoy_child_join_namespaces(struct hoy_child *c, struct hoy_err *err);
+int hoy_child_enter_cgroup(struct hoy_child *c, struct hoy_err *err);
+int hoy_child_make_time_ns(struct hoy_child *c, struct hoy_err *err);
+int hoy_child_new_session(struct hoy_child *c, struct hoy_err *err);
+int hoy_child_names_and_net(struct hoy_child *c, struct hoy_err *err);
+int hoy_child_prepare_rootfs(struct hoy_child *c, struct hoy_err *err); /* rootfs.c */
+int hoy_child_pivot(struct hoy_child *c, struct hoy_err *err);
+int hoy_child_finish_rootfs(struct hoy_child *c, struct hoy_err *err);
+int hoy_child_mounts(struct hoy_child *c, struct hoy_err *err);  /* mounts.c */
+int hoy_child_devices(struct hoy_child *c, struct hoy_err *err); /* devices.c */
+int hoy_child_dev_links(struct hoy_child *c, struct hoy_err *err);
+int hoy_child_readonly_paths(struct hoy_child *c, struct hoy_err *err); /* paths.c */
+int hoy_child_masked_paths(struct hoy_child *c, struct hoy_err *err);
+int hoy_child_sysctl(struct hoy_child *c, struct hoy_err *err);
+int hoy_child_terminal(struct hoy_child *c, struct hoy_err *err); /* tty.c */
+int hoy_child_labels(struct hoy_child *c, struct hoy_err *err);   /* security.c */
+int hoy_child_user(struct hoy_child *c, struct hoy_err *err);
+int hoy_child_load_seccomp(struct hoy_child *c, struct hoy_err *err);
+int hoy_child_working_dir(struct hoy_child *c, struct hoy_err *err); /* exec.c */
+int hoy_child_environment(struct hoy_child *c, struct hoy_err *err);
+int hoy_child_find_program(struct hoy_child *c, struct hoy_err *err);
+int hoy_child_close_fds(struct hoy_child *c, struct hoy_err *err);
+int hoy_child_exec(struct hoy_child *c, struct hoy_err *err);
+
+#endif

@@ -1,0 +1,186 @@
+/* The last steps: working directory, environment, the program, the descriptors it gets. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "runtime/child/child.h"
+#include "runtime/child/passwd.h"
+#include "runtime/texts.h"
+
+#define PASSWD_MAX ((size_t) 4 << 20)
+
+/* A directory that leaks in from outside (a descriptor left open, reached by /proc/self/fd) is not below our root: the
+ * kernel then has no path for it. */
+static int check_working_dir(const char *cwd, struct hoy_err *err)
+{
+	char path[8];
+	long n = syscall(SYS_getcwd, path, sizeof path);
+
+	if (n < 0 && errno != ERANGE)
+		return hoy_err_sys(err, "process.cwd: '%s' is not in the container", cwd);
+	if (n > 0 && path[0] != '/')
+		return hoy_err_set(err, HOY_ERR_INVALID, EPERM, "process.cwd: '%s' is not in the container", cwd);
+	return 0;
+}
+
+static int check_long_working_dir(const char *cwd, struct hoy_err *err)
+{
+	auto_free char *path = getcwd(NULL, 0);
+
+	if (!path)
+		return hoy_err_sys(err, "process.cwd: '%s' is not in the container", cwd);
+	if (path[0] != '/')
+		return hoy_err_set(err, HOY_ERR_INVALID, EPERM, "process.cwd: '%s' is not in the container", cwd);
+	return 0;
+}
+
+int hoy_child_working_dir(struct hoy_child *c, struct hoy_err *err)
+{
+	const char *cwd = c->plan->spec->process->cwd;
+	int r;
+
+	if (c->cwd_error && chdir(cwd) < 0)
+		return hoy_err_code(err, -c->cwd_error, "process.cwd: chdir '%s'", cwd);
+	r = check_working_dir(cwd, err);
+	return r < 0 ? r : check_long_working_dir(cwd, err);
+}
+
+static int add_home(struct hoy_child *c, char ***env, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = { .cap = PASSWD_MAX };
+	auto_fd int fd = hoy_path_open_in_root(c->root, "/etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, NULL);
+	auto_free char *home = NULL;
+	struct stat st;
+
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+		hoy_file_read_fd(fd, "/etc/passwd", &text, NULL) == 0 && text.data)
+		home = hoy_passwd_home(text.data, c->plan->spec->process->user.uid);
+	return hoy_strv_addf(env, "HOME=%s", home ? home : "/") < 0 ? hoy_err_oom(err) : 0;
+}
+
+int hoy_child_environment(struct hoy_child *c, struct hoy_err *err)
+{
+	char ***env = (char ***) &c->plan->env;
+	const char *home = hoy_env_get(*env, "HOME");
+
+	if (c->plan->params.listen_fds && hoy_strv_addf(env, "LISTEN_PID=%d", (int) getpid()) < 0)
+		return hoy_err_oom(err);
+	if (home && home[0])
+		return 0;
+	return add_home(c, env, err);
+}
+
+static bool is_executable(const char *path, int *ret_errnum)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0) {
+		*ret_errnum = errno;
+		return false;
+	}
+	*ret_errnum = S_ISDIR(st.st_mode) ? EISDIR : faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0 ? errno : 0;
+	return *ret_errnum == 0;
+}
+
+static int find_in_path(const char *name, const char *path, char **ret, struct hoy_err *err)
+{
+	bool denied = false;
+
+	while (path && *path) {
+		size_t len = strcspn(path, ":");
+		auto_free char *dir = strndup(path, len);
+		auto_free char *full = dir ? hoy_path_join(len ? dir : ".", name) : NULL;
+		int errnum;
+
+		if (!full)
+			return hoy_err_oom(err);
+		if (is_executable(full, &errnum)) {
+			*ret = TAKE_PTR(full);
+			return 0;
+		}
+		denied |= errnum == EACCES;
+		path += len + (path[len] == ':');
+	}
+	if (denied)
+		return hoy_err_set(err, HOY_ERR_INVALID, EACCES, TEXT_EXEC_DENIED, name);
+	return hoy_err_set(err, HOY_ERR_NOT_FOUND, ENOENT, TEXT_EXEC_NOT_IN_PATH, name);
+}
+
+int hoy_child_find_program(struct hoy_child *c, struct hoy_err *err)
+{
+	const char *name = c->plan->spec->process->args[0];
+	int errnum;
+
+	if (!strchr(name, '/'))
+		return find_in_path(name, hoy_env_get(c->plan->env, "PATH"), &c->program, err);
+	if (is_executable(name, &errnum)) {
+		c->program = strdup(name);
+		return c->program ? 0 : hoy_err_oom(err);
+	}
+	if (errnum == ENOENT)
+		return hoy_err_set(err, HOY_ERR_NOT_FOUND, ENOENT, TEXT_EXEC_MISSING, name, name);
+	if (errnum == EACCES)
+		return hoy_err_set(err, HOY_ERR_INVALID, EACCES, TEXT_EXEC_DENIED, name);
+	if (errnum == EISDIR)
+		return hoy_err_set(err, HOY_ERR_INVALID, EISDIR, TEXT_EXEC_DIRECTORY, name);
+	return hoy_err_set(err, HOY_ERR_SYSTEM, errnum, TEXT_EXEC_FAILED, name, strerror(errnum));
+}
+
+/* Moves the descriptor out of the way of the numbers that it will get in the end. */
+static int move_away(int *fd, unsigned int above, struct hoy_err *err)
+{
+	int moved = fcntl(*fd, F_DUPFD_CLOEXEC, (int) above);
+
+	if (moved < 0)
+		return hoy_err_sys(err, "move descriptor");
+	(void) close(*fd);
+	*fd = moved;
+	return 0;
+}
+
+/* While we wait for `start` nothing is open but stdio, what the container is meant to get, and our own sockets right
+ * behind it. */
+int hoy_child_close_fds(struct hoy_child *c, struct hoy_err *err)
+{
+	unsigned int first = 3 + c->plan->params.preserve_fds, next = first;
+	int *keep[] = { &c->sync, &c->start_listener };
+
+	for (unsigned int fd = 3; fd < first; fd++)
+		if (hoy_fd_set_cloexec((int) fd, false) < 0)
+			return hoy_err_code(err, -EBADF, "--preserve-fds: descriptor %u", fd);
+	for (size_t i = 0; i < ARRAY_LEN(keep); i++) {
+		int r = *keep[i] < 0 ? 0 : move_away(keep[i], first + ARRAY_LEN(keep), err);
+
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(keep); i++) {
+		if (*keep[i] < 0)
+			continue;
+		if (dup3(*keep[i], (int) next, O_CLOEXEC) < 0)
+			return hoy_err_sys(err, "move descriptor");
+		*keep[i] = (int) next++;
+	}
+	return syscall(SYS_close_range, next, ~0U, 0) < 0 ? hoy_err_sys(err, "close descriptors") : 0;
+}
+
+int hoy_child_exec(struct hoy_child *c, struct hoy_err *err)
+{
+	const char *name = c->plan->spec->process->args[0];
+	sigset_t none;
+
+	sigemptyset(&none);
+	(void) sigprocmask(SIG_SETMASK, &none, NULL);
+	(void) execve(c->program, c->plan->spec->process->args, c->plan->env);
+	return hoy_err_set(err, HOY_ERR_SYSTEM, errno, TEXT_EXEC_FAILED, name, strerror(errno));
+}

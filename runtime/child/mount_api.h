@@ -1,0 +1,32 @@
+/* The mount calls by descriptor, with errors that say what was mounted. */
+#ifndef HOY_RUNTIME_MOUNT_API_H
+#define HOY_RUNTIME_MOUNT_API_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+/* A detached clone of the tree at `path` (relative to `at`; "" is the descriptor itself). Mount fd or -errno. */
+int hoy_mount_clone(int at, const char *path, bool recursive, struct hoy_err *err);
+/* The same, and already read-only (all of it when recursive): one call where the kernel can (6.15). */
+int hoy_mount_clone_readonly(int at, const char *path, bool recursive, struct hoy_err *err);
+
+/* Puts the detached tree on the file or directory `target` (a descriptor). */
+int hoy_mount_attach(int tree, int target, struct hoy_err *err);
+
+int hoy_mount_set(int mount, uint64_t set, uint64_t clear, bool recursive, struct hoy_err *err);
+int hoy_mount_propagation(int at, const char *path, unsigned int ms_flags, struct hoy_err *err);
+
+/*
+ * A new file system of `type` with options "key=value" or "flag" (`data` may be NULL), as a detached mount with the
+ * attributes `attrs`. Errors carry what the kernel says about the options. Mount fd or -errno.
+ */
+int hoy_mount_new(const char *type, const char *source, char *const *data, uint64_t attrs, struct hoy_err *err);
+
+/* By mount(2), for what the call above can't carry: a value longer than 255 bytes. Mounts on `target` directly; the
+ * caller opens the new mount by its path and sets the attributes. */
+int hoy_mount_new_by_string(const char *type, const char *source, char *const *data, int target, struct hoy_err *err);
+bool hoy_mount_needs_string(char *const *data);
+
+#endif

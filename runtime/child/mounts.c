@@ -1,0 +1,227 @@
+/* The mounts of the config, in order, each on a descriptor of its target. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "runtime/child/child.h"
+#include "runtime/child/cgroup_mount.h"
+#include "runtime/child/copy_up.h"
+#include "runtime/child/mount_api.h"
+#include "runtime/child/target.h"
+
+/* What may be bound over in a procfs: files that fake readings of the container's own. Everything else there would
+ * let a config (or an image's volume) fool the security of later processes. */
+static const char *const proc_files[] = {
+	"cpuinfo",
+	"diskstats",
+	"loadavg",
+	"meminfo",
+	"slabinfo",
+	"stat",
+	"swaps",
+	"uptime",
+	"sys/kernel/ns_last_pid",
+	"sys/crypto/fips_enabled",
+};
+
+static bool is_allowed_in_proc(const char *target)
+{
+	auto_free char *clean = hoy_path_clean(target);
+
+	if (!clean || !hoy_str_starts(clean, "/proc/"))
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(proc_files); i++)
+		if (strcmp(clean + strlen("/proc/"), proc_files[i]) == 0)
+			return true;
+	return false;
+}
+
+/* The target itself must not be on a procfs, whatever path led there. "/proc" may be mounted once more: then the
+ * descriptor is the root of the mount. */
+static int check_target(const struct hoy_plan_mount *m, int target, struct hoy_err *err)
+{
+	auto_free char *clean = hoy_path_clean(m->target);
+
+	if (!hoy_fd_is_on(target, PROC_SUPER_MAGIC))
+		return 0;
+	if (clean && strcmp(clean, "/proc") == 0)
+		return 0;
+	if (m->kind == HOY_MOUNT_BIND && is_allowed_in_proc(m->target))
+		return 0;
+	return hoy_err_set(
+		err, HOY_ERR_INVALID, EPERM, "\"%s\" cannot be mounted because it is inside /proc", m->target);
+}
+
+/* procfs and sysfs stand on directories of the rootfs proper: a symlink there is an attack on who trusts "/proc". */
+static int check_proc_target(const struct hoy_child *c, const struct hoy_plan_mount *m, struct hoy_err *err)
+{
+	auto_fd int dir = -EBADF, name_fd = -EBADF;
+	const char *name;
+	struct stat st;
+
+	if (m->kind != HOY_MOUNT_NEW || (strcmp(m->type, "proc") != 0 && strcmp(m->type, "sysfs") != 0))
+		return 0;
+	dir = hoy_target_parent(c->root, m->target, &name, err);
+	if (dir < 0)
+		return dir;
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : hoy_err_sys(err, "stat '%s'", m->target);
+	if (!S_ISDIR(st.st_mode))
+		return hoy_err_set(err, HOY_ERR_INVALID, ENOTDIR,
+			"filesystem \"%s\" must be mounted on ordinary directory", m->type);
+	return 0;
+}
+
+static int set_propagation(const struct hoy_plan_mount *m, int mount, struct hoy_err *err)
+{
+	for (size_t i = 0; i < m->n_propagation; i++) {
+		int r = hoy_mount_propagation(mount, "", m->propagation[i], err);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Clearing may fail on flags that are locked by an outer user namespace: then the mount stays as strict as it was,
+ * and only what was asked to be added is. */
+static int set_attributes(const struct hoy_plan_mount *m, int tree, struct hoy_err *err)
+{
+	uint64_t lockable = m->attr_clr & ~(uint64_t) MOUNT_ATTR__ATIME;
+	int r = hoy_mount_set(tree, m->attr_set, m->attr_clr, false, err);
+
+	if (r == -EPERM && lockable)
+		r = hoy_mount_set(tree, m->attr_set & ~(uint64_t) MOUNT_ATTR__ATIME, 0, false, err);
+	if (r == 0)
+		r = hoy_mount_set(tree, m->rec_set, m->rec_clr, true, err);
+	return r;
+}
+
+static bool is_directory(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* Relative sources are relative to the bundle. */
+static int clone_source(struct hoy_child *c, const struct hoy_plan_mount *m, struct hoy_err *err)
+{
+	auto_free char *source = hoy_path_join(c->plan->params.bundle, m->source);
+
+	if (!source)
+		return hoy_err_oom(err);
+	return hoy_mount_clone(AT_FDCWD, source, m->recursive, err);
+}
+
+static int do_bind(struct hoy_child *c, size_t i, struct hoy_err *err)
+{
+	const struct hoy_plan_mount *m = &c->plan->mounts[i];
+	auto_fd int tree = c->trees[i], target = -EBADF;
+	int r;
+
+	c->trees[i] = -EBADF;
+	if (tree < 0)
+		tree = clone_source(c, m, err);
+	if (tree < 0)
+		return tree;
+	target = hoy_target_make(c->root, m->target, is_directory(tree), err);
+	if (target < 0)
+		return target;
+	r = check_target(m, target, err);
+	if (r == 0)
+		r = set_attributes(m, tree, err);
+	if (r == 0)
+		r = hoy_mount_attach(tree, target, err);
+	if (r == 0)
+		r = set_propagation(m, tree, err);
+	return r;
+}
+
+static int do_new(struct hoy_child *c, size_t i, struct hoy_err *err)
+{
+	const struct hoy_plan_mount *m = &c->plan->mounts[i];
+	auto_fd int mount = -EBADF, target = -EBADF;
+	int r = check_proc_target(c, m, err);
+
+	if (r < 0)
+		return r;
+	target = hoy_target_make(c->root, m->target, /* directory= */ true, err);
+	if (target < 0)
+		return target;
+	r = check_target(m, target, err);
+	if (r < 0)
+		return r;
+	if (hoy_mount_needs_string(m->data)) {
+		r = hoy_mount_new_by_string(m->type, m->source, m->data, target, err);
+		if (r < 0)
+			return r;
+		mount = hoy_target_open(c->root, m->target, err);
+		r = mount < 0 ? mount : hoy_mount_set(mount, m->attr_set, m->attr_clr, false, err);
+	} else {
+		mount = hoy_mount_new(m->type, m->source, m->data, m->attr_set, err);
+		r = mount < 0 ? mount : m->copy_up ? hoy_copy_up(target, mount, err) : 0;
+		if (r == 0)
+			r = hoy_mount_attach(mount, target, err);
+	}
+	if (r == 0)
+		r = hoy_mount_set(mount, m->rec_set, m->rec_clr, true, err);
+	if (r == 0)
+		r = set_propagation(m, mount, err);
+	if (r == 0 && m->late_readonly)
+		c->late_readonly[i] = TAKE_FD(mount);
+	return r;
+}
+
+static int do_remount(struct hoy_child *c, const struct hoy_plan_mount *m, struct hoy_err *err)
+{
+	auto_fd int target = hoy_target_open(c->root, m->target, err);
+	int r;
+
+	if (target < 0)
+		return target;
+	r = set_attributes(m, target, err);
+	return r < 0 ? r : set_propagation(m, target, err);
+}
+
+static int do_mount(struct hoy_child *c, size_t i, struct hoy_err *err)
+{
+	const struct hoy_plan_mount *m = &c->plan->mounts[i];
+
+	switch (m->kind) {
+	case HOY_MOUNT_ROOTFS:
+		return 0; /* it is the root already */
+	case HOY_MOUNT_BIND:
+		return do_bind(c, i, err);
+	case HOY_MOUNT_CGROUP:
+		return hoy_child_mount_cgroup(c, m, err);
+	case HOY_MOUNT_REMOUNT:
+		return do_remount(c, m, err);
+	case HOY_MOUNT_NEW:
+		return do_new(c, i, err);
+	}
+	return 0;
+}
+
+int hoy_child_mounts(struct hoy_child *c, struct hoy_err *err)
+{
+	for (size_t i = 0; i < c->plan->n_mounts; i++) {
+		const struct hoy_plan_mount *m = &c->plan->mounts[i];
+
+		if (do_mount(c, i, err) < 0)
+			return hoy_err_wrap(err, "error mounting \"%s\" to rootfs at \"%s\"",
+				m->source ? m->source
+				: m->type ? m->type
+					  : "none",
+				m->target);
+	}
+	return 0;
+}

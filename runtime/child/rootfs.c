@@ -1,0 +1,167 @@
+/* The container's root: where it comes from, how it becomes "/", what is done to it last. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/path.h"
+#include "runtime/child/child.h"
+#include "runtime/child/mount_api.h"
+#include "runtime/child/overlay.h"
+#include "runtime/child/target.h"
+
+#ifndef STATX_ATTR_MOUNT_ROOT
+#define STATX_ATTR_MOUNT_ROOT 0x00002000
+#endif
+
+/* pivot_root() refuses a root whose parent mount is shared, and attaching to a shared mount would show on the host:
+ * the mount that holds the rootfs directory becomes private, found by walking up. */
+static int make_parent_private(int dir, struct hoy_err *err)
+{
+	auto_fd int at = hoy_fd_dup(dir);
+
+	for (int depth = 0; at >= 0 && depth < 256; depth++) {
+		struct statx sx;
+		int up;
+
+		if (statx(at, "", AT_EMPTY_PATH, STATX_TYPE, &sx) < 0)
+			return hoy_err_sys(err, "statx");
+		if (sx.stx_attributes & STATX_ATTR_MOUNT_ROOT)
+			return hoy_mount_propagation(at, "", MS_PRIVATE, err);
+		up = openat(at, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (up < 0)
+			return hoy_err_sys(err, "open '..'");
+		hoy_fd_close(&at);
+		at = up;
+	}
+	return hoy_err_code(err, -ELOOP, "find the mount of the rootfs");
+}
+
+static int attach_tree(struct hoy_child *c, int dir, struct hoy_err *err)
+{
+	auto_fd int tree = hoy_mount_clone(dir, "", /* recursive= */ true, err);
+	int r;
+
+	if (tree < 0)
+		return tree;
+	r = hoy_mount_attach(tree, dir, err);
+	if (r == 0)
+		c->root = TAKE_FD(tree);
+	return r;
+}
+
+/* We start in the rootfs directory: the parent went there, because with a user namespace we might not be allowed to
+ * walk to it ourselves. */
+int hoy_child_prepare_rootfs(struct hoy_child *c, struct hoy_err *err)
+{
+	const struct hoy_plan *plan = c->plan;
+	auto_fd int dir = -EBADF;
+	int r;
+
+	c->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (c->proc < 0)
+		return hoy_err_sys(err, "open '/proc'");
+	if (!hoy_fd_is_on(c->proc, 0x9fa0))
+		return hoy_err_code(err, -ENOSYS, "'/proc' of the host is no procfs");
+	r = hoy_mount_propagation(AT_FDCWD, "/", plan->root_propagation, err);
+	if (r < 0)
+		return r;
+	dir = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return hoy_err_sys(err, "open '%s'", plan->rootfs);
+	if (plan->root_propagation & MS_SHARED) {
+		r = make_parent_private(dir, err);
+		if (r < 0)
+			return r;
+	}
+	if (plan->n_mounts && plan->mounts[0].kind == HOY_MOUNT_ROOTFS) {
+		r = hoy_overlay_mount(&plan->mounts[0], dir, plan->rootfs, err);
+		if (r >= 0)
+			c->root = r;
+	} else {
+		r = attach_tree(c, dir, err);
+	}
+	return r < 0 ? hoy_err_wrap(err, "mount '%s'", plan->rootfs) : 0;
+}
+
+/* Without pivot_root (a root on rootfs or ramfs can't be pivoted away): the tree moves over "/". The host's tree
+ * stays below, out of reach but for a process that may mount; its procfs and sysfs are taken away from there. */
+static int move_root(struct hoy_child *c, struct hoy_err *err)
+{
+	auto_fd int old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (old < 0)
+		return hoy_err_sys(err, "open '/'");
+	for (int i = 0; i < 64 && umount2("/sys", MNT_DETACH) == 0; i++)
+		;
+	for (int i = 0; i < 64 && umount2("/proc", MNT_DETACH) == 0; i++)
+		;
+	if (fchdir(c->root) < 0)
+		return hoy_err_sys(err, "chdir to the rootfs");
+	if (move_mount(c->root, "", old, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+		return hoy_err_sys(err, "move the rootfs to '/'");
+	if (chroot(".") < 0)
+		return hoy_err_sys(err, "chroot");
+	return 0;
+}
+
+int hoy_child_pivot(struct hoy_child *c, struct hoy_err *err)
+{
+	int r;
+
+	hoy_fd_close(&c->proc);
+	if (c->plan->params.no_pivot) {
+		r = move_root(c, err);
+		if (r < 0)
+			return r;
+	} else {
+		if (fchdir(c->root) < 0)
+			return hoy_err_sys(err, "chdir to the rootfs");
+		/* The old root ends up over the new one, at the same place: no directory for it is needed. */
+		if (syscall(SYS_pivot_root, ".", ".") < 0)
+			return hoy_err_sys(err, "pivot");
+		/* Unmounting must not travel back to the host. */
+		r = hoy_mount_propagation(AT_FDCWD, ".", MS_SLAVE | MS_REC, err);
+		if (r < 0)
+			return r;
+		if (umount2(".", MNT_DETACH) < 0)
+			return hoy_err_sys(err, "unmount the old root");
+	}
+	return chdir("/") < 0 ? hoy_err_sys(err, "chdir '/'") : 0;
+}
+
+static int make_working_dir(struct hoy_child *c, struct hoy_err *err)
+{
+	const struct hoy_oci_process *process = c->plan->spec->process;
+	auto_fd int dir = -EBADF;
+
+	if (!process || !process->cwd)
+		return 0;
+	dir = hoy_target_make(c->root, process->cwd, /* directory= */ true, NULL);
+	(void) err; /* chdir tells what is wrong, perhaps only the user may go there */
+	return 0;
+}
+
+int hoy_child_finish_rootfs(struct hoy_child *c, struct hoy_err *err)
+{
+	const struct hoy_plan *plan = c->plan;
+	int r = make_working_dir(c, err);
+
+	for (size_t i = 0; r == 0 && i < plan->n_mounts; i++)
+		if (plan->mounts[i].late_readonly && c->late_readonly[i] >= 0) {
+			r = hoy_mount_set(c->late_readonly[i], MOUNT_ATTR_RDONLY, 0, false, err);
+			if (r < 0)
+				return hoy_err_wrap(err, "make '%s' read-only", plan->mounts[i].target);
+		}
+	if (r == 0 && plan->rootfs_propagation)
+		r = hoy_mount_propagation(c->root, "", plan->rootfs_propagation, err);
+	if (r == 0 && plan->readonly_rootfs)
+		r = hoy_mount_set(c->root, MOUNT_ATTR_RDONLY, 0, false, err);
+	return r;
+}

@@ -1,0 +1,132 @@
+/* The table of steps, and the loop that alone reports. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "runtime/child/child.h"
+#include "runtime/hooks.h"
+#include "runtime/sync.h"
+
+/* prestart and createRuntime hooks belong to the parent: it runs them while we wait. */
+static int step_runtime_hooks(struct hoy_child *c, struct hoy_err *err)
+{
+	const struct hoy_oci_hooks *hooks = c->plan->spec->hooks;
+	int r;
+
+	if (!hooks || (!hooks->n_prestart && !hooks->n_create_runtime))
+		return 0;
+	r = hoy_sync_send(c->sync, HOY_SYNC_HOOKS, 0, -EBADF, err);
+	return r < 0 ? r : hoy_sync_expect(c->sync, HOY_SYNC_GO, err);
+}
+
+static int step_create_container_hooks(struct hoy_child *c, struct hoy_err *err)
+{
+	const struct hoy_oci_hooks *hooks = c->plan->spec->hooks;
+
+	if (!hooks || !hooks->n_create_container)
+		return 0;
+	if (fchdir(c->root) < 0)
+		return hoy_err_sys(err, "chdir to the rootfs");
+	c->state->pid = getpid();
+	c->state->status = HOY_OCI_STATUS_CREATING;
+	return hoy_hooks_run("createContainer", hooks->create_container, hooks->n_create_container, c->state, err);
+}
+
+static int step_early_seccomp(struct hoy_child *c, struct hoy_err *err)
+{
+	return c->seccomp->notify ? hoy_child_load_seccomp(c, err) : 0;
+}
+
+static int step_ready(struct hoy_child *c, struct hoy_err *err)
+{
+	int r = hoy_sync_send(c->sync, HOY_SYNC_READY, 0, -EBADF, err);
+
+	return r < 0 ? r : hoy_sync_expect(c->sync, HOY_SYNC_COMMIT, err);
+}
+
+/* A connection without a message is somebody asking whether we still wait. */
+static int step_wait_for_start(struct hoy_child *c, struct hoy_err *err)
+{
+	if (c->start_listener < 0)
+		return 0;
+	hoy_fd_close(&c->sync);
+	for (;;) {
+		auto_fd int conn = accept4(c->start_listener, NULL, NULL, SOCK_CLOEXEC);
+
+		if (conn < 0 && errno != EINTR && errno != ECONNABORTED)
+			return hoy_err_sys(err, "wait for start");
+		if (conn < 0 || hoy_sync_expect(conn, HOY_SYNC_START, NULL) < 0)
+			continue;
+		c->sync = TAKE_FD(conn);
+		hoy_fd_close(&c->start_listener);
+		return 0;
+	}
+}
+
+static int step_start_container_hooks(struct hoy_child *c, struct hoy_err *err)
+{
+	const struct hoy_oci_hooks *hooks = c->plan->spec->hooks;
+
+	if (!hooks || !hooks->n_start_container)
+		return 0;
+	c->state->pid = getpid();
+	c->state->status = HOY_OCI_STATUS_CREATED;
+	return hoy_hooks_run("startContainer", hooks->start_container, hooks->n_start_container, c->state, err);
+}
+
+static int step_late_seccomp(struct hoy_child *c, struct hoy_err *err)
+{
+	return c->seccomp->notify ? 0 : hoy_child_load_seccomp(c, err);
+}
+
+static const struct hoy_step steps[] = {
+	{ "user namespace", hoy_child_wait_for_maps },
+	{ "join namespaces", hoy_child_join_namespaces },
+	{ "cgroup", hoy_child_enter_cgroup },
+	{ "time namespace", hoy_child_make_time_ns },
+	{ "session", hoy_child_new_session },
+	{ "rootfs", hoy_child_prepare_rootfs },
+	{ NULL, hoy_child_mounts },
+	{ NULL, hoy_child_devices },
+	{ NULL, hoy_child_dev_links },
+	{ NULL, hoy_child_names_and_net },
+	{ NULL, step_runtime_hooks },
+	{ NULL, step_create_container_hooks },
+	{ NULL, hoy_child_sysctl },
+	{ "readonlyPaths", hoy_child_readonly_paths },
+	{ "maskedPaths", hoy_child_masked_paths },
+	{ "terminal", hoy_child_terminal },
+	{ NULL, hoy_child_labels },
+	{ "pivot_root", hoy_child_pivot },
+	{ "rootfs", hoy_child_finish_rootfs },
+	{ NULL, hoy_child_user },
+	{ NULL, hoy_child_working_dir },
+	{ NULL, hoy_child_environment },
+	{ NULL, hoy_child_find_program },
+	{ "seccomp", step_early_seccomp },
+	{ NULL, hoy_child_close_fds },
+	{ NULL, step_ready },
+	{ NULL, step_wait_for_start },
+	{ NULL, step_start_container_hooks },
+	{ "seccomp", step_late_seccomp },
+	{ NULL, hoy_child_exec },
+};
+
+void hoy_child_run(struct hoy_child *c)
+{
+	struct hoy_err err = {};
+
+	(void) umask(0); /* modes of what we make are meant as they are written */
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		if (steps[i].run(c, &err) >= 0)
+			continue;
+		if (steps[i].name)
+			(void) hoy_err_wrap(&err, "%s", steps[i].name);
+		hoy_sync_send_error(c->sync, &err);
+		break;
+	}
+	_exit(EXIT_FAILURE); /* hoy_child_exec does not return when it succeeds */
+}

@@ -1,0 +1,155 @@
+/* create and run. */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/process.h"
+#include "runtime/apply/create.h"
+#include "runtime/apply/lifecycle.h"
+#include "runtime/cli/command.h"
+#include "runtime/cli/foreground.h"
+#include "runtime/sealed.h"
+#include "runtime/sync.h"
+#include "runtime/texts.h"
+
+struct create_values {
+	const char *bundle, *console_socket, *pidfd_socket, *pid_file;
+	bool no_pivot, no_new_keyring, detach, keep, no_subreaper;
+	unsigned int preserve_fds;
+};
+#define O(name, letter, kind, member, help) HOY_OPTION(struct create_values, name, letter, kind, member, help)
+
+#define CREATE_OPTIONS                                                                                                 \
+	O("bundle", 'b', STRING, bundle, "directory of config.json (default: the current one)"),                       \
+		O("console-socket", 0, STRING, console_socket, "unix socket that gets the terminal's master"),         \
+		O("pidfd-socket", 0, STRING, pidfd_socket, "unix socket that gets a pidfd of the container"),          \
+		O("pid-file", 0, STRING, pid_file, "file to write the process id to"),                                 \
+		O("no-pivot", 0, FLAG, no_pivot, "move the root instead of pivot_root (for a rootfs on a ramdisk)"),   \
+		O("no-new-keyring", 0, FLAG, no_new_keyring, "keep the caller's session keyring"),                     \
+		O("preserve-fds", 0, UINT, preserve_fds, "pass N descriptors from 3 on to the container")
+
+static const struct hoy_option create_options[] = { CREATE_OPTIONS };
+static const struct hoy_option run_options[] = {
+	CREATE_OPTIONS,
+	O("detach", 'd', FLAG, detach, "return when the program runs"),
+	O("keep", 0, FLAG, keep, "do not delete the container when its program ends"),
+	O("no-subreaper", 0, FLAG, no_subreaper, "do not adopt processes that the container leaves behind"),
+};
+
+static int absolute_bundle(const char *bundle, char **ret, struct hoy_err *err)
+{
+	*ret = realpath(bundle ? bundle : ".", NULL);
+	return *ret ? 0 : hoy_err_sys(err, "bundle '%s'", bundle ? bundle : ".");
+}
+
+static int create(const struct hoy_globals *g, const struct create_values *v, const char *id, bool run,
+	struct hoy_container *ret, struct hoy_err *err)
+{
+	auto_free char *bundle = NULL;
+	struct hoy_create_options o = {
+		.root = g->root,
+		.id = id,
+		.console_socket = v->console_socket,
+		.pidfd_socket = v->pidfd_socket,
+		.pid_file = v->pid_file,
+		.rootless = g->rootless,
+		.no_pivot = v->no_pivot,
+		.no_new_keyring = v->no_new_keyring,
+		.preserve_fds = v->preserve_fds,
+		.run = run,
+		.detach = v->detach,
+	};
+	int r;
+
+	r = hoy_state_check_id(id, err);
+	if (r == 0)
+		r = absolute_bundle(v->bundle, &bundle, err);
+	if (r < 0)
+		return r;
+	o.bundle = bundle;
+	return hoy_container_create(&o, ret, err);
+}
+
+static int create_run(const struct hoy_globals *g, void *values, char **args, struct hoy_err *err)
+{
+	auto_(hoy_container_done) struct hoy_container c = {
+		.state = { .dir = -EBADF }, .pidfd = -EBADF, .sync = -EBADF, .master = -EBADF
+	};
+	int r = hoy_sealed_ensure(err);
+
+	return r < 0 ? r : create(g, values, args[0], /* run= */ false, &c, err);
+}
+
+/* The container of a failed run is of no use to anybody. */
+static void destroy(const struct hoy_globals *g, struct hoy_container *c)
+{
+	struct hoy_err err = {};
+
+	if (hoy_container_delete(g->root, &c->state, /* force= */ true, &err) < 0)
+		hoy_log_ignored(&err, "delete container '%s'", c->state.id);
+}
+
+static int start_program(struct hoy_container *c, struct hoy_err *err)
+{
+	int r = hoy_sync_wait_exec(c->sync, err);
+
+	if (r < 0)
+		return hoy_err_wrap(err, TEXT_START_PROCESS);
+	return hoy_container_started(&c->state, c->spec->hooks, c->pidfd, err);
+}
+
+static int run_run(const struct hoy_globals *g, void *values, char **args, struct hoy_err *err)
+{
+	auto_(hoy_container_done) struct hoy_container c = {
+		.state = { .dir = -EBADF }, .pidfd = -EBADF, .sync = -EBADF, .master = -EBADF
+	};
+	const struct create_values *v = values;
+	int r, status = 0;
+
+	r = hoy_sealed_ensure(err);
+	if (r == 0)
+		r = hoy_foreground_prepare(!v->detach && !v->no_subreaper, err);
+	if (r == 0)
+		r = create(g, v, args[0], /* run= */ true, &c, err);
+	if (r < 0)
+		return r;
+	r = start_program(&c, err);
+	if (r == 0) {
+		hoy_fd_close(&c.state.dir); /* the lock: others may see and kill it now */
+		if (v->detach)
+			return 0;
+		r = hoy_foreground_serve(&c, &status, err);
+		if (r == 0 && v->keep)
+			return status;
+		(void) hoy_state_load(g->root, args[0], true, &c.state, NULL);
+	}
+	destroy(g, &c);
+	return r < 0 ? r : status;
+}
+
+const struct hoy_command hoy_cmd_create = {
+	.name = "create",
+	.args = "CONTAINER",
+	.summary = "Create a container from a bundle; its program waits for start",
+	.min_args = 1,
+	.max_args = 1,
+	.options = create_options,
+	.n_options = ARRAY_LEN(create_options),
+	.options_size = sizeof(struct create_values),
+	.run = create_run,
+};
+
+const struct hoy_command hoy_cmd_run = {
+	.name = "run",
+	.args = "CONTAINER",
+	.summary = "Create and start a container, wait for it and delete it",
+	.min_args = 1,
+	.max_args = 1,
+	.options = run_options,
+	.n_options = ARRAY_LEN(run_options),
+	.options_size = sizeof(struct create_values),
+	.run = run_run,
+};

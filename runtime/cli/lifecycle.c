@@ -1,0 +1,90 @@
+/* start, kill, delete. */
+#include <errno.h>
+#include <signal.h>
+
+#include "base/log.h"
+#include "runtime/apply/lifecycle.h"
+#include "runtime/cli/command.h"
+#include "runtime/texts.h"
+
+static int start_run(const struct hoy_globals *g, void *values, char **args, struct hoy_err *err)
+{
+	auto_(hoy_state_done) struct hoy_state state = { .dir = -EBADF };
+	int r = hoy_state_load(g->root, args[0], true, &state, err);
+
+	(void) values;
+	return r < 0 ? r : hoy_container_start(&state, err);
+}
+
+struct kill_values {
+	bool all;
+};
+static const struct hoy_option kill_options[] = {
+	HOY_OPTION(struct kill_values, "all", 'a', FLAG, all, "signal every process of the container"),
+};
+
+static int kill_run(const struct hoy_globals *g, void *values, char **args, struct hoy_err *err)
+{
+	auto_(hoy_state_done) struct hoy_state state = { .dir = -EBADF };
+	const struct kill_values *v = values;
+	int sig = SIGTERM, r;
+
+	if (args[1]) {
+		sig = hoy_signal_from_string(args[1]);
+		if (sig < 0)
+			return hoy_err_invalid(err, "unknown signal \"%s\"", args[1]);
+	}
+	r = hoy_state_load(g->root, args[0], false, &state, err);
+	return r < 0 ? r : hoy_container_kill(&state, sig, v->all, err);
+}
+
+struct delete_values {
+	bool force;
+};
+static const struct hoy_option delete_options[] = {
+	HOY_OPTION(struct delete_values, "force", 'f', FLAG, force, "kill the container if it still runs"),
+};
+
+static int delete_run(const struct hoy_globals *g, void *values, char **args, struct hoy_err *err)
+{
+	auto_(hoy_state_done) struct hoy_state state = { .dir = -EBADF };
+	const struct delete_values *v = values;
+	int r = hoy_state_load(g->root, args[0], true, &state, err);
+
+	if (r == -ENOENT && v->force)
+		return 0;
+	return r < 0 ? r : hoy_container_delete(g->root, &state, v->force, err);
+}
+
+const struct hoy_command hoy_cmd_start = {
+	.name = "start",
+	.args = "CONTAINER",
+	.summary = "Execute the program of a created container",
+	.min_args = 1,
+	.max_args = 1,
+	.run = start_run,
+};
+
+const struct hoy_command hoy_cmd_kill = {
+	.name = "kill",
+	.args = "CONTAINER [SIGNAL]",
+	.summary = "Send a signal (default: TERM) to the container's first process",
+	.min_args = 1,
+	.max_args = 2,
+	.options = kill_options,
+	.n_options = ARRAY_LEN(kill_options),
+	.options_size = sizeof(struct kill_values),
+	.run = kill_run,
+};
+
+const struct hoy_command hoy_cmd_delete = {
+	.name = "delete",
+	.args = "CONTAINER",
+	.summary = "Delete a stopped container and all it holds",
+	.min_args = 1,
+	.max_args = 1,
+	.options = delete_options,
+	.n_options = ARRAY_LEN(delete_options),
+	.options_size = sizeof(struct delete_values),
+	.run = delete_run,
+};

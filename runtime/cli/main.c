@@ -1,0 +1,231 @@
+/* hoyrun: global options, the table of commands, the log, the one place that reports errors. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "libocispec/runtime.h"
+#include "runtime/cli/command.h"
+
+static const struct hoy_command *const commands[] = {
+	&hoy_cmd_create,
+	&hoy_cmd_delete,
+	&hoy_cmd_features,
+	&hoy_cmd_kill,
+	&hoy_cmd_list,
+	&hoy_cmd_run,
+	&hoy_cmd_spec,
+	&hoy_cmd_start,
+	&hoy_cmd_state,
+};
+
+struct global_options {
+	bool debug, help, version, systemd_cgroup;
+	const char *root, *log, *log_format, *rootless, *criu;
+};
+
+static const struct hoy_option global_table[] = {
+	HOY_OPTION(struct global_options, "root", 0, STRING, root, "directory of the containers' state"),
+	HOY_OPTION(struct global_options, "log", 0, STRING, log, "file to append log messages to"),
+	HOY_OPTION(struct global_options, "log-format", 0, STRING, log_format, "text or json"),
+	HOY_OPTION(struct global_options, "debug", 0, FLAG, debug, "log more"),
+	HOY_OPTION(
+		struct global_options, "systemd-cgroup", 0, FLAG, systemd_cgroup, "refused: cgroups are made directly"),
+	HOY_OPTION(struct global_options, "rootless", 0, STRING, rootless, "auto, true or false"),
+	HOY_OPTION(struct global_options, "help", 'h', FLAG, help, "show this help"),
+	HOY_OPTION(struct global_options, "version", 'v', FLAG, version, "show the version"),
+};
+
+static void show_help(void)
+{
+	(void) printf(
+		"hoyrun - OCI runtime\n\nUsage: hoyrun [global options] COMMAND [options] [arguments]\n\nCommands:\n");
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		(void) printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
+	(void) printf("\nGlobal options:\n");
+	hoy_options_help(global_table, ARRAY_LEN(global_table));
+}
+
+static void show_command_help(const struct hoy_command *c)
+{
+	(void) printf("%s\n\nUsage: hoyrun %s [options] %s\n\nOptions:\n", c->summary, c->name, c->args);
+	hoy_options_help(c->options, c->n_options);
+}
+
+static void show_version(void)
+{
+	(void) printf("hoyrun version " PACKAGE_VERSION "\nspec: " HOY_OCI_VERSION_MAX "\n");
+}
+
+static int open_log(const struct global_options *o, struct hoy_globals *g, struct hoy_err *err)
+{
+	int fd = STDERR_FILENO;
+
+	if (o->log_format && strcmp(o->log_format, "json") == 0)
+		g->log_json = true;
+	else if (o->log_format && strcmp(o->log_format, "text") != 0)
+		return hoy_err_invalid(err, "invalid log-format: %s", o->log_format);
+	g->log = o->log && o->log[0] ? o->log : NULL;
+	if (g->log) {
+		fd = open(g->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0644);
+		if (fd < 0)
+			return hoy_err_sys(err, "open log '%s'", g->log);
+	}
+	hoy_log_setup(fd, g->log_json ? HOY_LOG_JSON : HOY_LOG_TEXT, o->debug ? HOY_LOG_DEBUG : HOY_LOG_WARN);
+	return 0;
+}
+
+static int decide_rootless(const char *text, bool *ret, struct hoy_err *err)
+{
+	char map[64] = "";
+	auto_fd int fd = -EBADF;
+
+	if (text && strcmp(text, "true") == 0)
+		*ret = true;
+	else if (text && strcmp(text, "false") == 0)
+		*ret = false;
+	else if (text && strcmp(text, "auto") != 0)
+		return hoy_err_invalid(err, "invalid value for --rootless: '%s'", text);
+	else if (geteuid() != 0)
+		*ret = true;
+	else {
+		/* Root of a user namespace that is not the first has not all ids mapped to themselves. */
+		unsigned long inside = 0, outside = 0, count = 4294967295UL;
+
+		fd = open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
+		if (fd >= 0 && read(fd, map, sizeof map - 1) > 0)
+			(void) sscanf(map, "%lu %lu %lu", &inside, &outside, &count);
+		*ret = outside != 0 || count != 4294967295UL;
+	}
+	return 0;
+}
+
+static int find_root(const struct global_options *o, struct hoy_globals *g, struct hoy_err *err)
+{
+	const char *run = getenv("XDG_RUNTIME_DIR");
+	auto_free char *cwd = NULL;
+
+	if (o->root && o->root[0]) {
+		cwd = o->root[0] == '/' ? strdup("/") : getcwd(NULL, 0);
+		g->root_owned = cwd ? hoy_path_join(cwd, o->root) : NULL;
+	} else if (geteuid() != 0 && run && run[0]) {
+		g->root_owned = hoy_path_join(run, "hoyrun");
+	} else {
+		g->root_owned = strdup("/run/hoyrun");
+	}
+	g->root = g->root_owned;
+	return g->root ? 0 : hoy_err_oom(err);
+}
+
+static const struct hoy_command *find_command(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		if (strcmp(commands[i]->name, name) == 0)
+			return commands[i];
+	return NULL;
+}
+
+static bool asks_for_help(char **args)
+{
+	for (; *args && strcmp(*args, "--") != 0; args++)
+		if (strcmp(*args, "--help") == 0 || strcmp(*args, "-h") == 0)
+			return true;
+	return false;
+}
+
+static int run_command(struct hoy_globals *g, const struct hoy_command *c, char **argv, struct hoy_err *err)
+{
+	auto_free void *options = calloc(1, c->options_size + 1);
+	unsigned int n = 0;
+	char **args;
+	int r;
+
+	if (!options)
+		return hoy_err_oom(err);
+	if (!c->options_end_at_id && asks_for_help(argv)) {
+		show_command_help(c);
+		return 0;
+	}
+	r = hoy_options_parse(c->options, c->n_options, c->options_end_at_id, argv, options, &args, err);
+	if (r < 0)
+		return hoy_err_wrap(err, "%s", c->name);
+	while (args[n])
+		n++;
+	if (n < c->min_args || (c->max_args && n > c->max_args) || (!c->max_args && !c->min_args && n))
+		return hoy_err_invalid(err, "%s: requires %s%u argument(s): %s", c->name,
+			c->min_args == c->max_args ? "exactly "
+			: n < c->min_args          ? "at least "
+						   : "at most ",
+			n < c->min_args ? c->min_args : c->max_args, c->args[0] ? c->args : "none");
+	return c->run(g, options, args, err);
+}
+
+/* The log gets the line that containerd and others read; a human sees it on stderr as well. */
+static void report(const struct hoy_globals *g, const struct hoy_err *err)
+{
+	hoy_log_error("%s", hoy_err_str(err));
+	if (g->log)
+		(void) dprintf(STDERR_FILENO, "hoyrun: %s\n", hoy_err_str(err));
+}
+
+static int start(int argc, char **argv, struct hoy_globals *g, int *error_status, struct hoy_err *err)
+{
+	struct global_options o = {};
+	const struct hoy_command *c;
+	char **args;
+	int r;
+
+	if (argc < 1)
+		return hoy_err_invalid(err, "no arguments at all");
+	r = hoy_options_parse(
+		global_table, ARRAY_LEN(global_table), /* stop_at_argument= */ true, argv + 1, &o, &args, err);
+	if (r < 0)
+		return r;
+	if (o.version) {
+		show_version();
+		return 0;
+	}
+	if (o.help || !args[0] || strcmp(args[0], "help") == 0) {
+		show_help();
+		return 0;
+	}
+	r = open_log(&o, g, err);
+	if (r < 0)
+		return r;
+	if (o.systemd_cgroup)
+		return hoy_err_unsupported(err, "--systemd-cgroup: the systemd cgroup manager is not supported");
+	r = decide_rootless(o.rootless, &g->rootless, err);
+	if (r == 0)
+		r = find_root(&o, g, err);
+	if (r < 0)
+		return r;
+	c = find_command(args[0]);
+	if (!c)
+		return hoy_err_invalid(err, "unknown command '%s'", args[0]);
+	g->command = c->name;
+	*error_status = c->error_status ? c->error_status : 1;
+	return run_command(g, c, args + 1, err);
+}
+
+int main(int argc, char **argv)
+{
+	struct hoy_globals globals = {};
+	struct hoy_err err = {};
+	int status, error_status = 1;
+
+	if (hoy_fd_ensure_stdio() < 0)
+		return 1;
+	status = start(argc, argv, &globals, &error_status, &err);
+	if (status < 0) {
+		report(&globals, &err);
+		status = error_status;
+	}
+	free(globals.root_owned);
+	return status;
+}

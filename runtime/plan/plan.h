@@ -1,0 +1,166 @@
+/*
+ * The plan: everything hoyrun decided about a container before it touched anything. Made from a checked config by pure
+ * functions (no file is opened, no id looked up), so that it is tested without root, printed by --debug, and simply
+ * there in the child after clone. A field of the config that hoyrun can't do is refused here by its JSON path.
+ *
+ *	r = hoy_plan_make(spec, &params, &plan, err);
+ */
+#ifndef HOY_RUNTIME_PLAN_H
+#define HOY_RUNTIME_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "libocispec/runtime.h"
+
+/* What comes from the command line and from the process itself. */
+struct hoy_plan_params {
+	const char *id;
+	const char *bundle; /* absolute */
+	bool rootless;      /* our user namespace is not the host's, or we are not root */
+	uint64_t host_caps; /* what we may hand on; bit per capability */
+	bool no_pivot;
+	bool no_new_keyring;
+	unsigned int preserve_fds; /* fds 3 .. 3+n-1 stay open in the container; LISTEN_FDS included */
+	unsigned int listen_fds;   /* how many of them came by socket activation */
+	const char *listen_fdnames;
+};
+
+struct hoy_plan_join {
+	int type; /* one CLONE_NEW* */
+	const char *path;
+};
+
+enum hoy_mount_kind {
+	HOY_MOUNT_NEW,     /* a new file system by fsopen() */
+	HOY_MOUNT_BIND,    /* a clone of an existing tree */
+	HOY_MOUNT_ROOTFS,  /* first mount on "/": an overlay that becomes the root file system */
+	HOY_MOUNT_CGROUP,  /* the container's view of its cgroups */
+	HOY_MOUNT_REMOUNT, /* new attributes for what is mounted there */
+};
+
+/* How a mount point looks when it must be made, and what is refused there. */
+struct hoy_plan_mount {
+	enum hoy_mount_kind kind;
+	size_t index; /* in config.mounts, for error texts */
+	const char *source;
+	const char *type;
+	const char *target;
+	uint64_t attr_set, attr_clr; /* MOUNT_ATTR_* of the mount itself */
+	uint64_t rec_set, rec_clr;   /* of the whole tree */
+	bool recursive;              /* rbind */
+	bool late_readonly;          /* a tmpfs that becomes read-only when everything in it is made */
+	bool copy_up;                /* tmpcopyup */
+	bool idmap, idmap_recursive;
+	unsigned int *propagation; /* MS_SHARED ... with or without MS_REC, in order */
+	size_t n_propagation;
+	char **data; /* options of the file system: "size=64m", "newinstance" */
+	const struct hoy_oci_mount *spec;
+};
+
+struct hoy_plan_device {
+	const char *path; /* in the container */
+	mode_t mode;      /* type and permissions */
+	dev_t rdev;
+	uid_t uid;
+	gid_t gid;
+};
+
+struct hoy_plan_caps {
+	uint64_t bounding, effective, inheritable, permitted, ambient;
+};
+
+struct hoy_plan_rlimit {
+	int resource;
+	const char *name;
+	uint64_t soft, hard;
+};
+
+struct hoy_plan_sched {
+	uint32_t policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime, deadline, period;
+};
+
+struct hoy_plan {
+	const struct hoy_oci_spec *spec; /* borrowed: outlives the plan */
+	struct hoy_plan_params params;   /* strings borrowed */
+
+	/* namespaces */
+	uint64_t new_ns; /* CLONE_NEW* that the container gets of its own */
+	struct hoy_plan_join *joins;
+	size_t n_joins;
+	bool loopback; /* bring lo up */
+
+	/* root file system */
+	const char *rootfs; /* absolute */
+	char *rootfs_owned;
+	unsigned int root_propagation;   /* MS_* for "/" of the new mount namespace */
+	unsigned int rootfs_propagation; /* MS_* for the container's "/" at the end; 0: as it comes */
+	bool readonly_rootfs;
+	struct hoy_plan_mount *mounts;
+	size_t n_mounts;
+	bool own_dev; /* /dev is the container's: nodes and symlinks are made */
+	struct hoy_plan_device *devices;
+	size_t n_devices;
+	bool bind_devices; /* mknod is not ours to do: host nodes are bound */
+
+	/* process */
+	struct hoy_plan_caps caps;
+	bool has_caps;
+	struct hoy_plan_rlimit *rlimits;
+	size_t n_rlimits;
+	struct hoy_plan_sched *sched;
+	int ioprio; /* -1: unchanged */
+	char **env;
+	mode_t umask;
+	unsigned long personality; /* ~0UL: unchanged */
+	char *keyring;             /* NULL: keep the caller's */
+	struct hoy_plan_mpol *mpol;
+
+	char *cgroup;    /* path below the cgroup roots; NULL: none asked for and none possible */
+	char **warnings; /* tolerated: the caller logs them */
+};
+
+struct hoy_plan_mpol {
+	int mode; /* with MPOL_F_* */
+	unsigned long *nodes;
+	unsigned long max_node; /* bits */
+};
+
+int hoy_plan_make(const struct hoy_oci_spec *spec, const struct hoy_plan_params *params, struct hoy_plan *ret,
+	struct hoy_err *err);
+void hoy_plan_done(struct hoy_plan *plan);
+
+/* One line per decision, for --debug and tests. */
+int hoy_plan_print(const struct hoy_plan *plan, struct hoy_buf *buf, struct hoy_err *err);
+
+/* The parts; each file plans one thing. */
+int hoy_plan_refuse(const struct hoy_plan *plan, struct hoy_err *err);
+int hoy_plan_namespaces(struct hoy_plan *plan, struct hoy_err *err);
+int hoy_plan_mounts(struct hoy_plan *plan, struct hoy_err *err);
+int hoy_plan_devices(struct hoy_plan *plan, struct hoy_err *err);
+int hoy_plan_process(struct hoy_plan *plan, const struct hoy_oci_process *process, struct hoy_err *err);
+int hoy_plan_caps(struct hoy_plan *plan, const struct hoy_oci_capabilities *caps, struct hoy_err *err);
+
+bool hoy_plan_has_ns(const struct hoy_plan *plan, int type); /* new or joined by path */
+int hoy_plan_warn(struct hoy_plan *plan, const char *fmt, ...) HOY_PRINTF(2, 3);
+
+/* Mount options by name, for `features` too; see mount_options.c. */
+int hoy_mount_option_apply(struct hoy_plan_mount *mount, const char *option, struct hoy_err *err);
+const char *hoy_mount_option_name(size_t i); /* NULL behind the last */
+
+/* Capability names. -1: unknown. */
+int hoy_cap_from_string(const char *name);
+const char *hoy_cap_to_string(int cap); /* NULL behind the last */
+#define HOY_CAP_COUNT 41
+
+int hoy_rlimit_from_string(const char *name); /* -1: unknown */
+
+#endif

@@ -1,0 +1,92 @@
+/*
+ * What hoyrun remembers of a container: the directory ROOT/ID with
+ *
+ *	state.json    who and where it is; replaced by rename, versioned: a newer hoyrun reads older ones, never the
+ *	              other way round
+ *	config.json   the configuration as it was at create; read again only for hooks and exec
+ *	start.sock    where a created container waits for `start`; gone (or refusing) once it has started
+ *
+ * The directory itself is locked (flock) by commands that change the container. Nothing here is fsynced: a power loss
+ * ends the container anyway.
+ */
+#ifndef HOY_RUNTIME_STATE_H
+#define HOY_RUNTIME_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "libocispec/field.h"
+
+#define HOY_STATE_VERSION 1
+#define HOY_STATE_SOCKET "start.sock"
+#define HOY_STATE_CONFIG "config.json"
+
+enum hoy_status {
+	HOY_STATUS_CREATING,
+	HOY_STATUS_CREATED,
+	HOY_STATUS_RUNNING,
+	HOY_STATUS_PAUSED,
+	HOY_STATUS_STOPPED,
+};
+
+struct hoy_state {
+	int dir;   /* O_DIRECTORY fd of ROOT/ID, -EBADF when closed; not in the file, nor is the next */
+	bool read; /* state.json was there */
+	uint32_t version;
+	char *id;
+	char *oci_version;
+	char *bundle;
+	char *rootfs;
+	char *created; /* RFC 3339 */
+	char *cgroup;  /* hoy_cgroup_to_string(); NULL: none of its own */
+	uint32_t owner;
+	int32_t pid;         /* 0: not there yet */
+	uint64_t start_time; /* of pid, in clock ticks after boot */
+	bool own_pid_ns;     /* its end ends all of the container's processes */
+	bool has_hooks;      /* config.json has poststart or poststop hooks */
+	bool rootless;       /* made without the rights to limit it */
+	struct hoy_oci_kv *annotations;
+	size_t n_annotations;
+};
+
+void hoy_state_done(struct hoy_state *state);
+
+/* -EINVAL with runc's wording unless `id` is letters, digits, '_', '+', '-', '.' and not "." or "..". */
+int hoy_state_check_id(const char *id, struct hoy_err *err);
+
+/* Makes ROOT/ID (and ROOT) and locks it. -EEXIST: TEXT_EXISTS. On failure nothing is left. */
+int hoy_state_create(const char *root, const char *id, struct hoy_state *ret, struct hoy_err *err);
+
+/* Reads ROOT/ID. `lock`: waits for other commands that change it. -ENOENT: TEXT_NOT_FOUND. A directory without a
+ * readable state.json (its creator was killed) gives a state in which only `id` and `dir` are set: status creating or
+ * stopped. */
+int hoy_state_load(const char *root, const char *id, bool lock, struct hoy_state *ret, struct hoy_err *err);
+
+int hoy_state_save(const struct hoy_state *state, struct hoy_err *err);
+
+/* The state as text, for save and for tests. */
+int hoy_state_print(const struct hoy_state *state, struct hoy_buf *buf, struct hoy_err *err);
+int hoy_state_parse(const char *text, size_t len, struct hoy_state *ret, struct hoy_err *err);
+
+/* Removes ROOT/ID. Missing is fine. */
+int hoy_state_remove(const char *root, struct hoy_state *state, struct hoy_err *err);
+
+/* Names of all containers below `root`, sorted; a missing root is an empty list. */
+int hoy_state_list(const char *root, char ***ret, struct hoy_err *err);
+
+/* Status by looking at the process, the start socket and the freezer. */
+enum hoy_status hoy_state_status(const struct hoy_state *state);
+const char *hoy_status_to_string(enum hoy_status status);
+
+/* A pidfd of the first process, proven to be that process by its start time. -ESRCH: gone (or a zombie). */
+int hoy_state_pidfd(const struct hoy_state *state);
+
+/* Field 22 of /proc/PID/stat. -ESRCH: no such process; *ret_zombie (may be NULL) is set for one that only waits to be
+ * reaped. */
+int hoy_process_start_time(pid_t pid, uint64_t *ret, bool *ret_zombie);
+
+#endif
