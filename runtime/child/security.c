@@ -110,7 +110,7 @@ static int get_permitted(uint64_t *ret, struct hoy_err *err)
  */
 static int apply_caps(const struct hoy_plan_caps *caps, bool keep_admin, struct hoy_err *err)
 {
-	uint64_t have, admin = keep_admin ? BIT(CAP_SYS_ADMIN) : 0, permitted;
+	uint64_t have = 0, admin = keep_admin ? BIT(CAP_SYS_ADMIN) : 0, permitted;
 	int r = get_permitted(&have, err);
 
 	if (r < 0)

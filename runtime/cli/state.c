@@ -109,10 +109,11 @@ static void print_table(const struct row *rows, size_t n, struct hoy_buf *out)
 		for (size_t i = 0; i < n; i++)
 			width[j] = MAX(width[j], strlen(rows[i].cell[j]) + PADDING);
 	}
-	for (size_t i = 0; i < n; i++)
-		for (size_t j = 0; j < N_COLUMNS; j++)
-			(void) hoy_buf_addf(out, j + 1 == N_COLUMNS ? "%s\n" : "%-*s",
-				(int) (j + 1 == N_COLUMNS ? 0 : width[j]), rows[i].cell[j]);
+	for (size_t i = 0; i < n; i++) {
+		for (size_t j = 0; j + 1 < N_COLUMNS; j++)
+			(void) hoy_buf_addf(out, "%-*s", (int) width[j], rows[i].cell[j]);
+		(void) hoy_buf_addf(out, "%s\n", rows[i].cell[N_COLUMNS - 1]);
+	}
 }
 
 static int fill_row(const struct hoy_oci_state *doc, struct row *row)

@@ -9,13 +9,15 @@
 #include "base/str.h"
 #include "runtime/plan/plan.h"
 
+#define DEV(major, minor) ((major) << 8 | (minor)) /* makedev() of small numbers, as a constant */
+
 static const struct hoy_plan_device defaults[] = {
-	{ "/dev/null", S_IFCHR | 0666, makedev(1, 3) },
-	{ "/dev/zero", S_IFCHR | 0666, makedev(1, 5) },
-	{ "/dev/full", S_IFCHR | 0666, makedev(1, 7) },
-	{ "/dev/random", S_IFCHR | 0666, makedev(1, 8) },
-	{ "/dev/urandom", S_IFCHR | 0666, makedev(1, 9) },
-	{ "/dev/tty", S_IFCHR | 0666, makedev(5, 0) },
+	{ "/dev/null", S_IFCHR | 0666, DEV(1, 3) },
+	{ "/dev/zero", S_IFCHR | 0666, DEV(1, 5) },
+	{ "/dev/full", S_IFCHR | 0666, DEV(1, 7) },
+	{ "/dev/random", S_IFCHR | 0666, DEV(1, 8) },
+	{ "/dev/urandom", S_IFCHR | 0666, DEV(1, 9) },
+	{ "/dev/tty", S_IFCHR | 0666, DEV(5, 0) },
 };
 
 /* A later entry for the same path wins: that is how a config changes a default device. */
