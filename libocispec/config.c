@@ -95,7 +95,7 @@ static int uts_name_check(const struct hoy_oci_spec *spec, const char *name, con
 	if (strlen(name) > HOSTNAME_MAX)
 		return hoy_field_invalid(at, err, member, "longer than %d bytes", HOSTNAME_MAX);
 	if (!hoy_oci_spec_namespace(spec, HOY_OCI_NS_UTS))
-		return hoy_field_invalid(at, err, member, "needs a uts namespace in linux.namespaces");
+		return hoy_field_invalid(at, err, member, "needs a namespace of type uts in linux.namespaces");
 	return 0;
 }
 

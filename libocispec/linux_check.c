@@ -18,7 +18,7 @@ static int need(const struct hoy_oci_linux *lx, enum hoy_oci_ns_type type, const
 	if (find(lx, type))
 		return 0;
 	return hoy_field_invalid(
-		at, err, member, "needs a %s namespace in linux.namespaces", hoy_oci_ns_type_to_string(type));
+		at, err, member, "needs a namespace of type %s in linux.namespaces", hoy_oci_ns_type_to_string(type));
 }
 
 static int namespaces_check(const struct hoy_oci_linux *lx, const struct hoy_field_path *at, struct hoy_err *err)
