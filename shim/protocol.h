@@ -28,7 +28,8 @@
  *	stdout, stderr  "json-file:///abs/path?max-size=BYTES&max-file=N"  (%XX in the path is decoded; max-size -1 or
  *	                absent: no rotation; max-file 1 or absent: truncate instead), "none:" (kept only for who is
  *	                attached), "" for stderr with a terminal
- *	stdin           "hoy-stdin:" (open until CloseIO), "hoy-stdin:once" (ends with the first attached stdin that ends),
+ *	stdin           "hoy-stdin:" (open until CloseIO), "hoy-stdin:once" (ends with the first attached stdin that
+ *ends),
  *	                "" is /dev/null
  * and for containerd the path of a fifo.
  */

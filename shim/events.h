@@ -1,0 +1,27 @@
+/*
+ * Task events on their way to containerd: one queue, one event in flight, order kept. When containerd is away the same
+ * event is tried again until it is back. Without an address nothing is published.
+ */
+#ifndef HOY_SHIM_EVENTS_H
+#define HOY_SHIM_EVENTS_H
+
+#include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
+
+#include "base/err.h"
+
+struct hoy_events;
+struct hoy_loop;
+
+/* `address` NULL or "": every event is dropped. */
+int hoy_events_new(struct hoy_loop *loop, const char *address, const char *namespace_, struct hoy_events **ret,
+	struct hoy_err *err);
+void hoy_events_free(struct hoy_events *events);
+
+/* Queues `message` (its Any type is its name with the prefix "containerd.events.") under `topic` ("/tasks/exit"). When
+ * 4096 wait, the oldest that is no exit is dropped. */
+void hoy_events_publish(struct hoy_events *events, const char *topic, const ProtobufCMessage *message);
+
+bool hoy_events_is_empty(const struct hoy_events *events);
+
+#endif

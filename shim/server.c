@@ -1,0 +1,240 @@
+/*
+ * Server mode: one loop, one thread. Ends after Shutdown, when its events are out and attached clients have read all;
+ * or by itself when nothing was ever created in it.
+ */
+#include "shim/server.h"
+
+#include <fcntl.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/str.h"
+#include "base/ttrpc/ttrpc.h"
+#include "shim/events.h"
+#include "shim/flags.h"
+#include "shim/reaper.h"
+#include "shim/service.h"
+#include "shim/task.h"
+
+#define NS_PER_S ((uint64_t) 1000000000)
+#define UNUSED_NS (60 * NS_PER_S) /* without any Create */
+#define FLUSH_NS (2 * NS_PER_S)   /* for events, after Shutdown */
+#define LINGER_NS (60 * NS_PER_S) /* for attached clients, after Shutdown */
+#define KILL_NS (10 * NS_PER_S)   /* from SIGTERM to SIGKILL */
+
+struct shim {
+	struct hoy_loop *loop;
+	struct hoy_ttrpc_server *server;
+	struct hoy_tasks tasks;
+	struct hoy_service service;
+	struct hoy_source *sigterm, *sigint, *unused, *flush, *linger, *kill, *post;
+	char *socket_dir;
+	bool shutting_down, events_given_up, clients_given_up, terminating;
+};
+
+/* --- ending ------------------------------------------------------------------------------------------------------- */
+
+static bool events_are_out(const struct shim *shim)
+{
+	return shim->events_given_up || hoy_events_is_empty(shim->tasks.events);
+}
+
+/* Looked at after every round. */
+static void on_round(struct hoy_source *source, void *userdata)
+{
+	struct shim *shim = userdata;
+
+	(void) source;
+	if (shim->shutting_down && events_are_out(shim) && !hoy_ttrpc_server_unsent(shim->server) &&
+		(!shim->tasks.lingering || shim->clients_given_up))
+		hoy_loop_exit(shim->loop, EXIT_SUCCESS);
+}
+
+static void on_flush_timeout(struct hoy_source *source, void *userdata)
+{
+	struct shim *shim = userdata;
+
+	(void) source;
+	shim->events_given_up = true;
+}
+
+static void on_linger_timeout(struct hoy_source *source, void *userdata)
+{
+	struct shim *shim = userdata;
+
+	(void) source;
+	shim->clients_given_up = true;
+}
+
+static void shut_down(void *userdata)
+{
+	struct shim *shim = userdata;
+
+	if (shim->shutting_down)
+		return;
+	shim->shutting_down = true;
+	hoy_source_set_timer(shim->flush, FLUSH_NS);
+	hoy_source_set_timer(shim->linger, LINGER_NS);
+}
+
+static void on_unused(struct hoy_source *source, void *userdata)
+{
+	struct shim *shim = userdata;
+
+	(void) source;
+	if (!shim->tasks.first)
+		shut_down(shim);
+}
+
+static void on_create(void *userdata)
+{
+	struct shim *shim = userdata;
+
+	hoy_source_set_timer(shim->unused, UINT64_MAX);
+}
+
+/* --- being told to end -------------------------------------------------------------------------------------------- */
+
+static bool anything_runs(const struct shim *shim)
+{
+	for (const struct hoy_task *task = shim->tasks.first; task; task = task->next)
+		if (!task->init.exited)
+			return true;
+	return false;
+}
+
+static void signal_all(struct shim *shim, int sig)
+{
+	for (struct hoy_task *task = shim->tasks.first; task; task = task->next)
+		(void) hoy_process_kill(&task->init, sig, /* all= */ false, /* err= */ NULL);
+}
+
+static void on_kill_timeout(struct hoy_source *source, void *userdata)
+{
+	(void) source;
+	signal_all(userdata, SIGKILL);
+}
+
+/* Callers that are there will delete and shut down; without any the shim has nothing left to do. */
+static void on_change(void *userdata)
+{
+	struct shim *shim = userdata;
+
+	if (shim->terminating && !anything_runs(shim) && !hoy_ttrpc_server_connections(shim->server))
+		shut_down(shim);
+	(void) malloc_trim(0);
+}
+
+static void on_terminate(struct hoy_source *source, const struct signalfd_siginfo *si, void *userdata)
+{
+	struct shim *shim = userdata;
+
+	(void) source;
+	(void) si;
+	shim->terminating = true;
+	if (!anything_runs(shim)) {
+		shut_down(shim);
+		return;
+	}
+	signal_all(shim, SIGTERM);
+	hoy_source_set_timer(shim->kill, KILL_NS);
+}
+
+/* --- setting up --------------------------------------------------------------------------------------------------- */
+
+static int add_timer(
+	struct shim *shim, struct hoy_source **timer, uint64_t after, hoy_timer_handler handler, struct hoy_err *err)
+{
+	return hoy_loop_timer(shim->loop, timer, after, handler, shim, err);
+}
+
+static int set_up_sources(struct shim *shim, struct hoy_err *err)
+{
+	int r = hoy_loop_signal(shim->loop, &shim->sigterm, SIGTERM, on_terminate, shim, err);
+
+	if (r >= 0)
+		r = hoy_loop_signal(shim->loop, &shim->sigint, SIGINT, on_terminate, shim, err);
+	if (r >= 0)
+		r = add_timer(shim, &shim->unused, UNUSED_NS, on_unused, err);
+	if (r >= 0)
+		r = add_timer(shim, &shim->flush, UINT64_MAX, on_flush_timeout, err);
+	if (r >= 0)
+		r = add_timer(shim, &shim->linger, UINT64_MAX, on_linger_timeout, err);
+	if (r >= 0)
+		r = add_timer(shim, &shim->kill, UINT64_MAX, on_kill_timeout, err);
+	if (r >= 0)
+		r = hoy_loop_post(shim->loop, &shim->post, on_round, shim, err);
+	return r;
+}
+
+static int set_up(struct shim *shim, const struct hoy_shim_flags *flags, struct hoy_err *err)
+{
+	const char *slash = strrchr(flags->socket, '/');
+	int r;
+
+	shim->socket_dir = strndup(flags->socket, slash ? (size_t) (slash - flags->socket) : 0);
+	if (!shim->socket_dir)
+		return hoy_err_oom(err);
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+		return hoy_err_sys(err, "become subreaper");
+	r = hoy_loop_new(&shim->loop, err);
+	if (r >= 0)
+		r = hoy_reaper_new(shim->loop, &shim->tasks.reaper, err);
+	if (r >= 0)
+		r = hoy_events_new(shim->loop, getenv("TTRPC_ADDRESS"), flags->namespace_, &shim->tasks.events, err);
+	if (r < 0)
+		return r;
+	shim->tasks.loop = shim->loop;
+	shim->tasks.namespace_ = flags->namespace_;
+	shim->tasks.socket_dir = shim->socket_dir;
+	shim->tasks.on_change = on_change;
+	shim->tasks.userdata = shim;
+	shim->service = (struct hoy_service){ &shim->tasks, shut_down, on_create, shim };
+	r = hoy_ttrpc_server_new(
+		shim->loop, HOY_SHIM_LISTEN_FD, hoy_service_handle, &shim->service, &shim->server, err);
+	return r < 0 ? r : set_up_sources(shim, err);
+}
+
+static void tear_down(struct shim *shim)
+{
+	struct hoy_source **const sources[] = { &shim->sigterm, &shim->sigint, &shim->unused, &shim->flush,
+		&shim->linger, &shim->kill, &shim->post };
+
+	hoy_tasks_free_all(&shim->tasks);
+	hoy_ttrpc_server_free(shim->server);
+	hoy_events_free(shim->tasks.events);
+	hoy_reaper_free(shim->tasks.reaper);
+	for (size_t i = 0; i < ARRAY_LEN(sources); i++)
+		*sources[i] = hoy_source_free(*sources[i]);
+	hoy_loop_free(shim->loop);
+	free(shim->socket_dir);
+}
+
+/* A shim waits for months: no memory is kept for the next burst. */
+static void tune_malloc(void)
+{
+	(void) mallopt(M_TRIM_THRESHOLD, 64 << 10);
+	(void) mallopt(M_TOP_PAD, 0);
+	(void) mallopt(M_MMAP_THRESHOLD, 128 << 10);
+}
+
+int hoy_shim_serve(const struct hoy_shim_flags *flags, struct hoy_err *err)
+{
+	struct shim shim = { 0 };
+	int r;
+
+	tune_malloc();
+	(void) signal(SIGPIPE, SIG_IGN);
+	r = set_up(&shim, flags, err);
+	if (r >= 0)
+		r = hoy_loop_run(shim.loop, err);
+	(void) unlink(flags->socket);
+	tear_down(&shim);
+	return r;
+}

@@ -1,0 +1,21 @@
+/* The services of a shim: decodes a request, makes one call, encodes the answer. */
+#ifndef HOY_SHIM_SERVICE_H
+#define HOY_SHIM_SERVICE_H
+
+#include <stdbool.h>
+
+struct hoy_tasks;
+struct hoy_ttrpc_incoming;
+struct hoy_ttrpc_request;
+
+struct hoy_service {
+	struct hoy_tasks *tasks;
+	void (*shutdown)(void *userdata); /* the last Shutdown was answered */
+	void (*created)(void *userdata);  /* a Create came in */
+	void *userdata;
+};
+
+/* A hoy_ttrpc_handler; userdata is a struct hoy_service. */
+void hoy_service_handle(struct hoy_ttrpc_request *req, const struct hoy_ttrpc_incoming *in, void *userdata);
+
+#endif

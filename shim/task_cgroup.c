@@ -1,0 +1,129 @@
+/* A container's cgroup, found through its first process. */
+#include "shim/task_cgroup.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cgroup/cgroup.h"
+#include "base/fd.h"
+#include "base/loop.h"
+
+struct hoy_task_cgroup {
+	struct hoy_cgroup *cgroup;
+	int fd;
+	struct hoy_source *source;
+	uint64_t kills;
+	hoy_oom_handler handler;
+	void *userdata;
+};
+
+bool hoy_task_cgroup_check_oom(struct hoy_task_cgroup *cgroup)
+{
+	uint64_t kills;
+
+	/* An eventfd of v1 also fires when the group is removed: the counter decides. */
+	if (hoy_cgroup_oom_kills(cgroup->cgroup, &kills, /* err= */ NULL) >= 0 && kills > cgroup->kills) {
+		cgroup->kills = kills;
+		cgroup->handler(cgroup->userdata);
+	}
+	return cgroup->kills > 0;
+}
+
+static void on_oom(struct hoy_source *source, uint32_t events, void *userdata)
+{
+	struct hoy_task_cgroup *cgroup = userdata;
+
+	hoy_cgroup_oom_drain(cgroup->fd);
+	(void) hoy_task_cgroup_check_oom(cgroup);
+	if (!hoy_cgroup_exists(cgroup->cgroup) || (events & (EPOLLHUP | EPOLLERR)))
+		(void) hoy_source_set_events(source, 0, NULL);
+}
+
+/* True when `path` is a group of the container's own: neither the root nor one that we are in ourselves. */
+static bool is_its_own(const char *path, const char *name)
+{
+	auto_free char *ours = NULL;
+	size_t len = strlen(path);
+
+	if (strcmp(path, "/") == 0 || hoy_cgroup_path_in(/* pid= */ 0, name, &ours, /* err= */ NULL) < 0)
+		return false;
+	return strncmp(ours, path, len) != 0 || (ours[len] && ours[len] != '/');
+}
+
+/* Of several hierarchies the v1 memory group first: on hybrid hosts the runtime need not have made a v2 group. */
+static char *find_path(pid_t pid)
+{
+	static const char *const names[] = { "memory", "pids", "freezer", "name=systemd", "" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		char *path = NULL;
+
+		if (hoy_cgroup_path_in(pid, names[i], &path, /* err= */ NULL) < 0)
+			continue;
+		if (is_its_own(path, names[i]))
+			return path;
+		free(path);
+	}
+	return NULL;
+}
+
+static int watch_oom(struct hoy_task_cgroup *cgroup, struct hoy_loop *loop)
+{
+	cgroup->fd = hoy_cgroup_oom_open(cgroup->cgroup, /* err= */ NULL);
+	if (cgroup->fd < 0) /* no memory controller: nothing to watch */
+		return 0;
+	(void) hoy_cgroup_oom_kills(cgroup->cgroup, &cgroup->kills, /* err= */ NULL);
+	return hoy_loop_io(loop, &cgroup->source, cgroup->fd, EPOLLIN, on_oom, cgroup, /* err= */ NULL);
+}
+
+int hoy_task_cgroup_new(struct hoy_loop *loop, pid_t pid, hoy_oom_handler handler, void *userdata,
+	struct hoy_task_cgroup **ret, struct hoy_err *err)
+{
+	auto_ptr(hoy_cgroup_host_free) struct hoy_cgroup_host *host = NULL;
+	struct hoy_task_cgroup *cgroup;
+	auto_free char *path = NULL;
+	int r = hoy_cgroup_host_detect(&host, err);
+
+	*ret = NULL;
+	if (r < 0 || hoy_cgroup_host_mode(host) == HOY_CGROUP_NONE)
+		return r;
+	path = find_path(pid);
+	if (!path)
+		return 0;
+	cgroup = calloc(1, sizeof *cgroup);
+	if (!cgroup)
+		return hoy_err_oom(err);
+	cgroup->fd = -EBADF;
+	cgroup->handler = handler;
+	cgroup->userdata = userdata;
+	r = hoy_cgroup_new(host, path, &cgroup->cgroup, err);
+	if (r >= 0)
+		r = watch_oom(cgroup, loop);
+	if (r < 0) {
+		hoy_task_cgroup_free(cgroup);
+		return r;
+	}
+	*ret = cgroup;
+	return 0;
+}
+
+void hoy_task_cgroup_free(struct hoy_task_cgroup *cgroup)
+{
+	if (!cgroup)
+		return;
+	hoy_source_free(cgroup->source);
+	hoy_fd_close(&cgroup->fd);
+	hoy_cgroup_free(cgroup->cgroup);
+	free(cgroup);
+}
+
+int hoy_task_cgroup_kill(struct hoy_task_cgroup *cgroup, int sig, struct hoy_err *err)
+{
+	return hoy_cgroup_kill(cgroup->cgroup, sig, err);
+}
+
+int hoy_task_cgroup_pids(const struct hoy_task_cgroup *cgroup, pid_t **ret, size_t *ret_n, struct hoy_err *err)
+{
+	return hoy_cgroup_pids(cgroup->cgroup, ret, ret_n, err);
+}

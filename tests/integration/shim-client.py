@@ -1,0 +1,195 @@
+#!/usr/bin/env python3
+"""A small ttrpc client for the shim's tests: one call per run, the answer as JSON on stdout.
+
+    shim-client.py ADDRESS METHOD [KEY=VALUE...]      e.g. Create id=a bundle=/b stdout=none: terminal=true
+    shim-client.py BUNDLE attach [KEY=VALUE...]       connects this process's stdin and stdout to a container
+
+It knows the wire format by itself: field numbers are written down a second time here, on purpose. An error answer goes
+to stderr as "code N: text", exit status 1.
+"""
+import json
+import os
+import select
+import socket
+import struct
+import sys
+
+TASK = "containerd.task.v2.Task"
+REQUESTS = {  # method: request fields, answer fields
+    "Create": ("id bundle rootfs terminal:b stdin stdout stderr checkpoint parent options", "pid:n"),
+    "Start": ("id exec_id", "pid:n"),
+    "Delete": ("id exec_id", "pid:n exit_status:n exited_at:t"),
+    "Exec": ("id exec_id terminal:b stdin stdout stderr spec:j", ""),
+    "State": ("id exec_id", "id bundle pid:n status:n stdin stdout stderr terminal:n exit_status:n exited_at:t exec_id"),
+    "Wait": ("id exec_id", "exit_status:n exited_at:t"),
+    "Kill": ("id exec_id signal:n all:b", ""),
+    "Pids": ("id", "processes:p"),
+    "Pause": ("id", ""),
+    "Resume": ("id", ""),
+    "ResizePty": ("id exec_id width:n height:n", ""),
+    "CloseIO": ("id exec_id stdin:b", ""),
+    "Update": ("id resources:j", ""),
+    "Stats": ("id", "stats:a"),
+    "Checkpoint": ("id path", ""),
+    "Connect": ("id", "shim_pid:n task_pid:n version"),
+    "Shutdown": ("id now:b", ""),
+    "Hello": ("", "version features:l"),
+}
+
+
+def varint(n):
+    out = b""
+    while n > 0x7F:
+        out += bytes([n & 0x7F | 0x80])
+        n >>= 7
+    return out + bytes([n])
+
+
+def field(number, value):
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    if isinstance(value, str):
+        value = value.encode()
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def parse(data):
+    fields, at = [], 0
+
+    def number():
+        nonlocal at
+        n = shift = 0
+        while True:
+            byte = data[at]
+            at += 1
+            n |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return n
+
+    while at < len(data):
+        key = number()
+        if key & 7 == 0:
+            fields.append((key >> 3, number()))
+        elif key & 7 == 1:
+            fields.append((key >> 3, data[at:at + 8]))
+            at += 8
+        else:
+            length = number()
+            fields.append((key >> 3, data[at:at + length]))
+            at += length
+    return fields
+
+
+def encode(names, values):
+    out = b""
+    for number, name in enumerate(names.split(), 1):
+        name, _, kind = name.partition(":")
+        if name not in values:
+            continue
+        value = values[name]
+        if kind in ("b", "n"):
+            out += field(number, int(value in ("true", "1")) if kind == "b" else int(value))
+        elif kind == "j":
+            out += field(number, field(1, "types.example/json") + field(2, value))
+        else:
+            out += field(number, value)
+    return out
+
+
+def decode(names, data):
+    result, names = {}, names.split()
+    for number, value in parse(data):
+        name, _, kind = names[number - 1].partition(":")
+        if kind == "n":
+            result[name] = value
+        elif kind == "t":
+            result[name] = dict(parse(value)).get(1, 0)
+        elif kind == "p":
+            process = dict(parse(value))
+            result.setdefault(name, []).append(process.get(1, 0))
+        elif kind == "l":
+            result.setdefault(name, []).append(value.decode())
+        elif kind == "a":
+            any_ = dict(parse(value))
+            result["type_url"] = any_[1].decode()
+            result["fields"] = sorted({n for n, _ in parse(any_.get(2, b""))})
+        else:
+            result[name] = value.decode()
+    return result
+
+
+def receive(sock, length):
+    data = b""
+    while len(data) < length:
+        piece = sock.recv(length - len(data))
+        if not piece:
+            sys.exit("connection closed")
+        data += piece
+    return data
+
+
+def call(address, method, values):
+    service = values.pop("service", "hoy.shim.v1" if method == "Hello" else TASK)
+    asks, answers = REQUESTS.get(method, ("id", ""))
+    request = field(1, service) + field(2, method) + field(3, encode(asks, values))
+    sock = socket.socket(socket.AF_UNIX)
+    sock.connect(address.removeprefix("unix://"))
+    sock.sendall(struct.pack(">IIBB", len(request), 1, 1, 0) + request)
+    length, _, _, _ = struct.unpack(">IIBB", receive(sock, 10))
+    response = dict(parse(receive(sock, length)))
+    if 1 in response:
+        status = dict(parse(response[1]))
+        sys.stderr.write("code %d: %s\n" % (status.get(1, 0), status.get(2, b"").decode()))
+        sys.exit(1)
+    print(json.dumps(decode(answers, response.get(2, b""))))
+
+
+def copy(stream, raw_input):
+    """stdin to the stream, the stream to stdout, until the stream ends."""
+    inputs = [stream] + ([0] if raw_input else [])
+    while True:
+        for ready in select.select(inputs, [], [])[0]:
+            if ready is stream:
+                data = stream.recv(65536)
+                if not data:
+                    return
+                os.write(1, data)
+            else:
+                data = os.read(0, 4096)
+                if data:
+                    stream.sendall(data)
+                else:
+                    inputs.remove(0)
+                    stream.shutdown(socket.SHUT_WR)
+
+
+def attach(bundle, values):
+    request = {key: {"true": True, "false": False}.get(value, value) for key, value in values.items()}
+    extra = request.pop("input", None)
+    ours, theirs = socket.socketpair()
+    control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    control.connect(os.path.join(bundle, "attach.sock"))
+    packet = json.dumps(request).encode()
+    if extra is not None:
+        packet += b"\0" + extra.encode()
+    socket.send_fds(control, [packet], [theirs.fileno()])
+    theirs.close()
+    answer = json.loads(control.recv(65536))
+    if "error" in answer:
+        sys.exit(answer["error"])
+    if "ready" in os.environ:  # a file that says: attached
+        open(os.environ["ready"], "w").close()
+    copy(ours, request.get("stdin", False))
+
+
+def main():
+    where, method = sys.argv[1:3]
+    values = dict(argument.split("=", 1) for argument in sys.argv[3:])
+    if method == "attach":
+        attach(where, values)
+    else:
+        call(where, method, values)
+
+
+main()
