@@ -220,7 +220,8 @@ int main(int argc, char **argv)
 
 	if (argc < 3)
 		return EXIT_FAILURE;
-	const struct hoy_network_config config = { .exec_root = argv[1], .bip = argc > 3 ? argv[3] : NULL };
+	const struct hoy_network_config config = { .exec_root = argv[1],
+		.bip = argc > 3 && argv[3][0] ? argv[3] : NULL };
 
 	r = hoy_loop_new(&loop, &err);
 	if (r >= 0)

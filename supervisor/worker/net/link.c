@@ -97,6 +97,7 @@ static int open_sock(struct nl_sock **ret, struct hoy_err *err)
 	r = nl_connect(sock, NETLINK_ROUTE); /* SOCK_CLOEXEC */
 	if (r < 0)
 		return hoy_err_set(err, HOY_ERR_SYSTEM, -code_of(r), "open route socket: %s", nl_geterror(r));
+	nl_socket_disable_msg_peek(sock); /* one message here is never larger than a page */
 	*ret = TAKE_PTR(sock);
 	return 0;
 }
@@ -546,6 +547,7 @@ static int dump_links(struct sweep *sweep, struct hoy_err *err)
 
 	if (r < 0)
 		return r;
+	nl_socket_enable_msg_peek(sock);
 	r = nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, on_message, sweep);
 	if (r >= 0)
 		r = nl_rtgen_request(sock, RTM_GETLINK, AF_UNSPEC, NLM_F_DUMP);

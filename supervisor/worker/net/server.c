@@ -161,7 +161,8 @@ static void on_request(struct hoy_source *source, uint32_t events, void *userdat
 	memset(reply, 0, sizeof *reply);
 	reply->op = server->in.request.op;
 	reply->seq = server->in.request.seq;
-	(void) act(server, &server->in.request, netns, reply);
+	if (act(server, &server->in.request, netns, reply) >= 0)
+		reply->err.errnum = 0; /* what it got over by itself is not told */
 	/* A client that does not take its replies starts over with a new connection. */
 	if (hoy_fd_send(server->client, reply, HOY_NET_REPLY_SIZE(reply->n_ports), NULL, 0) < 0)
 		drop_client(server);

@@ -1,0 +1,332 @@
+#!/usr/bin/env bats
+# The network room with real packets between network namespaces; hoyd is not needed.
+load lib
+
+setup() {
+    require_root
+    make_test_dir
+}
+
+teardown() {
+    remove_test_dir
+}
+
+# The script on standard input runs on a host of its own.
+on_host() {
+    T=$T HOY_BUILD=$HOY_BUILD timeout 60 unshare -n -m --propagation private \
+        bash -euo pipefail -c ". '$BATS_TEST_DIRNAME/network.bash'; make_host; . /dev/stdin" 3>&-
+}
+
+@test "a container reaches out with the host's address, and only answers come in" {
+    on_host <<'EOF'
+start_driver
+container c1
+[ "${R#ok }" -gt 0 ]
+drive_ok info c1
+[ "$R" = "ok 172.17.0.2/16 172.17.0.1 02:42:ac:11:00:02" ] || fail "$R"
+serve outside 7
+ask 10.9.0.2 7 c1
+expect 10.9.0.1
+serve c1 80
+ask 172.17.0.2 80
+expect 172.17.0.1
+ip -n outside route add 172.17.0.0/16 via 10.9.0.1
+ask 172.17.0.2 80 outside
+expect ""
+ip -n c1 -o link show lo | grep -q LOWER_UP || fail "lo is down"
+EOF
+}
+
+@test "a published port is reached from everywhere, with the client's address from outside" {
+    on_host <<'EOF'
+start_driver
+container c1 tcp,,8080,80 udp,,5353,80
+container c2
+serve c1 80
+ask 127.0.0.1 8080;         expect 172.17.0.1
+ask 10.9.0.1 8080;          expect 10.9.0.1
+ask 172.17.0.1 8080;        expect 172.17.0.1
+ask 10.9.0.1 8080 outside;  expect 10.9.0.2
+ask 10.9.0.1 8080 c2;       expect 172.17.0.1
+ask 172.17.0.1 8080 c2;     expect 172.17.0.1
+ask 10.9.0.1 8080 c1;       expect 172.17.0.1
+ask_udp 127.0.0.1 5353;     expect 172.17.0.1
+ask_udp 10.9.0.1 5353 outside; expect 10.9.0.2
+ask 10.9.0.1 80 outside;    expect ""
+drive_ok detach c1
+ask 127.0.0.1 8080;         expect ""
+EOF
+}
+
+@test "a port published on one address is not reached on others" {
+    on_host <<'EOF'
+start_driver
+container c1 tcp,127.0.0.1,8080,80 tcp,10.9.0.1,8081,80
+serve c1 80
+ask 127.0.0.1 8080;         expect 172.17.0.1
+ask 10.9.0.1 8080;          expect ""
+ask 10.9.0.1 8080 outside;  expect ""
+ask 10.9.0.1 8081 outside;  expect 10.9.0.2
+ask 127.0.0.1 8081;         expect ""
+EOF
+}
+
+@test "127.0.0.1 of the host is out of reach for containers and neighbours" {
+    on_host <<'EOF'
+start_driver
+container c1 tcp,127.0.0.1,8080,80
+container c2
+serve c1 80
+"$HOY_BUILD/peer-server" 99 &
+ask 127.0.0.1 99; [ -n "$A" ] || { sleep 0.3; ask 127.0.0.1 99; }
+expect 127.0.0.1
+# Both would route 127/8 out: as a hostile container or a neighbour on the same wire can.
+for ns in c2 outside; do
+    ip netns exec $ns sh -c 'echo 1 >/proc/sys/net/ipv4/conf/eth0/route_localnet; ip addr del 127.0.0.1/8 dev lo'
+done
+ip -n c2 route add 127.0.0.0/8 via 172.17.0.1 dev eth0 src 172.17.0.3
+ip -n outside route add 127.0.0.0/8 via 10.9.0.1 dev eth0 src 10.9.0.2
+ask 127.0.0.1 99 c2;        expect ""
+ask 127.0.0.1 99 outside;   expect ""
+ask 127.0.0.1 8080 c2;      expect ""
+ask 127.0.0.1 8080 outside; expect ""
+EOF
+}
+
+@test "ports that are taken: ours, another process's, free again after detach" {
+    on_host <<'EOF'
+start_driver
+"$HOY_BUILD/peer-server" 9090 &
+container c1 tcp,,8080,80
+ip netns add c2
+drive_ok allocate c2 bridge tcp,127.0.0.1,8080,80
+drive attach c2 web /run/netns/c2
+[[ "$R" = "error driver failed programming external connectivity on endpoint web ("*"): Bind for 127.0.0.1:8080 failed: port is already allocated" ]] || fail "$R"
+drive_ok allocate c3 bridge tcp,,9090,80
+drive attach c3 web /run/netns/c2
+[[ "$R" = *"failed to bind host port for 0.0.0.0:9090:172.17.0.4:80/tcp: address already in use" ]] || fail "$R"
+ip -n c2 link | grep eth0 && fail "a refused start left an interface"
+[ "$(ip -o link show type veth | grep -c master)" = 1 ] || fail "a refused start left a veth"
+drive_ok detach c1
+drive_ok attach c2 web /run/netns/c2
+drive_ok allocate c4 bridge tcp,,7000,80 tcp,,7000,81
+drive attach c4 four /run/netns/c1
+[[ "$R" = *"Bind for 0.0.0.0:7000 failed: port is already allocated" ]] || fail "$R"
+drive_ok allocate c5 bridge tcp,198.51.100.1,7000,80
+drive attach c5 five /run/netns/c1
+[[ "$R" = error*"Cannot assign requested address"* ]] || fail "$R"
+EOF
+}
+
+@test "free and ranged host ports are found and remembered" {
+    on_host <<'EOF'
+start_driver
+container c1 tcp,,0,80 tcp,,8000-8002,80
+container c2 tcp,,8000-8002,80 udp,,8000-8002,80
+drive_ok info c2
+[[ "$R" = *" 0.0.0.0:8001->80/tcp 0.0.0.0:8000->80/udp" ]] || fail "$R"
+drive_ok info c1
+port=${R#*0.0.0.0:}; port=${port%%-*}
+[ "$port" -gt 1023 ] || fail "$R"
+[[ "$R" = *" 0.0.0.0:8000->80/tcp" ]] || fail "$R"
+serve c1 80
+ask 127.0.0.1 "$port"; expect 172.17.0.1
+stop_driver KILL
+start_driver
+drive_ok recover c1 c2
+drive_ok info c1
+[[ "$R" = *":$port->80/tcp "* ]] || fail "$R"
+ask 127.0.0.1 "$port"; expect 172.17.0.1
+EOF
+}
+
+@test "containers live on through a killed driver and a killed hoy-net" {
+    on_host <<'EOF'
+start_driver
+container c1 tcp,,8080,80
+serve c1 80
+ask 127.0.0.1 8080; expect 172.17.0.1
+stop_driver KILL
+ask 127.0.0.1 8080; expect 172.17.0.1
+first=$(hoy_net_pids)
+start_driver
+drive_ok recover c1
+ask 127.0.0.1 8080; expect 172.17.0.1
+[ "$(hoy_net_pids)" = "$first" ] || fail "hoy-net was replaced"
+# Killed: rules stay, it is started anew and holds the ports again.
+kill -9 "$first"
+for _ in $(seq 100); do [ "$(hoy_net_pids)" = "$first" ] || [ -z "$(hoy_net_pids)" ] || break; sleep 0.02; done
+ask 127.0.0.1 8080; expect 172.17.0.1
+ss -Hltn | grep -q 0.0.0.0:8080 || fail "the port is not reserved"
+container c2 tcp,,8081,80
+serve c2 80
+ask 127.0.0.1 8081; expect 172.17.0.1
+# Both killed, and the ruleset is gone too.
+kill -9 "$(hoy_net_pids)"
+stop_driver KILL
+nft flush ruleset
+start_driver
+drive_ok recover c1
+ask 127.0.0.1 8080; for _ in $(seq 50); do [ -z "$A" ] || break; sleep 0.02; ask 127.0.0.1 8080; done
+expect 172.17.0.1
+ask 127.0.0.1 8081; expect ""
+ip -o link show type veth | grep -c master | grep -qx 1 || fail "the veth of c2 is still there"
+EOF
+}
+
+@test "a flushed ruleset comes back with the next change" {
+    on_host <<'EOF'
+start_driver
+container c1 tcp,,8080,80
+serve c1 80
+nft flush ruleset
+container c2 tcp,,8081,80
+ask 127.0.0.1 8080; expect 172.17.0.1
+nft flush ruleset
+drive_ok detach c2
+drive_ok list
+ask 127.0.0.1 8080; for _ in $(seq 50); do [ -z "$A" ] || break; sleep 0.02; ask 127.0.0.1 8080; done
+expect 172.17.0.1
+EOF
+}
+
+@test "200 containers and a clean end leave nothing on the host" {
+    on_host <<'EOF'
+ip netns add c
+nft add table ip other
+nft 'add chain ip other x { type filter hook input priority 0; }'
+before=$(footprint)
+start_driver
+drive_ok list
+for i in $(seq 200); do
+    drive_ok allocate "c$i" bridge tcp,,8080,80 udp,,0,53
+    drive_ok attach "c$i" "c$i" /run/netns/c
+    drive_ok detach "c$i"
+    drive_ok release "c$i"
+done
+drive_ok shutdown
+stop_driver
+ip -n c -o link | grep eth0 && fail "eth0 is left in the namespace"
+[ "$(footprint)" = "$before" ] || { diff <(echo "$before") <(footprint); fail "something is left"; }
+EOF
+}
+
+@test "shutdown leaves running containers alone" {
+    on_host <<'EOF'
+start_driver
+container c1 tcp,,8080,80
+serve c1 80
+drive_ok shutdown
+stop_driver
+ask 127.0.0.1 8080; expect 172.17.0.1
+EOF
+}
+
+@test "hoy-net ends by itself when hoyd and the containers are gone" {
+    on_host <<'EOF'
+before=$(footprint)
+start_driver
+container c1 tcp,,8080,80
+stop_driver KILL
+ip netns del c1
+for _ in $(seq 150); do [ -n "$(hoy_net_pids)" ] || break; sleep 0.1; done
+[ "$(footprint)" = "$before" ] || { diff <(echo "$before") <(footprint); fail "something is left"; }
+EOF
+}
+
+@test "two daemons side by side do not touch each other" {
+    on_host <<'EOF'
+start_driver ""
+container c1 tcp,,8080,80
+first_in=$driver_in first_out=$driver_out first_pid=$driver_pid
+mkdir "$T/y"
+coproc SECOND { exec "$HOY_BUILD/network-driver" "$T/y" "$T/second.db" 2>>"$T/driver.log"; }
+driver_in=${SECOND[1]} driver_out=${SECOND[0]} driver_pid=$SECOND_PID
+container d1 tcp,,8081,80
+drive_ok info d1; second=${R#ok }; second=${second%%/*}
+serve c1 80
+serve d1 80
+ask 127.0.0.1 8080; [ -n "$A" ] || fail "the first daemon's port is dead"
+ask 127.0.0.1 8081; [ -n "$A" ] || fail "the second daemon's port is dead"
+ask "$second" 80 c1; expect ""
+ask 10.9.0.1 8081 c1; [ -n "$A" ] || fail "the first daemon's container can't use the second's published port"
+drive_ok detach d1
+drive_ok shutdown
+stop_driver
+ask 127.0.0.1 8080; [ -n "$A" ] || fail "the second daemon's end broke the first"
+[ "$(ip -o link show type bridge | wc -l)" = 1 ] || fail "bridges"
+EOF
+}
+
+@test "a bridge avoids the host's routes and moves when one appears" {
+    on_host <<'EOF'
+for b in $(seq 17 31); do [ $b = 20 ] || ip route add 172.$b.1.0/24 via 10.9.0.2; done
+start_driver ""
+drive_ok allocate c1 bridge
+drive_ok list
+[[ "$R" = *"bridge:bridge:172.20.0.0/16 "* ]] || fail "$R"
+ip route add 172.20.128.0/17 via 10.9.0.2
+container c2
+drive_ok list
+[[ "$R" = *"bridge:bridge:192.168.0.0/20 "* ]] || fail "$R"
+drive_ok info c2
+[[ "$R" = "ok 192.168.0.3/20 192.168.0.1 "* ]] || fail "$R"
+EOF
+}
+
+@test "none has a loopback, host nothing to do, bad requests are refused" {
+    on_host <<'EOF'
+start_driver
+ip netns add c1
+drive_ok allocate c1 none
+drive_ok attach c1 one /run/netns/c1
+ip -n c1 -o link show lo | grep -q LOWER_UP || fail "lo is down"
+[ "$(ip -n c1 -o link | wc -l)" = 1 ] || fail "more than lo"
+[ -z "$(hoy_net_pids)" ] || fail "hoy-net runs without need"
+drive_ok allocate c2 host tcp,,80,80
+drive_ok attach c2 two /proc/self/ns/net
+drive attach c2 two /proc/self/ns/net
+[[ "$R" = *"already"* ]] || fail "$R"
+drive allocate c3 nowhere
+[ "$R" = "error network nowhere not found" ] || fail "$R"
+drive attach c9 nine /run/netns/c1
+[[ "$R" = "error container c9 has no network endpoint" ]] || fail "$R"
+EOF
+}
+
+@test "a broken namespace descriptor fails that container only" {
+    on_host <<'EOF'
+start_driver
+drive_ok allocate c1 bridge tcp,,8080,80
+drive attach c1 one /dev/null
+[[ "$R" = error*"enter the container's network namespace"* ]] || fail "$R"
+[ "$(ss -Hltn | wc -l)" = 0 ] || fail "the port stayed reserved"
+ip netns add c1
+drive_ok attach c1 one /run/netns/c1
+EOF
+}
+
+@test "a foreign forward chain that drops is named" {
+    on_host <<'EOF'
+nft add table ip filter
+nft 'add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }'
+start_driver
+container c1
+grep -q "nftables table 'ip filter' drops" "$T/driver.log" || fail "$(cat "$T/driver.log")"
+EOF
+}
+
+@test "a thousand published ports on one container" {
+    on_host <<'EOF'
+start_driver
+ports=$(for i in $(seq 10001 11000); do echo "tcp,,$i,80"; done)
+container c1 $ports
+serve c1 80
+ask 127.0.0.1 10001; expect 172.17.0.1
+ask 127.0.0.1 11000; expect 172.17.0.1
+container c2 tcp,,8080,80
+drive_ok detach c1
+drive_ok list
+ask 127.0.0.1 11000; expect ""
+EOF
+}
