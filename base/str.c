@@ -380,6 +380,17 @@ int hoy_env_set(char ***env, const char *entry)
 	return 0;
 }
 
+void hoy_env_unset(char **env, const char *key)
+{
+	ssize_t i = env_index(env, key, strlen(key));
+
+	if (i < 0)
+		return;
+	free(env[i]);
+	for (; env[i]; i++)
+		env[i] = env[i + 1];
+}
+
 void hoy_hex(const void *data, size_t len, char *out)
 {
 	static const char digits[] = "0123456789abcdef";

@@ -46,6 +46,8 @@ bool hoy_strv_has(char *const *v, const char *str);
 const char *hoy_env_get(char *const *env, const char *key);
 /* Sets or replaces "K=V" (whole entry given). 0 or -ENOMEM. */
 int hoy_env_set(char ***env, const char *entry);
+/* Takes the entry of `key` out, if there is one. */
+void hoy_env_unset(char **env, const char *key);
 
 /* Lower-case hex of `len` bytes, `out` holds 2*len+1. */
 void hoy_hex(const void *data, size_t len, char *out);

@@ -82,6 +82,11 @@ START_TEST(vectors_grow_and_environments_replace)
 	ck_assert_uint_eq(hoy_strv_len(v), 100);
 	ck_assert_str_eq(hoy_env_get(v, "K7"), "new");
 	ck_assert_ptr_null(hoy_env_get(v, "K"));
+	hoy_env_unset(v, "K7");
+	hoy_env_unset(v, "K");
+	ck_assert_uint_eq(hoy_strv_len(v), 99);
+	ck_assert_ptr_null(hoy_env_get(v, "K7"));
+	ck_assert_str_eq(hoy_env_get(v, "K99"), "99");
 }
 END_TEST
 
