@@ -97,7 +97,7 @@ static const char *network_name(const struct hoy_container_info *c, const struct
 
 static const struct hoy_container_endpoint *endpoint_request(const struct hoy_container_info *c)
 {
-	return c->config->n_endpoints ? &c->config->endpoints[0] : NULL;
+	return c->config->networking.n_endpoints ? &c->config->networking.endpoints[0] : NULL;
 }
 
 static void encode_mounts(struct hoy_json_writer *w, const struct hoy_container_info *c)

@@ -15,9 +15,9 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "libocispec/field.h"
 
-struct hoy_buf;
-struct hoy_oci_kv; /* { char *key, *value; }: libocispec/runtime.h */
+struct hoy_network_port; /* supervisor/network/network.h */
 
 struct hoy_container_log_config {
 	char *type; /* "json-file" or "none"; "" means the daemon's default */
@@ -28,17 +28,6 @@ struct hoy_container_log_config {
 struct hoy_container_restart_policy {
 	char *name; /* "" or "no" */
 	int64_t maximum_retry_count;
-};
-
-struct hoy_container_port_binding {
-	char *host_ip;   /* "" is every address */
-	char *host_port; /* "" is any free one; "8080" or "8000-8010" */
-};
-
-struct hoy_container_port {
-	char *port; /* "80/tcp" */
-	struct hoy_container_port_binding *bindings;
-	size_t n_bindings;
 };
 
 struct hoy_container_device {
@@ -63,7 +52,7 @@ struct hoy_container_bind_options {
 
 struct hoy_container_tmpfs_options {
 	int64_t size_bytes;
-	uint32_t mode;
+	uint32_t mode; /* 0: 1777 */
 };
 
 struct hoy_container_mount_request {
@@ -80,12 +69,12 @@ struct hoy_container_host_config {
 	char **binds;
 	char *container_id_file;
 	struct hoy_container_log_config log_config;
-	char *network_mode; /* "default", "bridge", "host", "none", or a network's name or ID */
-	struct hoy_container_port *port_bindings;
-	size_t n_port_bindings;
+	char *network_mode;  /* "default", "bridge", "host", "none", or a network's name or ID */
+	char *port_bindings; /* JSON text; hoy_container_config_ports() */
 	struct hoy_container_restart_policy restart_policy;
 	bool auto_remove;
-	int64_t console_size[2]; /* height, width of the client's terminal; 0: unknown */
+	uint32_t *console_size; /* height, width of the client's terminal; 0: unknown */
+	size_t n_console_size;
 	char **cap_add;
 	char **cap_drop;
 	char *cgroupns_mode; /* "private" or "host" */
@@ -141,10 +130,15 @@ struct hoy_container_endpoint_ipam {
 };
 
 struct hoy_container_endpoint {
-	char *network; /* name or ID as the client wrote it: the key of EndpointsConfig */
+	char *network; /* first, the key of EndpointsConfig: name or ID as the client wrote it */
 	struct hoy_container_endpoint_ipam *ipam;
 	char *mac_address;
 	char **aliases;
+};
+
+struct hoy_container_networking {
+	struct hoy_container_endpoint *endpoints;
+	size_t n_endpoints;
 };
 
 struct hoy_container_config {
@@ -172,8 +166,7 @@ struct hoy_container_config {
 	char **on_build;
 
 	struct hoy_container_host_config host;
-	struct hoy_container_endpoint *endpoints; /* NetworkingConfig.EndpointsConfig */
-	size_t n_endpoints;
+	struct hoy_container_networking networking;
 };
 
 /*
@@ -182,6 +175,8 @@ struct hoy_container_config {
  * not act on ("HostConfig.VolumesFrom: not supported"). Unknown keys are passed over.
  */
 int hoy_container_config_parse(const char *text, size_t len, struct hoy_container_config **ret, struct hoy_err *err);
+/* The same from our own rows: nothing is checked but types. */
+int hoy_container_config_load(const char *text, struct hoy_container_config **ret, struct hoy_err *err);
 void hoy_container_config_free(struct hoy_container_config *config);
 HOY_DEFINE_AUTO_PTR(struct hoy_container_config, hoy_container_config_free);
 
@@ -191,5 +186,9 @@ int hoy_container_config_print_config(
 int hoy_container_config_print_host(
 	const struct hoy_container_config *config, struct hoy_buf *buf, struct hoy_err *err);
 int hoy_container_config_print(const struct hoy_container_config *config, struct hoy_buf *buf, struct hoy_err *err);
+
+/* PortBindings and, with PublishAllPorts, ExposedPorts, as the network room wants them; free() the array. */
+int hoy_container_config_ports(
+	const struct hoy_container_config *config, struct hoy_network_port **ret, size_t *ret_n, struct hoy_err *err);
 
 #endif

@@ -1,0 +1,355 @@
+/* The field tables of the create request: JSON text to structs and back. What the values may be is config_check.c's. */
+#include "supervisor/container/config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/str.h"
+#include "supervisor/container/config_internal.h"
+
+/* --- HostConfig ------------------------------------------------------------------------ */
+
+#define T struct hoy_container_log_config
+static const struct hoy_field log_fields[] = {
+	HOY_FIELD_STRING(T, "Type", type, HOY_FIELD_ALWAYS),
+	HOY_FIELD_KV(T, "Config", config, HOY_FIELD_EMPTY_LIST),
+};
+static const struct hoy_object log_object = HOY_OBJECT(T, log_fields, NULL);
+#undef T
+
+#define T struct hoy_container_restart_policy
+static const struct hoy_field restart_fields[] = {
+	HOY_FIELD_STRING(T, "Name", name, HOY_FIELD_ALWAYS),
+	HOY_FIELD_I64(T, "MaximumRetryCount", maximum_retry_count, HOY_FIELD_ALWAYS),
+};
+static const struct hoy_object restart_object = HOY_OBJECT(T, restart_fields, NULL);
+#undef T
+
+#define T struct hoy_container_device
+static const struct hoy_field device_fields[] = {
+	HOY_FIELD_STRING(T, "PathOnHost", path_on_host, HOY_FIELD_ALWAYS),
+	HOY_FIELD_STRING(T, "PathInContainer", path_in_container, HOY_FIELD_ALWAYS),
+	HOY_FIELD_STRING(T, "CgroupPermissions", cgroup_permissions, HOY_FIELD_ALWAYS),
+};
+static const struct hoy_object device_object = HOY_OBJECT(T, device_fields, NULL);
+#undef T
+
+#define T struct hoy_container_ulimit
+static const struct hoy_field ulimit_fields[] = {
+	HOY_FIELD_STRING(T, "Name", name, HOY_FIELD_ALWAYS),
+	HOY_FIELD_I64(T, "Hard", hard, HOY_FIELD_ALWAYS),
+	HOY_FIELD_I64(T, "Soft", soft, HOY_FIELD_ALWAYS),
+};
+static const struct hoy_object ulimit_object = HOY_OBJECT(T, ulimit_fields, NULL);
+#undef T
+
+#define T struct hoy_container_bind_options
+static const struct hoy_field bind_fields[] = {
+	HOY_FIELD_STRING(T, "Propagation", propagation, HOY_FIELD_OMIT_EMPTY),
+	HOY_FIELD_BOOL(T, "NonRecursive", non_recursive, 0),
+	HOY_FIELD_BOOL(T, "CreateMountpoint", create_mountpoint, 0),
+	HOY_FIELD_BOOL(T, "ReadOnlyNonRecursive", read_only_non_recursive, 0),
+	HOY_FIELD_BOOL(T, "ReadOnlyForceRecursive", read_only_force_recursive, 0),
+};
+static const struct hoy_object bind_object = HOY_OBJECT(T, bind_fields, NULL);
+#undef T
+
+#define T struct hoy_container_tmpfs_options
+static const struct hoy_field tmpfs_fields[] = {
+	HOY_FIELD_I64(T, "SizeBytes", size_bytes, 0),
+	HOY_FIELD_U32(T, "Mode", mode, 0),
+};
+static const struct hoy_object tmpfs_object = HOY_OBJECT(T, tmpfs_fields, NULL);
+#undef T
+
+#define T struct hoy_container_mount_request
+static const struct hoy_field mount_fields[] = {
+	HOY_FIELD_STRING(T, "Type", type, 0),
+	HOY_FIELD_STRING(T, "Source", source, HOY_FIELD_OMIT_EMPTY),
+	HOY_FIELD_STRING(T, "Target", target, 0),
+	HOY_FIELD_BOOL(T, "ReadOnly", read_only, 0),
+	HOY_FIELD_STRING(T, "Consistency", consistency, HOY_FIELD_OMIT_EMPTY),
+	HOY_FIELD_OBJECT_PTR(T, "BindOptions", bind_options, struct hoy_container_bind_options, &bind_object, 0),
+	HOY_FIELD_OBJECT_PTR(T, "TmpfsOptions", tmpfs_options, struct hoy_container_tmpfs_options, &tmpfs_object, 0),
+};
+static const struct hoy_object mount_object = HOY_OBJECT(T, mount_fields, NULL);
+#undef T
+
+#define T struct hoy_container_host_config
+static const struct hoy_field host_fields[] = {
+	HOY_FIELD_STRV(T, "Binds", binds, HOY_FIELD_ALWAYS),
+	HOY_FIELD_STRING(T, "ContainerIDFile", container_id_file, HOY_FIELD_ALWAYS),
+	HOY_FIELD_OBJECT(T, "LogConfig", log_config, struct hoy_container_log_config, &log_object, HOY_FIELD_ALWAYS),
+	HOY_FIELD_STRING(T, "NetworkMode", network_mode, HOY_FIELD_ALWAYS),
+	HOY_FIELD_RAW(T, "PortBindings", port_bindings, HOY_FIELD_ALWAYS),
+	HOY_FIELD_OBJECT(T, "RestartPolicy", restart_policy, struct hoy_container_restart_policy, &restart_object,
+		HOY_FIELD_ALWAYS),
+	HOY_FIELD_BOOL(T, "AutoRemove", auto_remove, HOY_FIELD_ALWAYS),
+	HOY_FIELD_U32S(T, "ConsoleSize", console_size, 0),
+	HOY_FIELD_KV(T, "Annotations", annotations, HOY_FIELD_OMIT_EMPTY),
+	HOY_FIELD_STRV(T, "CapAdd", cap_add, HOY_FIELD_ALWAYS),
+	HOY_FIELD_STRV(T, "CapDrop", cap_drop, HOY_FIELD_ALWAYS),
+	HOY_FIELD_STRING(T, "CgroupnsMode", cgroupns_mode, HOY_FIELD_ALWAYS),
+	HOY_FIELD_STRV(T, "Dns", dns, HOY_FIELD_EMPTY_LIST),
+	HOY_FIELD_STRV(T, "DnsOptions", dns_options, HOY_FIELD_EMPTY_LIST),
+	HOY_FIELD_STRV(T, "DnsSearch", dns_search, HOY_FIELD_EMPTY_LIST),
+	HOY_FIELD_STRV(T, "ExtraHosts", extra_hosts, HOY_FIELD_ALWAYS),
+	HOY_FIELD_STRV(T, "GroupAdd", group_add, HOY_FIELD_ALWAYS),
+	HOY_FIELD_STRING(T, "IpcMode", ipc_mode, HOY_FIELD_ALWAYS),
+	HOY_FIELD_I64(T, "OomScoreAdj", oom_score_adj, HOY_FIELD_ALWAYS),
+	HOY_FIELD_STRING(T, "PidMode", pid_mode, HOY_FIELD_ALWAYS),
+	HOY_FIELD_BOOL(T, "Privileged", privileged, HOY_FIELD_ALWAYS),
+	HOY_FIELD_BOOL(T, "PublishAllPorts", publish_all_ports, HOY_FIELD_ALWAYS),
+	HOY_FIELD_BOOL(T, "ReadonlyRootfs", readonly_rootfs, HOY_FIELD_ALWAYS),
+	HOY_FIELD_STRV(T, "SecurityOpt", security_opt, HOY_FIELD_ALWAYS),
+	HOY_FIELD_KV(T, "Tmpfs", tmpfs, HOY_FIELD_OMIT_EMPTY),
+	HOY_FIELD_STRING(T, "UTSMode", uts_mode, HOY_FIELD_ALWAYS),
+	HOY_FIELD_I64(T, "ShmSize", shm_size, HOY_FIELD_ALWAYS),
+	HOY_FIELD_KV(T, "Sysctls", sysctls, HOY_FIELD_OMIT_EMPTY),
+	HOY_FIELD_STRING(T, "Runtime", runtime, HOY_FIELD_ALWAYS),
+	HOY_FIELD_OBJECTS(T, "Mounts", mounts, struct hoy_container_mount_request, &mount_object, HOY_FIELD_OMIT_EMPTY),
+	HOY_FIELD_STRV(T, "MaskedPaths", masked_paths, HOY_FIELD_ALWAYS),
+	HOY_FIELD_STRV(T, "ReadonlyPaths", readonly_paths, HOY_FIELD_ALWAYS),
+	HOY_FIELD_I64(T, "CpuShares", cpu_shares, HOY_FIELD_ALWAYS),
+	HOY_FIELD_I64(T, "Memory", memory, HOY_FIELD_ALWAYS),
+	HOY_FIELD_I64(T, "MemoryReservation", memory_reservation, HOY_FIELD_ALWAYS),
+	HOY_FIELD_I64(T, "MemorySwap", memory_swap, HOY_FIELD_ALWAYS),
+	HOY_FIELD_I64_PTR(T, "MemorySwappiness", memory_swappiness, HOY_FIELD_ALWAYS),
+	HOY_FIELD_I64(T, "NanoCpus", nano_cpus, HOY_FIELD_ALWAYS),
+	HOY_FIELD_STRING(T, "CgroupParent", cgroup_parent, HOY_FIELD_ALWAYS),
+	HOY_FIELD_I64(T, "CpuPeriod", cpu_period, HOY_FIELD_ALWAYS),
+	HOY_FIELD_I64(T, "CpuQuota", cpu_quota, HOY_FIELD_ALWAYS),
+	HOY_FIELD_STRING(T, "CpusetCpus", cpuset_cpus, HOY_FIELD_ALWAYS),
+	HOY_FIELD_STRING(T, "CpusetMems", cpuset_mems, HOY_FIELD_ALWAYS),
+	HOY_FIELD_OBJECTS(T, "Devices", devices, struct hoy_container_device, &device_object, HOY_FIELD_EMPTY_LIST),
+	HOY_FIELD_I64_PTR(T, "PidsLimit", pids_limit, HOY_FIELD_ALWAYS),
+	HOY_FIELD_OBJECTS(T, "Ulimits", ulimits, struct hoy_container_ulimit, &ulimit_object, HOY_FIELD_EMPTY_LIST),
+	HOY_FIELD_BOOL_PTR(T, "Init", init, 0),
+};
+static const struct hoy_object host_object = HOY_OBJECT(T, host_fields, NULL);
+#undef T
+
+/* --- NetworkingConfig -------------------------------------------------------------------- */
+
+#define T struct hoy_container_endpoint_ipam
+static const struct hoy_field ipam_fields[] = {
+	HOY_FIELD_STRING(T, "IPv4Address", ipv4_address, HOY_FIELD_OMIT_EMPTY),
+	HOY_FIELD_STRING(T, "IPv6Address", ipv6_address, HOY_FIELD_OMIT_EMPTY),
+};
+static const struct hoy_object ipam_object = HOY_OBJECT(T, ipam_fields, NULL);
+#undef T
+
+#define T struct hoy_container_endpoint
+static const struct hoy_field endpoint_fields[] = {
+	HOY_FIELD_OBJECT_PTR(T, "IPAMConfig", ipam, struct hoy_container_endpoint_ipam, &ipam_object, 0),
+	HOY_FIELD_STRING(T, "MacAddress", mac_address, HOY_FIELD_OMIT_EMPTY),
+	HOY_FIELD_STRV(T, "Aliases", aliases, HOY_FIELD_OMIT_EMPTY),
+};
+static const struct hoy_object endpoint_object = HOY_OBJECT(T, endpoint_fields, NULL);
+#undef T
+
+#define T struct hoy_container_networking
+static const struct hoy_field networking_fields[] = {
+	HOY_FIELD_OBJECT_MAP(T, "EndpointsConfig", endpoints, struct hoy_container_endpoint, &endpoint_object, 0),
+};
+static const struct hoy_object networking_object = HOY_OBJECT(T, networking_fields, NULL);
+#undef T
+
+/* --- the request --------------------------------------------------------------------------- */
+
+#define T struct hoy_container_config
+static const struct hoy_field request_fields[] = {
+	HOY_FIELD_STRING(T, "Hostname", hostname, HOY_FIELD_ALWAYS),
+	HOY_FIELD_STRING(T, "Domainname", domainname, HOY_FIELD_ALWAYS),
+	HOY_FIELD_STRING(T, "User", user, HOY_FIELD_ALWAYS),
+	HOY_FIELD_BOOL(T, "AttachStdin", attach_stdin, HOY_FIELD_ALWAYS),
+	HOY_FIELD_BOOL(T, "AttachStdout", attach_stdout, HOY_FIELD_ALWAYS),
+	HOY_FIELD_BOOL(T, "AttachStderr", attach_stderr, HOY_FIELD_ALWAYS),
+	HOY_FIELD_KEYS(T, "ExposedPorts", exposed_ports, HOY_FIELD_OMIT_EMPTY),
+	HOY_FIELD_BOOL(T, "Tty", tty, HOY_FIELD_ALWAYS),
+	HOY_FIELD_BOOL(T, "OpenStdin", open_stdin, HOY_FIELD_ALWAYS),
+	HOY_FIELD_BOOL(T, "StdinOnce", stdin_once, HOY_FIELD_ALWAYS),
+	HOY_FIELD_STRV(T, "Env", env, HOY_FIELD_EMPTY_LIST),
+	HOY_FIELD_STRV(T, "Cmd", cmd, HOY_FIELD_ALWAYS | HOY_FIELD_STRING_OK),
+	HOY_FIELD_STRING(T, "Image", image, HOY_FIELD_ALWAYS),
+	HOY_FIELD_KEYS(T, "Volumes", volumes, HOY_FIELD_ALWAYS),
+	HOY_FIELD_STRING(T, "WorkingDir", working_dir, HOY_FIELD_ALWAYS),
+	HOY_FIELD_STRV(T, "Entrypoint", entrypoint, HOY_FIELD_ALWAYS | HOY_FIELD_STRING_OK),
+	HOY_FIELD_STRV(T, "OnBuild", on_build, HOY_FIELD_ALWAYS),
+	HOY_FIELD_KV(T, "Labels", labels, HOY_FIELD_EMPTY_LIST),
+	HOY_FIELD_STRING(T, "StopSignal", stop_signal, HOY_FIELD_OMIT_EMPTY),
+	HOY_FIELD_I64_PTR(T, "StopTimeout", stop_timeout, 0),
+	HOY_FIELD_STRV(T, "Shell", shell, HOY_FIELD_OMIT_EMPTY | HOY_FIELD_STRING_OK),
+	/* the last two are not part of inspect's "Config" */
+	HOY_FIELD_OBJECT(T, "HostConfig", host, struct hoy_container_host_config, &host_object, HOY_FIELD_ALWAYS),
+	HOY_FIELD_OBJECT(T, "NetworkingConfig", networking, struct hoy_container_networking, &networking_object,
+		HOY_FIELD_ALWAYS),
+};
+static const struct hoy_object request_object = HOY_OBJECT(T, request_fields, NULL);
+static const struct hoy_object config_object = {
+	.size = sizeof(T), .fields = request_fields, .n_fields = ARRAY_LEN(request_fields) - 2
+};
+#undef T
+
+/* --- what is refused ------------------------------------------------------------------------ */
+
+/* Members that are not acted on. `neutral` is what inspect shows; null, false, 0, "", [] and {} are fine too, and -1
+ * where it means "not set". */
+struct refusal {
+	const char *name;
+	const char *neutral;
+};
+static const struct refusal refused_in_request[] = {
+	{ "Healthcheck", NULL },
+	{ "NetworkDisabled", NULL },
+	{ "MacAddress", NULL },
+	{ "ArgsEscaped", NULL },
+};
+static const struct refusal refused_in_host[] = {
+	{ "VolumeDriver", "\"\"" },
+	{ "VolumesFrom", "null" },
+	{ "Cgroup", "\"\"" },
+	{ "Links", "null" },
+	{ "StorageOpt", NULL },
+	{ "UsernsMode", "\"\"" },
+	{ "Isolation", "\"\"" },
+	{ "BlkioWeight", "0" },
+	{ "BlkioWeightDevice", "[]" },
+	{ "BlkioDeviceReadBps", "[]" },
+	{ "BlkioDeviceWriteBps", "[]" },
+	{ "BlkioDeviceReadIOps", "[]" },
+	{ "BlkioDeviceWriteIOps", "[]" },
+	{ "CpuRealtimePeriod", "0" },
+	{ "CpuRealtimeRuntime", "0" },
+	{ "DeviceCgroupRules", "null" },
+	{ "DeviceRequests", "null" },
+	{ "KernelMemory", NULL },
+	{ "KernelMemoryTCP", NULL },
+	{ "OomKillDisable", "false" },
+	{ "CpuCount", "0" },
+	{ "CpuPercent", "0" },
+	{ "IOMaximumIOps", "0" },
+	{ "IOMaximumBandwidth", "0" },
+};
+static const struct refusal refused_in_endpoint[] = {
+	{ "Links", NULL },
+	{ "DriverOpts", NULL },
+	{ "GwPriority", NULL },
+};
+
+static bool is_neutral(const struct hoy_json *value)
+{
+	double number;
+
+	switch (hoy_json_type(value)) {
+	case HOY_JSON_NULL:
+		return true;
+	case HOY_JSON_BOOL:
+		return !hoy_json_bool(value);
+	case HOY_JSON_NUMBER:
+		return hoy_json_to_double(value, &number) >= 0 && number == 0;
+	case HOY_JSON_STRING:
+		return *hoy_json_string(value) == '\0';
+	case HOY_JSON_ARRAY:
+	case HOY_JSON_OBJECT:
+		return hoy_json_len(value) == 0;
+	}
+	return false;
+}
+
+static int refuse(
+	const struct hoy_json *object, const char *where, const struct refusal *table, size_t n, struct hoy_err *err)
+{
+	for (size_t i = 0; object && i < n; i++) {
+		const struct hoy_json *value = hoy_json_get_ci(object, table[i].name);
+
+		if (value && !is_neutral(value))
+			return hoy_err_unsupported(err, "%s%s: not supported", where, table[i].name);
+	}
+	return 0;
+}
+
+static int refuse_all(const struct hoy_json *request, struct hoy_err *err)
+{
+	const struct hoy_json *host = hoy_json_get_ci(request, "HostConfig");
+	const struct hoy_json *networking = hoy_json_get_ci(request, "NetworkingConfig");
+	const struct hoy_json *endpoints = networking ? hoy_json_get_ci(networking, "EndpointsConfig") : NULL;
+	int r = refuse(request, "", refused_in_request, ARRAY_LEN(refused_in_request), err);
+
+	if (r >= 0)
+		r = refuse(host, "HostConfig.", refused_in_host, ARRAY_LEN(refused_in_host), err);
+	if (r < 0 || !endpoints)
+		return r;
+	hoy_json_each(endpoint, endpoints)
+	{
+		r = refuse(endpoint, "NetworkingConfig.EndpointsConfig.", refused_in_endpoint,
+			ARRAY_LEN(refused_in_endpoint), err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* --- text to struct and back ------------------------------------------------------------------- */
+
+static const struct hoy_field_options as_go = { .any_case = true };
+
+int hoy_container_config_parse(const char *text, size_t len, struct hoy_container_config **ret, struct hoy_err *err)
+{
+	static const struct hoy_json_limits limits = { .max_size = (size_t) 4 << 20 };
+	auto_ptr(hoy_json_free) struct hoy_json *doc = NULL;
+	auto_ptr(hoy_container_config_free) struct hoy_container_config *config = NULL;
+	int r = hoy_json_parse(text, len, &limits, &doc, err);
+
+	if (r < 0)
+		return r;
+	if (hoy_json_type(doc) != HOY_JSON_OBJECT)
+		return hoy_err_invalid(err, "config cannot be empty in order to create a container");
+	r = refuse_all(doc, err);
+	if (r >= 0)
+		r = hoy_field_parse_value(&request_object, doc, NULL, &as_go, (void **) &config, err);
+	if (r >= 0)
+		r = hoy_container_config_check(config, err);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(config);
+	return 0;
+}
+
+int hoy_container_config_load(const char *text, struct hoy_container_config **ret, struct hoy_err *err)
+{
+	return hoy_field_parse(&request_object, text, strlen(text), &as_go, (void **) ret, err);
+}
+
+void hoy_container_config_free(struct hoy_container_config *config)
+{
+	hoy_field_free(&request_object, config);
+}
+
+int hoy_container_config_print(const struct hoy_container_config *config, struct hoy_buf *buf, struct hoy_err *err)
+{
+	return hoy_field_print(&request_object, config, buf, 0, err);
+}
+
+int hoy_container_config_print_config(
+	const struct hoy_container_config *config, struct hoy_buf *buf, struct hoy_err *err)
+{
+	return hoy_field_print(&config_object, config, buf, 0, err);
+}
+
+/* The members that are refused belong to what clients expect of a HostConfig. */
+int hoy_container_config_print_host(const struct hoy_container_config *config, struct hoy_buf *buf, struct hoy_err *err)
+{
+	int r = hoy_field_print(&host_object, &config->host, buf, 0, err);
+
+	if (r < 0)
+		return r;
+	buf->len--; /* the closing brace */
+	for (size_t i = 0; i < ARRAY_LEN(refused_in_host); i++)
+		if (refused_in_host[i].neutral)
+			hoy_buf_addf(buf, ",\"%s\":%s", refused_in_host[i].name, refused_in_host[i].neutral);
+	hoy_buf_addc(buf, '}');
+	return hoy_buf_check(buf, "HostConfig", err);
+}

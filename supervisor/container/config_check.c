@@ -1,0 +1,358 @@
+/* What the values of a create request may be. Reads nothing of the host but the number of its CPUs. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/path.h"
+#include "base/str.h"
+#include "supervisor/container/config_internal.h"
+#include "supervisor/network/network.h"
+
+static bool is_one_of(const char *value, const char *const *choices, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(value, choices[i]))
+			return true;
+	return false;
+}
+#define ONE_OF(value, ...)                                                                                             \
+	is_one_of(value, (const char *const[]){ __VA_ARGS__ },                                                         \
+		sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *))
+
+static const char *or_empty(const char *text)
+{
+	return text ? text : "";
+}
+
+/* --- Config -------------------------------------------------------------------------------- */
+
+static int check_process(const struct hoy_container_config *config, struct hoy_err *err)
+{
+	if (!config->image || !*config->image)
+		return hoy_err_invalid(err, "no image was specified");
+	if (config->working_dir && *config->working_dir && *config->working_dir != '/')
+		return hoy_err_invalid(err, "the working directory '%s' is invalid, it needs to be an absolute path",
+			config->working_dir);
+	for (size_t i = 0; config->env && config->env[i]; i++)
+		if (!*config->env[i] || *config->env[i] == '=')
+			return hoy_err_invalid(err, "invalid environment variable: %s", config->env[i]);
+	if (config->stop_signal && *config->stop_signal && hoy_signal_from_string(config->stop_signal) < 0)
+		return hoy_err_invalid(err, "invalid signal: %s", config->stop_signal);
+	if (strlen(or_empty(config->hostname)) > 63)
+		return hoy_err_invalid(err, "invalid hostname '%s': longer than 63 characters", config->hostname);
+	if (config->volumes && config->volumes[0])
+		return hoy_err_unsupported(
+			err, "Volumes: '%s': anonymous volumes are not supported", config->volumes[0]);
+	return 0;
+}
+
+/* --- HostConfig: resources ------------------------------------------------------------------- */
+
+static int check_memory(const struct hoy_container_host_config *host, struct hoy_err *err)
+{
+	if (host->memory < 0 || host->memory_reservation < 0)
+		return hoy_err_invalid(err, "invalid memory limit: a negative number");
+	if (host->memory > 0 && host->memory < 6 << 20)
+		return hoy_err_invalid(err, "Minimum memory limit allowed is 6MB");
+	if (host->memory == 0 && host->memory_swap > 0)
+		return hoy_err_invalid(
+			err, "You should always set the Memory limit when using Memoryswap limit, see usage");
+	if (host->memory > 0 && host->memory_swap > 0 && host->memory_swap < host->memory)
+		return hoy_err_invalid(err, "Minimum memoryswap limit should be larger than memory limit, see usage");
+	if (host->memory > 0 && host->memory_reservation > host->memory)
+		return hoy_err_invalid(
+			err, "Minimum memory limit can not be less than memory reservation limit, see usage");
+	if (host->memory_swappiness && (*host->memory_swappiness < -1 || *host->memory_swappiness > 100))
+		return hoy_err_invalid(err, "invalid value: %" PRId64 ", valid memory swappiness range is 0-100",
+			*host->memory_swappiness);
+	return 0;
+}
+
+static int check_cpu(const struct hoy_container_host_config *host, struct hoy_err *err)
+{
+	int64_t cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (host->nano_cpus > 0 && (host->cpu_period > 0 || host->cpu_quota > 0))
+		return hoy_err_invalid(err, "Conflicting options: Nano CPUs and CPU %s cannot both be set",
+			host->cpu_period > 0 ? "Period" : "Quota");
+	if (host->nano_cpus < 0 || host->nano_cpus > cpus * 1000000000)
+		return hoy_err_invalid(err,
+			"range of CPUs is from 0.01 to %" PRId64 ".00, as there are only %" PRId64 " CPUs available",
+			cpus, cpus);
+	if (host->cpu_period != 0 && (host->cpu_period < 1000 || host->cpu_period > 1000000))
+		return hoy_err_invalid(
+			err, "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
+	if (host->cpu_quota > 0 && host->cpu_quota < 1000)
+		return hoy_err_invalid(err, "CPU cfs quota can not be less than 1ms (i.e. 1000)");
+	if (host->cpu_shares < 0)
+		return hoy_err_invalid(err, "invalid CPU shares: %" PRId64, host->cpu_shares);
+	return 0;
+}
+
+static int check_ulimits(const struct hoy_container_host_config *host, struct hoy_err *err)
+{
+	for (size_t i = 0; i < host->n_ulimits; i++) {
+		const struct hoy_container_ulimit *u = &host->ulimits[i];
+
+		if (!hoy_ulimit_type(or_empty(u->name)))
+			return hoy_err_invalid(err, "invalid ulimit type: %s", or_empty(u->name));
+		if (u->hard != -1 && (u->soft == -1 || u->soft > u->hard))
+			return hoy_err_invalid(err,
+				"ulimit soft limit must be less than or equal to hard limit: %" PRId64 " > %" PRId64,
+				u->soft, u->hard);
+	}
+	return 0;
+}
+
+static int check_devices(const struct hoy_container_host_config *host, struct hoy_err *err)
+{
+	for (size_t i = 0; i < host->n_devices; i++) {
+		const struct hoy_container_device *d = &host->devices[i];
+		const char *inside = or_empty(d->path_in_container);
+
+		if (*or_empty(d->path_on_host) != '/' || (*inside && *inside != '/'))
+			return hoy_err_invalid(err, "bad format for path: \"%s\"", or_empty(d->path_on_host));
+		if (strspn(or_empty(d->cgroup_permissions), "rwm") != strlen(or_empty(d->cgroup_permissions)))
+			return hoy_err_invalid(err, "invalid device mode: %s", d->cgroup_permissions);
+	}
+	return 0;
+}
+
+/* --- HostConfig: the rest -------------------------------------------------------------------------- */
+
+static int check_modes(const struct hoy_container_host_config *host, struct hoy_err *err)
+{
+	const struct {
+		const char *name, *value;
+		bool known;
+	} modes[] = {
+		{ "IpcMode", host->ipc_mode,
+			ONE_OF(or_empty(host->ipc_mode), "", "private", "shareable", "none", "host") },
+		{ "PidMode", host->pid_mode, ONE_OF(or_empty(host->pid_mode), "", "host") },
+		{ "UTSMode", host->uts_mode, ONE_OF(or_empty(host->uts_mode), "", "host") },
+		{ "CgroupnsMode", host->cgroupns_mode, ONE_OF(or_empty(host->cgroupns_mode), "", "private", "host") },
+		{ "Runtime", host->runtime, ONE_OF(or_empty(host->runtime), "", "hoyrun", "runc") },
+		{ "RestartPolicy.Name", host->restart_policy.name,
+			ONE_OF(or_empty(host->restart_policy.name), "", "no") },
+		{ "LogConfig.Type", host->log_config.type,
+			ONE_OF(or_empty(host->log_config.type), "", "json-file", "none") },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(modes); i++)
+		if (!modes[i].known)
+			return hoy_err_unsupported(
+				err, "HostConfig.%s: '%s': not supported", modes[i].name, modes[i].value);
+	if (host->init && *host->init)
+		return hoy_err_unsupported(err, "HostConfig.Init: not supported");
+	if (host->oom_score_adj < -1000 || host->oom_score_adj > 1000)
+		return hoy_err_invalid(err, "Invalid value %" PRId64 ", range for oom score adj is [-1000, 1000]",
+			host->oom_score_adj);
+	if (host->shm_size < 0)
+		return hoy_err_invalid(err, "SHM size can not be less than 0");
+	if (host->n_console_size != 0 && host->n_console_size != 2)
+		return hoy_err_invalid(err, "HostConfig.ConsoleSize: not two numbers");
+	return 0;
+}
+
+static int check_extra_hosts(const struct hoy_container_host_config *host, struct hoy_err *err)
+{
+	struct in6_addr address;
+
+	for (size_t i = 0; host->extra_hosts && host->extra_hosts[i]; i++) {
+		auto_free char *name = NULL;
+		const char *text;
+		int r = hoy_extra_host_split(host->extra_hosts[i], &name, &text, err);
+
+		if (r < 0)
+			return r;
+		if (strcmp(text, "host-gateway") != 0 && inet_pton(AF_INET, text, &address) != 1 &&
+			inet_pton(AF_INET6, text, &address) != 1)
+			return hoy_err_invalid(err, "invalid IP address in add-host: \"%s\"", text);
+	}
+	for (size_t i = 0; host->dns && host->dns[i]; i++)
+		if (inet_pton(AF_INET, host->dns[i], &address) != 1 && inet_pton(AF_INET6, host->dns[i], &address) != 1)
+			return hoy_err_invalid(err, "invalid DNS server: '%s'", host->dns[i]);
+	return 0;
+}
+
+static int check_sysctls(const struct hoy_container_host_config *host, struct hoy_err *err)
+{
+	for (size_t i = 0; i < host->n_sysctls; i++) {
+		const char *key = host->sysctls[i].key;
+		bool net = hoy_str_starts(key, "net.");
+
+		if (net && hoy_str_eq(host->network_mode, "host"))
+			return hoy_err_invalid(err, "sysctl '%s' is not allowed in the host's network namespace", key);
+		if (!net && !hoy_str_starts(key, "fs.mqueue.") &&
+			!ONE_OF(key, "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall",
+				"kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced", "kernel.domainname"))
+			return hoy_err_invalid(err, "sysctl '%s' is not allowed: it is not a container's own", key);
+	}
+	return 0;
+}
+
+static int check_log(const struct hoy_container_host_config *host, struct hoy_err *err)
+{
+	int64_t max_size;
+	unsigned int max_file;
+
+	if (hoy_str_eq(host->log_config.type, "none"))
+		return 0;
+	return hoy_log_options_parse(&host->log_config, &max_size, &max_file, err);
+}
+
+static int check_security(const struct hoy_container_config *config, struct hoy_err *err)
+{
+	struct hoy_security security;
+	uint64_t caps;
+	int r = hoy_security_parse(config, &security, err);
+
+	return r < 0 ? r : hoy_caps_resolve(config, &caps, err);
+}
+
+/* --- mounts ------------------------------------------------------------------------------------------ */
+
+static int check_mount(const struct hoy_container_mount_request *m, struct hoy_err *err)
+{
+	const char *type = or_empty(m->type);
+
+	if (!ONE_OF(type, "bind", "tmpfs"))
+		return hoy_err_unsupported(err, "HostConfig.Mounts: type '%s': not supported", type);
+	if (!*or_empty(m->target))
+		return hoy_err_invalid(
+			err, "invalid mount config for type \"%s\": field Target must not be empty", type);
+	if (*m->target != '/')
+		return hoy_err_invalid(err,
+			"invalid mount config for type \"%s\": invalid mount path: '%s' mount path must be absolute",
+			type, m->target);
+	if (!strcmp(type, "tmpfs"))
+		return m->source && *m->source
+			       ? hoy_err_invalid(err,
+					 "invalid mount config for type \"tmpfs\": field Source must not be specified")
+			       : 0;
+	if (!*or_empty(m->source))
+		return hoy_err_invalid(err, "invalid mount config for type \"bind\": field Source must not be empty");
+	if (*m->source != '/')
+		return hoy_err_invalid(err,
+			"invalid mount config for type \"bind\": invalid mount path: '%s' mount path must be absolute",
+			m->source);
+	if (m->bind_options && !ONE_OF(or_empty(m->bind_options->propagation), "", "private", "rprivate", "shared",
+				       "rshared", "slave", "rslave"))
+		return hoy_err_invalid(err, "invalid propagation mode: %s", m->bind_options->propagation);
+	if (access(m->source, F_OK) < 0 && !(m->bind_options && m->bind_options->create_mountpoint))
+		return hoy_err_invalid(
+			err, "invalid mount config for type \"bind\": bind source path does not exist: %s", m->source);
+	return 0;
+}
+
+static int check_tmpfs(const struct hoy_container_host_config *host, struct hoy_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < host->n_tmpfs && r >= 0; i++) {
+		if (*host->tmpfs[i].key != '/' || !strcmp(host->tmpfs[i].key, "/"))
+			return hoy_err_invalid(err, "invalid tmpfs path '%s'", host->tmpfs[i].key);
+		r = hoy_tmpfs_options_check(host->tmpfs[i].value, err);
+	}
+	return r;
+}
+
+/* Two mounts on one place: docker's "Duplicate mount point". */
+static int check_duplicates(const struct hoy_container_config *config, struct hoy_err *err)
+{
+	auto_ptr(hoy_strv_free) char **seen = NULL;
+	const struct hoy_container_host_config *host = &config->host;
+	struct hoy_container_mount_info *mounts = NULL;
+	size_t n = 0;
+	int r = hoy_container_mounts_list(config, &mounts, &n, err);
+
+	for (size_t i = 0; i < n && r >= 0; i++) {
+		if (seen && hoy_strv_has(seen, mounts[i].destination))
+			r = hoy_err_invalid(err, "Duplicate mount point: %s", mounts[i].destination);
+		else if (hoy_strv_add(&seen, mounts[i].destination) < 0)
+			r = hoy_err_oom(err);
+	}
+	for (size_t i = 0; i < host->n_tmpfs && r >= 0; i++)
+		if (seen && hoy_strv_has(seen, host->tmpfs[i].key))
+			r = hoy_err_invalid(err, "Duplicate mount point: %s", host->tmpfs[i].key);
+	hoy_container_mounts_free(mounts, n);
+	return r;
+}
+
+static int check_mounts(const struct hoy_container_config *config, struct hoy_err *err)
+{
+	int r = check_tmpfs(&config->host, err);
+
+	for (size_t i = 0; i < config->host.n_mounts && r >= 0; i++)
+		r = check_mount(&config->host.mounts[i], err);
+	return r < 0 ? r : check_duplicates(config, err);
+}
+
+/* --- network ------------------------------------------------------------------------------------------ */
+
+static const char *plain_mode(const char *mode)
+{
+	mode = or_empty(mode);
+	return !*mode || !strcmp(mode, "default") ? "bridge" : mode;
+}
+
+static int check_network(const struct hoy_container_config *config, struct hoy_err *err)
+{
+	const char *mode = plain_mode(config->host.network_mode);
+	const struct hoy_container_networking *n = &config->networking;
+	struct hoy_network_port *ports = NULL;
+	size_t n_ports;
+	int r;
+
+	if (hoy_str_starts(mode, "container:"))
+		return hoy_err_unsupported(err, "HostConfig.NetworkMode: '%s': not supported", mode);
+	if (n->n_endpoints > 1)
+		return hoy_err_unsupported(
+			err, "NetworkingConfig.EndpointsConfig: more than one network: not supported");
+	if (n->n_endpoints == 1) {
+		const struct hoy_container_endpoint *e = &n->endpoints[0];
+
+		if (strcmp(plain_mode(e->network), mode) != 0)
+			return hoy_err_unsupported(err,
+				"NetworkingConfig.EndpointsConfig: '%s' is not the network of HostConfig.NetworkMode: not supported",
+				e->network);
+		if (e->ipam && (*or_empty(e->ipam->ipv4_address) || *or_empty(e->ipam->ipv6_address)))
+			return hoy_err_unsupported(err, "NetworkingConfig: IPAMConfig: not supported");
+		if (e->aliases && e->aliases[0])
+			return hoy_err_invalid(
+				err, "network-scoped alias is supported only for containers in user defined networks");
+	}
+	r = hoy_container_config_ports(config, &ports, &n_ports, err);
+	free(ports);
+	return r;
+}
+
+int hoy_container_config_check(const struct hoy_container_config *config, struct hoy_err *err)
+{
+	int r = check_process(config, err);
+
+	if (r >= 0)
+		r = check_modes(&config->host, err);
+	if (r >= 0)
+		r = check_memory(&config->host, err);
+	if (r >= 0)
+		r = check_cpu(&config->host, err);
+	if (r >= 0)
+		r = check_ulimits(&config->host, err);
+	if (r >= 0)
+		r = check_devices(&config->host, err);
+	if (r >= 0)
+		r = check_extra_hosts(&config->host, err);
+	if (r >= 0)
+		r = check_sysctls(&config->host, err);
+	if (r >= 0)
+		r = check_log(&config->host, err);
+	if (r >= 0)
+		r = check_security(config, err);
+	if (r >= 0)
+		r = check_mounts(config, err);
+	return r < 0 ? r : check_network(config, err);
+}

@@ -1,0 +1,53 @@
+/* The parts of a create request that are texts with a grammar of their own; shared by this room. */
+#ifndef HOY_CONTAINER_CONFIG_INTERNAL_H
+#define HOY_CONTAINER_CONFIG_INTERNAL_H
+
+#include "supervisor/container/config.h"
+#include "supervisor/container/container.h"
+
+/* Values beyond their types; first fault reported, with docker's texts where it has one. */
+int hoy_container_config_check(const struct hoy_container_config *config, struct hoy_err *err);
+
+/* "/src:/dst:ro,rprivate" taken apart. */
+struct hoy_bind {
+	char *source;
+	char *destination;
+	char *mode;              /* as written; "" without */
+	const char *propagation; /* "rprivate" */
+	bool read_only;
+	bool non_recursive;
+};
+int hoy_bind_parse(const char *text, struct hoy_bind *ret, struct hoy_err *err);
+void hoy_bind_done(struct hoy_bind *bind);
+
+/* What --security-opt says. */
+struct hoy_security {
+	bool no_new_privileges;
+	bool seccomp_unconfined;
+	bool system_paths_unconfined;
+	const char *seccomp_profile; /* JSON text inside the config, NULL: the default profile */
+};
+int hoy_security_parse(const struct hoy_container_config *config, struct hoy_security *ret, struct hoy_err *err);
+
+/* The 64 bits of the capabilities a container gets. */
+int hoy_caps_resolve(const struct hoy_container_config *config, uint64_t *ret, struct hoy_err *err);
+const char *hoy_caps_name(unsigned int cap); /* "CAP_CHOWN"; NULL: no such number */
+
+/* json-file's max-size (bytes; -1: none) and max-file. */
+int hoy_log_options_parse(const struct hoy_container_log_config *log, int64_t *ret_max_size, unsigned int *ret_max_file,
+	struct hoy_err *err);
+
+/* "RLIMIT_NOFILE" for "nofile"; NULL: unknown. */
+const char *hoy_ulimit_type(const char *name);
+
+/* Options of a tmpfs as mount options: unknown ones are an error. */
+int hoy_tmpfs_options_check(const char *options, struct hoy_err *err);
+
+/* "name:address" split at the first ':' or '='; *ret_address points into `entry`. */
+int hoy_extra_host_split(const char *entry, char **ret_name, const char **ret_address, struct hoy_err *err);
+
+int hoy_container_mounts_list(const struct hoy_container_config *config, struct hoy_container_mount_info **ret,
+	size_t *ret_n, struct hoy_err *err);
+void hoy_container_mounts_free(struct hoy_container_mount_info *mounts, size_t n);
+
+#endif
