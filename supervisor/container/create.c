@@ -1,0 +1,298 @@
+/* A create request becomes a container: files first, then the rows in one bracket, then the answer after the commit. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/str.h"
+#include "libocispec/image.h"
+#include "supervisor/container/config_internal.h"
+#include "supervisor/container/internal.h"
+#include "supervisor/image/image.h"
+#include "supervisor/network/network.h"
+#include "supervisor/store/containers.h"
+#include "supervisor/store/store.h"
+
+struct creation {
+	struct hoy_container *container;
+	char **warnings;
+	hoy_container_created done;
+	void *userdata;
+};
+
+static void creation_free(struct creation *creation)
+{
+	hoy_strv_free(creation->warnings);
+	free(creation);
+}
+
+/* --- name and ID ------------------------------------------------------------------------------ */
+
+static int take_name(struct hoy_containers *room, const char *wanted, char **ret, struct hoy_err *err)
+{
+	const struct hoy_container *other;
+	int r;
+
+	if (*wanted == '/')
+		wanted++;
+	r = hoy_container_name_check(wanted, err);
+	if (r < 0)
+		return r;
+	other = hoy_containers_by_name(room, wanted);
+	if (other)
+		return hoy_err_conflict(err,
+			"Conflict. The container name \"/%s\" is already in use by container \"%s\". "
+			"You have to remove (or rename) that container to be able to reuse that name.",
+			wanted, other->info.id);
+	*ret = strdup(wanted);
+	return *ret ? 0 : hoy_err_oom(err);
+}
+
+static int make_up_name(struct hoy_containers *room, char **ret, struct hoy_err *err)
+{
+	for (unsigned int attempt = 0; attempt < 1000; attempt++) {
+		auto_free char *name = hoy_container_name_random(attempt);
+
+		if (!name)
+			return hoy_err_oom(err);
+		if (!hoy_containers_by_name(room, name)) {
+			*ret = TAKE_PTR(name);
+			return 0;
+		}
+	}
+	return hoy_err_conflict(err, "no free name was found: give one with --name");
+}
+
+/* 64 hex digits; the first 12, which become a hostname, are not all decimal. */
+static void make_id(char id[65])
+{
+	unsigned char bytes[32];
+
+	do {
+		hoy_random(bytes, sizeof bytes);
+		hoy_hex(bytes, sizeof bytes, id);
+	} while (strspn(id, "0123456789") >= 12);
+}
+
+/* --- the parts ---------------------------------------------------------------------------------- */
+
+static int resolve_image(struct hoy_container *c, struct hoy_err *err)
+{
+	const struct hoy_oci_image_config *image_config;
+	const struct hoy_image *image;
+	int r = hoy_images_find(c->room->options.images, c->config->image, &image, err);
+
+	if (r >= 0)
+		r = hoy_image_config(c->room->options.images, image, &image_config, err);
+	if (r < 0)
+		return r;
+	c->info.image_id = strdup(image->id);
+	c->chain_id = strdup(image->chain_id);
+	if (!c->info.image_id || !c->chain_id)
+		return hoy_err_oom(err);
+	return hoy_container_config_complete(c->config, image_config, c->info.id, err);
+}
+
+static int collect_warnings(struct hoy_container *c, char ***ret, struct hoy_err *err)
+{
+	const struct hoy_oci_image_config *image_config;
+	const struct hoy_image *image;
+	char **warnings = calloc(1, sizeof *warnings);
+	int r = warnings ? 0 : -ENOMEM;
+
+	if (r >= 0 && hoy_images_find(c->room->options.images, c->info.image_id, &image, NULL) >= 0 &&
+		hoy_image_config(c->room->options.images, image, &image_config, NULL) >= 0 && image_config->config) {
+		char *const *volumes = image_config->config->volumes;
+
+		for (size_t i = 0; volumes && volumes[i] && r >= 0; i++)
+			r = hoy_strv_addf(&warnings,
+				"The image declares the volume '%s': its data is kept in the container's own layer.",
+				volumes[i]);
+	}
+	if (r < 0) {
+		hoy_strv_free(warnings);
+		return hoy_err_oom(err);
+	}
+	*ret = warnings;
+	return 0;
+}
+
+static int new_container(struct hoy_containers *room, const char *name, struct hoy_container_config *config,
+	struct hoy_container **ret, struct hoy_err *err)
+{
+	struct hoy_container *c = calloc(1, sizeof *c);
+	int r;
+
+	if (!c)
+		return hoy_err_oom(err);
+	*ret = c;
+	c->room = room;
+	c->config = config;
+	c->info.created = hoy_now();
+	c->info.error = strdup("");
+	make_id(c->info.id);
+	r = c->info.error ? 0 : hoy_err_oom(err);
+	if (r >= 0)
+		r = name && *name ? take_name(room, name, &c->info.name, err) : make_up_name(room, &c->info.name, err);
+	if (r >= 0)
+		r = resolve_image(c, err);
+	return r < 0 ? r : hoy_container_derive(c, err);
+}
+
+static int insert_row(struct hoy_container *c, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf buf = {};
+	struct hoy_container_row row = {
+		.id = c->info.id,
+		.name = c->info.name,
+		.image_id = c->info.image_id,
+		.chain_id = c->chain_id,
+		.created = hoy_timespec_to_ns(&c->info.created),
+		.status = hoy_container_status_to_string(c->info.status),
+		.error = "",
+	};
+	int r = hoy_container_config_print(c->config, &buf, err);
+
+	if (r < 0)
+		return r;
+	row.config = buf.data;
+	return hoy_store_container_insert(c->room->options.store, &row, err);
+}
+
+static int allocate_network(struct hoy_container *c, struct hoy_err *err)
+{
+	const struct hoy_container_networking *networking = &c->config->networking;
+	struct hoy_network_request request = { .container_id = c->info.id, .network = c->config->host.network_mode };
+	struct hoy_network_port *ports = NULL;
+	int r = hoy_container_config_ports(c->config, &ports, &request.n_ports, err);
+
+	if (r < 0)
+		return r;
+	if (networking->n_endpoints > 0 && networking->endpoints[0].mac_address &&
+		*networking->endpoints[0].mac_address)
+		request.mac = networking->endpoints[0].mac_address;
+	request.ports = ports;
+	r = hoy_network_allocate(c->room->options.networks, &request, err);
+	free(ports);
+	return r;
+}
+
+static int write_rows(struct hoy_container *c, struct hoy_err *err)
+{
+	struct hoy_store *store = c->room->options.store;
+	int r = hoy_store_begin(store, err);
+
+	if (r < 0)
+		return r;
+	r = insert_row(c, err);
+	if (r >= 0)
+		r = allocate_network(c, err);
+	if (r < 0) {
+		hoy_store_rollback(store);
+		return r;
+	}
+	return hoy_store_commit(store, err);
+}
+
+/* --- together -------------------------------------------------------------------------------------- */
+
+static void take_back(struct hoy_container *c)
+{
+	hoy_container_files_remove(c);
+	if (*c->chain_id)
+		hoy_layers_release(c->room->options.images, c->chain_id);
+}
+
+static void on_committed(void *userdata, const struct hoy_err *err)
+{
+	struct creation *creation = userdata;
+	struct hoy_container *c = creation->container;
+
+	if (err) {
+		creation->done(creation->userdata, err, NULL, creation->warnings);
+		hoy_containers_drop(c->room, c);
+		take_back(c);
+		hoy_container_free(c);
+	} else {
+		hoy_container_publish(c, "create", NULL);
+		creation->done(creation->userdata, NULL, c->info.id, creation->warnings);
+	}
+	creation_free(creation);
+}
+
+/* Everything that may fail, in order; what was done is undone backwards. */
+static int create(struct hoy_container *c, struct creation *creation, struct hoy_err *err)
+{
+	struct hoy_containers *room = c->room;
+	int r = 0;
+
+	if (*c->chain_id)
+		r = hoy_layers_hold(room->options.images, c->chain_id, err);
+	if (r < 0)
+		return r;
+	r = hoy_container_files_make(c, err);
+	if (r >= 0)
+		r = write_rows(c, err);
+	if (r >= 0)
+		r = hoy_containers_add(room, c, err);
+	if (r >= 0) {
+		r = hoy_store_after_commit(room->options.store, on_committed, creation, err);
+		if (r < 0)
+			hoy_containers_drop(room, c);
+	}
+	if (r < 0)
+		take_back(c);
+	return r;
+}
+
+int hoy_container_create(struct hoy_containers *room, const char *name, struct hoy_container_config *config,
+	hoy_container_created done, void *userdata, struct hoy_err *err)
+{
+	struct creation *creation = calloc(1, sizeof *creation);
+	struct hoy_container *c = NULL;
+	int r;
+
+	if (!creation)
+		return hoy_err_oom(err);
+	creation->done = done;
+	creation->userdata = userdata;
+	r = new_container(room, name, config, &c, err);
+	if (r >= 0)
+		r = collect_warnings(c, &creation->warnings, err);
+	if (r >= 0) {
+		creation->container = c;
+		r = create(c, creation, err);
+	}
+	if (r < 0) {
+		if (c)
+			c->config = NULL; /* still the caller's */
+		hoy_container_free(c);
+		creation_free(creation);
+	}
+	return r;
+}
+
+int hoy_container_rename(struct hoy_containers *room, const char *ref, const char *name, hoy_container_done done,
+	void *userdata, struct hoy_err *err)
+{
+	auto_free char *taken = NULL, *old = NULL;
+	struct hoy_container *c;
+	int r = hoy_containers_lookup(room, ref, &c, err);
+
+	if (r >= 0)
+		r = take_name(room, name, &taken, err);
+	if (r >= 0)
+		r = hoy_store_container_rename(room->options.store, c->info.id, taken, err);
+	if (r < 0)
+		return r;
+	old = c->info.name;
+	c->info.name = TAKE_PTR(taken);
+	{
+		auto_free char *attribute = hoy_str_printf("oldName=/%s", old);
+		char *const attributes[] = { attribute, NULL };
+
+		hoy_container_publish(c, "rename", attributes);
+	}
+	hoy_done_later(room, done, userdata, NULL);
+	return 0;
+}

@@ -1,0 +1,193 @@
+/*
+ * Shared by the files of this room only.
+ *
+ * A container is in one phase; what a request does depends on it (ops.c). The files that move it on:
+ *	start.c  IDLE -> STARTING -> RUNNING, or back to IDLE when the start fails
+ *	exit.c   RUNNING -> ENDING -> IDLE
+ *	remove.c IDLE -> REMOVING -> gone
+ */
+#ifndef HOY_CONTAINER_INTERNAL_H
+#define HOY_CONTAINER_INTERNAL_H
+
+#include "supervisor/container/config.h"
+#include "supervisor/container/container.h"
+
+struct hoy_attach_pending;
+struct hoy_oci_image_config;
+struct hoy_shim;
+struct hoy_source;
+struct hoy_teardown;
+
+enum hoy_phase { HOY_PHASE_IDLE, HOY_PHASE_STARTING, HOY_PHASE_RUNNING, HOY_PHASE_ENDING, HOY_PHASE_REMOVING };
+
+struct hoy_container {
+	struct hoy_container_info info; /* first: an info of ours is its container */
+	struct hoy_containers *room;
+	struct hoy_container_config *config;
+	char *chain_id;
+	char *dir;    /* DATA_ROOT/containers/ID */
+	char *bundle; /* EXEC_ROOT/c/ID */
+	enum hoy_phase phase;
+
+	struct hoy_shim *shim; /* from STARTING to the end of ENDING */
+	bool shim_created;     /* its Create was answered: there is something to delete */
+	bool network_up;
+	bool start_waits;                     /* for the streams to be taken; then Start is sent */
+	enum hoy_container_status was_status; /* before the Start, for when it fails */
+	struct hoy_err start_err;
+	struct hoy_op *starters; /* requests that wait for the start */
+	struct hoy_op *queue;    /* requests that wait for the phase to change */
+	struct hoy_op *stoppers; /* requests that wait for the exit */
+	struct hoy_source *stop_timer;
+	uint64_t stop_due;
+	bool stopped_by_user;    /* a stop was asked for: tell "stop" after "die" */
+	struct hoy_op *removers; /* forced removals that found one under way */
+	struct hoy_teardown *teardown;
+
+	struct hoy_attach_pending *attaches; /* streams that wait for the shim */
+	struct hoy_container_wait *waits;
+	struct hoy_log_reader *readers;     /* that follow */
+	unsigned int tty_height, tty_width; /* asked for before the start; 0: not */
+
+	/* while ENDING */
+	int end_status;
+	bool end_oom;
+	struct timespec end_time;
+	bool exit_seen; /* the exit came before the answer to Start */
+};
+
+struct hoy_subscription {
+	hoy_container_subscriber subscriber;
+	void *userdata;
+};
+
+struct hoy_containers {
+	struct hoy_containers_options options; /* strings are owned */
+	char *dir;                             /* DATA_ROOT/containers */
+	char *bundles;                         /* EXEC_ROOT/c */
+	char *sockets;                         /* EXEC_ROOT/s */
+	char *runtime_root;                    /* EXEC_ROOT/r */
+	struct hoy_container **list;           /* oldest first */
+	size_t n;
+	struct hoy_subscription *subscriptions;
+	size_t n_subscriptions;
+	unsigned int publishing; /* depth of hoy_container_publish() */
+};
+
+/* --- containers.c ---------------------------------------------------------------- */
+
+int hoy_containers_lookup(
+	struct hoy_containers *room, const char *ref, struct hoy_container **ret, struct hoy_err *err);
+struct hoy_container *hoy_containers_by_name(const struct hoy_containers *room, const char *name);
+int hoy_containers_add(struct hoy_containers *room, struct hoy_container *c, struct hoy_err *err);
+void hoy_containers_drop(struct hoy_containers *room, struct hoy_container *c); /* from the list; not freed */
+void hoy_container_free(struct hoy_container *c);
+HOY_DEFINE_AUTO_PTR(struct hoy_container, hoy_container_free);
+/* Fills paths and the like from room, info.id and config. */
+int hoy_container_derive(struct hoy_container *c, struct hoy_err *err);
+/* Writes the changing part of the row. Trouble is logged: what it tells is also in the shim's exit.json. */
+void hoy_container_save(struct hoy_container *c);
+int64_t hoy_timespec_to_ns(const struct timespec *ts);
+struct timespec hoy_timespec_from_ns(int64_t ns);
+struct timespec hoy_now(void);
+
+/* --- events.c -------------------------------------------------------------------- */
+
+/* `attributes` is NULL or "k=v", ended by NULL. */
+void hoy_container_publish(struct hoy_container *c, const char *action, char *const *attributes);
+
+/* --- names.c --------------------------------------------------------------------- */
+
+int hoy_container_name_check(const char *name, struct hoy_err *err);
+char *hoy_container_name_random(unsigned int attempt); /* from the third attempt on with a digit at the end */
+
+/* --- ops.c ----------------------------------------------------------------------- */
+
+enum hoy_op_kind { HOY_OP_START, HOY_OP_STOP, HOY_OP_RESTART, HOY_OP_KILL, HOY_OP_REMOVE };
+
+/* One request that changes a container's life. Owned by whoever has it: a list of the container or its function. */
+struct hoy_op {
+	struct hoy_op *next;
+	enum hoy_op_kind kind;
+	int signal;  /* STOP, RESTART, KILL */
+	int timeout; /* STOP, RESTART: seconds, -1: never */
+	bool force;
+	bool killed; /* REMOVE: the SIGKILL was sent */
+	hoy_container_done done;
+	void *userdata;
+};
+
+/* Acts on `op` as the phase demands: runs it, queues it, or refuses it (< 0: `op` is still the caller's). */
+int hoy_op_run(struct hoy_container *c, struct hoy_op *op, struct hoy_err *err);
+/* Frees `op` and calls its done at the end of the turn, after the commit. */
+void hoy_op_finish(struct hoy_container *c, struct hoy_op *op, const struct hoy_err *err);
+void hoy_ops_finish(struct hoy_container *c, struct hoy_op **list, const struct hoy_err *err);
+/* The phase has changed: takes up what was queued. */
+void hoy_ops_retry(struct hoy_container *c);
+void hoy_ops_append(struct hoy_op **list, struct hoy_op *op);
+void hoy_ops_cancel(struct hoy_op **list, const struct hoy_err *err); /* at once */
+/* Calls `done` at the end of the turn, after the commit, with `err` (copied) or the commit's error. */
+void hoy_done_later(struct hoy_containers *room, hoy_container_done done, void *userdata, const struct hoy_err *err);
+
+/* --- merge.c ------------------------------------------------------------------------- */
+
+/* Fills in what the request left open, from the image and with Hoy's defaults. */
+int hoy_container_config_complete(struct hoy_container_config *config, const struct hoy_oci_image_config *image,
+	const char *id, struct hoy_err *err);
+
+/* --- start.c ------------------------------------------------------------------------- */
+
+/* Always takes `op`. */
+int hoy_container_start_begin(struct hoy_container *c, struct hoy_op *op, struct hoy_err *err);
+void hoy_container_attaches_settled(struct hoy_container *c); /* all streams are taken */
+int hoy_container_shim_new(struct hoy_container *c, struct hoy_err *err);
+/* The exit code docker gives a container whose start failed with `err`; sets the kind of `err`. */
+void hoy_container_start_verdict(struct hoy_err *err, int *ret_exit_code);
+
+/* --- exit.c, teardown.c, remove.c ------------------------------------------------------ */
+
+int hoy_container_signal(struct hoy_container *c, int sig, struct hoy_err *err);
+int hoy_container_stop_begin(struct hoy_container *c, struct hoy_op *op, struct hoy_err *err);
+int hoy_container_kill_begin(struct hoy_container *c, struct hoy_op *op, struct hoy_err *err);
+
+/* The first process has ended with `status`. */
+void hoy_container_exited(struct hoy_container *c, int status, const struct timespec *when, bool oom);
+/* The shim of a running container is gone: what happened is read from exit.json, else it is ended with 137. */
+void hoy_container_shim_lost(struct hoy_container *c);
+/* Parks the Wait at the shim. */
+int hoy_container_watch(struct hoy_container *c, struct hoy_err *err);
+
+/* Takes task, shim, network and bundle down, then calls `after` from the loop. */
+void hoy_container_teardown(struct hoy_container *c, void (*after)(struct hoy_container *c));
+bool hoy_container_teardown_is_on(const struct hoy_container *c);
+void hoy_container_teardown_lost(struct hoy_container *c); /* the connection has ended */
+void hoy_container_teardown_free(struct hoy_container *c);
+
+int hoy_container_remove_begin(struct hoy_container *c, struct hoy_op *op, struct hoy_err *err);
+void hoy_container_remove_now(struct hoy_container *c); /* AutoRemove */
+
+/* --- recover.c ------------------------------------------------------------------------ */
+
+int hoy_containers_recover(struct hoy_containers *room, struct hoy_err *err);
+
+/* --- files.c ----------------------------------------------------------------------- */
+
+/* Makes `dir` with diff/, work/, hostname, hosts and resolv.conf; takes back what it made when it fails. */
+int hoy_container_files_make(struct hoy_container *c, struct hoy_err *err);
+void hoy_container_files_remove(struct hoy_container *c); /* trouble is logged */
+/* (Re)writes hosts in place with the address the container has now. */
+int hoy_container_hosts_write(struct hoy_container *c, struct hoy_err *err);
+int hoy_container_resolv_write(struct hoy_container *c, struct hoy_err *err);
+int hoy_container_bundle_make(struct hoy_container *c, struct hoy_err *err); /* with config.json */
+void hoy_container_bundle_remove(struct hoy_container *c);
+
+/* --- wait.c, attach.c, logs.c -------------------------------------------------------- */
+
+void hoy_container_waits_tell(struct hoy_container *c, bool removed);
+void hoy_container_waits_cancel(struct hoy_container *c, const struct hoy_err *err);
+void hoy_container_attaches_pass(struct hoy_container *c); /* to the shim */
+void hoy_container_attaches_drop(struct hoy_container *c);
+void hoy_container_readers_tell(struct hoy_container *c);   /* no more output will come */
+void hoy_container_readers_forget(struct hoy_container *c); /* the container goes away */
+
+#endif

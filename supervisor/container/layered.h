@@ -1,0 +1,15 @@
+/*
+ * Reading one file of a container whose layers are not mounted: the path is resolved as overlayfs would, over the
+ * directories top first, with whiteouts, opaque directories and symlinks that stay inside. Every step is by
+ * descriptor and follows no link of its own accord, so that nothing in a layer leads outside.
+ */
+#ifndef HOY_CONTAINER_LAYERED_H
+#define HOY_CONTAINER_LAYERED_H
+
+#include "base/err.h"
+
+/* Opens a regular file for reading. -ENOENT when it is not there; other kinds of files are an error. `dirs` is
+ * NULL-terminated, the writable layer first. */
+int hoy_layered_open(char *const *dirs, const char *path, struct hoy_err *err);
+
+#endif

@@ -1,0 +1,266 @@
+/* The log of a container as the body of an answer: lines picked, stamped and framed; following by inotify. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/fd.h"
+#include "base/json.h"
+#include "base/loop.h"
+#include "base/str.h"
+#include "supervisor/container/internal.h"
+#include "supervisor/container/log_files.h"
+
+enum { STDOUT, STDERR };
+
+struct hoy_log_reader {
+	struct hoy_log_reader *next;
+	struct hoy_container *container; /* NULL: it is gone, or nothing is followed */
+	struct hoy_container_logs how;
+	struct hoy_log_files files;
+	bool framed;
+	bool ended;          /* no more output will come */
+	bool waiting;        /* the caller wants to be called */
+	bool inside_line[2]; /* of stdout and stderr: the last entry had no newline */
+	int inotify;
+	struct hoy_source *changes;
+	struct hoy_source *until; /* the time after which nothing is wanted */
+	hoy_log_ready ready;
+	void *userdata;
+};
+
+/* --- one line --------------------------------------------------------------------------------- */
+
+struct entry {
+	const char *text;
+	const char *time;
+	int stream;
+	struct timespec at;
+};
+
+/* Fills `entry` from a line of the file; false for one that is not ours (a torn write of a killed shim). */
+static bool read_entry(const struct hoy_json *doc, struct entry *entry)
+{
+	const struct hoy_json *text = hoy_json_get(doc, "log"), *stream = hoy_json_get(doc, "stream");
+	const struct hoy_json *time = hoy_json_get(doc, "time");
+
+	if (!text || !stream || !time || !hoy_json_string(text) || !hoy_json_string(stream) || !hoy_json_string(time))
+		return false;
+	entry->text = hoy_json_string(text);
+	entry->time = hoy_json_string(time);
+	entry->stream = strcmp(hoy_json_string(stream), "stderr") == 0 ? STDERR : STDOUT;
+	return hoy_time_parse(entry->time, &entry->at) >= 0;
+}
+
+static int compare_times(const struct timespec *a, const struct timespec *b)
+{
+	if (a->tv_sec != b->tv_sec)
+		return a->tv_sec < b->tv_sec ? -1 : 1;
+	return a->tv_nsec < b->tv_nsec ? -1 : a->tv_nsec > b->tv_nsec;
+}
+
+static bool is_set(const struct timespec *ts)
+{
+	return ts->tv_sec != 0 || ts->tv_nsec != 0;
+}
+
+/* Exactly nine digits of fraction: the form that sorts. */
+static void add_stamp(struct hoy_buf *buf, const struct entry *entry)
+{
+	char stamp[HOY_TIME_MAX];
+
+	hoy_time_format(&entry->at, stamp);
+	hoy_buf_addf(buf, "%s ", stamp);
+}
+
+static void add_entry(struct hoy_log_reader *reader, struct hoy_buf *buf, const struct entry *entry)
+{
+	size_t header = buf->len, len;
+
+	if (reader->framed)
+		hoy_buf_add(buf, (const char[8]){ (char) (entry->stream + 1) }, 8);
+	if (reader->how.timestamps && !reader->inside_line[entry->stream])
+		add_stamp(buf, entry);
+	hoy_buf_adds(buf, entry->text);
+	reader->inside_line[entry->stream] = !hoy_str_ends(entry->text, "\n");
+	if (!reader->framed || buf->failed)
+		return;
+	len = buf->len - header - 8;
+	for (int i = 0; i < 4; i++)
+		buf->data[header + 4 + (size_t) i] = (char) (len >> (24 - 8 * i));
+}
+
+/* True when the line is behind `until`. */
+static bool take_line(struct hoy_log_reader *reader, struct hoy_buf *buf, const char *line, size_t len)
+{
+	auto_ptr(hoy_json_free) struct hoy_json *doc = NULL;
+	struct entry entry;
+
+	if (hoy_json_parse(line, len, NULL, &doc, NULL) < 0 || hoy_json_type(doc) != HOY_JSON_OBJECT ||
+		!read_entry(doc, &entry))
+		return false;
+	if (is_set(&reader->how.since) && compare_times(&entry.at, &reader->how.since) < 0)
+		return false;
+	if (is_set(&reader->how.until) && compare_times(&entry.at, &reader->how.until) > 0)
+		return true;
+	if (entry.stream == STDERR ? reader->how.stderr_ : reader->how.stdout_)
+		add_entry(reader, buf, &entry);
+	return false;
+}
+
+int hoy_log_reader_read(struct hoy_log_reader *reader, struct hoy_buf *buf, size_t enough, struct hoy_err *err)
+{
+	size_t before = buf->len;
+
+	while (buf->len - before < enough) {
+		bool ended = reader->ended; /* asked before the look, so that nothing slips in between */
+		char *line;
+		size_t len;
+		int r = hoy_log_files_next(&reader->files, &line, &len, err);
+
+		if (r < 0)
+			return r;
+		if (r > 0) {
+			if (!take_line(reader, buf, line, len))
+				continue;
+			reader->ended = true;
+			hoy_log_files_done(&reader->files);
+			return buf->len > before ? HOY_LOG_DATA : HOY_LOG_END;
+		}
+		if (buf->len > before)
+			break;
+		reader->waiting = !ended;
+		return ended ? HOY_LOG_END : HOY_LOG_WAIT;
+	}
+	return hoy_buf_check(buf, "log message", err) < 0 ? -EMSGSIZE : HOY_LOG_DATA;
+}
+
+/* --- following ------------------------------------------------------------------------------------ */
+
+static void wake(struct hoy_log_reader *reader)
+{
+	if (!reader->waiting)
+		return;
+	reader->waiting = false;
+	reader->ready(reader, reader->userdata);
+}
+
+static void on_change(struct hoy_source *source, uint32_t events, void *userdata)
+{
+	struct hoy_log_reader *reader = userdata;
+	char events_read[4096] __attribute__((aligned(8)));
+
+	(void) source;
+	(void) events;
+	while (read(reader->inotify, events_read, sizeof events_read) > 0)
+		;
+	wake(reader);
+}
+
+static void on_until(struct hoy_source *source, void *userdata)
+{
+	struct hoy_log_reader *reader = userdata;
+
+	(void) source;
+	reader->ended = true;
+	wake(reader);
+}
+
+void hoy_container_readers_tell(struct hoy_container *c)
+{
+	struct hoy_log_reader *reader = c->readers, *next;
+
+	for (; reader; reader = next) {
+		next = reader->next;
+		reader->ended = true;
+		wake(reader);
+	}
+}
+
+void hoy_container_readers_forget(struct hoy_container *c)
+{
+	while (c->readers) {
+		struct hoy_log_reader *reader = c->readers;
+
+		c->readers = reader->next;
+		reader->container = NULL;
+		reader->ended = true;
+	}
+}
+
+static int follow(struct hoy_log_reader *reader, struct hoy_container *c, struct hoy_err *err)
+{
+	struct hoy_loop *loop = c->room->options.loop;
+	struct timespec now = hoy_now();
+	int r = 0;
+
+	reader->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (reader->inotify < 0)
+		return hoy_err_sys(err, "follow the log: inotify");
+	if (inotify_add_watch(reader->inotify, c->dir, IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_ONLYDIR) < 0)
+		return hoy_err_sys(err, "follow the log: watch '%s'", c->dir);
+	r = hoy_loop_io(loop, &reader->changes, reader->inotify, EPOLLIN, on_change, reader, err);
+	if (r >= 0 && is_set(&reader->how.until)) {
+		int64_t left = hoy_timespec_to_ns(&reader->how.until) - hoy_timespec_to_ns(&now);
+
+		r = hoy_loop_timer(loop, &reader->until, left > 0 ? (uint64_t) left : 0, on_until, reader, err);
+	}
+	if (r < 0)
+		return r;
+	reader->container = c;
+	reader->next = c->readers;
+	c->readers = reader;
+	return 0;
+}
+
+/* --- opening ---------------------------------------------------------------------------------------- */
+
+void hoy_log_reader_free(struct hoy_log_reader *reader)
+{
+	if (!reader)
+		return;
+	if (reader->container) {
+		struct hoy_log_reader **p = &reader->container->readers;
+
+		while (*p != reader)
+			p = &(*p)->next;
+		*p = reader->next;
+	}
+	hoy_source_free(reader->changes);
+	hoy_source_free(reader->until);
+	hoy_fd_close(&reader->inotify);
+	hoy_log_files_done(&reader->files);
+	free(reader);
+}
+
+int hoy_container_logs(struct hoy_containers *room, const char *ref, const struct hoy_container_logs *how,
+	hoy_log_ready ready, void *userdata, struct hoy_log_reader **ret, bool *ret_framed, struct hoy_err *err)
+{
+	auto_ptr(hoy_log_reader_free) struct hoy_log_reader *reader = calloc(1, sizeof *reader);
+	struct hoy_container *c;
+	int r = hoy_containers_lookup(room, ref, &c, err);
+
+	if (!reader)
+		return hoy_err_oom(err);
+	reader->inotify = -EBADF;
+	if (r < 0)
+		return r;
+	if (!*c->info.log_path)
+		return hoy_err_unsupported(err, "configured logging driver does not support reading");
+	reader->how = *how;
+	reader->framed = !c->config->tty;
+	reader->ready = ready;
+	reader->userdata = userdata;
+	reader->ended = !how->follow || c->phase == HOY_PHASE_IDLE || c->phase == HOY_PHASE_REMOVING;
+	if (!reader->ended) /* the watch first: nothing is written unseen between it and the first look */
+		r = follow(reader, c, err);
+	if (r >= 0)
+		r = hoy_log_files_open(&reader->files, c->info.log_path, how->tail, err);
+	if (r < 0)
+		return r;
+	*ret_framed = reader->framed;
+	*ret = TAKE_PTR(reader);
+	return 0;
+}

@@ -1,0 +1,220 @@
+/*
+ * The start of hoyd: what the rows say against what is there. Shims that still serve a container are taken up again;
+ * what has no shim any more is ended; what no row names is removed.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "supervisor/container/internal.h"
+#include "supervisor/container/shim.h"
+#include "supervisor/network/network.h"
+#include "supervisor/store/store.h"
+
+/* --- one container ------------------------------------------------------------------------- */
+
+static void nothing_more(struct hoy_container *c)
+{
+	c->phase = HOY_PHASE_IDLE;
+	hoy_ops_retry(c);
+}
+
+/* Created but never started when the former hoyd ended: that start has failed. */
+static void drop_half_start(struct hoy_container *c)
+{
+	free(c->info.error);
+	c->info.error = strdup("hoyd ended during the start");
+	if (!c->info.error)
+		c->info.error = strdup("");
+	c->info.status = c->info.finished.tv_sec ? HOY_CONTAINER_EXITED : HOY_CONTAINER_CREATED;
+	c->info.started = (struct timespec){};
+	c->phase = HOY_PHASE_ENDING;
+	hoy_container_save(c);
+	hoy_container_teardown(c, nothing_more);
+}
+
+static void on_state(void *userdata, const struct hoy_err *err, enum hoy_shim_status status, pid_t pid)
+{
+	struct hoy_container *c = userdata;
+
+	if (c->phase != HOY_PHASE_RUNNING || hoy_container_teardown_is_on(c))
+		return;
+	if (err) {
+		hoy_log_err(err, "container '%s': state", c->info.id);
+		if (hoy_shim_is_connected(c->shim))
+			hoy_container_shim_lost(c);
+		return;
+	}
+	if (status == HOY_SHIM_CREATED)
+		drop_half_start(c);
+	else if (status == HOY_SHIM_UNKNOWN)
+		hoy_container_shim_lost(c);
+	else if (status == HOY_SHIM_RUNNING)
+		c->info.pid = pid;
+}
+
+/* The pid as the bundle has it, until the shim has answered. */
+static pid_t pid_of_bundle(const char *bundle)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = {};
+	auto_free char *path = hoy_path_join(bundle, "init.pid");
+	int pid = 0;
+
+	if (path && hoy_file_read(AT_FDCWD, path, &text, NULL) >= 0 && text.data)
+		(void) hoy_str_to_int(text.data, &pid);
+	return pid;
+}
+
+static int take_up(struct hoy_container *c, struct hoy_err *err)
+{
+	int r = hoy_shim_connect(c->shim, err);
+
+	if (r >= 0)
+		r = hoy_container_watch(c, err);
+	return r < 0 ? r : hoy_shim_get_state(c->shim, on_state, err);
+}
+
+static int adopt(struct hoy_container *c, struct hoy_err *err)
+{
+	struct hoy_err connect_err = {};
+	int r = hoy_container_shim_new(c, err);
+
+	if (r < 0)
+		return r;
+	c->phase = HOY_PHASE_RUNNING;
+	c->shim_created = true;
+	c->info.pid = pid_of_bundle(c->bundle);
+	if (take_up(c, &connect_err) < 0)
+		hoy_container_shim_lost(c);
+	return 0;
+}
+
+/* A bundle of a container that is not running by its row: a start or an exit was interrupted. */
+static int clear_leftover(struct hoy_container *c, struct hoy_err *err)
+{
+	int r = hoy_container_shim_new(c, err);
+
+	if (r < 0)
+		return r;
+	(void) hoy_shim_connect(c->shim, NULL);
+	c->phase = HOY_PHASE_ENDING;
+	c->shim_created = true;
+	hoy_container_teardown(c, nothing_more);
+	return 0;
+}
+
+/* After a reboot, or when the exec root was cleared, nothing of a run is left. */
+static void ended_with_host(struct hoy_container *c)
+{
+	c->info.status = HOY_CONTAINER_EXITED;
+	c->info.exit_code = 255;
+	c->info.finished = hoy_now();
+	hoy_container_save(c);
+	if (c->config->host.auto_remove)
+		hoy_container_remove_now(c);
+}
+
+static int recover_one(struct hoy_container *c, struct hoy_err *err)
+{
+	bool has_bundle = access(c->bundle, F_OK) == 0;
+
+	if (c->info.status == HOY_CONTAINER_RUNNING) {
+		if (has_bundle)
+			return adopt(c, err);
+		ended_with_host(c);
+		return 0;
+	}
+	if (c->config->host.auto_remove && c->info.status == HOY_CONTAINER_EXITED && !has_bundle) {
+		hoy_container_remove_now(c);
+		return 0;
+	}
+	return has_bundle ? clear_leftover(c, err) : 0;
+}
+
+/* --- what no row names ------------------------------------------------------------------------ */
+
+static bool is_known(const struct hoy_containers *room, const char *id)
+{
+	for (size_t i = 0; i < room->n; i++)
+		if (strcmp(room->list[i]->info.id, id) == 0)
+			return true;
+	return false;
+}
+
+static bool is_id(const char *name)
+{
+	return strlen(name) == 64 && strspn(name, "0123456789abcdef") == 64;
+}
+
+static void sweep(const struct hoy_containers *room, const char *path)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		struct hoy_err err = {};
+
+		if (!is_id(entry->d_name) || is_known(room, entry->d_name))
+			continue;
+		hoy_log_info("removing '%s/%s', which belongs to no container", path, entry->d_name);
+		if (hoy_path_remove_all(dirfd(dir), entry->d_name, &err) < 0)
+			hoy_log_ignored(&err, "sweep");
+	}
+	if (dir)
+		closedir(dir);
+}
+
+/* --- all ------------------------------------------------------------------------------------------ */
+
+/* After a reboot a bundle can only be a leftover on an exec root that is no tmpfs. */
+static int check_boot(struct hoy_containers *room, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = {};
+	auto_free char *before = NULL;
+	int r = hoy_file_read(AT_FDCWD, "/proc/sys/kernel/random/boot_id", &text, err);
+
+	if (r >= 0)
+		r = hoy_store_get_fact(room->options.store, "boot_id", &before, err);
+	if (r < 0 || hoy_str_eq(before, text.data))
+		return r;
+	if (before) {
+		r = hoy_path_remove_all(AT_FDCWD, room->bundles, err);
+		if (r >= 0)
+			r = hoy_path_mkdir_all(room->bundles, 0711, err);
+	}
+	return r < 0 ? r : hoy_store_set_fact(room->options.store, "boot_id", text.data, err);
+}
+
+static int recover_network(struct hoy_containers *room, struct hoy_err *err)
+{
+	auto_free const char **running = calloc(room->n + 1, sizeof *running);
+	size_t n = 0;
+
+	if (!running)
+		return hoy_err_oom(err);
+	for (size_t i = 0; i < room->n; i++)
+		if (room->list[i]->info.status == HOY_CONTAINER_RUNNING && room->list[i]->phase == HOY_PHASE_RUNNING)
+			running[n++] = room->list[i]->info.id;
+	return hoy_network_recover(room->options.networks, running, n, err);
+}
+
+int hoy_containers_recover(struct hoy_containers *room, struct hoy_err *err)
+{
+	int r = check_boot(room, err);
+
+	if (r < 0)
+		return r;
+	sweep(room, room->bundles);
+	sweep(room, room->dir);
+	for (size_t i = 0; i < room->n && r >= 0; i++)
+		r = recover_one(room->list[i], err);
+	return r < 0 ? r : recover_network(room, err);
+}

@@ -1,0 +1,316 @@
+/* The Task service of one shim, as typed calls. */
+#include "supervisor/container/shim.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "base/ttrpc/task.pb-c.h"
+#include "base/ttrpc/ttrpc.h"
+#include "shim/protocol.h"
+#include "supervisor/container/shim_internal.h"
+
+#define NS_PER_S 1000000000ULL
+
+int hoy_shim_new(const struct hoy_shim_options *options, struct hoy_shim **ret, struct hoy_err *err)
+{
+	struct hoy_shim *shim = calloc(1, sizeof *shim);
+
+	if (!shim)
+		return hoy_err_oom(err);
+	shim->options = *options;
+	*ret = shim;
+	return 0;
+}
+
+void hoy_shim_free(struct hoy_shim *shim)
+{
+	if (!shim)
+		return;
+	while (shim->calls)
+		hoy_shim_call_free(shim->calls);
+	hoy_ttrpc_client_free(shim->client);
+	hoy_shim_spawn_free(shim->spawn);
+	free(shim);
+}
+
+static void on_lost(struct hoy_ttrpc_client *client, void *userdata)
+{
+	struct hoy_shim *shim = userdata;
+
+	hoy_ttrpc_client_free(client);
+	shim->client = NULL;
+	shim->options.lost(shim->options.userdata);
+}
+
+bool hoy_shim_is_connected(const struct hoy_shim *shim)
+{
+	return shim->client != NULL;
+}
+
+int hoy_shim_connect_to(struct hoy_shim *shim, const char *address, struct hoy_err *err)
+{
+	return hoy_ttrpc_client_connect(shim->options.loop, address, on_lost, shim, &shim->client, err);
+}
+
+int hoy_shim_connect(struct hoy_shim *shim, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = {};
+	auto_free char *path = hoy_path_join(shim->options.bundle, HOY_SHIM_ADDRESS_FILE);
+	int r = path ? hoy_file_read(AT_FDCWD, path, &text, err) : hoy_err_oom(err);
+
+	if (r >= 0 && !text.data)
+		r = hoy_err_code(err, -ENOENT, "'%s' is empty", path);
+	return r < 0 ? r : hoy_shim_connect_to(shim, text.data, err);
+}
+
+/* --- calls ------------------------------------------------------------------------------- */
+
+/* One unanswered call: which answer is expected and whom to tell. */
+struct hoy_shim_call {
+	struct hoy_shim_call *next;
+	struct hoy_shim *shim;
+	union {
+		hoy_shim_done done;
+		hoy_shim_pid pid;
+		hoy_shim_exit exit;
+		hoy_shim_state state;
+	};
+};
+
+void hoy_shim_call_free(struct hoy_shim_call *call)
+{
+	struct hoy_shim_call **p = &call->shim->calls;
+
+	while (*p != call)
+		p = &(*p)->next;
+	*p = call->next;
+	free(call);
+}
+
+static int call(struct hoy_shim *shim, const char *method, const ProtobufCMessage *request, uint64_t timeout_ns,
+	hoy_ttrpc_done answered, const struct hoy_shim_call *whom, struct hoy_err *err)
+{
+	struct hoy_shim_call *c;
+	int64_t r;
+
+	if (!shim->client)
+		return hoy_err_code(err, -ENOTCONN, "shim of container '%s'", shim->options.id);
+	c = malloc(sizeof *c);
+	if (!c)
+		return hoy_err_oom(err);
+	*c = *whom;
+	c->shim = shim;
+	c->next = shim->calls;
+	shim->calls = c;
+	r = hoy_ttrpc_call(shim->client, HOY_TTRPC_TASK_SERVICE, method, request, timeout_ns, answered, c, err);
+	if (r < 0)
+		hoy_shim_call_free(c);
+	return r < 0 ? (int) r : 0;
+}
+
+static void on_done(void *userdata, const struct hoy_ttrpc_reply *reply)
+{
+	const struct hoy_shim_call c = *(struct hoy_shim_call *) userdata;
+	struct hoy_err err = {};
+	int r = hoy_ttrpc_reply_err(reply, &err);
+
+	hoy_shim_call_free(userdata);
+	if (c.done)
+		c.done(c.shim->options.userdata, r < 0 ? &err : NULL);
+}
+
+static void on_created(void *userdata, const struct hoy_ttrpc_reply *reply)
+{
+	const struct hoy_shim_call c = *(struct hoy_shim_call *) userdata;
+	struct hoy_err err = {};
+	pid_t pid = 0;
+	Hoy__Pb__CreateTaskResponse *answer = (Hoy__Pb__CreateTaskResponse *) hoy_ttrpc_reply_unpack(
+		reply, &hoy__pb__create_task_response__descriptor, &err);
+
+	hoy_shim_call_free(userdata);
+	if (answer) {
+		pid = (pid_t) answer->pid;
+		protobuf_c_message_free_unpacked(&answer->base, NULL);
+	}
+	c.pid(c.shim->options.userdata, answer ? NULL : &err, pid);
+}
+
+static void on_started(void *userdata, const struct hoy_ttrpc_reply *reply)
+{
+	const struct hoy_shim_call c = *(struct hoy_shim_call *) userdata;
+	struct hoy_err err = {};
+	pid_t pid = 0;
+	Hoy__Pb__StartResponse *answer = (Hoy__Pb__StartResponse *) hoy_ttrpc_reply_unpack(
+		reply, &hoy__pb__start_response__descriptor, &err);
+
+	hoy_shim_call_free(userdata);
+	if (answer) {
+		pid = (pid_t) answer->pid;
+		protobuf_c_message_free_unpacked(&answer->base, NULL);
+	}
+	c.pid(c.shim->options.userdata, answer ? NULL : &err, pid);
+}
+
+static void on_wait_over(void *userdata, const struct hoy_ttrpc_reply *reply)
+{
+	const struct hoy_shim_call c = *(struct hoy_shim_call *) userdata;
+	struct hoy_err err = {};
+	struct timespec when = {};
+	unsigned int status = 0;
+	Hoy__Pb__WaitResponse *answer = (Hoy__Pb__WaitResponse *) hoy_ttrpc_reply_unpack(
+		reply, &hoy__pb__wait_response__descriptor, &err);
+
+	hoy_shim_call_free(userdata);
+	if (answer) {
+		status = answer->exit_status;
+		if (answer->exited_at)
+			when = (struct timespec){ answer->exited_at->seconds, answer->exited_at->nanos };
+		protobuf_c_message_free_unpacked(&answer->base, NULL);
+	}
+	c.exit(c.shim->options.userdata, answer ? NULL : &err, status, &when);
+}
+
+static enum hoy_shim_status status_of(Hoy__Pb__TaskStatus status)
+{
+	switch (status) {
+	case HOY__PB__TASK_STATUS__CREATED:
+		return HOY_SHIM_CREATED;
+	case HOY__PB__TASK_STATUS__RUNNING:
+	case HOY__PB__TASK_STATUS__PAUSED:
+	case HOY__PB__TASK_STATUS__PAUSING:
+		return HOY_SHIM_RUNNING;
+	case HOY__PB__TASK_STATUS__STOPPED:
+		return HOY_SHIM_STOPPED;
+	default:
+		return HOY_SHIM_UNKNOWN;
+	}
+}
+
+static void on_state(void *userdata, const struct hoy_ttrpc_reply *reply)
+{
+	const struct hoy_shim_call c = *(struct hoy_shim_call *) userdata;
+	enum hoy_shim_status status = HOY_SHIM_UNKNOWN;
+	struct hoy_err err = {};
+	pid_t pid = 0;
+	Hoy__Pb__StateResponse *answer = (Hoy__Pb__StateResponse *) hoy_ttrpc_reply_unpack(
+		reply, &hoy__pb__state_response__descriptor, &err);
+
+	hoy_shim_call_free(userdata);
+	if (answer) {
+		status = status_of(answer->status);
+		pid = (pid_t) answer->pid;
+		protobuf_c_message_free_unpacked(&answer->base, NULL);
+	}
+	c.state(c.shim->options.userdata, answer ? NULL : &err, status, pid);
+}
+
+int hoy_shim_create(struct hoy_shim *shim, const struct hoy_shim_create *create, hoy_shim_pid done, struct hoy_err *err)
+{
+	Hoy__Pb__CreateTaskRequest request = HOY__PB__CREATE_TASK_REQUEST__INIT;
+
+	request.id = (char *) shim->options.id;
+	request.bundle = (char *) shim->options.bundle;
+	request.terminal = create->terminal;
+	request.stdin = (char *) create->stdin_;
+	request.stdout = (char *) create->stdout_;
+	request.stderr = (char *) create->stderr_;
+	return call(shim, "Create", &request.base, 0, on_created, &(struct hoy_shim_call){ .pid = done }, err);
+}
+
+int hoy_shim_start(struct hoy_shim *shim, hoy_shim_pid done, struct hoy_err *err)
+{
+	Hoy__Pb__StartRequest request = HOY__PB__START_REQUEST__INIT;
+
+	request.id = (char *) shim->options.id;
+	return call(shim, "Start", &request.base, 0, on_started, &(struct hoy_shim_call){ .pid = done }, err);
+}
+
+int hoy_shim_wait(struct hoy_shim *shim, hoy_shim_exit done, struct hoy_err *err)
+{
+	Hoy__Pb__WaitRequest request = HOY__PB__WAIT_REQUEST__INIT;
+
+	request.id = (char *) shim->options.id;
+	return call(shim, "Wait", &request.base, 0, on_wait_over, &(struct hoy_shim_call){ .exit = done }, err);
+}
+
+int hoy_shim_get_state(struct hoy_shim *shim, hoy_shim_state done, struct hoy_err *err)
+{
+	Hoy__Pb__StateRequest request = HOY__PB__STATE_REQUEST__INIT;
+
+	request.id = (char *) shim->options.id;
+	return call(
+		shim, "State", &request.base, 10 * NS_PER_S, on_state, &(struct hoy_shim_call){ .state = done }, err);
+}
+
+int hoy_shim_kill(struct hoy_shim *shim, int sig, bool all, hoy_shim_done done, struct hoy_err *err)
+{
+	Hoy__Pb__KillRequest request = HOY__PB__KILL_REQUEST__INIT;
+
+	request.id = (char *) shim->options.id;
+	request.signal = (uint32_t) sig;
+	request.all = all;
+	return call(shim, "Kill", &request.base, 10 * NS_PER_S, on_done, &(struct hoy_shim_call){ .done = done }, err);
+}
+
+int hoy_shim_resize(
+	struct hoy_shim *shim, unsigned int height, unsigned int width, hoy_shim_done done, struct hoy_err *err)
+{
+	Hoy__Pb__ResizePtyRequest request = HOY__PB__RESIZE_PTY_REQUEST__INIT;
+
+	request.id = (char *) shim->options.id;
+	request.height = height;
+	request.width = width;
+	return call(
+		shim, "ResizePty", &request.base, 10 * NS_PER_S, on_done, &(struct hoy_shim_call){ .done = done }, err);
+}
+
+int hoy_shim_delete(struct hoy_shim *shim, hoy_shim_done done, struct hoy_err *err)
+{
+	Hoy__Pb__DeleteRequest request = HOY__PB__DELETE_REQUEST__INIT;
+
+	request.id = (char *) shim->options.id;
+	return call(
+		shim, "Delete", &request.base, 20 * NS_PER_S, on_done, &(struct hoy_shim_call){ .done = done }, err);
+}
+
+int hoy_shim_shutdown(struct hoy_shim *shim, hoy_shim_done done, struct hoy_err *err)
+{
+	Hoy__Pb__ShutdownRequest request = HOY__PB__SHUTDOWN_REQUEST__INIT;
+
+	request.id = (char *) shim->options.id;
+	return call(
+		shim, "Shutdown", &request.base, 5 * NS_PER_S, on_done, &(struct hoy_shim_call){ .done = done }, err);
+}
+
+/* --- exit.json ----------------------------------------------------------------------------- */
+
+int hoy_shim_exit_read(const char *bundle, struct hoy_shim_exit_record *ret, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = {};
+	auto_ptr(hoy_json_free) struct hoy_json *doc = NULL;
+	auto_free char *path = hoy_path_join(bundle, HOY_SHIM_EXIT_FILE);
+	const struct hoy_json *status, *when, *oom;
+	int64_t number;
+	int r = path ? hoy_file_read(AT_FDCWD, path, &text, err) : hoy_err_oom(err);
+
+	if (r >= 0)
+		r = hoy_json_parse(text.data ? text.data : "", text.len, NULL, &doc, err);
+	if (r < 0)
+		return r;
+	status = hoy_json_get(doc, "exit_status");
+	when = hoy_json_get(doc, "exited_at");
+	oom = hoy_json_get(doc, "oom_killed");
+	if (!status || hoy_json_to_i64(status, &number) < 0 || !when || !hoy_json_string(when) ||
+		hoy_time_parse(hoy_json_string(when), &ret->when) < 0)
+		return hoy_err_code(err, -EBADMSG, "read '%s'", path);
+	ret->status = (int) number;
+	ret->oom_killed = oom && hoy_json_type(oom) == HOY_JSON_BOOL && hoy_json_bool(oom);
+	return 0;
+}

@@ -1,0 +1,81 @@
+/*
+ * The caller's end of one shim: starting it, its Task service, its attach socket. Knows the container by ID and bundle
+ * only; what a container does with an answer is start.c's and exit.c's.
+ *
+ * Every `done` is called at most once and never after hoy_shim_free(). A lost connection answers all pending calls with
+ * an error, then calls `lost`.
+ */
+#ifndef HOY_CONTAINER_SHIM_H
+#define HOY_CONTAINER_SHIM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "base/err.h"
+
+struct hoy_loop;
+struct hoy_shim;
+
+struct hoy_shim_options {
+	struct hoy_loop *loop;
+	const char *id;
+	const char *bundle;
+	const char *program;      /* of the shim */
+	const char *runtime;      /* BinaryName for the shim */
+	const char *runtime_root; /* the shim puts its namespace ("hoy") behind it */
+	const char *socket_dir;
+	const char *address; /* of hoyd */
+	bool debug;
+	void (*lost)(void *userdata);
+	void *userdata; /* of all callbacks */
+};
+/* Strings are borrowed and outlive the shim object. */
+int hoy_shim_new(const struct hoy_shim_options *options, struct hoy_shim **ret, struct hoy_err *err);
+void hoy_shim_free(struct hoy_shim *shim); /* drops the connection; the shim itself lives on */
+HOY_DEFINE_AUTO_PTR(struct hoy_shim, hoy_shim_free);
+
+typedef void (*hoy_shim_done)(void *userdata, const struct hoy_err *err);
+
+/* Starts the program and connects to it. */
+int hoy_shim_spawn(struct hoy_shim *shim, hoy_shim_done done, struct hoy_err *err);
+/* Connects to the shim that serves the bundle. -ENOENT, -ECONNREFUSED: there is none. */
+int hoy_shim_connect(struct hoy_shim *shim, struct hoy_err *err);
+bool hoy_shim_is_connected(const struct hoy_shim *shim);
+
+struct hoy_shim_create {
+	bool terminal;
+	const char *stdin_;
+	const char *stdout_;
+	const char *stderr_;
+};
+typedef void (*hoy_shim_pid)(void *userdata, const struct hoy_err *err, pid_t pid);
+int hoy_shim_create(
+	struct hoy_shim *shim, const struct hoy_shim_create *create, hoy_shim_pid done, struct hoy_err *err);
+int hoy_shim_start(struct hoy_shim *shim, hoy_shim_pid done, struct hoy_err *err);
+
+typedef void (*hoy_shim_exit)(
+	void *userdata, const struct hoy_err *err, unsigned int status, const struct timespec *when);
+int hoy_shim_wait(struct hoy_shim *shim, hoy_shim_exit done, struct hoy_err *err);
+
+enum hoy_shim_status { HOY_SHIM_UNKNOWN, HOY_SHIM_CREATED, HOY_SHIM_RUNNING, HOY_SHIM_STOPPED };
+typedef void (*hoy_shim_state)(void *userdata, const struct hoy_err *err, enum hoy_shim_status status, pid_t pid);
+int hoy_shim_get_state(struct hoy_shim *shim, hoy_shim_state done, struct hoy_err *err);
+
+/* `done` may be NULL for both. */
+int hoy_shim_kill(struct hoy_shim *shim, int sig, bool all, hoy_shim_done done, struct hoy_err *err);
+int hoy_shim_resize(
+	struct hoy_shim *shim, unsigned int height, unsigned int width, hoy_shim_done done, struct hoy_err *err);
+int hoy_shim_delete(struct hoy_shim *shim, hoy_shim_done done, struct hoy_err *err);
+int hoy_shim_shutdown(struct hoy_shim *shim, hoy_shim_done done, struct hoy_err *err);
+
+/* What exit.json of a bundle says. -ENOENT: the container did not end, or its shim was killed before it could tell. */
+struct hoy_shim_exit_record {
+	int status;
+	struct timespec when;
+	bool oom_killed;
+};
+int hoy_shim_exit_read(const char *bundle, struct hoy_shim_exit_record *ret, struct hoy_err *err);
+
+#endif

@@ -1,0 +1,43 @@
+/* From a container to its config.json. Reads the container's layers (passwd, group) and the host (devices, cgroups). */
+#ifndef HOY_CONTAINER_SPEC_H
+#define HOY_CONTAINER_SPEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "libocispec/runtime.h"
+
+struct hoy_buf;
+struct hoy_container;
+struct hoy_container_config;
+struct hoy_container_mount_info;
+struct hoy_container_user;
+
+/* What the spec is made of. */
+struct hoy_spec_input {
+	const char *id;
+	const struct hoy_container_config *config; /* completed */
+	const struct hoy_container_user *user;
+	char *const *args;
+	char *const *layers; /* directories, top first */
+	const char *upper_dir, *work_dir;
+	const char *hostname_path, *hosts_path, *resolv_conf_path;
+	const struct hoy_container_mount_info *mounts;
+	size_t n_mounts;
+	unsigned int tty_height, tty_width; /* 0: unknown */
+	bool swap_limits;                   /* the host can limit swap */
+	int oom_score_adj;                  /* hoyd's own: a container does not inherit a protected one */
+};
+
+int hoy_spec_build(const struct hoy_spec_input *input, struct hoy_oci_spec **ret, struct hoy_err *err);
+
+/* The parts: spec_mounts.c and spec_devices.c. All add to `spec`. */
+int hoy_spec_add_mounts(struct hoy_oci_spec *spec, const struct hoy_spec_input *input, struct hoy_err *err);
+int hoy_spec_add_devices(struct hoy_oci_spec *spec, const struct hoy_spec_input *input, struct hoy_err *err);
+
+/* Gathers the input of a container and prints its spec. */
+int hoy_container_spec_text(struct hoy_container *c, struct hoy_buf *text, struct hoy_err *err);
+
+#endif

@@ -1,0 +1,122 @@
+/* What the host and the container's layers say, gathered for the spec. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/cgroup/cgroup.h"
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "supervisor/container/internal.h"
+#include "supervisor/container/layered.h"
+#include "supervisor/container/spec.h"
+#include "supervisor/container/user.h"
+#include "supervisor/image/image.h"
+
+#define ACCOUNT_FILE_MAX ((size_t) 4 << 20)
+
+/* The text of a file in the container; "" when it is not there. */
+static int read_layered(char *const *dirs, const char *path, struct hoy_buf *text, struct hoy_err *err)
+{
+	struct hoy_err open_err = {};
+	auto_fd int fd = hoy_layered_open(dirs, path, &open_err);
+	int r = 0;
+
+	hoy_buf_init(text, ACCOUNT_FILE_MAX);
+	if (fd >= 0)
+		r = hoy_file_read_fd(fd, path, text, err);
+	else if (fd != -ENOENT && fd != -ENOTDIR && err) {
+		*err = open_err;
+		r = fd;
+	}
+	if (r >= 0 && hoy_buf_adds(text, "") < 0)
+		r = hoy_err_oom(err);
+	return r;
+}
+
+static int resolve_user(
+	const struct hoy_container *c, char *const *layers, struct hoy_container_user *ret, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf passwd = {}, group = {};
+	auto_ptr(hoy_strv_free) char **dirs = NULL;
+	const char *user = c->config->user ? c->config->user : "";
+	int r = hoy_strv_add(&dirs, c->info.upper_dir);
+
+	for (size_t i = 0; layers[i] && r >= 0; i++)
+		r = hoy_strv_add(&dirs, layers[i]);
+	if (r < 0)
+		return hoy_err_oom(err);
+	r = read_layered(dirs, "etc/passwd", &passwd, err);
+	if (r >= 0)
+		r = read_layered(dirs, "etc/group", &group, err);
+	if (r < 0)
+		return r;
+	return hoy_container_user_resolve(user, c->config->host.group_add, passwd.data ? passwd.data : "",
+		group.data ? group.data : "", ret, err);
+}
+
+/* v2 always has memory.swap.max; v1 only when the kernel accounts swap. */
+static bool can_limit_swap(void)
+{
+	auto_ptr(hoy_cgroup_host_free) struct hoy_cgroup_host *host = NULL;
+	const char *mount, *name;
+
+	if (hoy_cgroup_host_detect(&host, NULL) < 0)
+		return false;
+	if (hoy_cgroup_host_mode(host) == HOY_CGROUP_UNIFIED)
+		return hoy_cgroup_host_has(host, HOY_CGROUP_MEMORY);
+	for (size_t i = 0; (mount = hoy_cgroup_host_hierarchy(host, i, &name)); i++) {
+		auto_free char *file = hoy_path_join(mount, "memory.memsw.limit_in_bytes");
+
+		if (file && access(file, F_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int own_oom_score_adj(void)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = {};
+	int score = 0;
+
+	if (hoy_file_read(AT_FDCWD, "/proc/self/oom_score_adj", &text, NULL) >= 0 && text.data)
+		score = (int) strtol(text.data, NULL, 10);
+	return score;
+}
+
+int hoy_container_spec_text(struct hoy_container *c, struct hoy_buf *text, struct hoy_err *err)
+{
+	auto_(hoy_container_user_done) struct hoy_container_user user = {};
+	auto_ptr(hoy_oci_spec_free) struct hoy_oci_spec *spec = NULL;
+	auto_ptr(hoy_strv_free) char **layers = NULL;
+	struct hoy_spec_input input = {
+		.id = c->info.id,
+		.config = c->config,
+		.user = &user,
+		.args = c->info.args,
+		.upper_dir = c->info.upper_dir,
+		.work_dir = c->info.work_dir,
+		.hostname_path = c->info.hostname_path,
+		.hosts_path = c->info.hosts_path,
+		.resolv_conf_path = c->info.resolv_conf_path,
+		.mounts = c->info.mounts,
+		.n_mounts = c->info.n_mounts,
+		.tty_height = c->tty_height,
+		.tty_width = c->tty_width,
+		.swap_limits = can_limit_swap(),
+		.oom_score_adj = own_oom_score_adj(),
+	};
+	int r = hoy_layers_paths(c->room->options.images, c->chain_id, &layers, err);
+
+	if (r >= 0)
+		r = resolve_user(c, layers, &user, err);
+	if (r < 0)
+		return r;
+	input.layers = layers;
+	r = hoy_spec_build(&input, &spec, err);
+	return r < 0 ? r : hoy_oci_spec_print(spec, text, 0, err);
+}

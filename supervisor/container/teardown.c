@@ -1,0 +1,165 @@
+/*
+ * Taking down what a start had put up: the task and the shim (Delete, Shutdown, the connection's end), the network,
+ * the bundle. A shim that does not answer any more is replaced by the shim program's `delete` mode, which kills
+ * everything that is left. Ends in `after`, whatever went wrong on the way.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/process.h"
+#include "supervisor/container/internal.h"
+#include "supervisor/container/shim.h"
+#include "supervisor/network/network.h"
+
+#define NS_PER_S 1000000000ULL
+
+struct hoy_teardown {
+	struct hoy_container *container;
+	void (*after)(struct hoy_container *c);
+	bool force;               /* the delete mode has to run */
+	struct hoy_source *timer; /* for the connection's end */
+	struct hoy_source *child; /* the delete mode */
+	struct hoy_source *defer;
+};
+
+bool hoy_container_teardown_is_on(const struct hoy_container *c)
+{
+	return c->teardown != NULL;
+}
+
+void hoy_container_teardown_free(struct hoy_container *c)
+{
+	struct hoy_teardown *t = TAKE_PTR(c->teardown);
+
+	if (!t)
+		return;
+	hoy_source_free(t->timer);
+	hoy_source_free(t->child);
+	hoy_source_free(t->defer);
+	free(t);
+}
+
+static void finish(struct hoy_container *c)
+{
+	void (*after)(struct hoy_container *) = c->teardown->after;
+
+	hoy_container_teardown_free(c);
+	hoy_container_bundle_remove(c);
+	c->shim_created = false;
+	c->info.pid = 0;
+	after(c);
+}
+
+/* --- the delete mode --------------------------------------------------------------------------- */
+
+static void on_deleter_exit(struct hoy_source *source, const siginfo_t *si, void *userdata)
+{
+	struct hoy_container *c = userdata;
+	int status = hoy_process_status(si);
+
+	(void) source;
+	if (status != 0)
+		hoy_log_warn("container '%s': the shim's delete ended with status %d, ignoring", c->info.id, status);
+	finish(c);
+}
+
+static int run_deleter(struct hoy_container *c, struct hoy_err *err)
+{
+	const struct hoy_containers_options *o = &c->room->options;
+	const char *const argv[] = { o->shim, "-namespace", "hoy", "-address", o->address, "-id", c->info.id, "-bundle",
+		c->bundle, "delete", NULL };
+	const struct hoy_spawn spawn = { .path = o->shim, .argv = (char *const *) argv, .cwd = c->bundle };
+	pid_t pid;
+	int r = hoy_process_spawn(&spawn, &pid, NULL, err);
+
+	return r < 0 ? r : hoy_loop_child(o->loop, &c->teardown->child, pid, on_deleter_exit, c, err);
+}
+
+static void on_defer(struct hoy_source *source, void *userdata)
+{
+	(void) source;
+	finish(userdata);
+}
+
+static void without_shim(struct hoy_container *c)
+{
+	struct hoy_teardown *t = c->teardown;
+	struct hoy_err err = {};
+
+	t->timer = hoy_source_free(t->timer);
+	hoy_shim_free(c->shim);
+	c->shim = NULL;
+	if (t->force) {
+		if (run_deleter(c, &err) >= 0)
+			return;
+		hoy_log_ignored(&err, "container '%s': run the shim's delete", c->info.id);
+	}
+	if (hoy_loop_defer(c->room->options.loop, &t->defer, on_defer, c, &err) < 0)
+		finish(c);
+}
+
+/* --- with a shim --------------------------------------------------------------------------------- */
+
+void hoy_container_teardown_lost(struct hoy_container *c)
+{
+	without_shim(c);
+}
+
+static void on_too_late(struct hoy_source *source, void *userdata)
+{
+	struct hoy_container *c = userdata;
+
+	(void) source;
+	hoy_log_warn("container '%s': its shim does not end", c->info.id);
+	c->teardown->force = true;
+	without_shim(c);
+}
+
+static void send_shutdown(struct hoy_container *c)
+{
+	struct hoy_err err = {};
+
+	/* without a connection its end is being told already */
+	if (hoy_shim_shutdown(c->shim, NULL, &err) < 0 && err.errnum != ENOTCONN)
+		hoy_log_ignored(&err, "container '%s': shut the shim down", c->info.id);
+	if (hoy_loop_timer(c->room->options.loop, &c->teardown->timer, 5 * NS_PER_S, on_too_late, c, &err) < 0)
+		hoy_log_ignored(&err, "container '%s'", c->info.id);
+}
+
+static void on_deleted(void *userdata, const struct hoy_err *err)
+{
+	struct hoy_container *c = userdata;
+
+	if (err && err->kind != HOY_ERR_NOT_FOUND) {
+		c->teardown->force = true;
+		hoy_log_ignored(err, "container '%s': delete the task", c->info.id);
+	}
+	send_shutdown(c);
+}
+
+void hoy_container_teardown(struct hoy_container *c, void (*after)(struct hoy_container *c))
+{
+	struct hoy_teardown *t = calloc(1, sizeof *t);
+	struct hoy_err err = {};
+
+	if (!t) {
+		hoy_log_error("container '%s': out of memory, its shim is left behind", c->info.id);
+		after(c);
+		return;
+	}
+	c->teardown = t;
+	t->container = c;
+	t->after = after;
+	hoy_network_detach(c->room->options.networks, c->info.id);
+	if (!c->shim || !hoy_shim_is_connected(c->shim)) {
+		t->force = c->shim_created;
+		without_shim(c);
+		return;
+	}
+	if (hoy_shim_delete(c->shim, on_deleted, &err) < 0) {
+		t->force = true;
+		send_shutdown(c);
+	}
+}
