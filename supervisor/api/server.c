@@ -20,6 +20,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "base/fd.h"
 #include "base/log.h"
@@ -128,6 +129,8 @@ static void on_mhd_timer(struct hoy_source *source, void *userdata)
 static void on_mhd_log(void *cls, const char *fmt, va_list args) HOY_PRINTF(2, 0);
 static void on_mhd_log(void *cls, const char *fmt, va_list args)
 {
+	static const char *const noise[] = { "TCP_NODELAY", "TCP_CORK",
+		"Failed to push the data" }; /* said of every unix socket */
 	char line[256];
 
 	(void) cls;
@@ -135,8 +138,10 @@ static void on_mhd_log(void *cls, const char *fmt, va_list args)
 		return;
 	(void) vsnprintf(line, sizeof line, fmt, args);
 	line[strcspn(line, "\r\n")] = '\0';
-	if (!strstr(line, "TCP_NODELAY") && !strstr(line, "NODELAY")) /* said of every unix socket */
-		hoy_log_debug("http: %s", line);
+	for (size_t i = 0; i < ARRAY_LEN(noise); i++)
+		if (strstr(line, noise[i]))
+			return;
+	hoy_log_debug("http: %s", line);
 }
 
 static void suspend(struct hoy_http_exchange *x)
@@ -192,6 +197,14 @@ static void exchange_free(struct hoy_http_exchange *x)
 	free(x);
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t) ts.tv_sec * 1000000000 + (uint64_t) ts.tv_nsec;
+}
+
 /* The request line was read. The return value becomes the exchange of the request. */
 static void *on_request_line(void *cls, const char *uri, struct MHD_Connection *conn)
 {
@@ -208,7 +221,7 @@ static void *on_request_line(void *cls, const char *uri, struct MHD_Connection *
 	x->server = server;
 	x->conn = conn;
 	x->sink = x->watch_fd = -EBADF;
-	x->began = hoy_loop_now(server->loop);
+	x->began = now_ns();
 	x->next = server->exchanges;
 	x->link = &server->exchanges;
 	if (x->next)
@@ -243,8 +256,7 @@ static void on_request_completed(
 	*con_cls = NULL;
 	disown(x);
 	hoy_log_debug("%s %s: %d, %.1f ms%s", x->method ? x->method : "?", x->target, x->status,
-		(double) (hoy_loop_now(x->server->loop) - x->began) / 1e6,
-		code == MHD_REQUEST_TERMINATED_COMPLETED_OK ? "" : ", cut off");
+		(double) (now_ns() - x->began) / 1e6, code == MHD_REQUEST_TERMINATED_COMPLETED_OK ? "" : ", cut off");
 	exchange_free(x);
 }
 

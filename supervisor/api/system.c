@@ -321,6 +321,11 @@ static int plugin_list(struct hoy_api_request *rq, struct hoy_err *err)
 	return 0;
 }
 
+static int plugin_inspect(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	return hoy_err_not_found(err, "plugin \"%s\" not found", rq->name);
+}
+
 const struct hoy_api_route hoy_api_system_routes[] = {
 	{ "HEAD", "/_ping", ping, 0, 0 },
 	{ "GET", "/_ping", ping, 0, 0 },
@@ -331,5 +336,7 @@ const struct hoy_api_route hoy_api_system_routes[] = {
 	{ "GET", "/volumes/{name}", volume_inspect, 0, 0 },
 	{ "DELETE", "/volumes/{name}", volume_inspect, 0, 0 },
 	{ "GET", "/plugins", plugin_list, 0, 0 },
+	{ "GET", "/plugins/{name}/json", plugin_inspect, 0, 0 },
+	{ "DELETE", "/plugins/{name}", plugin_inspect, 0, 0 },
 	{ NULL, NULL, NULL, 0, 0 },
 };

@@ -5,6 +5,7 @@
 start_hoyd() {
     export DOCKER_HOST=unix://$T/hoy.sock DOCKER_CONFIG=$T/client
     mkdir -p "$T/client"
+    [ -e "$T/daemon.json" ] || echo '{}' >"$T/daemon.json"
     "$HOYD" -H "$DOCKER_HOST" --data-root "$T/data" --exec-root "$T/run" --pidfile "$T/hoyd.pid" \
         --config-file "$T/daemon.json" "$@" >>"$T/hoyd.log" 2>&1 3>&- &
     HOYD_PID=$!
