@@ -156,10 +156,10 @@ END_TEST
 static void assert_in_document(const char *path, const struct hoy_field *field, void *userdata)
 {
 	struct replacement replacement;
-	auto_free char *text = full_with(path, "0", &replacement);
 
 	(void) field;
 	(void) userdata;
+	free(full_with(path, "0", &replacement));
 	ck_assert_msg(replacement.found, "full.json has no %s", path);
 }
 
