@@ -42,8 +42,9 @@ void hoy_seccomp_program_done(struct hoy_seccomp_program *prog);
  */
 int hoy_seccomp_compile(const struct hoy_oci_seccomp *seccomp, struct hoy_seccomp_program *ret, struct hoy_err *err);
 
-/* Installs it for the calling process; no allocation. With prog->notify, *ret_listener is the listener's descriptor
- * (close-on-exec), else -1. A flag that is only an optimisation is dropped where the kernel does not know it. */
+/* Installs it for the calling process, which is single threaded; no allocation. With prog->notify, *ret_listener is the
+ * listener's descriptor
+ * (close-on-exec), else -1. 0 or -errno. */
 int hoy_seccomp_load(const struct hoy_seccomp_program *prog, int *ret_listener, struct hoy_err *err);
 
 /* The container process state that goes to listenerPath, as JSON: `state` with its pid. */
