@@ -2,8 +2,9 @@
  * Images: the names, manifests and configs that hoyd knows, the blobs they consist of, and the layer directories that
  * containers stand on. Archives are taken apart by hoy-layer processes; hoyd itself reads only small JSON documents.
  *
- * What exists is in memory and in the store (supervisor/store/images.h), kept equal; every change is committed before
- * its call returns or its `done` is called. Files are made before the commit and removed after it.
+ * What exists is in memory and in the store (supervisor/store/images.h), kept equal. hoy_images_tag() and _remove() write
+ * rows: answer your client from hoy_store_after_commit(). A job's `done` and all events come after their commit. Files
+ * are made before the commit and removed after it.
  *
  *	DATA_ROOT/blobs/sha256/<hex>   manifests, configs and layer blobs, byte for byte as they came
  *	DATA_ROOT/l/<short>            one unpacked layer (overlay lowerdir, whiteouts in the userxattr form)
@@ -50,6 +51,7 @@ struct hoy_images_options {
 	struct hoy_loop *loop;
 	struct hoy_store *store;
 	const char *data_root; /* absolute */
+	const char *helper;    /* path of hoy-layer; NULL: looked for as programs look for their helpers */
 	/* Asked before an image is deleted: does a container use it? A running one is to be preferred. May be NULL. */
 	void (*in_use)(const char *image_id, struct hoy_image_user *ret, void *userdata);
 	/* Told after a commit: "load", "import", "tag", "untag", "delete" of `image_id` under `name` (familiar
@@ -173,7 +175,8 @@ struct hoy_image_import {
 int hoy_images_import(struct hoy_images *images, int fd, const struct hoy_image_import *options,
 	const struct hoy_image_job_handler *handler, struct hoy_image_job **ret, struct hoy_err *err);
 
-/* Ends the job (client gone): `done` will be called with -ECANCELED. */
+/* Ends the job (client gone): `done` will be called with -ECANCELED, or as if nothing had happened when its rows are
+ * being committed already. */
 void hoy_image_job_cancel(struct hoy_image_job *job);
 
 #endif
