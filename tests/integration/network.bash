@@ -7,7 +7,13 @@ mount -t tmpfs tmpfs /run/netns 2>/dev/null || { mkdir -p /run/netns && mount -t
 cleanup() {
     local pid
     for pid in $(jobs -p); do kill -9 "$pid" 2>/dev/null || true; done
+    for pid in $(hoy_net_pids); do kill "$pid" 2>/dev/null || true; done
+    for _ in $(seq 100); do
+        if [ -z "$(hoy_net_pids)" ]; then break; fi
+        sleep 0.02
+    done
     for pid in $(hoy_net_pids); do kill -9 "$pid" 2>/dev/null || true; done
+    if grep -hE 'Sanitizer|runtime error' "$T"/*.log "$T"/*/*.log 2>/dev/null; then exit 1; fi
 }
 trap cleanup EXIT
 
@@ -89,6 +95,18 @@ ask_udp() {
 
 expect() { # WANT: what was answered
     [ "$A" = "$1" ] || { echo "in line ${BASH_LINENO[0]} of the test:"; fail "answer is '$A', not '$1'"; }
+}
+
+# As ask and expect, for what comes true soon.
+soon() { # WANT HOST PORT [FROM_NETNS]
+    local want=$1 i
+    shift
+    for i in $(seq 60); do
+        ask "$@"
+        if [ "$A" = "$want" ]; then return 0; fi
+        sleep 0.05
+    done
+    fail "answer is still '$A', not '$want'"
 }
 
 # Everything a network leaves on a host.

@@ -30,8 +30,7 @@ struct hoy_server {
 	struct hoy_source *accepting;
 	struct hoy_source *receiving;
 	struct hoy_source *idle;
-	union packet in;
-	union packet out;
+	union packet *in, *out;
 };
 
 static void drop_client(struct hoy_server *server)
@@ -143,10 +142,10 @@ static bool is_whole(const struct hoy_net_request *request, size_t len)
 static void on_request(struct hoy_source *source, uint32_t events, void *userdata)
 {
 	struct hoy_server *server = userdata;
-	struct hoy_net_reply *reply = &server->out.reply;
+	struct hoy_net_reply *reply = &server->out->reply;
 	auto_fd int netns = -EBADF;
 	size_t n_fds = 1;
-	ssize_t n = hoy_fd_recv(server->client, &server->in, sizeof server->in, &netns, &n_fds);
+	ssize_t n = hoy_fd_recv(server->client, server->in, sizeof *server->in, &netns, &n_fds);
 
 	(void) source;
 	(void) events;
@@ -154,14 +153,14 @@ static void on_request(struct hoy_source *source, uint32_t events, void *userdat
 		return;
 	if (n_fds == 0)
 		netns = -EBADF;
-	if (n <= 0 || !is_whole(&server->in.request, (size_t) n)) {
+	if (n <= 0 || !is_whole(&server->in->request, (size_t) n)) {
 		drop_client(server);
 		return;
 	}
 	memset(reply, 0, sizeof *reply);
-	reply->op = server->in.request.op;
-	reply->seq = server->in.request.seq;
-	if (act(server, &server->in.request, netns, reply) >= 0)
+	reply->op = server->in->request.op;
+	reply->seq = server->in->request.seq;
+	if (act(server, &server->in->request, netns, reply) >= 0)
 		reply->err.errnum = 0; /* what it got over by itself is not told */
 	/* A client that does not take its replies starts over with a new connection. */
 	if (hoy_fd_send(server->client, reply, HOY_NET_REPLY_SIZE(reply->n_ports), NULL, 0) < 0)
@@ -224,6 +223,10 @@ int hoy_server_new(
 	server->state = state;
 	server->listen_fd = listen_fd;
 	server->client = -EBADF;
+	server->in = calloc(1, sizeof *server->in);
+	server->out = calloc(1, sizeof *server->out);
+	if (!server->in || !server->out)
+		return hoy_err_oom(err);
 	r = hoy_loop_io(loop, &server->accepting, listen_fd, EPOLLIN, on_connect, server, err);
 	if (r >= 0)
 		r = hoy_loop_timer(loop, &server->idle, IDLE_NS, on_idle, server, err);
@@ -241,5 +244,7 @@ void hoy_server_free(struct hoy_server *server)
 	server->receiving = hoy_source_free(server->receiving);
 	server->idle = hoy_source_free(server->idle);
 	hoy_fd_close(&server->client);
+	free(server->in);
+	free(server->out);
 	free(server);
 }
