@@ -178,6 +178,9 @@ const char *hoy_field_path_text(const struct hoy_field_path *at, char buf[HOY_FI
 void hoy_field_walk(const struct hoy_object *object,
 	void (*fn)(const char *path, const struct hoy_field *field, void *userdata), void *userdata);
 
+/* Not an object and not a list or map of objects. */
+bool hoy_field_is_leaf(const struct hoy_field *field);
+
 /* --- building documents --------------------------------------------------------------------------------------- */
 
 /* A malloc'd number: spec->linux_->resources->pids->limit is plain, memory->limit = hoy_field_new(int64_t, n). NULL

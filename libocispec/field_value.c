@@ -416,6 +416,12 @@ int hoy_field_invalid(const struct hoy_field_path *at, struct hoy_err *err, cons
 
 /* --- walking the tables ------------------------------------------------------------------------------------ */
 
+bool hoy_field_is_leaf(const struct hoy_field *field)
+{
+	return field->kind != HOY_KIND_OBJECT && field->kind != HOY_KIND_OBJECT_PTR &&
+	       field->kind != HOY_KIND_OBJECTS && field->kind != HOY_KIND_OBJECT_MAP;
+}
+
 struct walker {
 	void (*fn)(const char *path, const struct hoy_field *field, void *userdata);
 	void *userdata;
@@ -430,12 +436,12 @@ static void walk(const struct hoy_object *object, const char *prefix, const stru
 
 		(void) snprintf(path, sizeof path, "%s%s%s", prefix, *prefix ? "." : "", field->name);
 		walker->fn(path, field, walker->userdata);
+		if (hoy_field_is_leaf(field))
+			continue;
 		if (field->kind == HOY_KIND_OBJECTS)
 			tail = "[]";
 		else if (field->kind == HOY_KIND_OBJECT_MAP)
 			tail = ".*";
-		else if (field->kind != HOY_KIND_OBJECT && field->kind != HOY_KIND_OBJECT_PTR)
-			continue;
 		(void) snprintf(path, sizeof path, "%s%s%s%s", prefix, *prefix ? "." : "", field->name, tail);
 		walk(field->object, path, walker);
 	}

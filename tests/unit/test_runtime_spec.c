@@ -309,6 +309,18 @@ START_TEST(fields_arrive_in_their_members)
 }
 END_TEST
 
+START_TEST(the_other_platforms_parts_are_dropped)
+{
+	static const char *const parts[] = { "solaris", "windows", "vm", "zos", "freebsd" };
+	auto_ptr(hoy_oci_spec_free) struct hoy_oci_spec *spec = full_spec();
+	auto_free char *text = printed(spec);
+
+	ck_assert_ptr_null(spec->unknown_fields);
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+		ck_assert_ptr_null(strstr(text, parts[i]));
+}
+END_TEST
+
 START_TEST(unknown_fields_are_listed)
 {
 	static const char text[] =
@@ -333,6 +345,44 @@ START_TEST(a_huge_document_is_refused_at_once)
 	ck_assert_int_eq(hoy_oci_spec_parse(text, len, &spec, &err), -EMSGSIZE);
 	ck_assert_str_eq(err.msg, "JSON text of 104857600 bytes is larger than 16777216 bytes");
 	free(text);
+}
+END_TEST
+
+/* --- the inventory ------------------------------------------------------------------------------------------- */
+
+static void collect_leaf(const char *path, const struct hoy_field *field, void *userdata)
+{
+	if (hoy_field_is_leaf(field))
+		ck_assert_int_eq(hoy_strv_add(userdata, path), 0);
+}
+
+/* First columns of the table. */
+static char **read_rows(void)
+{
+	auto_(hoy_buf_done) struct hoy_buf buf = {};
+	char **rows = NULL;
+
+	ck_assert_int_eq(hoy_file_read(AT_FDCWD, HOY_TESTS_DIR "/coverage/runtime-spec.tsv", &buf, NULL), 0);
+	for (char *rest = buf.data, *line; (line = strsep(&rest, "\n"));) {
+		if (!*line || *line == '#')
+			continue;
+		line[strcspn(line, "\t")] = '\0';
+		ck_assert_msg(!rows || !hoy_strv_has(rows, line), "runtime-spec.tsv has %s twice", line);
+		ck_assert_int_eq(hoy_strv_add(&rows, line), 0);
+	}
+	return rows;
+}
+
+START_TEST(every_field_has_a_row_in_the_inventory)
+{
+	auto_ptr(hoy_strv_free) char **fields = NULL;
+	auto_ptr(hoy_strv_free) char **rows = read_rows();
+
+	hoy_field_walk(&hoy_oci_spec_object, collect_leaf, &fields);
+	for (size_t i = 0; fields[i]; i++)
+		ck_assert_msg(hoy_strv_has(rows, fields[i]), "runtime-spec.tsv has no row for %s", fields[i]);
+	for (size_t i = 0; rows[i]; i++)
+		ck_assert_msg(hoy_strv_has(fields, rows[i]), "config.json has no field %s", rows[i]);
 }
 END_TEST
 
@@ -690,6 +740,7 @@ Suite *suite_runtime_spec(void)
 		a_wrong_type_of_any_field_is_refused_with_its_path, only_required_fields_must_be_there,
 		an_unknown_value_of_an_enumeration_is_refused, every_value_of_an_enumeration_has_its_own_name,
 		fields_arrive_in_their_members, unknown_fields_are_listed, a_huge_document_is_refused_at_once,
+		every_field_has_a_row_in_the_inventory, the_other_platforms_parts_are_dropped,
 		the_full_document_is_valid, a_version_must_be_semantic_and_1, faults_of_process_and_root_are_found,
 		faults_of_mounts_hooks_and_names_are_found, idmapped_mounts_need_a_mapping_from_somewhere,
 		what_needs_a_namespace_is_refused_without, only_sysctls_of_namespaces_are_allowed,
