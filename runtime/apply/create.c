@@ -276,6 +276,9 @@ static int spawn(struct creation *c, struct hoy_err *err)
 	c->child.wait_for_maps = c->plan.new_ns & CLONE_NEWUSER;
 	c->child.state = &hook_state;
 	c->child.root = c->child.proc = -EBADF;
+	c->child.foreign[0] = c->sync;
+	c->child.foreign[1] = c->state.dir;
+	c->child.foreign[2] = c->console;
 	/* Out of reach of processes that share a pid namespace with the child. Not for a user's own hoyrun: it could
 	 * not write the maps of its child then; the child does it itself later. */
 	if (geteuid() == 0 && prctl(PR_SET_DUMPABLE, 0) < 0)

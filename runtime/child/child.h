@@ -29,6 +29,7 @@ struct hoy_child {
 	int *join_fds;      /* of plan->joins; -EBADF for those that are done */
 	int *trees;         /* of plan->mounts: detached clones made by the parent, or -EBADF */
 	bool wait_for_maps;
+	int foreign[3]; /* descriptors of the parent's that we must not hold: its end of the pair, its lock */
 
 	/* the child's own */
 	int root;           /* the container's "/" */

@@ -63,7 +63,7 @@ static int check_target(const struct hoy_plan_mount *m, int target, struct hoy_e
 /* procfs and sysfs stand on directories of the rootfs proper: a symlink there is an attack on who trusts "/proc". */
 static int check_proc_target(const struct hoy_child *c, const struct hoy_plan_mount *m, struct hoy_err *err)
 {
-	auto_fd int dir = -EBADF, name_fd = -EBADF;
+	auto_fd int dir = -EBADF;
 	const char *name;
 	struct stat st;
 

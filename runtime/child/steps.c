@@ -119,6 +119,8 @@ void hoy_child_run(struct hoy_child *c)
 {
 	struct hoy_err err = {};
 
+	for (size_t i = 0; i < ARRAY_LEN(c->foreign); i++)
+		hoy_fd_close(&c->foreign[i]);
 	(void) umask(0); /* modes of what we make are meant as they are written */
 	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
 		if (steps[i].run(c, &err) >= 0)

@@ -1,0 +1,273 @@
+#!/usr/bin/env bats
+# hoyrun: create, start, kill, delete, state, list; exit codes and the texts that callers match.
+load runtime
+
+setup_file() { runtime_setup_file; }
+setup() { runtime_setup; }
+teardown() { runtime_teardown; }
+
+@test "spec and run work as they are" {
+    sh_in 'echo from inside; exit 7'
+    run_it
+    [ "$status" = 7 ]
+    [ "$output" = "from inside" ]
+    nothing_left
+}
+
+@test "a process killed by a signal gives 128 and its number" {
+    sh_in 'kill -9 $$; sleep 5'
+    config '.linux.namespaces |= map(select(.type != "pid"))'
+    run_it
+    [ "$status" = 137 ]
+}
+
+@test "create, start, kill and delete go through the states" {
+    config '.process.args = ["sleep", "1000"] | .annotations = {"com.example.key": "value"}'
+    create_it --pid-file "$T/pid"
+    is_status created
+    [ "$(cat "$T/pid")" = "$(pid_of)" ]
+    [ "$(tr '\0' ' ' <"/proc/$(pid_of)/cmdline")" != "sleep 1000 " ]
+    r start "$ID"
+    is_status running
+    [ "$(tr '\0' ' ' <"/proc/$(pid_of)/cmdline")" = "sleep 1000 " ]
+    run r state "$ID"
+    [ "$(jq -r .id <<<"$output")" = "$ID" ]
+    [ "$(jq -r .bundle <<<"$output")" = "$B" ]
+    [ "$(jq -r .rootfs <<<"$output")" = "$B/rootfs" ]
+    [ "$(jq -r .owner <<<"$output")" = root ]
+    [ "$(jq -r '.annotations["com.example.key"]' <<<"$output")" = value ]
+    r kill "$ID" KILL
+    wait_for 5 is_status stopped
+    [ "$(pid_of)" = 0 ]
+    r delete "$ID"
+    nothing_left
+}
+
+@test "wrong states are refused with the texts that callers match" {
+    config '.process.args = ["sleep", "1000"]'
+    run r state "$ID"
+    [ "$status" = 1 ]
+    [[ "$output" == *"container does not exist"* ]]
+    run r start "$ID"
+    [[ "$output" == *"container does not exist"* ]]
+    run r kill "$ID"
+    [[ "$output" == *"container does not exist"* ]]
+    run r delete "$ID"
+    [[ "$output" == *"container does not exist"* ]]
+    r delete --force "$ID"
+
+    create_it
+    run create_it
+    [ "$status" = 1 ]
+    [[ "$(cat "$T/err")" == *"already exists"* ]]
+    run r delete "$ID"
+    [[ "$output" == *"cannot delete container $ID that is not stopped: created"* ]]
+    r start "$ID"
+    run r start "$ID"
+    [[ "$output" == *"cannot start an already running container"* ]]
+    run r delete "$ID"
+    [[ "$output" == *"cannot delete container $ID that is not stopped: running"* ]]
+    r kill "$ID" SIGKILL
+    wait_for 5 is_status stopped
+    run r kill "$ID" 9
+    [[ "$output" == *"container not running"* ]]
+    run r start "$ID"
+    [[ "$output" == *"cannot start a container that has stopped"* ]]
+}
+
+@test "programs that can't be executed fail at create, with runc's words" {
+    config '.process.args = ["no-such-program"]'
+    fails_with 'exec: "no-such-program": executable file not found in $PATH'
+    config '.process.args = ["/no/such"]'
+    fails_with 'exec: "/no/such": stat /no/such: no such file or directory'
+    config '.process.args = ["/etc/passwd"]'
+    fails_with 'exec: "/etc/passwd": permission denied'
+    config '.process.args = ["/etc"]'
+    fails_with 'exec: "/etc": is a directory'
+}
+
+@test "a program that turns out not to be one fails at start" {
+    printf 'garbage' >"$B/rootfs/bin/garbage"
+    chmod 755 "$B/rootfs/bin/garbage"
+    config '.process.args = ["garbage"]'
+    create_it
+    run r start "$ID"
+    [ "$status" = 1 ]
+    [[ "$output" == *'exec: "garbage": Exec format error'* ]]
+    wait_for 5 is_status stopped
+    r delete "$ID"
+    nothing_left
+}
+
+@test "the last line of a JSON log is the error" {
+    config '.process.args = ["no-such-program"]'
+    run r --log "$T/log" --log-format json create -b "$B" "$ID"
+    [ "$status" = 1 ]
+    [[ "$output" == *"executable file not found"* ]]
+    [ "$(tail -1 "$T/log" | jq -r .level)" = error ]
+    [[ "$(tail -1 "$T/log" | jq -r .msg)" == *'exec: "no-such-program": executable file not found in $PATH' ]]
+    [[ "$(tail -1 "$T/log" | jq -r .time)" == 20*T*Z ]]
+}
+
+@test "an id is checked" {
+    for bad in . .. a/b 'a b' ''; do
+        run r run -b "$B" "$bad"
+        [ "$status" = 1 ]
+        [[ "$output" == *"container id"* || "$output" == *"invalid id format"* ]]
+    done
+    [ -z "$(ls -A "$T/root" 2>/dev/null)" ]
+}
+
+@test "unknown options, commands and the systemd cgroup manager are refused by name" {
+    run r run --no-such-option "$ID"
+    [ "$status" = 1 ]
+    [[ "$output" == *"unknown option '--no-such-option'"* ]]
+    run r no-such-command
+    [[ "$output" == *"unknown command 'no-such-command'"* ]]
+    run r --systemd-cgroup list
+    [[ "$output" == *"--systemd-cgroup: the systemd cgroup manager is not supported"* ]]
+    run r create
+    [[ "$output" == *"requires exactly 1 argument"* ]]
+    run r kill "$ID" NOSUCH
+    [[ "$output" == *'unknown signal "NOSUCH"'* ]]
+}
+
+@test "list shows all containers" {
+    run r list
+    [[ "$output" == "ID "*"PID"*"STATUS"*"BUNDLE"*"CREATED"*"OWNER"* ]]
+    config '.process.args = ["sleep", "1000"]'
+    create_it
+    run r list
+    [[ "${lines[1]}" == "$ID "*" created "*"$B "*" root" ]]
+    [ "$(r list -q)" = "$ID" ]
+    [ "$(r list -f json | jq -r '.[0].status')" = created ]
+    run r list -f nonsense
+    [ "$status" = 1 ]
+}
+
+@test "a signal reaches the program; kill --all reaches everything" {
+    sh_in 'trap "exit 42" TERM; echo ready; while :; do sleep 0.1; done'
+    create_it
+    r start "$ID"
+    wait_for 5 grep -q ready "$T/out"
+    r kill "$ID"
+    wait_for 5 is_status stopped
+    r delete "$ID"
+
+    sh_in 'sleep 1000 & sleep 1000 & echo ready; wait'
+    config '.linux.namespaces |= map(select(.type != "pid"))'
+    create_it
+    r start "$ID"
+    wait_for 5 grep -q ready "$T/out"
+    r kill --all "$ID" KILL
+    wait_for 5 is_status stopped
+    r delete "$ID"
+    nothing_left
+}
+
+@test "delete ends processes that outlived the first one in a shared pid namespace" {
+    sh_in 'sleep 1000 & echo $!; exit 0'
+    config '.linux.namespaces |= map(select(.type != "pid"))'
+    create_it
+    r start "$ID"
+    wait_for 5 is_status stopped
+    kill -0 "$(cat "$T/out")"
+    r delete "$ID"
+    ! kill -0 "$(cat "$T/out")" 2>/dev/null
+    nothing_left
+}
+
+@test "delete --force ends a running container and one that waits for start" {
+    config '.process.args = ["sleep", "1000"]'
+    create_it
+    r delete -f "$ID"
+    nothing_left
+    create_it
+    r start "$ID"
+    r delete --force "$ID"
+    nothing_left
+}
+
+@test "run --detach returns, run --keep keeps" {
+    config '.process.args = ["sleep", "1000"]'
+    r run -d -b "$B" "$ID" </dev/null >"$T/out" 2>&1 3>&- 4>&-
+    is_status running
+    r delete -f "$ID"
+    sh_in 'exit 3'
+    run_it --keep
+    [ "$status" = 3 ]
+    is_status stopped
+    r delete "$ID"
+    nothing_left
+}
+
+@test "run forwards signals to the container" {
+    sh_in 'trap "exit 42" USR1; echo ready; while :; do sleep 0.1; done'
+    "$HOYRUN" --root "$T/root" run -b "$B" "$ID" </dev/null >"$T/out" 2>&1 3>&- 4>&- &
+    wait_for 5 grep -q ready "$T/out"
+    kill -USR1 $!
+    code=0
+    wait $! || code=$?
+    [ "$code" = 42 ]
+}
+
+@test "a killed hoyrun leaves something that delete --force cleans" {
+    config '.process.args = ["sleep", "1000"] | .hooks.createRuntime = [{"path": "/bin/sleep", "args": ["sleep", "5"]}]'
+    "$HOYRUN" --root "$T/root" create -b "$B" "$ID" </dev/null >"$T/out" 2>&1 3>&- 4>&- &
+    wait_for 5 pgrep -f "create -b $B $ID"
+    wait_for 5 test -e "$T/root/$ID/state.json"
+    sleep 0.2
+    kill -9 $!
+    wait $! || :
+    [ "$(status_of)" != running ]
+    r delete --force "$ID"
+    nothing_left
+}
+
+@test "the config is read once: later changes do not count" {
+    sh_in 'echo first'
+    create_it
+    sh_in 'echo second'
+    r start "$ID"
+    wait_for 5 is_status stopped
+    [ "$(cat "$T/out")" = first ]
+}
+
+@test "--preserve-fds passes descriptors, others are closed" {
+    sh_in 'cat <&3; ls /proc/self/fd | tr "\n" " "'
+    echo through >"$T/in"
+    exec 7>"$T/leak" 8>"$T/leak"
+    run r run -b "$B" --preserve-fds 1 "$ID" 3<"$T/in" 4>&- </dev/null
+    [ "$status" = 0 ]
+    [ "${lines[0]}" = through ]
+    [ "${lines[1]}" = "0 1 2 3 4 " ]
+    exec 7>&- 8>&-
+}
+
+@test "socket activation is passed on" {
+    sh_in 'echo $LISTEN_FDS $LISTEN_PID $LISTEN_FDNAMES; cat <&3'
+    echo through >"$T/in"
+    LISTEN_FDS=1 LISTEN_FDNAMES=web run r run -b "$B" "$ID" 3<"$T/in" </dev/null
+    [ "$status" = 0 ]
+    [ "${lines[0]}" = "1 1 web" ]
+    [ "${lines[1]}" = through ]
+}
+
+@test "features is a document that names what is there" {
+    run r features
+    [ "$status" = 0 ]
+    [ "$(jq -r .ociVersionMax <<<"$output")" = 1.3.0 ]
+    [ "$(jq -r '.linux.cgroup.systemd' <<<"$output")" = false ]
+    [ "$(jq -r '.hooks | length' <<<"$output")" = 6 ]
+    jq -e '.mountOptions | index("rro")' <<<"$output"
+    jq -e '.linux.namespaces | index("time")' <<<"$output"
+}
+
+@test "200 runs leave nothing behind" {
+    before=$(ls /proc/self/fd | wc -l; grep -c . /proc/self/mountinfo)
+    for i in $(seq 200); do
+        r run -b "$B" "$ID" </dev/null
+    done
+    nothing_left
+    [ "$before" = "$(ls /proc/self/fd | wc -l; grep -c . /proc/self/mountinfo)" ]
+}

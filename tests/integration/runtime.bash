@@ -1,0 +1,83 @@
+# Shared by runtime-*.bats: a bundle of busybox with the config of `hoyrun spec`, in $T/bundle.
+load lib
+
+runtime_setup_file() {
+    # One rootfs per file, copied by hard links into each test.
+    export ROOTFS_BASE=$BATS_FILE_TMPDIR/rootfs
+    busybox_rootfs "$ROOTFS_BASE"
+}
+
+runtime_setup() {
+    require_root
+    make_test_dir
+    B=$T/bundle
+    mkdir "$B"
+    cp -al "$ROOTFS_BASE" "$B/rootfs"
+    ID=hoytest-$$-$BATS_TEST_NUMBER
+    (cd "$B" && r spec)
+    config '.process.terminal = false | .process.args = ["true"]'
+}
+
+runtime_teardown() {
+    local id
+    [ -n "${T:-}" ] || return 0
+    for id in $(r list -q 2>/dev/null); do
+        r delete -f "$id" || :
+    done
+    remove_test_dir
+}
+
+# r ARGUMENTS...: hoyrun with this test's own state root.
+r() {
+    timeout 60 "$HOYRUN" --root "$T/root" "$@"
+}
+
+# config FILTER [JQ ARGUMENTS...]: changes config.json.
+config() {
+    local filter=$1
+    shift
+    jq "$@" "$filter" "$B/config.json" >"$B/config.json.new"
+    mv "$B/config.json.new" "$B/config.json"
+}
+
+# sh_in TEXT: the container runs this shell text.
+sh_in() {
+    config '.process.args = ["sh", "-c", $text]' --arg text "$1"
+}
+
+# run_it: runs the container to its end; $status, $output, $lines.
+run_it() {
+    run r run -b "$B" "$@" "$ID" </dev/null
+}
+
+# create_it: creates it; stdio away from bats, which waits for the end of its pipes.
+create_it() {
+    r create -b "$B" "$@" "$ID" </dev/null >"$T/out" 2>"$T/err" 3>&- 4>&-
+}
+
+status_of() {
+    r state "${1:-$ID}" | jq -r .status
+}
+
+pid_of() {
+    r state "${1:-$ID}" | jq -r .pid
+}
+
+is_status() { # STATUS
+    [ "$(status_of)" = "$1" ]
+}
+
+# nothing_left: no state, no cgroup, no mount of this test.
+nothing_left() {
+    [ -z "$(ls -A "$T/root" 2>/dev/null)" ] || { ls -lR "$T/root"; return 1; }
+    ! find /sys/fs/cgroup -name "$ID" | grep . || return 1
+    ! grep "$T" /proc/self/mountinfo || return 1
+}
+
+# fails_with TEXT: the container must not start, the last error line holds TEXT, nothing is left.
+fails_with() {
+    run_it
+    [ "$status" -ne 0 ] || { echo "it ran"; return 1; }
+    [[ "$output" == *"$1"* ]] || { echo "got: $output"; echo "wanted: $1"; return 1; }
+    nothing_left
+}
