@@ -284,15 +284,12 @@ static int strv_add_owned(char ***v, char *str)
 
 	if (!str)
 		return -ENOMEM;
-	/* Grows at powers of two; the length is not stored, so it is recomputed. */
-	if (*v && (len + 1) & len) {
-		grown = *v;
-	} else {
-		grown = realloc(*v, 2 * (len + 1) * sizeof *grown);
-		if (!grown) {
-			free(str);
-			return -ENOMEM;
-		}
+	/* The room is not stored and the vector may come from anywhere (copied, parsed, split: as large as it is long),
+	 * so it is asked for each time; the allocator makes that cheap. */
+	grown = realloc(*v, (len + 2) * sizeof *grown);
+	if (!grown) {
+		free(str);
+		return -ENOMEM;
 	}
 	grown[len] = str;
 	grown[len + 1] = NULL;

@@ -90,6 +90,21 @@ START_TEST(vectors_grow_and_environments_replace)
 }
 END_TEST
 
+START_TEST(a_vector_made_elsewhere_can_grow)
+{
+	for (size_t n = 0; n < 9; n++) {
+		auto_ptr(hoy_strv_free) char **v = NULL, **copy = NULL;
+
+		for (size_t i = 0; i < n; i++)
+			ck_assert_int_eq(hoy_strv_add(&v, "x"), 0);
+		copy = v ? hoy_strv_copy(v) : NULL;
+		for (size_t i = 0; i < 5; i++)
+			ck_assert_int_eq(hoy_strv_add(&copy, "y"), 0);
+		ck_assert_uint_eq(hoy_strv_len(copy), n + 5);
+	}
+}
+END_TEST
+
 START_TEST(times_survive_a_round_trip)
 {
 	struct timespec ts = { .tv_sec = 1763715006, .tv_nsec = 123456789 }, back;
@@ -109,7 +124,8 @@ END_TEST
 Suite *suite_str(void)
 {
 	const TTest *const tests[] = { numbers_are_strict, sizes_are_what_docker_takes, durations_are_what_go_takes,
-		signals_have_names_and_numbers, vectors_grow_and_environments_replace, times_survive_a_round_trip };
+		signals_have_names_and_numbers, vectors_grow_and_environments_replace, a_vector_made_elsewhere_can_grow,
+		times_survive_a_round_trip };
 
 	return hoy_unit_suite("str", tests, ARRAY_LEN(tests));
 }
