@@ -198,15 +198,12 @@ static int make_image(struct import *import, const struct hoy_layer_reply *done,
 static void on_imported(const struct hoy_err *failed, const struct hoy_layer_reply *reply, void *userdata)
 {
 	struct import *import = userdata;
-	struct hoy_layer_reply done;
 	struct hoy_err err = { 0 };
 
-	if (failed)
-		err = *failed;
-	else
-		done = *reply;
 	import->job.run = hoy_layer_run_free(import->job.run);
-	if (failed || make_image(import, &done, &err) < 0)
+	if (failed)
+		hoy_image_job_fail(&import->job, failed);
+	else if (make_image(import, reply, &err) < 0)
 		hoy_image_job_fail(&import->job, &err);
 	else
 		hoy_image_job_complete(&import->job);

@@ -91,24 +91,33 @@ static void on_packets(struct hoy_source *source, uint32_t events, void *userdat
 		;
 }
 
+static void blame_exit(struct hoy_layer_run *run, const siginfo_t *si)
+{
+	if (run->failed.errnum || run->has_done)
+		return;
+	if (si->si_code == CLD_EXITED)
+		(void) hoy_err_set(&run->failed, HOY_ERR_SYSTEM, ECHILD, "hoy-layer ended without an answer, status %d",
+			si->si_status);
+	else
+		(void) hoy_err_set(&run->failed, HOY_ERR_SYSTEM, ECHILD, "hoy-layer was killed by signal %d (%s)",
+			si->si_status, strsignal(si->si_status));
+}
+
+/* The result is handed over from here: the callback frees the run. */
 static void on_worker_exit(struct hoy_source *source, const siginfo_t *si, void *userdata)
 {
 	struct hoy_layer_run *run = userdata;
+	struct hoy_layer_reply done;
+	struct hoy_err failed;
 
 	(void) source;
 	run->pid = 0;
 	while (receive(run))
 		;
-	if (!run->failed.errnum && !run->has_done) {
-		if (si->si_code == CLD_EXITED)
-			(void) hoy_err_set(&run->failed, HOY_ERR_SYSTEM, ECHILD,
-				"hoy-layer ended without an answer, status %d", si->si_status);
-		else
-			(void) hoy_err_set(&run->failed, HOY_ERR_SYSTEM, ECHILD, "hoy-layer was killed by %s",
-				strsignal(si->si_status));
-	}
-	run->options.on_done(run->failed.errnum ? &run->failed : NULL, run->failed.errnum ? NULL : &run->done,
-		run->options.userdata);
+	blame_exit(run, si);
+	failed = run->failed;
+	done = run->done;
+	run->options.on_done(failed.errnum ? &failed : NULL, failed.errnum ? NULL : &done, run->options.userdata);
 }
 
 static int send_request(struct hoy_layer_run *run, struct hoy_err *err)
