@@ -26,7 +26,6 @@
 struct hoy_buf;
 struct hoy_container_config; /* supervisor/container/config.h */
 struct hoy_containers;
-struct hoy_image_user;
 struct hoy_images;
 struct hoy_loop;
 struct hoy_networks;
@@ -125,9 +124,6 @@ void hoy_container_filter_done(struct hoy_container_filter *filter);
 /* Newest first. *ret is a heap array of borrowed infos: free() it. */
 int hoy_containers_list(struct hoy_containers *containers, const struct hoy_container_filter *filter,
 	const struct hoy_container_info ***ret, size_t *ret_n, struct hoy_err *err);
-
-/* The image room's `in_use` callback; `userdata` is the struct hoy_containers *. */
-void hoy_containers_image_user(const char *image_id, struct hoy_image_user *ret, void *userdata);
 
 /* How many there are in each state, for `info`. */
 void hoy_containers_count(const struct hoy_containers *containers, size_t *ret_running, size_t *ret_stopped);

@@ -117,20 +117,6 @@ void hoy_containers_count(const struct hoy_containers *room, size_t *ret_running
 	}
 }
 
-void hoy_containers_image_user(const char *image_id, struct hoy_image_user *ret, void *userdata)
-{
-	const struct hoy_containers *room = userdata;
-
-	for (size_t i = 0; i < room->n; i++) {
-		const struct hoy_container_info *info = &room->list[i]->info;
-
-		if (strcmp(info->image_id, image_id) != 0 || ret->running)
-			continue;
-		snprintf(ret->container, sizeof ret->container, "%.12s", info->id);
-		ret->running = info->status == HOY_CONTAINER_RUNNING;
-	}
-}
-
 /* --- the objects -------------------------------------------------------------------- */
 
 int hoy_containers_add(struct hoy_containers *room, struct hoy_container *c, struct hoy_err *err)

@@ -16,7 +16,6 @@
 #include "base/str.h"
 #include "supervisor/container/internal.h"
 #include "supervisor/container/shim.h"
-#include "supervisor/network/network.h"
 #include "supervisor/store/store.h"
 
 /* --- one container ------------------------------------------------------------------------- */
@@ -193,19 +192,6 @@ static int check_boot(struct hoy_containers *room, struct hoy_err *err)
 	return r < 0 ? r : hoy_store_set_fact(room->options.store, "boot_id", text.data, err);
 }
 
-static int recover_network(struct hoy_containers *room, struct hoy_err *err)
-{
-	auto_free const char **running = calloc(room->n + 1, sizeof *running);
-	size_t n = 0;
-
-	if (!running)
-		return hoy_err_oom(err);
-	for (size_t i = 0; i < room->n; i++)
-		if (room->list[i]->info.status == HOY_CONTAINER_RUNNING && room->list[i]->phase == HOY_PHASE_RUNNING)
-			running[n++] = room->list[i]->info.id;
-	return hoy_network_recover(room->options.networks, running, n, err);
-}
-
 int hoy_containers_recover(struct hoy_containers *room, struct hoy_err *err)
 {
 	int r = check_boot(room, err);
@@ -216,5 +202,5 @@ int hoy_containers_recover(struct hoy_containers *room, struct hoy_err *err)
 	sweep(room, room->dir);
 	for (size_t i = 0; i < room->n && r >= 0; i++)
 		r = recover_one(room->list[i], err);
-	return r < 0 ? r : recover_network(room, err);
+	return r;
 }
