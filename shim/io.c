@@ -128,22 +128,13 @@ static int open_log(struct hoy_io *io, struct hoy_err *err)
 	return hoy_jsonfile_open(&options, &io->log, err);
 }
 
-/* Neither open waits for containerd's client, and neither end of a fifo can break: read-write for output, a write end
- * of our own beside the read end for input. */
-static int open_fifo(struct hoy_io *io, int which, struct hoy_err *err)
+/* Read-write, so that it neither waits for containerd's client nor breaks when that goes. */
+static int open_output_fifo(struct hoy_io *io, int which, struct hoy_err *err)
 {
 	const char *path = io->targets[which].path;
 
-	if (which != 0) {
-		io->fifo_fds[which] = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-	} else {
-		io->fifo_fds[0] = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-		if (io->fifo_fds[0] >= 0)
-			io->stdin_keep = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
-	}
-	if (io->fifo_fds[which] < 0)
-		return hoy_err_sys(err, "open fifo '%s'", path);
-	return 0;
+	io->fifo_fds[which] = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	return io->fifo_fds[which] < 0 ? hoy_err_sys(err, "open fifo '%s'", path) : 0;
 }
 
 static int open_file(struct hoy_io *io, int which, struct hoy_err *err)
@@ -178,8 +169,8 @@ static int open_stream(struct hoy_io *io, int which, struct hoy_err *err)
 {
 	int r = 0;
 
-	if (io->targets[which].kind == TARGET_FIFO)
-		r = open_fifo(io, which, err);
+	if (io->targets[which].kind == TARGET_FIFO && which != 0)
+		r = open_output_fifo(io, which, err);
 	else if (io->targets[which].kind == TARGET_FILE)
 		r = open_file(io, which, err);
 	if (r < 0 || io->terminal)
@@ -349,8 +340,7 @@ static int start_input(struct hoy_io *io, struct hoy_err *err)
 	int r;
 
 	if (is_pump(io, 0))
-		return hoy_pump_new(io->loop, TAKE_FD(io->fifo_fds[0]), TAKE_FD(io->own_fds[0]), /* end= */ NULL, NULL,
-			&io->pumps[0], err);
+		return 0; /* hoy_io_open_stdin() */
 	if (!is_inlet(io)) {
 		hoy_fd_close(&io->own_fds[0]);
 		return 0;
@@ -399,6 +389,22 @@ int hoy_io_start(struct hoy_io *io, struct hoy_err *err)
 	for (int which = 1; which <= 2 && r >= 0; which++)
 		r = start_output(io, which, err);
 	return r;
+}
+
+/* The write end beside the read end keeps the input open until CloseIO, whoever comes and goes meanwhile. */
+int hoy_io_open_stdin(struct hoy_io *io, struct hoy_err *err)
+{
+	const char *path = io->targets[0].path;
+
+	if (!is_pump(io, 0) || io->pumps[0] || io->own_fds[0] < 0)
+		return 0;
+	io->fifo_fds[0] = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (io->fifo_fds[0] >= 0 && !io->stdin_closed)
+		io->stdin_keep = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	if (io->fifo_fds[0] < 0)
+		return hoy_err_sys(err, "open fifo '%s'", path);
+	return hoy_pump_new(
+		io->loop, TAKE_FD(io->fifo_fds[0]), TAKE_FD(io->own_fds[0]), /* end= */ NULL, NULL, &io->pumps[0], err);
 }
 
 void hoy_io_close_stdin(struct hoy_io *io)

@@ -41,6 +41,10 @@ const char *hoy_io_console_socket(const struct hoy_io *io); /* NULL without a te
 /* The runtime has succeeded: closes the child's ends, receives the terminal, begins to copy. */
 int hoy_io_start(struct hoy_io *io, struct hoy_err *err);
 
+/* Opens containerd's stdin fifo, if there is one. To be called when the process is started, not before: a client may
+ * see the fifo opened, send all its input and want to close it before it has even heard that the process exists. */
+int hoy_io_open_stdin(struct hoy_io *io, struct hoy_err *err);
+
 /* CloseIO. */
 void hoy_io_close_stdin(struct hoy_io *io);
 

@@ -116,6 +116,9 @@ void hoy_process_failed(struct hoy_process *process)
 	process->exited = process->settled = process->told = true;
 	process->status = STATUS_NEVER_RAN;
 	clock_gettime(CLOCK_REALTIME, &process->exited_at);
+	process->settle = hoy_source_free(process->settle);
+	hoy_io_free(process->io); /* whoever reads its fifos hears of the end */
+	process->io = NULL;
 	answer_waiters(process);
 }
 

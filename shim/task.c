@@ -421,7 +421,9 @@ static int set_up_exec(struct hoy_process *exec, struct hoy_err *err)
 	if (pid <= 0)
 		return hoy_err_set(err, HOY_ERR_SYSTEM, EPROTO, "the runtime wrote no pid");
 	r = hoy_process_adopt(exec, pid, err);
-	return r < 0 ? r : hoy_io_start(exec->io, err);
+	if (r >= 0)
+		r = hoy_io_start(exec->io, err);
+	return r < 0 ? r : hoy_io_open_stdin(exec->io, err);
 }
 
 static void answer_start(struct hoy_process *process)
@@ -546,6 +548,8 @@ static void start_init(struct hoy_process *init, struct hoy_ttrpc_request *req)
 	if (r >= 0 && hoy_strv_add(&argv, init->task->id) < 0)
 		r = hoy_err_oom(&err);
 	init->state = HOY_PROCESS_STARTING;
+	if (r >= 0)
+		r = hoy_io_open_stdin(init->io, &err);
 	if (r >= 0)
 		r = run(init, argv, on_started, &err);
 	if (r < 0) {
