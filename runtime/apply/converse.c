@@ -6,6 +6,7 @@
 #include "base/fd.h"
 #include "runtime/apply/create_internal.h"
 #include "runtime/apply/idmap.h"
+#include "runtime/apply/process.h"
 #include "runtime/hooks.h"
 #include "runtime/sync.h"
 
@@ -59,7 +60,7 @@ int hoy_create_converse(struct creation *c, struct hoy_err *err)
 		if (r < 0)
 			return r;
 		if (msg.type == HOY_SYNC_READY)
-			return 0;
+			return hoy_apply_process(c->pid, &c->plan, c->spec->process, (unsigned int) msg.number, err);
 		if (msg.type == HOY_SYNC_HOOKS)
 			r = run_hooks(c, err);
 		else if (msg.type == HOY_SYNC_SECCOMP && fd >= 0)

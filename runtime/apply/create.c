@@ -20,7 +20,6 @@
 #include "base/path.h"
 #include "base/process.h"
 #include "runtime/apply/create_internal.h"
-#include "runtime/apply/process.h"
 #include "runtime/apply/spawn.h"
 #include "runtime/apply/trees.h"
 #include "runtime/hooks.h"
@@ -309,8 +308,6 @@ static int set_up(struct creation *c, struct hoy_err *err)
 {
 	int r = hoy_create_converse(c, err);
 
-	if (r == 0)
-		r = hoy_apply_process(c->pid, &c->plan, c->spec->process, err);
 	return r < 0 ? hoy_err_wrap(err, TEXT_START_PROCESS) : 0;
 }
 

@@ -44,8 +44,8 @@ static int set_scheduler(pid_t pid, const struct hoy_plan_sched *s, struct hoy_e
 	return 0;
 }
 
-int hoy_apply_process(
-	pid_t pid, const struct hoy_plan *plan, const struct hoy_oci_process *process, struct hoy_err *err)
+int hoy_apply_process(pid_t pid, const struct hoy_plan *plan, const struct hoy_oci_process *process,
+	unsigned int rlimits, struct hoy_err *err)
 {
 	int r = set_oom_score(pid, process->oom_score_adj, err);
 
@@ -59,7 +59,7 @@ int hoy_apply_process(
 		const struct hoy_plan_rlimit *l = &plan->rlimits[i];
 		const struct rlimit limit = { .rlim_cur = l->soft, .rlim_max = l->hard };
 
-		if (prlimit(pid, (enum __rlimit_resource) l->resource, &limit, NULL) < 0)
+		if (rlimits & 1U << i && prlimit(pid, (enum __rlimit_resource) l->resource, &limit, NULL) < 0)
 			return hoy_err_sys(err, "process.rlimits[%zu]: error setting rlimits for %s to %llu:%llu", i,
 				l->name, (unsigned long long) l->soft, (unsigned long long) l->hard);
 	}

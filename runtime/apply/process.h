@@ -9,8 +9,9 @@
 struct hoy_oci_process;
 struct hoy_plan;
 
-/* oomScoreAdj, scheduler, ioPriority, rlimits of `process` in `plan`, on process `pid` that waits for it. */
-int hoy_apply_process(
-	pid_t pid, const struct hoy_plan *plan, const struct hoy_oci_process *process, struct hoy_err *err);
+/* oomScoreAdj, scheduler, ioPriority of `process` in `plan`, on process `pid` that waits for it; and the rlimits whose
+ * bits are set in `rlimits`: those it was not allowed to set itself. */
+int hoy_apply_process(pid_t pid, const struct hoy_plan *plan, const struct hoy_oci_process *process,
+	unsigned int rlimits, struct hoy_err *err);
 
 #endif

@@ -36,6 +36,7 @@ struct hoy_child {
 	int proc;           /* the host's /proc, for what must be written there before it is gone */
 	int *late_readonly; /* mount fds, -EBADF for none */
 	int cwd_error;
+	unsigned int denied_rlimits; /* bit per plan->rlimits that the parent must set, who may raise them */
 	struct hoy_oci_state *state; /* for hooks; pid filled in */
 	char *program;               /* found in the rootfs */
 };

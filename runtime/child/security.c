@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/syscall.h>
@@ -163,10 +164,30 @@ static int set_memory_policy(const struct hoy_plan_mpol *m, struct hoy_err *err)
 	return 0;
 }
 
+/* While we are still root: on a process of another user even lowering takes a capability. What we may not do ourselves
+ * (raising, in a user namespace) is left to the parent. */
+static int set_rlimits(struct hoy_child *c, struct hoy_err *err)
+{
+	for (size_t i = 0; i < c->plan->n_rlimits; i++) {
+		const struct hoy_plan_rlimit *l = &c->plan->rlimits[i];
+		const struct rlimit limit = { .rlim_cur = l->soft, .rlim_max = l->hard };
+
+		if (setrlimit((enum __rlimit_resource) l->resource, &limit) == 0)
+			continue;
+		if (errno != EPERM)
+			return hoy_err_sys(err, "process.rlimits[%zu]: error setting rlimits for %s to %llu:%llu", i,
+				l->name, (unsigned long long) l->soft, (unsigned long long) l->hard);
+		c->denied_rlimits |= 1U << i;
+	}
+	return 0;
+}
+
 static int change_user(struct hoy_child *c, const struct hoy_oci_user *user, struct hoy_err *err)
 {
 	int r = own_stdio(user->uid, err);
 
+	if (r == 0)
+		r = set_rlimits(c, err);
 	if (r == 0 && c->plan->has_caps)
 		r = drop_bounding(c->plan->caps.bounding, err);
 	if (r < 0)

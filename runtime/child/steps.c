@@ -42,7 +42,7 @@ static int step_early_seccomp(struct hoy_child *c, struct hoy_err *err)
 
 static int step_ready(struct hoy_child *c, struct hoy_err *err)
 {
-	int r = hoy_sync_send(c->sync, HOY_SYNC_READY, 0, -EBADF, err);
+	int r = hoy_sync_send(c->sync, HOY_SYNC_READY, (int) c->denied_rlimits, -EBADF, err);
 
 	return r < 0 ? r : hoy_sync_expect(c->sync, HOY_SYNC_COMMIT, err);
 }
@@ -102,12 +102,12 @@ static const struct hoy_step steps[] = {
 	{ NULL, hoy_child_labels },
 	{ "pivot_root", hoy_child_pivot },
 	{ "rootfs", hoy_child_finish_rootfs },
+	{ NULL, hoy_child_environment },
+	{ NULL, hoy_child_close_fds },
 	{ NULL, hoy_child_user },
 	{ NULL, hoy_child_working_dir },
-	{ NULL, hoy_child_environment },
 	{ NULL, hoy_child_find_program },
 	{ "seccomp", step_early_seccomp },
-	{ NULL, hoy_child_close_fds },
 	{ NULL, step_ready },
 	{ NULL, step_wait_for_start },
 	{ NULL, step_start_container_hooks },
