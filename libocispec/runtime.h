@@ -540,6 +540,8 @@ HOY_DEFINE_AUTO_PTR(struct hoy_oci_resources, hoy_oci_resources_free);
 int hoy_oci_seccomp_parse(const char *text, size_t len, struct hoy_oci_seccomp **ret, struct hoy_err *err);
 void hoy_oci_seccomp_free(struct hoy_oci_seccomp *seccomp);
 HOY_DEFINE_AUTO_PTR(struct hoy_oci_seccomp, hoy_oci_seccomp_free);
+/* Its table, for documents that hold these members and more: docker's profiles. */
+extern const struct hoy_object hoy_oci_seccomp_object;
 
 /* Names as the documents have them ("network", "SCMP_ACT_ERRNO"); NULL for the _UNSET value. */
 const char *hoy_oci_ns_type_to_string(enum hoy_oci_ns_type type);

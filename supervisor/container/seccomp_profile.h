@@ -16,7 +16,8 @@
 struct hoy_oci_seccomp;
 struct hoy_seccomp_profile;
 
-/* Reads a profile. Strict: an unknown key, action, operator or architecture is an error that names its JSON path. */
+/* Reads a profile; keys in any case, as docker reads them. Strict otherwise: an unknown key (a misspelt condition would
+ * open what it should close), action, operator or architecture is an error that names its JSON path. */
 int hoy_seccomp_profile_parse(const char *text, size_t len, struct hoy_seccomp_profile **ret, struct hoy_err *err);
 /* The built-in default. */
 int hoy_seccomp_profile_default(struct hoy_seccomp_profile **ret, struct hoy_err *err);
@@ -30,10 +31,8 @@ struct hoy_seccomp_target {
 	unsigned int kernel_major, kernel_minor; /* 0.0: the running kernel's (uname) */
 };
 
-/* The heap result is the caller's: spec->linux_->seccomp of the spec that is built (freed with it), or
- * hoy_seccomp_resolved_free(). */
+/* The heap result is the caller's: spec->linux_->seccomp of the spec that is built, or hoy_oci_seccomp_free(). */
 int hoy_seccomp_profile_resolve(const struct hoy_seccomp_profile *profile, const struct hoy_seccomp_target *target,
 	struct hoy_oci_seccomp **ret, struct hoy_err *err);
-void hoy_seccomp_resolved_free(struct hoy_oci_seccomp *seccomp); /* NULL is fine */
 
 #endif
