@@ -111,16 +111,6 @@ static int read_unsigned(
 	return 0;
 }
 
-static int read_double(struct reader *rd, const struct hoy_json *value, const struct hoy_field_path *at, double *ret)
-{
-	int r = expect(rd, value, HOY_JSON_NUMBER, at);
-
-	if (r < 0)
-		return r;
-	r = hoy_json_to_double(value, ret);
-	return r < 0 ? number_error(rd, value, at, r) : 0;
-}
-
 static int note_unknown(struct reader *rd, const struct hoy_field_path *at)
 {
 	char path[HOY_FIELD_PATH_MAX];
@@ -132,7 +122,7 @@ static int note_unknown(struct reader *rd, const struct hoy_field_path *at)
 	return 0;
 }
 
-/* Sets *ret to 0 (absent) for an unknown value of a lenient enum and for "". */
+/* "" is absent, *ret 0; as an element of a list it is unknown. */
 static int read_enum(struct reader *rd, const struct hoy_field *field, const struct hoy_json *value,
 	const struct hoy_field_path *at, int *ret)
 {
@@ -143,11 +133,9 @@ static int read_enum(struct reader *rd, const struct hoy_field *field, const str
 		return r;
 	*ret = 0;
 	name = hoy_json_string(value);
-	if (!*name && !(field->flags & HOY_FIELD_REQUIRED))
+	if (!*name && field->kind == HOY_KIND_ENUM && !(field->flags & HOY_FIELD_REQUIRED))
 		return 0;
 	r = hoy_enum_from_string(field->values, name);
-	if (r < 0 && (field->flags & HOY_FIELD_ENUM_LENIENT))
-		return note_unknown(rd, at);
 	if (r < 0)
 		return refuse(rd, at, "unknown value \"%.100s\"", name);
 	*ret = r;
@@ -172,7 +160,6 @@ union number {
 	uint32_t u32;
 	int64_t i64;
 	uint64_t u64;
-	double real;
 };
 
 static int read_number(struct reader *rd, const struct hoy_field *field, const struct hoy_json *value,
@@ -212,8 +199,6 @@ static int read_number(struct reader *rd, const struct hoy_field *field, const s
 		r = read_unsigned(rd, value, at, UINT64_MAX, &u);
 		ret->u64 = u;
 		return r;
-	case HOY_KIND_DOUBLE:
-		return read_double(rd, value, at, &ret->real);
 	default:
 		assert(!"not a number kind");
 		return -EINVAL;
@@ -347,11 +332,11 @@ static int read_pairs(struct reader *rd, const struct hoy_field *field, const st
 	return 0;
 }
 
-/* Lists of numbers and of enum values: four bytes each. An ignored value of an enum takes no place. */
+/* Lists of numbers and of enum values: four bytes each. */
 static int read_words(struct reader *rd, const struct hoy_field *field, const struct hoy_json *value,
 	const struct hoy_field_path *at, void *base)
 {
-	size_t i = 0, used = 0;
+	size_t i = 0;
 	uint32_t *words;
 	int r = expect(rd, value, HOY_JSON_ARRAY, at);
 
@@ -374,10 +359,8 @@ static int read_words(struct reader *rd, const struct hoy_field *field, const st
 		}
 		if (r < 0)
 			return r;
-		if (field->kind != HOY_KIND_ENUMS || choice)
-			words[used++] = (uint32_t) number;
+		words[here.index] = (uint32_t) number;
 	}
-	FIELD_COUNT(field, base) = used;
 	return 0;
 }
 
@@ -453,8 +436,6 @@ static int read_field(struct reader *rd, const struct hoy_field *field, const st
 	case HOY_KIND_I64:
 	case HOY_KIND_U64:
 		return read_plain(rd, field, value, at, base, sizeof(uint64_t));
-	case HOY_KIND_DOUBLE:
-		return read_plain(rd, field, value, at, base, sizeof(double));
 	case HOY_KIND_BOOL_PTR:
 	case HOY_KIND_I32_PTR:
 	case HOY_KIND_I64_PTR:

@@ -53,7 +53,6 @@ enum hoy_field_kind {
 	HOY_KIND_U64,        /* uint64_t */
 	HOY_KIND_U64_PTR,    /* uint64_t * */
 	HOY_KIND_U32S,       /* uint32_t * + count: a list of numbers */
-	HOY_KIND_DOUBLE,     /* double */
 	HOY_KIND_ENUM,       /* an enum whose 0 is "absent" */
 	HOY_KIND_ENUMS,      /* enum * + count */
 	HOY_KIND_KV,         /* struct hoy_oci_kv * + count: a map of strings */
@@ -71,20 +70,13 @@ enum hoy_field_flags {
 	HOY_FIELD_ALWAYS = 1 << 1,     /* print even when 0/false; an absent string as "", a list or map as null */
 	HOY_FIELD_OMIT_EMPTY = 1 << 2, /* print: leave out an empty list, map or string; parse: "" becomes NULL */
 	HOY_FIELD_STRING_OK = 1 << 3, /* STRV: a plain string counts as a list of one, as docker's Cmd and Entrypoint */
-	HOY_FIELD_EMPTY_LIST = 1 << 4,  /* print: an absent list as [], an absent map as {} */
-	HOY_FIELD_ENUM_LENIENT = 1 << 5 /* ENUM, ENUMS: an unknown value is ignored (listed as unknown field) */
+	HOY_FIELD_EMPTY_LIST = 1 << 4, /* print: an absent list as [], an absent map as {} */
 };
 
-/* Values of an enumeration: names[i] is the text of value i; names[0] is NULL (absent). A second name of a value
- * goes to `aliases`. */
+/* Values of an enumeration: names[i] is the text of value i; names[0] is NULL (absent). */
 struct hoy_enum {
 	const char *const *names;
 	size_t n;
-	const struct hoy_enum_alias {
-		const char *name;
-		int value;
-	} * aliases;
-	size_t n_aliases;
 };
 #define HOY_ENUM(names_)                                                                                               \
 	{                                                                                                              \
@@ -234,7 +226,6 @@ int hoy_oci_kv_set(struct hoy_oci_kv **list, size_t *count, const char *key, con
 #define HOY_FIELD_U32_PTR(T, name, member, flags) HOY_FIELD_ROW(T, name, member, uint32_t *, HOY_KIND_U32_PTR, flags)
 #define HOY_FIELD_U64(T, name, member, flags) HOY_FIELD_ROW(T, name, member, uint64_t, HOY_KIND_U64, flags)
 #define HOY_FIELD_U64_PTR(T, name, member, flags) HOY_FIELD_ROW(T, name, member, uint64_t *, HOY_KIND_U64_PTR, flags)
-#define HOY_FIELD_DOUBLE(T, name, member, flags) HOY_FIELD_ROW(T, name, member, double, HOY_KIND_DOUBLE, flags)
 #define HOY_FIELD_KEYS(T, name, member, flags) HOY_FIELD_ROW(T, name, member, char **, HOY_KIND_KEYS, flags)
 #define HOY_FIELD_RAW(T, name, member, flags) HOY_FIELD_ROW(T, name, member, char *, HOY_KIND_RAW, flags)
 #define HOY_FIELD_DROP(name_)                                                                                          \

@@ -164,10 +164,6 @@ static void write_field(const struct hoy_field *field, const void *base, struct 
 	case HOY_KIND_U64:
 		write_unsigned(field, FIELD_VALUE(const uint64_t, field, base), w);
 		break;
-	case HOY_KIND_DOUBLE:
-		if (FIELD_VALUE(const double, field, base) != 0 || (field->flags & HOY_FIELD_ALWAYS))
-			hoy_json_add_double(w, field->name, FIELD_VALUE(const double, field, base));
-		break;
 	case HOY_KIND_BOOL_PTR:
 	case HOY_KIND_I32_PTR:
 	case HOY_KIND_I64_PTR:

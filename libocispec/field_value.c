@@ -19,9 +19,6 @@ int hoy_enum_from_string(const struct hoy_enum *e, const char *name)
 	for (size_t i = 1; i < e->n; i++)
 		if (e->names[i] && strcmp(e->names[i], name) == 0)
 			return (int) i;
-	for (size_t i = 0; i < e->n_aliases; i++)
-		if (strcmp(e->aliases[i].name, name) == 0)
-			return e->aliases[i].value;
 	return -EINVAL;
 }
 
@@ -94,9 +91,6 @@ void hoy_field_clear(const struct hoy_field *field, void *base)
 	case HOY_KIND_I64:
 	case HOY_KIND_U64:
 		FIELD_VALUE(uint64_t, field, base) = 0;
-		break;
-	case HOY_KIND_DOUBLE:
-		FIELD_VALUE(double, field, base) = 0;
 		break;
 	case HOY_KIND_STRV:
 	case HOY_KIND_KEYS:
@@ -232,9 +226,6 @@ static int copy_field(const struct hoy_field *field, const void *from, void *to)
 	case HOY_KIND_I64:
 	case HOY_KIND_U64:
 		FIELD_VALUE(uint64_t, field, to) = FIELD_VALUE(const uint64_t, field, from);
-		return 0;
-	case HOY_KIND_DOUBLE:
-		FIELD_VALUE(double, field, to) = FIELD_VALUE(const double, field, from);
 		return 0;
 	case HOY_KIND_STRING:
 	case HOY_KIND_RAW:
