@@ -9,8 +9,11 @@ start_hoyd() {
     "$HOYD" -H "$DOCKER_HOST" --data-root "$T/data" --exec-root "$T/run" --pidfile "$T/hoyd.pid" \
         --config-file "$T/daemon.json" "$@" >>"$T/hoyd.log" 2>&1 3>&- &
     HOYD_PID=$!
-    wait_for 20 "$HOY" version || { cat "$T/hoyd.log" >&2; return 1; }
+    wait_for 20 hoyd_answers_or_ended
+    "$HOY" version >/dev/null || { cat "$T/hoyd.log" >&2; return 1; }
 }
+
+hoyd_answers_or_ended() { hoyd_ended || "$HOY" version; }
 
 # A daemon that ended by itself is a failure of the test, with its log.
 hoyd_is_alive() {
