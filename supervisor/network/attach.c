@@ -288,14 +288,36 @@ static int attachment_new(struct hoy_networks *networks, const char *container_i
 	return 0;
 }
 
-static int start_bridged(struct hoy_attachment *attachment, const struct hoy_endpoint_row *endpoint,
+static bool is_wanted(void *userdata)
+{
+	const struct hoy_networks *networks = userdata;
+
+	for (size_t i = 0; i < networks->n_attachments; i++)
+		if (networks->attachments[i]->request)
+			return true;
+	return false;
+}
+
+/* The first one up decides where the subnet is; an address that was leased in another shape of it is leased anew. */
+static int settle_address(struct hoy_networks *networks, struct hoy_endpoint_row *endpoint,
+	struct hoy_network_row *network, struct hoy_err *err)
+{
+	int r = 0;
+
+	if (!hoy_service_is_connected(networks->service) && !is_wanted(networks))
+		r = hoy_networks_settle(networks, network, err);
+	if (r < 0 || hoy_networks_place_fits(network, endpoint->place))
+		return r;
+	r = hoy_networks_find_place(networks, network, &endpoint->place, err);
+	return r < 0 ? r : hoy_endpoints_set_place(networks->store, endpoint->container_id, endpoint->place, err);
+}
+
+static int start_bridged(struct hoy_attachment *attachment, struct hoy_endpoint_row *endpoint,
 	struct hoy_network_row *network, int netns, struct hoy_err *err)
 {
 	struct hoy_networks *networks = attachment->networks;
-	int r = 0;
+	int r = settle_address(networks, endpoint, network, err);
 
-	if (!hoy_service_is_connected(networks->service) && networks->n_attachments == 1)
-		r = hoy_networks_settle(networks, network, err);
 	if (r >= 0)
 		r = make_request(networks, endpoint, network, /* bound= */ false, &attachment->request, err);
 	if (r < 0)
@@ -366,16 +388,6 @@ void hoy_network_detach(struct hoy_networks *networks, const char *container_id)
 }
 
 /* --- the whole state -------------------------------------------------------------------- */
-
-static bool is_wanted(void *userdata)
-{
-	const struct hoy_networks *networks = userdata;
-
-	for (size_t i = 0; i < networks->n_attachments; i++)
-		if (networks->attachments[i]->request)
-			return true;
-	return false;
-}
 
 static void tell_all(void *userdata)
 {

@@ -193,6 +193,31 @@ int hoy_networks_settle(struct hoy_networks *networks, struct hoy_network_row *b
 		networks->store, bridge->id, bridge->subnet, bridge->prefix_len, bridge->gateway, err);
 }
 
+static uint32_t last_place(const struct hoy_network_row *network)
+{
+	return ~hoy_prefix_mask(network->prefix_len) - 1; /* behind it: broadcast */
+}
+
+bool hoy_networks_place_fits(const struct hoy_network_row *network, uint32_t place)
+{
+	return place > 0 && place <= last_place(network) && place != network->gateway;
+}
+
+int hoy_networks_find_place(
+	struct hoy_networks *networks, const struct hoy_network_row *network, uint32_t *ret, struct hoy_err *err)
+{
+	uint32_t place = 0;
+	int r = hoy_endpoints_free_place(
+		networks->store, network->id, network->gateway, last_place(network), &place, err);
+
+	if (r < 0)
+		return r;
+	if (place == 0)
+		return hoy_err_set(err, HOY_ERR_SYSTEM, ENOSPC, "no free address on network '%s'", network->name);
+	*ret = place;
+	return 0;
+}
+
 /* --- MAC addresses ------------------------------------------------------------------ */
 
 void hoy_network_mac_from(uint32_t address, uint8_t mac[6])
@@ -434,14 +459,9 @@ static int insert_endpoint(struct hoy_networks *networks, const struct hoy_netwo
 	hoy_random(random, sizeof random);
 	hoy_hex(random, sizeof random, id);
 	if (network->prefix_len > 0) {
-		uint32_t last = ~hoy_prefix_mask(network->prefix_len) - 1; /* behind it: broadcast */
-
-		r = hoy_endpoints_free_place(networks->store, network->id, network->gateway, last, &row.place, err);
+		r = hoy_networks_find_place(networks, network, &row.place, err);
 		if (r < 0)
 			return r;
-		if (row.place == 0)
-			return hoy_err_set(
-				err, HOY_ERR_SYSTEM, ENOSPC, "no free address on network '%s'", network->name);
 	}
 	r = hoy_endpoints_insert(networks->store, &row, err);
 	return r < 0 ? r : insert_ports(networks, request, err);

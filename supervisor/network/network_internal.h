@@ -43,6 +43,12 @@ struct hoy_networks {
  * while the bridge does not exist: it is what keeps others off afterwards. */
 int hoy_networks_settle(struct hoy_networks *networks, struct hoy_network_row *bridge, struct hoy_err *err);
 
+/* The lowest free place in the network's subnet; -ENOSPC when there is none. */
+int hoy_networks_find_place(
+	struct hoy_networks *networks, const struct hoy_network_row *network, uint32_t *ret, struct hoy_err *err);
+/* Can an endpoint have this place, or was it leased in a subnet that was larger, or had another gateway? */
+bool hoy_networks_place_fits(const struct hoy_network_row *network, uint32_t place);
+
 uint32_t hoy_network_gateway(const struct hoy_network_row *row);
 enum hoy_network_mode hoy_network_mode_of(const char *driver);
 

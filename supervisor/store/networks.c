@@ -169,6 +169,14 @@ int hoy_endpoints_delete(struct hoy_store *store, const char *container_id, stru
 	return hoy_store_exec(store, err, "DELETE FROM endpoints WHERE container_id = ?1", "t", container_id);
 }
 
+int hoy_endpoints_set_place(struct hoy_store *store, const char *container_id, uint32_t place, struct hoy_err *err)
+{
+	int r = hoy_store_exec(store, err, "UPDATE endpoints SET place = ?2 WHERE container_id = ?1", "ti",
+		container_id, (int64_t) place);
+
+	return r < 0 ? r : 0;
+}
+
 int hoy_endpoints_find(
 	struct hoy_store *store, const char *container_id, struct hoy_endpoint_row *ret, struct hoy_err *err)
 {

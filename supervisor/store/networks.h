@@ -52,6 +52,7 @@ void hoy_endpoint_row_done(struct hoy_endpoint_row *row);
 int hoy_endpoints_insert(struct hoy_store *store, const struct hoy_endpoint_row *row, struct hoy_err *err);
 /* Ports go too. Returns the rows deleted. */
 int hoy_endpoints_delete(struct hoy_store *store, const char *container_id, struct hoy_err *err);
+int hoy_endpoints_set_place(struct hoy_store *store, const char *container_id, uint32_t place, struct hoy_err *err);
 int hoy_endpoints_find(
 	struct hoy_store *store, const char *container_id, struct hoy_endpoint_row *ret, struct hoy_err *err);
 /* The lowest free place of a network in [1, last], the gateway's aside; 0 when all are taken. */

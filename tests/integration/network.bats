@@ -168,7 +168,6 @@ start_driver
 drive_ok recover c1
 soon 172.17.0.1 127.0.0.1 8080
 ask 127.0.0.1 8081; expect ""
-ip -o link show type veth | grep -c master | grep -qx 1 || fail "the veth of c2 is still there"
 EOF
 }
 
@@ -200,7 +199,12 @@ for i in $(seq 200); do
     drive_ok attach "c$i" "c$i" /run/netns/c
     drive_ok detach "c$i"
     drive_ok release "c$i"
+    [ $i != 10 ] || fds=$(ls /proc/$(hoy_net_pids)/fd | wc -l)
 done
+drive_ok allocate last bridge
+drive_ok attach last last /run/netns/c
+[ "$(ls /proc/$(hoy_net_pids)/fd | wc -l)" -le "$((fds + 2))" ] || fail "hoy-net leaks descriptors"
+drive_ok detach last
 drive_ok shutdown
 stop_driver
 ip -n c -o link | grep eth0 && fail "eth0 is left in the namespace"
@@ -271,6 +275,25 @@ drive_ok info c2
 EOF
 }
 
+@test "another bridge address moves containers to it at their next start" {
+    on_host <<'EOF'
+start_driver 172.28.0.1/16
+for i in 1 2 3 4 5 6; do drive_ok allocate c$i bridge; done
+ip netns add n
+drive_ok attach c6 six /run/netns/n
+drive_ok info c6
+[[ "$R" = "ok 172.28.0.7/16 172.28.0.1 "* ]] || fail "$R"
+drive_ok detach c6
+drive_ok shutdown
+stop_driver
+start_driver 172.29.0.3/29
+drive_ok release c1
+drive_ok attach c6 six /run/netns/n
+drive_ok info c6
+[[ "$R" = "ok 172.29.0.1/29 172.29.0.3 "* ]] || fail "$R"
+EOF
+}
+
 @test "none has a loopback, host nothing to do, bad requests are refused" {
     on_host <<'EOF'
 start_driver
@@ -324,5 +347,47 @@ ask 127.0.0.1 11000; expect 172.17.0.1
 container c2 tcp,,8080,80
 drive_ok detach c1
 soon "" 127.0.0.1 11000
+EOF
+}
+
+@test "hoy-net keeps only the rights it needs" {
+    on_host <<'EOF'
+start_driver
+container c1
+status=/proc/$(hoy_net_pids)/status
+# CAP_NET_BIND_SERVICE (10), CAP_NET_ADMIN (12), CAP_SYS_ADMIN (21)
+grep -q '^CapEff:.0000000000201400$' $status || fail "$(grep ^Cap $status)"
+grep -q '^CapPrm:.0000000000201400$' $status || fail "$(grep ^Cap $status)"
+grep -q '^NoNewPrivs:.1$' $status || fail "new privileges"
+if ! grep -q asan "$HOY_BUILD/hoy-net"; then
+    grep -q '^Seccomp:.2$' $status || fail "no system call filter"
+fi
+EOF
+}
+
+@test "starts and stops go on while hoy-net is killed again and again" {
+    on_host <<'EOF'
+start_driver
+for i in 1 2 3 4; do ip netns add n$i; done
+( while sleep 0.15; do for pid in $(hoy_net_pids); do kill -9 $pid; done; done ) &
+killer=$!
+up=0
+for i in $(seq 60); do
+    drive_ok allocate c$i bridge tcp,,0,80 udp,,0,53
+    drive attach c$i c$i /run/netns/n$((i % 4 + 1))
+    [[ "$R" != ok* ]] || up=$((up + 1))
+    drive_ok detach c$i
+    drive_ok release c$i
+done
+kill $killer; wait $killer 2>/dev/null || true
+[ $up -gt 40 ] || fail "only $up of 60 came up"
+container c tcp,,8080,80
+serve c 80
+soon 172.17.0.1 127.0.0.1 8080
+[ "$(nft list map ip $(ip -o link show type bridge | awk '{print $2}' | tr -d :) published | grep -c 'tcp [.]')" = 1 ] || fail "stale elements"
+drive_ok detach c
+drive_ok shutdown
+[ -z "$(nft list ruleset)" ] || fail "rules are left"
+[ -z "$(ip -o link show type bridge)" ] || fail "the bridge is left"
 EOF
 }

@@ -511,27 +511,22 @@ void hoy_links_delete(struct hoy_links *links, int ifindex, const uint8_t id[HOY
 		(void) delete_index(links->sock, ifindex);
 }
 
-/* --- sweep --------------------------------------------------------------------- */
+/* --- listing --------------------------------------------------------------------- */
 
-struct sweep {
+struct listing {
 	int bridge_index;
 	hoy_links_found found;
 	void *userdata;
-	int unwanted[64]; /* at most so many are removed by one sweep */
-	size_t n_unwanted;
 };
 
 static void on_link(struct nl_object *object, void *userdata)
 {
 	struct rtnl_link *link = (struct rtnl_link *) object;
-	struct sweep *sweep = userdata;
+	struct listing *listing = userdata;
 	const char *name = rtnl_link_get_name(link);
 
-	if (!name || rtnl_link_get_master(link) != sweep->bridge_index || !is_our_name(name))
-		return;
-	if (!sweep->found(sweep->userdata, rtnl_link_get_ifindex(link), name) &&
-		sweep->n_unwanted < ARRAY_LEN(sweep->unwanted))
-		sweep->unwanted[sweep->n_unwanted++] = rtnl_link_get_ifindex(link);
+	if (name && rtnl_link_get_master(link) == listing->bridge_index && is_our_name(name))
+		listing->found(listing->userdata, rtnl_link_get_ifindex(link), name);
 }
 
 static int on_message(struct nl_msg *msg, void *userdata)
@@ -540,32 +535,22 @@ static int on_message(struct nl_msg *msg, void *userdata)
 	return NL_OK;
 }
 
-static int dump_links(struct sweep *sweep, struct hoy_err *err)
+int hoy_links_each(const char *bridge, hoy_links_found found, void *userdata, struct hoy_err *err)
 {
+	struct listing listing = { .bridge_index = (int) if_nametoindex(bridge), .found = found, .userdata = userdata };
 	auto_(free_sock) struct nl_sock *sock = NULL; /* of its own: its callback is changed */
-	int r = open_sock(&sock, err);
+	int r;
 
+	if (listing.bridge_index == 0)
+		return 0;
+	r = open_sock(&sock, err);
 	if (r < 0)
 		return r;
 	nl_socket_enable_msg_peek(sock);
-	r = nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, on_message, sweep);
+	r = nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, on_message, &listing);
 	if (r >= 0)
 		r = nl_rtgen_request(sock, RTM_GETLINK, AF_UNSPEC, NLM_F_DUMP);
 	if (r >= 0)
 		r = nl_recvmsgs_default(sock);
-	return r < 0 ? nl_err(err, r, "list", "links") : 0;
-}
-
-int hoy_links_sweep(
-	struct hoy_links *links, const char *bridge, hoy_links_found found, void *userdata, struct hoy_err *err)
-{
-	struct sweep sweep = { .bridge_index = (int) if_nametoindex(bridge), .found = found, .userdata = userdata };
-	int r;
-
-	if (sweep.bridge_index == 0)
-		return 0;
-	r = dump_links(&sweep, err);
-	for (size_t i = 0; i < sweep.n_unwanted; i++)
-		(void) delete_index(links->sock, sweep.unwanted[i]);
-	return r;
+	return r < 0 ? nl_err(err, r, "list ports of bridge", bridge) : 0;
 }

@@ -35,10 +35,9 @@ bool hoy_links_exists(struct hoy_links *links, int ifindex, const uint8_t id[HOY
 /* Deletes it, if it is still that endpoint's. */
 void hoy_links_delete(struct hoy_links *links, int ifindex, const uint8_t id[HOY_NET_ID_LEN]);
 
-/* Goes through the host ends of ours in a bridge. `found` returns whether the link is to stay. */
-typedef bool (*hoy_links_found)(void *userdata, int ifindex, const char *name);
-int hoy_links_sweep(
-	struct hoy_links *links, const char *bridge, hoy_links_found found, void *userdata, struct hoy_err *err);
+/* Goes through the host ends of ours in a bridge. */
+typedef void (*hoy_links_found)(void *userdata, int ifindex, const char *name);
+int hoy_links_each(const char *bridge, hoy_links_found found, void *userdata, struct hoy_err *err);
 /* Is `name` the host end of this endpoint? */
 bool hoy_links_name_is(const char *name, const uint8_t id[HOY_NET_ID_LEN]);
 

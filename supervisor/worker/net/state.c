@@ -411,20 +411,14 @@ void hoy_state_sync_begin(struct hoy_state *state)
 		state->endpoints[i]->stale = true;
 }
 
-/* A link in a bridge of ours: an endpoint's, or nobody's. */
-static bool claim_link(void *userdata, int ifindex, const char *name)
+/* Which link an endpoint has that was adopted; one that is nobody's goes with its namespace. */
+static void claim_link(void *userdata, int ifindex, const char *name)
 {
 	struct hoy_state *state = userdata;
 
-	for (size_t i = 0; i < state->n_departed; i++)
-		if (state->departed[i].ifindex == ifindex)
-			return true;
 	for (size_t i = 0; i < state->n_endpoints; i++)
-		if (hoy_links_name_is(name, state->endpoints[i]->id)) {
+		if (state->endpoints[i]->ifindex == 0 && hoy_links_name_is(name, state->endpoints[i]->id))
 			state->endpoints[i]->ifindex = ifindex;
-			return true;
-		}
-	return false;
 }
 
 static void drop_stale_bridges(struct hoy_state *state)
@@ -451,7 +445,7 @@ int hoy_state_sync_end(struct hoy_state *state, struct hoy_err *err)
 	state->syncing = false;
 	r = install_all(state, err);
 	for (size_t i = 0; i < state->n_bridges && r >= 0; i++)
-		r = hoy_links_sweep(state->links, state->bridges[i].spec.name, claim_link, state, err);
+		r = hoy_links_each(state->bridges[i].spec.name, claim_link, state, err);
 	return r;
 }
 
