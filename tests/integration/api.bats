@@ -325,11 +325,11 @@ PY
 @test "the default bridge is as the flags say" {
     start_hoyd -b hoytest0 --bip 10.77.0.1/24 --mtu 1400
     load_busybox
-    "$HOY" run -d --name b busybox sleep 100
-    [ "$(cat /sys/class/net/hoytest0/mtu)" = 1400 ]
+    "$HOY" run -d --name bb busybox sleep 100
+    ip link show hoytest0 | grep -q 'mtu 1400 '
     ip -4 addr show hoytest0 | grep -q 'inet 10.77.0.1/24'
     run curl -s --unix-socket "$T/hoy.sock" http://docker/networks/bridge
     [ "$(jq -r '.IPAM.Config[0].Subnet' <<<"$output")" = 10.77.0.0/24 ]
     [ "$(jq -r '.Options["com.docker.network.bridge.name"]' <<<"$output")" = hoytest0 ]
-    "$HOY" rm -f b
+    "$HOY" rm -f bb
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # The real docker command line drives hoyd: what people type, with docker's outputs and exit codes.
+bats_require_minimum_version 1.5.0
 load lib
 load stack
 
@@ -18,7 +19,7 @@ gone() { ! docker inspect "$1"; }
 # in_terminal: a tmux session of this test with a shell that has docker's environment.
 in_terminal() {
     tmux -S "$T/tmux" -f /dev/null new-session -d -x "${1:-80}" -y "${2:-24}" \
-        "env DOCKER_HOST='$DOCKER_HOST' DOCKER_CONFIG='$DOCKER_CONFIG' PS1='outer> ' bash --norc"
+        "env TERM=xterm DOCKER_HOST='$DOCKER_HOST' DOCKER_CONFIG='$DOCKER_CONFIG' PS1='outer> ' bash --norc" \; set status off
 }
 keys() { tmux -S "$T/tmux" send-keys "$@"; }
 screen_has() { tmux -S "$T/tmux" capture-pane -p | grep -q -- "$1"; }
@@ -51,12 +52,14 @@ screen_has() { tmux -S "$T/tmux" capture-pane -p | grep -q -- "$1"; }
     [ "$status" = 3 ]
     [ "$output" = out ]
     [ "$stderr" = err ]
-    run docker run --rm busybox nosuchprogram
-    [ "$status" = 127 ]
-    run docker run --rm busybox /etc/passwd
-    [ "$status" = 126 ]
-    run docker run --rm busybox sh -c 'kill -KILL $$'
-    [ "$status" = 137 ]
+    run -127 docker run --rm busybox nosuchprogram
+    run -126 docker run --rm busybox /etc/passwd
+    "$DOCKER" run --rm --name killed busybox sleep 100 &
+    wait_for 10 running killed
+    docker kill killed
+    rc=0
+    wait $! || rc=$?
+    [ "$rc" = 137 ]
     run docker run --rm --memory 1 busybox true
     [ "$status" = 125 ]
     run docker run --rm nosuchimage true
@@ -94,44 +97,44 @@ screen_has() { tmux -S "$T/tmux" capture-pane -p | grep -q -- "$1"; }
 }
 
 @test "docker: start and stop of what runs or stands already is no error, names are taken once" {
-    docker run -d --name a busybox sleep 100
-    docker start a
-    run docker run -d --name a busybox true
+    docker run -d --name aa busybox sleep 100
+    docker start aa
+    run docker run -d --name aa busybox true
     [ "$status" = 125 ]
     [[ "$output" == *"is already in use by container"* ]]
-    run docker rm a
+    run docker rm aa
     [ "$status" = 1 ]
-    docker stop -t 0 a
-    docker stop a
-    run docker kill a
+    docker stop -t 0 aa
+    docker stop aa
+    run docker kill aa
     [ "$status" = 1 ]
     [[ "$output" == *"is not running"* ]]
-    docker start a
-    running a
-    docker restart -t 0 a
-    running a
-    docker rm -f a
+    docker start aa
+    running aa
+    docker restart -t 0 aa
+    running aa
+    docker rm -f aa
 }
 
 @test "docker: logs with tail, timestamps, since, and -f to the end" {
-    docker run --name l busybox sh -c 'for i in 1 2 3; do echo "o$i"; echo "e$i" >&2; done'
-    [ "$(docker logs l 2>/dev/null | xargs)" = "o1 o2 o3" ]
-    [ "$(docker logs l 2>&1 >/dev/null | xargs)" = "e1 e2 e3" ]
-    [ "$(docker logs --tail 2 l 2>&1 | wc -l)" = 2 ]
-    docker logs -t l 2>/dev/null | grep -Eq '^[0-9-]{10}T[0-9:]{8}\.[0-9]{9}Z o1$'
-    [ -z "$(docker logs --since 2099-01-01T00:00:00Z l 2>&1)" ]
-    docker run -d --name f busybox sh -c 'for i in 1 2 3 4 5; do echo $i; sleep 0.2; done'
-    [ "$(docker logs -f f | xargs)" = "1 2 3 4 5" ]
+    docker run --name ll busybox sh -c 'for i in 1 2 3; do echo "o$i"; echo "e$i" >&2; done'
+    [ "$(docker logs ll 2>/dev/null | xargs)" = "o1 o2 o3" ]
+    [ "$(docker logs ll 2>&1 >/dev/null | xargs)" = "e1 e2 e3" ]
+    [ "$(docker logs --tail 2 ll 2>&1 | wc -l)" = 2 ]
+    docker logs -t ll 2>/dev/null | grep -Eq '^[0-9-]{10}T[0-9:]{8}\.[0-9]{9}Z o1$'
+    [ -z "$(docker logs --since 2099-01-01T00:00:00Z ll 2>&1)" ]
+    docker run -d --name ff busybox sh -c 'for i in 1 2 3 4 5; do echo $i; sleep 0.2; done'
+    [ "$(docker logs -f ff | xargs)" = "1 2 3 4 5" ]
 }
 
 @test "docker: logs -f ends when its client leaves" {
-    docker run -d --name f busybox sh -c 'while :; do echo tick; sleep 0.1; done'
+    docker run -d --name ff busybox sh -c 'while :; do echo tick; sleep 0.1; done'
     before=$(ls "/proc/$HOYD_PID/fd" | wc -l)
-    for i in 1 2 3; do timeout 0.5 "$DOCKER" logs -f f >"$T/out" || :; done
+    for i in 1 2 3; do timeout 0.5 "$DOCKER" logs -f ff >"$T/out" || :; done
     [ -s "$T/out" ]
     sleep 0.5
     [ "$(ls "/proc/$HOYD_PID/fd" | wc -l)" -le "$before" ]
-    docker rm -f f
+    docker rm -f ff
 }
 
 @test "docker: stdin is piped, half-close ends it" {
@@ -142,8 +145,8 @@ screen_has() { tmux -S "$T/tmux" capture-pane -p | grep -q -- "$1"; }
 }
 
 @test "docker: attach sees output, signals are proxied" {
-    docker run -d --name a busybox sh -c 'trap "echo got; exit 9" INT; while :; do sleep 0.1; done'
-    "$DOCKER" attach --no-stdin a >"$T/out" 2>&1 &
+    docker run -d --name aa busybox sh -c 'trap "echo got; exit 9" INT; while :; do sleep 0.1; done'
+    "$DOCKER" attach --no-stdin aa >"$T/out" 2>&1 &
     pid=$!
     sleep 0.5
     kill -INT $pid
@@ -155,7 +158,7 @@ screen_has() { tmux -S "$T/tmux" capture-pane -p | grep -q -- "$1"; }
 
 @test "docker: a terminal with size, resize, ctrl-p ctrl-q and attach again" {
     in_terminal 100 30
-    keys "docker run -it --name t busybox sh" Enter
+    keys "docker run -it --name tt busybox sh" Enter
     wait_for 10 screen_has '/ #'
     keys "stty size" Enter
     wait_for 5 screen_has '^30 100'
@@ -165,15 +168,15 @@ screen_has() { tmux -S "$T/tmux" capture-pane -p | grep -q -- "$1"; }
     wait_for 5 screen_has '^20 90'
     keys C-p C-q
     wait_for 5 screen_has 'outer>'
-    running t
-    keys "clear; docker attach t" Enter
+    running tt
+    keys "clear; docker attach tt" Enter
     sleep 0.5
     keys "echo back" Enter
     wait_for 5 screen_has '^back'
     keys "exit 4" Enter
     wait_for 5 screen_has 'outer>'
     keys 'clear; echo code $?' Enter
-    [ "$(docker inspect -f '{{.State.ExitCode}}' t)" = 4 ]
+    [ "$(docker inspect -f '{{.State.ExitCode}}' tt)" = 4 ]
     tmux -S "$T/tmux" kill-server
 }
 
@@ -185,18 +188,19 @@ screen_has() { tmux -S "$T/tmux" capture-pane -p | grep -q -- "$1"; }
 }
 
 @test "docker: events tell a container's life in order" {
+    sleep 1 # the image was loaded before
     since=$(date +%s)
-    docker run --name e --rm busybox true
-    docker run -d --name k busybox sleep 100
-    docker stop -t 0 k
-    docker rm k
-    run docker events --since "$since" --until "$(($(date +%s) + 1))" --filter container=e --format '{{.Action}}'
+    docker run --name ee --rm busybox true
+    docker run -d --name kk busybox sleep 100
+    docker stop -t 0 kk
+    docker rm kk
+    run docker events --since "$since" --until "$(($(date +%s) + 1))" --filter container=ee --format '{{.Action}}'
     [ "$(xargs <<<"$output")" = "create attach start die destroy" ]
-    run docker events --since "$since" --until "$(($(date +%s) + 1))" --filter container=k --format '{{.Action}}'
+    run docker events --since "$since" --until "$(($(date +%s) + 1))" --filter container=kk --format '{{.Action}}'
     [[ "$(xargs <<<"$output")" == "create start "*"die stop destroy" ]]
-    run docker events --since "$since" --until "$(($(date +%s) + 1))" --filter event=die --filter container=k \
+    run docker events --since "$since" --until "$(($(date +%s) + 1))" --filter event=die --filter container=kk \
         --format '{{.Actor.Attributes.exitCode}} {{.Actor.Attributes.image}} {{.Actor.Attributes.name}}'
-    [ "$output" = "137 busybox k" ]
+    [ "$output" = "137 busybox kk" ]
     run docker events --since "$since" --until "$(($(date +%s) + 1))" --filter type=image
     [ -z "$output" ]
     docker tag busybox again:1
@@ -205,21 +209,21 @@ screen_has() { tmux -S "$T/tmux" capture-pane -p | grep -q -- "$1"; }
 }
 
 @test "docker: a published port is shown and answers" {
-    docker run -d --name p -p 127.0.0.1:18080:80 --expose 90 busybox sh -c 'mkdir /www; echo page >/www/index.html; httpd -f -p 80 -h /www'
-    [ "$(docker port p)" = "80/tcp -> 127.0.0.1:18080" ]
+    docker run -d --name pp -p 127.0.0.1:18080:80 --expose 90 busybox sh -c 'mkdir /www; echo page >/www/index.html; httpd -f -p 80 -h /www'
+    [ "$(docker port pp)" = "80/tcp -> 127.0.0.1:18080" ]
     [ "$(docker ps --format '{{.Ports}}')" = "90/tcp, 127.0.0.1:18080->80/tcp" ]
     wait_for 10 curl -s http://127.0.0.1:18080/
     [ "$(curl -s http://127.0.0.1:18080/)" = page ]
-    [ "$(docker network inspect -f '{{range .Containers}}{{.Name}}{{end}}' bridge)" = p ]
-    docker rm -f p
+    [ "$(docker network inspect -f '{{range .Containers}}{{.Name}}{{end}}' bridge)" = pp ]
+    docker rm -f pp
 }
 
 @test "docker: a killed hoyd comes back, wait and logs go on" {
-    docker run -d --name s busybox sh -c 'i=0; while [ $i -lt 60 ]; do echo $i; i=$((i+1)); sleep 0.05; done; exit 11'
+    docker run -d --name ss busybox sh -c 'i=0; while [ $i -lt 60 ]; do echo $i; i=$((i+1)); sleep 0.05; done; exit 11'
     kill_hoyd
     sleep 0.5
     start_hoyd
-    running s
-    [ "$(docker wait s)" = 11 ]
-    [ "$(docker logs s | xargs)" = "$(seq 0 59 | xargs)" ]
+    running ss
+    [ "$(docker wait ss)" = 11 ]
+    [ "$(docker logs ss | xargs)" = "$(seq 0 59 | xargs)" ]
 }

@@ -39,7 +39,7 @@ hoyd_ended() {
 # kill_hoyd: as a power loss would, but for what the kernel holds.
 kill_hoyd() {
     kill -KILL "$HOYD_PID"
-    wait "$HOYD_PID" 2>/dev/null
+    wait "$HOYD_PID" 2>/dev/null || :
     HOYD_PID=
 }
 
