@@ -72,11 +72,14 @@ static int make_implied(
 
 	if (dir < 0)
 		return dir;
-	if (tree->lower < 0)
+	if (tree->lower >= 0)
+		lower = open_in(tree->lower, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+	if (lower < 0) {
+		/* A parent with the set-group-ID bit has passed its group and the bit on. */
+		if (fchown(dir, 0, 0) < 0 || fchmod(dir, 0755) < 0)
+			return hoy_err_sys(err, "set the mode of '%s'", path);
 		return 0;
-	lower = open_in(tree->lower, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-	if (lower < 0)
-		return 0;
+	}
 	r = hoy_layer_attrs_copy(lower, dir, &st, err);
 	return r < 0 ? r : hoy_layer_tree_remember_time(tree, path, &st.st_mtim, err);
 }
