@@ -350,6 +350,35 @@ soon "" 127.0.0.1 11000
 EOF
 }
 
+@test "a client that goes on sending reaches the container that has its UDP port now" {
+    on_host <<'EOF'
+start_driver
+"$HOY_BUILD/peer-server" 5353 &
+host=$!
+# One socket of one client throughout: what conntrack remembers of it stays alive.
+exec 7<>/dev/udp/10.9.0.1/5353
+say() {
+    echo x >&7 2>/dev/null || true
+    A=$(timeout 1 head -n1 <&7 2>/dev/null) || A=
+}
+sleep 0.2
+say; expect 10.9.0.1
+kill $host; wait $host 2>/dev/null || true
+container c1 udp,,5353,53
+serve c1 53
+say; [ -n "$A" ] || say
+expect 10.9.0.1
+drive_ok allocate c2 bridge udp,,5353,53
+ip netns add c2
+drive_ok detach c1
+drive_ok attach c2 c2 /run/netns/c2
+serve c2 53
+ip -n c1 link set eth0 down
+say; [ -n "$A" ] || say
+expect 10.9.0.1
+EOF
+}
+
 @test "hoy-net keeps only the rights it needs" {
     on_host <<'EOF'
 start_driver

@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "supervisor/worker/net/conntrack.h"
 #include "supervisor/worker/net/firewall.h"
 #include "supervisor/worker/net/link.h"
 #include "supervisor/worker/net/reserve.h"
@@ -148,13 +149,17 @@ static int change_ports(
 	struct hoy_state *state, enum hoy_ruleset_verb verb, const struct endpoint *ep, struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf text = {};
+	int r;
 
 	if (state->syncing || ep->n_ports == 0)
 		return 0;
 	hoy_ruleset_ports(&text, state->table, verb, ep->address, ep->ports, ep->n_ports);
-	if (hoy_firewall_run(state->firewall, &text, NULL) >= 0)
-		return 0;
-	return install_all(state, err);
+	r = hoy_firewall_run(state->firewall, &text, NULL);
+	if (r < 0)
+		r = install_all(state, err);
+	if (r >= 0)
+		hoy_conntrack_forget(ep->ports, ep->n_ports);
+	return r;
 }
 
 int hoy_state_set_table(struct hoy_state *state, const char *table, struct hoy_err *err)
