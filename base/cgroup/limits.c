@@ -149,21 +149,22 @@ static int memory_swap_v2(struct planner *p, size_t hier, const struct hoy_cgrou
 {
 	int64_t limit = is_given(l->memory_limit) ? *l->memory_limit : 0;
 	int64_t total = is_given(l->memory_swap) ? *l->memory_swap : 0;
-	int64_t swap = total == -1 || (limit == -1 && total == 0) ? -1 : total - limit;
+	bool unlimited = total == -1 || (limit == -1 && total == 0);
 	char buf[32];
 	int r;
 
-	if (total == 0 && limit != -1)
+	if (total == 0 && !unlimited)
 		return 0;
-	if (swap != -1 && limit <= 0)
+	if (!unlimited && limit <= 0)
 		return hoy_err_invalid(p->err, "memory.swap: a limit of memory and swap needs memory.limit beside it");
-	if (swap < -1)
+	if (!unlimited && total < limit)
 		return hoy_err_invalid(p->err,
 			"memory.swap: %" PRId64 " for memory and swap is less than memory.limit %" PRId64, total,
 			limit);
-	r = add(p, hier, HOY_CGROUP_MEMORY, "memory.swap", "memory.swap.max", "%s", v2_number(swap, buf));
+	r = add(p, hier, HOY_CGROUP_MEMORY, "memory.swap", "memory.swap.max", "%s",
+		v2_number(unlimited ? -1 : total - limit, buf));
 	/* a kernel without swap accounting has neither file nor swap to limit */
-	last(p)->optional = swap <= 0;
+	last(p)->optional = unlimited || total == limit;
 	return r;
 }
 
