@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -93,6 +94,7 @@ static int make_plan(struct creation *c, struct hoy_err *err)
 		.id = c->o->id,
 		.bundle = c->o->bundle,
 		.rootless = c->o->rootless,
+		.may_mount = own_caps() & 1ULL << CAP_SYS_ADMIN,
 		.host_caps = host_caps(c->spec),
 		.no_pivot = c->o->no_pivot,
 		.no_new_keyring = c->o->no_new_keyring,
@@ -311,6 +313,24 @@ static int set_up(struct creation *c, struct hoy_err *err)
 	return r < 0 ? hoy_err_wrap(err, TEXT_START_PROCESS) : 0;
 }
 
+/* When we serve the terminal ourselves it starts with the size of ours. */
+static int take_master(struct creation *c, struct hoy_err *err)
+{
+	struct winsize ws;
+	char name[64];
+	size_t n_fds = 1;
+	ssize_t n;
+
+	if (c->console < 0)
+		return 0;
+	n = hoy_fd_recv(c->console, name, sizeof name, &c->master, &n_fds);
+	if (n <= 0 || n_fds != 1)
+		return hoy_err_code(err, n < 0 ? (int) n : -EPROTO, "receive the terminal");
+	if (!c->spec->process->console_size && ioctl(STDIN_FILENO, TIOCGWINSZ, &ws) == 0)
+		(void) ioctl(c->master, TIOCSWINSZ, &ws);
+	return 0;
+}
+
 static int write_pid_file(struct creation *c, struct hoy_err *err)
 {
 	char text[16];
@@ -366,6 +386,7 @@ static const struct {
 	{ open_namespaces },
 	{ spawn, undo_spawn },
 	{ set_up },
+	{ take_master },
 	{ commit },
 };
 
@@ -385,22 +406,8 @@ static void creation_done(struct creation *c)
 	hoy_fd_close(&c->listener);
 	hoy_fd_close(&c->console);
 	hoy_fd_close(&c->console_peer);
+	hoy_fd_close(&c->master);
 	hoy_fd_close(&c->pidfd);
-}
-
-static int take_master(struct creation *c, int *ret, struct hoy_err *err)
-{
-	char name[64];
-	size_t n_fds = 1;
-	ssize_t n;
-
-	*ret = -EBADF;
-	if (c->console < 0)
-		return 0;
-	n = hoy_fd_recv(c->console, name, sizeof name, ret, &n_fds);
-	if (n <= 0 || n_fds != 1)
-		return hoy_err_code(err, n < 0 ? (int) n : -EPROTO, "receive the terminal");
-	return 0;
 }
 
 int hoy_container_create(const struct hoy_create_options *options, struct hoy_container *ret, struct hoy_err *err)
@@ -412,6 +419,7 @@ int hoy_container_create(const struct hoy_create_options *options, struct hoy_co
 		.listener = -EBADF,
 		.console = -EBADF,
 		.console_peer = -EBADF,
+		.master = -EBADF,
 		.pidfd = -EBADF,
 		.state = { .dir = -EBADF },
 		.child = { .entry = HOY_CGROUP_ENTRY_INIT },
@@ -421,8 +429,6 @@ int hoy_container_create(const struct hoy_create_options *options, struct hoy_co
 
 	for (i = 0; r == 0 && i < ARRAY_LEN(steps); i++)
 		r = steps[i].run(&c, err);
-	if (r == 0)
-		r = take_master(&c, &ret->master, err);
 	if (r < 0) {
 		/* The step that failed has cleaned up after itself, but for the process, which may exist. */
 		for (size_t j = i; j-- > 0;)
@@ -435,6 +441,7 @@ int hoy_container_create(const struct hoy_create_options *options, struct hoy_co
 	c.state = (struct hoy_state){ .dir = -EBADF };
 	ret->pidfd = TAKE_FD(c.pidfd);
 	ret->sync = TAKE_FD(c.sync);
+	ret->master = TAKE_FD(c.master);
 	return 0;
 }
 

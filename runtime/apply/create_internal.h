@@ -22,11 +22,11 @@ struct creation {
 	int sync, child_sync;
 	int listener;
 	int console, console_peer; /* ours of a pair made here, and the child's end */
+	int master;                /* of the terminal, when we serve it */
 	pid_t pid;
 	int pidfd;
 };
 
-/* steps.h of the parent */
 int hoy_create_cgroup(struct creation *c, struct hoy_err *err);
 void hoy_create_undo_cgroup(struct creation *c);
 int hoy_create_converse(struct creation *c, struct hoy_err *err);

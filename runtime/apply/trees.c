@@ -73,12 +73,12 @@ static int open_tree_of(const struct hoy_plan *plan, const struct hoy_plan_mount
 
 int hoy_trees_open(const struct hoy_plan *plan, int *trees, struct hoy_err *err)
 {
-	bool user_ns = hoy_plan_has_ns(plan, CLONE_NEWUSER);
+	bool all = plan->params.may_mount && hoy_plan_has_ns(plan, CLONE_NEWUSER);
 
 	for (size_t i = 0; i < plan->n_mounts; i++) {
 		const struct hoy_plan_mount *m = &plan->mounts[i];
 
-		if (m->kind != HOY_MOUNT_BIND || (!user_ns && !m->idmap))
+		if (m->kind != HOY_MOUNT_BIND || (!all && !m->idmap))
 			continue;
 		trees[i] = open_tree_of(plan, m, err);
 		if (trees[i] < 0)

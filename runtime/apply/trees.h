@@ -6,8 +6,8 @@
 
 struct hoy_plan;
 
-/* Fills trees[i] for bind mounts: all of them with a user namespace, only the id-mapped ones without. The others stay
- * as they are. On failure the caller closes what is open. */
+/* Fills trees[i] for bind mounts: all of them with a user namespace (if we may mount at all), only the id-mapped ones
+ * without. The others stay as they are. On failure the caller closes what is open. */
 int hoy_trees_open(const struct hoy_plan *plan, int *trees, struct hoy_err *err);
 
 #endif

@@ -66,7 +66,6 @@ static void set_raw(struct server *s)
 	cfmakeraw(&raw);
 	raw.c_oflag |= OPOST; /* the container's side does not add carriage returns, ours does */
 	(void) tcsetattr(STDIN_FILENO, TCSANOW, &raw);
-	copy_window_size(STDIN_FILENO, s->c->master);
 }
 
 static void restore_terminal(struct server *s)

@@ -22,6 +22,7 @@ struct hoy_plan_params {
 	const char *id;
 	const char *bundle; /* absolute */
 	bool rootless;      /* our user namespace is not the host's, or we are not root */
+	bool may_mount;     /* CAP_SYS_ADMIN is ours: bind sources are opened before the child's user namespace */
 	uint64_t host_caps; /* what we may hand on; bit per capability */
 	bool no_pivot;
 	bool no_new_keyring;
