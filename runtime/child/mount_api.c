@@ -105,6 +105,8 @@ static int set_option(int fs, const char *option, struct hoy_err *err)
 		r = fsconfig(fs, FSCONFIG_SET_FLAG, option, NULL, 0);
 	if (r == 0)
 		return 0;
+	if (!eq && errno == EINVAL && strcmp(option, "iversion") == 0)
+		return 0; /* for mount(2) a flag, which file systems without it ignore */
 	(void) snprintf(what, sizeof what, "option '%s'", option);
 	return fail_with_log(fs, err, what);
 }

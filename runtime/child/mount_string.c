@@ -21,7 +21,6 @@ static const struct {
 	{ "lazytime", MS_LAZYTIME },
 	{ "mand", MS_MANDLOCK },
 	{ "iversion", MS_I_VERSION },
-	{ "silent", MS_SILENT },
 };
 
 static unsigned long flag_of(const char *option)

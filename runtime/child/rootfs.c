@@ -121,11 +121,15 @@ int hoy_child_pivot(struct hoy_child *c, struct hoy_err *err)
 		if (r < 0)
 			return r;
 	} else {
-		if (fchdir(c->root) < 0)
+		auto_fd int old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+		if (old < 0 || fchdir(c->root) < 0)
 			return hoy_err_sys(err, "chdir to the rootfs");
 		/* The old root ends up over the new one, at the same place: no directory for it is needed. */
 		if (syscall(SYS_pivot_root, ".", ".") < 0)
 			return hoy_err_sys(err, "pivot");
+		if (fchdir(old) < 0)
+			return hoy_err_sys(err, "chdir to the old root");
 		/* Unmounting must not travel back to the host. */
 		r = hoy_mount_propagation(AT_FDCWD, ".", MS_SLAVE | MS_REC, err);
 		if (r < 0)

@@ -90,7 +90,7 @@ static const struct option {
 	{ "runbindable", PROPAGATION, MS_UNBINDABLE | MS_REC },
 	{ "rw", CLEAR_ATTR, MOUNT_ATTR_RDONLY },
 	{ "shared", PROPAGATION, MS_SHARED },
-	{ "silent", FS_FLAG, 0, "silent" },
+	{ "silent", NOTHING },
 	{ "slave", PROPAGATION, MS_SLAVE },
 	{ "strictatime", SET_ATIME, MOUNT_ATTR_STRICTATIME },
 	{ "suid", CLEAR_ATTR, MOUNT_ATTR_NOSUID },

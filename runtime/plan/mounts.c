@@ -136,6 +136,8 @@ int hoy_plan_mounts(struct hoy_plan *plan, struct hoy_err *err)
 	if (spec->linux_->mount_label)
 		return hoy_err_unsupported(err, "linux.mountLabel: SELinux labels of mounts are not supported");
 	plan->root_propagation = propagation ? propagation_flags[propagation] | MS_REC : MS_SLAVE | MS_REC;
+	if (plan->root_propagation & MS_UNBINDABLE) /* we still have to bind the rootfs: it is the last thing done */
+		plan->root_propagation = MS_PRIVATE | MS_REC;
 	plan->rootfs_propagation = propagation ? propagation_flags[propagation] : 0;
 	plan->readonly_rootfs = spec->root->readonly;
 	plan->rootfs_owned = hoy_path_join(plan->params.bundle, spec->root->path);

@@ -36,7 +36,7 @@ r() {
 config() {
     local filter=$1
     shift
-    jq "$@" "$filter" "$B/config.json" >"$B/config.json.new"
+    jq "$filter" "$@" <"$B/config.json" >"$B/config.json.new"
     mv "$B/config.json.new" "$B/config.json"
 }
 
