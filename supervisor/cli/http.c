@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/str.h"
 
 #define HEAD_MAX ((size_t) 64 << 10)
@@ -280,6 +281,7 @@ int hoy_http_send(const struct hoy_http_host *host, const struct hoy_http_reques
 		hoy_http_done(&http);
 		return r;
 	}
+	hoy_log_debug("%s %s: %d", request->method, request->path, http.status);
 	*ret = http;
 	return 0;
 }

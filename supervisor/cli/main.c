@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
@@ -213,6 +214,25 @@ static int run_command(struct hoy_cli *cli, int argc, char **argv)
 	return r;
 }
 
+/* At level debug every request is told with its status. */
+static int set_log_level(const struct globals *globals, struct hoy_err *err)
+{
+	static const struct {
+		const char *name;
+		enum hoy_log_level level;
+	} levels[] = { { "debug", HOY_LOG_DEBUG }, { "info", HOY_LOG_INFO }, { "warn", HOY_LOG_WARN },
+		{ "error", HOY_LOG_ERROR }, { "fatal", HOY_LOG_ERROR } };
+	const char *name = globals->debug ? "debug" : globals->log_level ? globals->log_level : "info";
+
+	for (size_t i = 0; i < ARRAY_LEN(levels); i++) {
+		if (strcmp(name, levels[i].name) == 0) {
+			hoy_log_setup(STDERR_FILENO, HOY_LOG_TEXT, levels[i].level);
+			return 0;
+		}
+	}
+	return hoy_err_invalid(err, "unable to parse logging level: %s (debug, info, warn, error)", name);
+}
+
 int main(int argc, char **argv)
 {
 	auto_free char **words = calloc((size_t) argc + 1, sizeof *words);
@@ -251,8 +271,9 @@ int main(int argc, char **argv)
 	r = hoy_context_resolve(globals.host, globals.context, globals.config, &cli.host, &cli.default_host, &err);
 	if (r < 0)
 		return hoy_cli_fail(&cli, 1, &err);
-	cli.debug = globals.debug;
-	hoy_log_setup(2, HOY_LOG_TEXT, globals.debug ? HOY_LOG_DEBUG : HOY_LOG_INFO);
+	r = set_log_level(&globals, &err);
+	if (r < 0)
+		return hoy_cli_fail(&cli, 1, &err);
 	cli.command = find_command(words, (int) hoy_strv_len(words), &used);
 	/* The command's own words start with its (last) name. */
 	r = cli.command ? run_command(&cli, (int) hoy_strv_len(words) - used + 1, words + used - 1)

@@ -161,11 +161,43 @@ START_TEST(mounts_volumes_and_maps)
 }
 END_TEST
 
+START_TEST(every_other_flag_is_in_the_request)
+{
+	struct hoy_err err;
+	auto_ptr(hoy_json_free) struct hoy_json *doc = REQUEST("--annotation", "a=b", "--blkio-weight", "10",
+		"--cgroup-parent", "/p", "--cpu-period", "1000", "--cpu-quota", "2000", "-c", "3", "x");
+	auto_ptr(hoy_json_free) struct hoy_json *more = REQUEST("--cpuset-cpus", "0", "--cpuset-mems", "1",
+		"--domainname", "d", "--expose", "5-6/udp", "--init", "--log-driver", "none", "--log-opt", "x=y", "x");
+	auto_ptr(hoy_json_free) struct hoy_json *rest = REQUEST("--memory-reservation", "1k", "--oom-kill-disable",
+		"-P", "--restart", "on-failure:3", "--runtime", "r", "-a", "stderr", "x");
+
+	assert_at(doc, "HostConfig.Annotations.a", "\"b\"");
+	assert_at(doc, "HostConfig.BlkioWeight", "10");
+	assert_at(doc, "HostConfig.CgroupParent", "\"/p\"");
+	assert_at(doc, "HostConfig.CpuPeriod", "1000");
+	assert_at(doc, "HostConfig.CpuQuota", "2000");
+	assert_at(doc, "HostConfig.CpuShares", "3");
+	assert_at(more, "HostConfig.CpusetCpus", "\"0\"");
+	assert_at(more, "HostConfig.CpusetMems", "\"1\"");
+	assert_at(more, "Domainname", "\"d\"");
+	assert_at(more, "ExposedPorts", "{\"5/udp\":{},\"6/udp\":{}}");
+	assert_at(more, "HostConfig.Init", "true");
+	assert_at(more, "HostConfig.LogConfig", "{\"Type\":\"none\",\"Config\":{\"x\":\"y\"}}");
+	assert_at(rest, "HostConfig.MemoryReservation", "1024");
+	assert_at(rest, "HostConfig.OomKillDisable", "true");
+	assert_at(rest, "HostConfig.PublishAllPorts", "true");
+	assert_at(rest, "HostConfig.RestartPolicy", "{\"Name\":\"on-failure\",\"MaximumRetryCount\":3}");
+	assert_at(rest, "HostConfig.Runtime", "\"r\"");
+	assert_at(rest, "AttachStderr", "true");
+	assert_at(rest, "AttachStdout", "false");
+}
+END_TEST
+
 Suite *suite_cli_request(void)
 {
 	const TTest *const tests[] = { image_command_and_streams, a_detached_container_is_not_attached,
 		limits_and_security, published_ports_take_every_form, wrong_values_are_refused_before_anything_is_sent,
-		mounts_volumes_and_maps };
+		mounts_volumes_and_maps, every_other_flag_is_in_the_request };
 
 	return hoy_unit_suite("cli request", tests, ARRAY_LEN(tests));
 }
