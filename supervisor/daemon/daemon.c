@@ -1,6 +1,6 @@
 /*
  * The daemon: one loop, one store, the rooms, the API. Opening is also recovery: the container room takes up running
- * shims, holds its layers and has the network's rules made to fit what runs; then unused layers are swept.
+ * shims and holds its layers, then unused layers are swept, then the network's rules are made to fit what runs.
  */
 #include "supervisor/daemon/daemon.h"
 
@@ -228,6 +228,25 @@ static int open_containers(struct hoy_daemon *d, struct hoy_err *err)
 	return r;
 }
 
+/* Rules and reserved ports become those of what runs. */
+static int recover_networks(struct hoy_daemon *d, struct hoy_err *err)
+{
+	const struct hoy_container_filter running = { .all = false };
+	auto_free const struct hoy_container_info **containers = NULL;
+	auto_free const char **ids = NULL;
+	size_t n = 0;
+	int r = hoy_containers_list(d->containers, &running, &containers, &n, err);
+
+	if (r < 0)
+		return r;
+	ids = calloc(n + 1, sizeof *ids);
+	if (!ids)
+		return hoy_err_oom(err);
+	for (size_t i = 0; i < n; i++)
+		ids[i] = containers[i]->id;
+	return hoy_network_recover(d->networks, ids, n, err);
+}
+
 static int open_rooms(struct hoy_daemon *d, struct hoy_err *err)
 {
 	int r = open_store(d, err);
@@ -238,7 +257,9 @@ static int open_rooms(struct hoy_daemon *d, struct hoy_err *err)
 		r = open_networks(d, err);
 	if (r >= 0)
 		r = open_containers(d, err);
-	return r < 0 ? r : hoy_images_sweep(d->images, err);
+	if (r >= 0)
+		r = hoy_images_sweep(d->images, err);
+	return r < 0 ? r : recover_networks(d, err);
 }
 
 /* --- the API -------------------------------------------------------------------------------------------------- */
