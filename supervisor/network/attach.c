@@ -352,11 +352,14 @@ int hoy_network_attach(struct hoy_networks *networks, const char *container_id, 
 {
 	auto_(hoy_endpoint_row_done) struct hoy_endpoint_row endpoint = {};
 	auto_(hoy_network_row_done) struct hoy_network_row network = {};
-	struct hoy_attachment *attachment;
+	struct hoy_attachment *attachment = hoy_attachment_find(networks, container_id);
 	int r;
 
-	if (hoy_attachment_find(networks, container_id))
-		return hoy_err_set(err, HOY_ERR_CONFLICT, EALREADY, "container %s is on its network already", name);
+	if (attachment && !attachment->is_up)
+		return hoy_err_set(
+			err, HOY_ERR_CONFLICT, EALREADY, "container %s is going on its network already", name);
+	hoy_network_detach(
+		networks, container_id); /* a new namespace: the old run is over, whether we were told or not */
 	r = find_rows(networks, container_id, &endpoint, &network, err);
 	if (r >= 0)
 		r = attachment_new(networks, container_id, name, hoy_network_mode_of(network.driver), &attachment, err);

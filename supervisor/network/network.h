@@ -105,7 +105,8 @@ typedef void (*hoy_network_attached)(void *userdata, const struct hoy_err *err);
  *	driver failed programming external connectivity on endpoint NAME (ID): Bind for 0.0.0.0:8080 failed: port is
  *	already allocated                         another endpoint of ours has it
  *	...: failed to bind host port for 0.0.0.0:8080:172.17.0.2:80/tcp: address already in use
- * Both have kind SYSTEM (500, as dockerd). -EALREADY: it is attached.
+ * Both have kind SYSTEM (500, as dockerd). An earlier run's attachment is replaced; -EALREADY: another attach is under
+ * way.
  */
 int hoy_network_attach(struct hoy_networks *networks, const char *container_id, const char *name, int netns_fd,
 	hoy_network_attached done, void *userdata, struct hoy_err *err);
