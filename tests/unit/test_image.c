@@ -2,11 +2,13 @@
 #include "base/defs.h"
 #include "tests/unit/unit.h"
 
+Suite *suite_archive_plan(void);
+Suite *suite_changes(void);
 Suite *suite_reference(void);
 
 int main(void)
 {
-	static const hoy_suite_fn suites[] = { suite_reference };
+	static const hoy_suite_fn suites[] = { suite_archive_plan, suite_changes, suite_reference };
 
 	return hoy_unit_run(suites, ARRAY_LEN(suites));
 }
