@@ -2,7 +2,7 @@
 # below /hoy-test-cgroup-PID and removes them.
 load lib
 
-CHECK=${CHECK:-$HOY_BUILD/cgroup-check}
+CHECK=${CHECK:-$HOY_BUILD/tests/integration/cgroup-check}
 
 setup() {
     require_root
