@@ -13,7 +13,7 @@ teardown() {
 
 # The script on standard input runs on a host of its own.
 on_host() {
-    T=$T HOY_BUILD=$HOY_BUILD timeout 60 unshare -n -m --propagation private \
+    T=$T HOY_BUILD=$HOY_BUILD BATS_TEST_DIRNAME=$BATS_TEST_DIRNAME timeout 60 unshare -n -m --propagation private \
         bash -euo pipefail -c ". '$BATS_TEST_DIRNAME/network.bash'; make_host; . /dev/stdin" 3>&-
 }
 
@@ -427,5 +427,43 @@ drive_ok detach c
 drive_ok shutdown
 [ -z "$(nft list ruleset)" ] || fail "rules are left"
 [ -z "$(ip -o link show type bridge)" ] || fail "the bridge is left"
+EOF
+}
+
+@test "with hoyd: published ports live through its end, its death and hoy-net's" {
+    on_host <<'EOF'
+. "$BATS_TEST_DIRNAME/lib.bash"
+. "$BATS_TEST_DIRNAME/stack.bash"
+trap 'stack_end; cleanup' EXIT
+stack_end() {
+    hoyd_is_alive >/dev/null 2>&1 || start_hoyd || true
+    stop_hoyd
+}
+port_answers() { [ "$(timeout 2 bash -c 'exec 3<>/dev/tcp/127.0.0.1/8080 && cat <&3' 2>/dev/null)" = here ]; }
+start_hoyd --bip 172.17.0.1/16
+before=$(footprint)
+load_busybox >/dev/null
+"$HOY" run -d --name web -p 8080:80 busybox nc -ll -p 80 -e echo here >/dev/null
+wait_for 5 port_answers
+out=$("$HOY" run --rm -p 8080:80 busybox true 2>&1) && fail "the port was given twice"
+[[ "$out" = *"Bind for 0.0.0.0:8080 failed: port is already allocated"* ]] || fail "$out"
+kill_hoyd
+port_answers || fail "dead with hoyd"
+for pid in $(hoy_net_pids); do kill -9 $pid; done
+port_answers || fail "dead with hoy-net"
+start_hoyd --bip 172.17.0.1/16
+wait_for 5 port_answers
+"$HOY" ps | grep -q ' 0.0.0.0:8080->80/tcp  *web' || fail "$("$HOY" ps)"
+wait_for 5 bash -c 'ss -Hltn | grep -q 0.0.0.0:8080'
+kill -TERM $HOYD_PID; wait $HOYD_PID || true
+port_answers || fail "dead after a clean end"
+start_hoyd --bip 172.17.0.1/16
+"$HOY" stop -t 0 web >/dev/null
+port_answers && fail "the port of a stopped container answers"
+"$HOY" start web >/dev/null
+wait_for 5 port_answers
+"$HOY" rm -f web >/dev/null
+stop_hoyd
+[ "$(footprint)" = "$before" ] || { diff <(echo "$before") <(footprint); fail "something is left"; }
 EOF
 }
