@@ -3,7 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "base/process.h"
 #include "base/str.h"
 
 /* The number in a small file; 0 when there is none. */
@@ -51,12 +52,21 @@ int hoy_lock_root(const char *what, const char *dir, struct hoy_err *err)
 	return TAKE_FD(fd);
 }
 
+/* A zombie does not run: killed and restarted at once, the former hoyd may wait for its reaper yet. */
+static bool is_running(int pid)
+{
+	auto_fd int pidfd = hoy_pidfd_open(pid);
+	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
+
+	return pidfd >= 0 && poll(&ended, 1, 0) == 0;
+}
+
 int hoy_pidfile_write(const char *path, struct hoy_err *err)
 {
 	int pid = read_pid(path);
 	char text[16];
 
-	if (pid && pid != getpid() && (kill(pid, 0) == 0 || errno == EPERM))
+	if (pid && pid != getpid() && is_running(pid))
 		return hoy_err_conflict(err, "process with PID %d is still running (PID file '%s')", pid, path);
 	(void) snprintf(text, sizeof text, "%d\n", (int) getpid());
 	return hoy_file_write(AT_FDCWD, path, text, strlen(text), 0644, /* flags= */ 0, err);
