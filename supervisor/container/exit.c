@@ -176,9 +176,8 @@ static void on_wait_over(void *userdata, const struct hoy_err *err, unsigned int
 		return;
 	if (hoy_container_teardown_is_on(c))
 		return;
-	if (err) { /* the connection's end follows and is dealt with there */
-		if (hoy_shim_is_connected(c->shim))
-			hoy_log_err(err, "container '%s': wait", c->info.id);
+	if (err) { /* as a rule the connection's end follows, and is dealt with there */
+		hoy_log_debug("container '%s': wait: %s", c->info.id, hoy_err_str(err));
 		return;
 	}
 	(void) hoy_shim_exit_read(c->bundle, &record, NULL);
