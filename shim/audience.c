@@ -11,7 +11,7 @@
 #include "base/buf.h"
 #include "base/fd.h"
 #include "base/loop.h"
-#include "shim/detach_keys.h"
+#include "base/detach_keys.h"
 #include "shim/inlet.h"
 
 #define UNSENT_LIMIT ((size_t) 64 << 10)

@@ -27,7 +27,7 @@ struct hoy_cli {
 	const char *program; /* "hoy" */
 	const struct hoy_command *command;
 	struct hoy_http_host host;
-	bool default_host; /* neither -H, DOCKER_HOST nor a context named one: we may start the daemon */
+	bool default_host;  /* neither -H, DOCKER_HOST nor a context named one: we may start the daemon */
 	const void *values; /* the command's parsed options */
 	char **args;        /* NULL-terminated arguments */
 	size_t n_args;

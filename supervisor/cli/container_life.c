@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "supervisor/cli/cli.h"
 #include "supervisor/cli/stream.h"
+#include "supervisor/cli/wait.h"
 
 /* "/containers/NAME<tail>" with the name escaped. */
 static int container_path(const char *name, const char *tail, struct hoy_buf *ret, struct hoy_err *err)
@@ -216,11 +217,12 @@ static int inspect(struct hoy_cli *cli, const char *name, struct hoy_json **ret,
 static int cmd_attach(struct hoy_cli *cli)
 {
 	const struct attach_options *o = cli->values;
-	auto_ptr(hoy_json_free) struct hoy_json *info = NULL, *after = NULL;
+	auto_ptr(hoy_json_free) struct hoy_json *info = NULL;
 	auto_(hoy_stream_done) struct hoy_stream stream = {
 		.cli = cli, .stdout_open = true, .stderr_open = true, .fd = -EBADF
 	};
-	int64_t code = 0;
+	auto_(hoy_http_done) struct hoy_http wait = { .fd = -EBADF };
+	int code = 0;
 	struct hoy_err err;
 
 	if (inspect(cli, cli->args[0], &info, &err) < 0)
@@ -234,17 +236,16 @@ static int cmd_attach(struct hoy_cli *cli)
 	stream.stdin_open = !o->no_stdin && hoy_cli_bool(hoy_json_get(info, "Config"), "OpenStdin");
 	stream.sig_proxy = o->sig_proxy && !stream.tty;
 	if (hoy_stream_check_tty(stream.tty, stream.stdin_open, &err) < 0 ||
+		hoy_wait_open(cli, stream.container, "not-running", &wait, &err) < 0 ||
 		hoy_stream_attach(&stream, o->detach_keys, &err) < 0)
 		return hoy_cli_fail(cli, 1, &err);
 	if (stream.tty)
 		hoy_stream_send_size(cli, stream.container);
 	if (hoy_stream_run(&stream, &err) < 0)
 		return hoy_cli_fail(cli, 1, &err);
-	/* The container's exit code, unless it still runs (then we were detached) or is gone. */
-	if (inspect(cli, stream.container, &after, NULL) < 0 || hoy_cli_bool(hoy_json_get(after, "State"), "Running"))
+	if (stream.detached)
 		return 0;
-	(void) hoy_json_to_i64(hoy_json_get(hoy_json_get(after, "State"), "ExitCode"), &code);
-	return (int) code;
+	return hoy_wait_read(&wait, &code, &err) < 0 ? hoy_cli_fail(cli, 1, &err) : code;
 }
 
 const struct hoy_command hoy_cmd_attach = {

@@ -13,6 +13,7 @@
 #include "supervisor/cli/create_request.h"
 #include "supervisor/cli/progress.h"
 #include "supervisor/cli/stream.h"
+#include "supervisor/cli/wait.h"
 
 /* docker's rule for what a failed start means for the shell. */
 static int status_of_start_error(const struct hoy_err *err)
@@ -156,48 +157,6 @@ static int start(struct hoy_cli *cli, const char *id, struct hoy_err *err)
 	return path ? hoy_cli_call(cli, "POST", path, NULL, NULL, err) : hoy_err_oom(err);
 }
 
-/* Opened before the start, so that no exit is missed: the engine answers the head at once, the body at the exit. */
-static int open_wait(struct hoy_cli *cli, const char *id, bool removed, struct hoy_http *ret, struct hoy_err *err)
-{
-	auto_free char *path = hoy_str_printf(
-		"/containers/%s/wait?condition=%s", id, removed ? "removed" : "next-exit");
-	const struct hoy_http_request request = { .method = "POST", .path = path, .body_fd = -1 };
-
-	return path ? hoy_cli_open(cli, &request, ret, err) : hoy_err_oom(err);
-}
-
-static int read_wait(struct hoy_http *wait, int *ret_status, struct hoy_err *err)
-{
-	auto_(hoy_buf_done) struct hoy_buf body = { .cap = (size_t) 1 << 20 };
-	auto_ptr(hoy_json_free) struct hoy_json *answer = NULL;
-	const char *message;
-	int64_t code;
-	int r = hoy_http_read_all(wait, &body, err);
-
-	if (r == 0)
-		r = hoy_json_parse(body.data, body.len, NULL, &answer, err);
-	if (r < 0)
-		return hoy_err_wrap(err, "wait for the container");
-	message = hoy_json_string(hoy_json_get(hoy_json_get(answer, "Error"), "Message"));
-	if (message && *message)
-		return hoy_err_set(err, HOY_ERR_SYSTEM, EREMOTEIO, "%s", message);
-	if (!hoy_json_get(answer, "StatusCode") || hoy_json_to_i64(hoy_json_get(answer, "StatusCode"), &code) < 0)
-		return hoy_err_set(err, HOY_ERR_SYSTEM, EPROTO, "the engine's answer to wait has no StatusCode");
-	*ret_status = (int) code;
-	return 0;
-}
-
-/* The stream ended: because the container did, or because the detach keys were typed? */
-static bool still_running(struct hoy_cli *cli, const char *id)
-{
-	auto_free char *path = hoy_str_printf("/containers/%s/json", id);
-	auto_ptr(hoy_json_free) struct hoy_json *info = NULL;
-
-	if (!path || hoy_cli_call(cli, "GET", path, NULL, &info, NULL) < 0)
-		return false;
-	return hoy_cli_bool(hoy_json_get(info, "State"), "Running");
-}
-
 static int run_attached(struct hoy_cli *cli, const struct hoy_run_options *o, const char *id)
 {
 	auto_(hoy_stream_done) struct hoy_stream stream = {
@@ -214,7 +173,8 @@ static int run_attached(struct hoy_cli *cli, const struct hoy_run_options *o, co
 	struct hoy_err err;
 	int status = 0;
 
-	if (hoy_stream_attach(&stream, o->detach_keys, &err) < 0 || open_wait(cli, id, o->rm, &wait, &err) < 0)
+	if (hoy_stream_attach(&stream, o->detach_keys, &err) < 0 ||
+		hoy_wait_open(cli, id, o->rm ? "removed" : "next-exit", &wait, &err) < 0)
 		return hoy_cli_fail(cli, HOY_EXIT_ENGINE, &err);
 	if (start(cli, id, &err) < 0) {
 		if (o->rm) {
@@ -228,9 +188,9 @@ static int run_attached(struct hoy_cli *cli, const struct hoy_run_options *o, co
 		hoy_stream_send_size(cli, id);
 	if (hoy_stream_run(&stream, &err) < 0)
 		return hoy_cli_fail(cli, HOY_EXIT_ENGINE, &err);
-	if (o->tty && still_running(cli, id))
-		return 0; /* detached */
-	if (read_wait(&wait, &status, &err) < 0)
+	if (stream.detached)
+		return 0;
+	if (hoy_wait_read(&wait, &status, &err) < 0)
 		return hoy_cli_fail(cli, HOY_EXIT_ENGINE, &err);
 	return status;
 }

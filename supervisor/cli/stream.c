@@ -106,8 +106,10 @@ int hoy_stream_attach(struct hoy_stream *stream, const char *detach_keys, struct
 	struct hoy_http_request request = {
 		.method = "POST", .upgrade = true, .body_fd = -1, .content_type = "text/plain"
 	};
-	int r;
+	int r = hoy_detach_keys_parse(detach_keys ? detach_keys : "ctrl-p,ctrl-q", &stream->keys, err);
 
+	if (r < 0)
+		return hoy_err_wrap(err, "--detach-keys %s", detach_keys);
 	(void) hoy_buf_addf(&path, "/containers/%s/attach?stream=1&stdin=%d&stdout=%d&stderr=%d", stream->container,
 		stream->stdin_open, stream->stdout_open, stream->stderr_open);
 	if (detach_keys) {
@@ -232,6 +234,17 @@ static void close_input(struct pump *p)
 	p->pending_len = 0;
 }
 
+/* The keys go to the engine too, which then lets go of us; we only have to know that it was no exit. */
+static void look_for_keys(struct pump *p, size_t len)
+{
+	auto_(hoy_buf_done) struct hoy_buf rest = {};
+
+	if (hoy_detach_keys_filter(&p->stream->keys, p->pending, len, &rest)) {
+		p->stream->detached = true;
+		p->input_open = false;
+	}
+}
+
 static void read_input(struct pump *p)
 {
 	ssize_t n = TEMP_FAILURE_RETRY(read(STDIN_FILENO, p->pending, PIECE));
@@ -244,6 +257,8 @@ static void read_input(struct pump *p)
 	}
 	p->pending_len = (size_t) n;
 	p->pending_sent = 0;
+	if (p->stream->tty)
+		look_for_keys(p, (size_t) n);
 }
 
 static void send_input(struct pump *p)
@@ -267,10 +282,14 @@ static int turn(struct pump *p, int signals, struct hoy_err *err)
 		{ .fd = signals, .events = POLLIN },
 		{ .fd = p->input_open && !p->pending_len ? STDIN_FILENO : -1, .events = POLLIN },
 	};
-	int r = 0;
+	/* An engine that does not know the keys would keep us for ever. */
+	int r = poll(fds, ARRAY_LEN(fds), p->stream->detached && !p->pending_len ? 2000 : -1);
 
-	if (poll(fds, ARRAY_LEN(fds), -1) < 0)
+	if (r == 0)
+		return 1;
+	if (r < 0)
 		return errno == EINTR ? 0 : hoy_err_sys(err, "wait for the stream");
+	r = 0;
 	if (fds[1].revents)
 		on_signal(p->stream, signals);
 	if (fds[0].revents & ~POLLOUT)

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "base/detach_keys.h"
 #include "supervisor/cli/cli.h"
 
 struct hoy_stream {
@@ -15,12 +16,14 @@ struct hoy_stream {
 	bool tty;              /* the container has a terminal: raw bytes, no frames */
 	bool stdin_open;       /* send our stdin */
 	bool stdout_open, stderr_open;
-	bool sig_proxy;       /* forward signals we get */
+	bool sig_proxy; /* forward signals we get */
+	bool detached;  /* set by the run: the detach keys were typed, the container goes on */
+	struct hoy_detach_keys keys;
 	int fd;               /* the raw connection; owned */
 	struct hoy_buf early; /* bytes that came with the answer's head; owned */
 };
 
-/* POST /containers/ID/attach with the wanted streams, upgraded. */
+/* POST /containers/ID/attach with the wanted streams, upgraded. `detach_keys` NULL: ctrl-p,ctrl-q. */
 int hoy_stream_attach(struct hoy_stream *stream, const char *detach_keys, struct hoy_err *err);
 
 /* Copies until the engine closes the stream. 0 or -errno. */

@@ -93,8 +93,7 @@ static bool add_message_queues(struct hoy_oci_spec *spec, const struct hoy_spec_
 {
 	if (is_replaced(in, "/dev/mqueue"))
 		return true;
-	if (hoy_str_eq(in->config->host.ipc_mode, "host"))
-		return ADD(spec, "/dev/mqueue", "bind", "/dev/mqueue", "rbind", "rprivate");
+	/* Also with the host's IPC namespace: a mount shows its namespace's queues, and the host need not have one. */
 	return ADD(spec, "/dev/mqueue", "mqueue", "mqueue", "nosuid", "noexec", "nodev");
 }
 

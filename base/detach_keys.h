@@ -1,6 +1,6 @@
 /* Detach keys: a sequence typed into an attached terminal that ends the attachment, not the container. */
-#ifndef HOY_SHIM_DETACH_KEYS_H
-#define HOY_SHIM_DETACH_KEYS_H
+#ifndef HOY_BASE_DETACH_KEYS_H
+#define HOY_BASE_DETACH_KEYS_H
 
 #include "base/buf.h"
 

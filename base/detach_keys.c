@@ -1,5 +1,5 @@
 /* Parsing and finding detach keys. */
-#include "shim/detach_keys.h"
+#include "base/detach_keys.h"
 
 #include <errno.h>
 #include <string.h>
