@@ -56,6 +56,7 @@ int hoy_child_make_time_ns(struct hoy_child *c, struct hoy_err *err);
 int hoy_child_new_session(struct hoy_child *c, struct hoy_err *err);
 int hoy_child_names_and_net(struct hoy_child *c, struct hoy_err *err);
 int hoy_child_prepare_rootfs(struct hoy_child *c, struct hoy_err *err); /* rootfs.c */
+int hoy_child_make_working_dir(struct hoy_child *c, struct hoy_err *err);
 int hoy_child_pivot(struct hoy_child *c, struct hoy_err *err);
 int hoy_child_finish_rootfs(struct hoy_child *c, struct hoy_err *err);
 int hoy_child_mounts(struct hoy_child *c, struct hoy_err *err);  /* mounts.c */

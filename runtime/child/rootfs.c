@@ -140,22 +140,22 @@ int hoy_child_pivot(struct hoy_child *c, struct hoy_err *err)
 	return chdir("/") < 0 ? hoy_err_sys(err, "chdir '/'") : 0;
 }
 
-static int make_working_dir(struct hoy_child *c, struct hoy_err *err)
+int hoy_child_make_working_dir(struct hoy_child *c, struct hoy_err *err)
 {
-	const struct hoy_oci_process *process = c->plan->spec->process;
+	const char *cwd = c->plan->spec->process->cwd;
 	auto_fd int dir = -EBADF;
 
-	if (!process || !process->cwd)
-		return 0;
-	dir = hoy_target_make(c->root, process->cwd, /* directory= */ true, NULL);
-	(void) err; /* chdir tells what is wrong, perhaps only the user may go there */
+	/* If it can't be made, chdir tells what is wrong; perhaps only the user may go there. */
+	(void) err;
+	if (cwd && strcmp(cwd, "/") != 0)
+		dir = hoy_target_make(c->root, cwd, /* directory= */ true, NULL);
 	return 0;
 }
 
 int hoy_child_finish_rootfs(struct hoy_child *c, struct hoy_err *err)
 {
 	const struct hoy_plan *plan = c->plan;
-	int r = make_working_dir(c, err);
+	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < plan->n_mounts; i++)
 		if (plan->mounts[i].late_readonly && c->late_readonly[i] >= 0) {

@@ -92,6 +92,7 @@ static const struct hoy_step steps[] = {
 	{ NULL, hoy_child_mounts },
 	{ NULL, hoy_child_devices },
 	{ NULL, hoy_child_dev_links },
+	{ NULL, hoy_child_make_working_dir },
 	{ NULL, hoy_child_names_and_net },
 	{ NULL, step_runtime_hooks },
 	{ NULL, step_create_container_hooks },

@@ -1,0 +1,353 @@
+#!/usr/bin/env bats
+# hoyrun: masked and read-only paths, devices, seccomp, and attacks from images and configs.
+load runtime
+
+setup_file() { runtime_setup_file; }
+setup() { runtime_setup; }
+teardown() {
+    [ -z "${AGENT:-}" ] || kill "$AGENT" 2>/dev/null || :
+    runtime_teardown
+}
+
+@test "masked paths: files read as empty, directories are empty and read-only, missing ones don't matter" {
+    mkdir -p "$B/rootfs/secret/dir" "$B/rootfs/other"
+    echo secret >"$B/rootfs/secret/file"
+    echo secret >"$B/rootfs/file"
+    config '.linux.maskedPaths = ["/secret", "/other", "/file", "/no/such/path", "/file/below"] | .root.readonly = false'
+    sh_in 'ls -A /secret /other; cat /file; echo x >/file; cat /file; touch /secret/x 2>/dev/null || echo read-only; stat -c %t:%T /file'
+    run_it
+    [ "$status" = 0 ]
+    [ "$output" = $'/other:\n\n/secret:\nread-only\n1:3' ] || { echo "$output"; false; }
+}
+
+@test "read-only paths, with what is mounted below" {
+    mkdir -p "$B/rootfs/ro/sub"
+    config '.linux.readonlyPaths = ["/ro", "/no/such", "/proc/sys"] | .root.readonly = false
+        | .mounts += [{"destination": "/ro/sub", "type": "tmpfs", "source": "tmpfs"}]'
+    sh_in 'touch /ro/x 2>/dev/null || echo one; touch /ro/sub/x 2>/dev/null || echo two; echo 1 2>/dev/null >/proc/sys/kernel/msgmax || echo three; touch /fine && echo four'
+    run_it
+    [ "$output" = $'one\ntwo\nthree\nfour' ] || { echo "$output"; false; }
+}
+
+@test "the default devices and links are there" {
+    sh_in 'for d in null zero full random urandom tty; do stat -c "%n %a %t:%T %u:%g" /dev/$d; done
+        for l in fd stdin stdout stderr ptmx; do echo $l $(readlink /dev/$l); done'
+    run_it
+    [ "$status" = 0 ]
+    diff - <(echo "$output") <<'EOF'
+/dev/null 666 1:3 0:0
+/dev/zero 666 1:5 0:0
+/dev/full 666 1:7 0:0
+/dev/random 666 1:8 0:0
+/dev/urandom 666 1:9 0:0
+/dev/tty 666 5:0 0:0
+fd /proc/self/fd
+stdin /proc/self/fd/0
+stdout /proc/self/fd/1
+stderr /proc/self/fd/2
+ptmx pts/ptmx
+EOF
+}
+
+@test "devices of the config, of every type" {
+    config '.linux.devices = [
+        {"path": "/dev/mine", "type": "c", "major": 1, "minor": 5, "fileMode": 416, "uid": 7, "gid": 8},
+        {"path": "/dev/dir/block", "type": "b", "major": 7, "minor": 99},
+        {"path": "/dev/pipe", "type": "p", "fileMode": 384},
+        {"path": "/dev/unbuffered", "type": "u", "major": 1, "minor": 3},
+        {"path": "/dev/zero", "type": "c", "major": 1, "minor": 3, "fileMode": 384}]'
+    sh_in 'stat -c "%n %F %a %t:%T %u:%g" /dev/mine /dev/dir/block /dev/pipe /dev/unbuffered /dev/zero'
+    run_it
+    [ "$status" = 0 ]
+    diff - <(echo "$output") <<'EOF'
+/dev/mine character special file 640 1:5 7:8
+/dev/dir/block block special file 666 7:63 0:0
+/dev/pipe fifo 600 0:0 0:0
+/dev/unbuffered character special file 666 1:3 0:0
+/dev/zero character special file 600 1:3 0:0
+EOF
+}
+
+@test "a device where something else is, is an error" {
+    config '.mounts |= map(select(.destination | startswith("/dev") | not)) | .root.readonly = false
+        | .linux.devices = [{"path": "/dev/mine", "type": "c", "major": 1, "minor": 5}]'
+    echo file >"$B/rootfs/dev/mine"
+    fails_with "device '/dev/mine': something else is there already"
+    rm "$B/rootfs/dev/mine"
+    mknod "$B/rootfs/dev/mine" c 1 5
+    run_it
+    [ "$status" = 0 ]
+}
+
+@test "devices that no rule allows can't be opened" {
+    [ -c /dev/fuse ] || skip_because no-fuse "no /dev/fuse here, the device that the test opens"
+    config '.linux.devices = [{"path": "/dev/fuse", "type": "c", "major": 10, "minor": 229}]'
+    sh_in 'head -c 0 /dev/fuse 2>/dev/null && echo open || echo closed'
+    run_it
+    [ "$output" = closed ]
+    config '.linux.resources.devices += [{"allow": true, "type": "c", "major": 10, "minor": 229, "access": "r"}]'
+    run_it
+    [ "$output" = open ]
+    config '.linux.resources.devices += [{"allow": false, "type": "c", "major": 10, "minor": 229, "access": "rwm"}]'
+    run_it
+    [ "$output" = closed ]
+    config '.linux.resources.devices = [{"allow": true, "access": "rwm"}]'
+    run_it
+    [ "$output" = open ]
+}
+
+# --- seccomp ---
+
+@test "seccomp: errno, kill, allow, by name and by argument" {
+    config '.linux.seccomp = {"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"], "syscalls": [
+        {"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 95},
+        {"names": ["rmdir"], "action": "SCMP_ACT_ERRNO"},
+        {"names": ["kill"], "action": "SCMP_ACT_ERRNO", "args": [{"index": 1, "value": 10, "op": "SCMP_CMP_EQ"}]},
+        {"names": ["kill"], "action": "SCMP_ACT_ERRNO", "errnoRet": 3, "args": [{"index": 1, "value": 12, "valueTwo": 12, "op": "SCMP_CMP_MASKED_EQ"}]}]}
+        | .root.readonly = false'
+    sh_in 'grep Seccomp: /proc/self/status; mkdir /tmp/x; rmdir /bin; kill -10 $$; kill -12 $$; kill -0 $$ && echo fine'
+    run_it
+    [[ "$output" =~ Seccomp:.2 ]]
+    [[ "$output" == *"'/tmp/x': Not supported"* || "$output" == *"'/tmp/x': Operation not supported"* ]]
+    [[ "$output" == *"'/bin': Operation not permitted"* ]]
+    [[ "$output" == *fine* ]]
+    config '.linux.seccomp.syscalls = [{"names": ["uname"], "action": "SCMP_ACT_KILL_PROCESS"}] | .process.args = ["uname"]'
+    run_it
+    [ "$status" = 159 ]
+}
+
+@test "seccomp: with and without no_new_privs, as root and as a user" {
+    config '.linux.seccomp = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["sethostname"], "action": "SCMP_ACT_ERRNO"}]}
+        | .process.args = ["grep", "-E", "Seccomp:|CapEff|CapPrm|CapBnd", "/proc/self/status"]'
+    for nnp in true false; do
+        for uid in 0 1000; do
+            config '.process.noNewPrivileges = ($n == "true") | .process.user.uid = ($u | tonumber)' --arg n $nnp --arg u $uid
+            run_it
+            [ "$status" = 0 ]
+            [[ "$output" =~ Seccomp:.2 ]]
+            [[ "$output" =~ CapBnd:.0000000020000420 ]]
+            [ $uid = 0 ] || [[ "$output" =~ CapEff:.0000000000000000 ]]
+            [ $uid = 0 ] || [[ "$output" =~ CapPrm:.0000000000000000 ]]
+        done
+    done
+}
+
+@test "seccomp: a list that denies by default needs no more than execve for us" {
+    config '.linux.seccomp = {"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 1, "syscalls": [
+        {"names": ["execve", "brk", "arch_prctl", "mmap", "munmap", "mprotect", "exit", "exit_group", "write", "writev",
+            "set_tid_address", "set_robust_list", "rseq", "prlimit64", "getrandom", "readlink", "readlinkat", "getuid", "geteuid",
+            "getgid", "getegid", "setuid", "setgid", "fstat", "newfstatat", "ioctl", "prctl", "futex"], "action": "SCMP_ACT_ALLOW"}]}
+        | .process.args = ["echo", "small"]'
+    for nnp in true false; do
+        config '.process.noNewPrivileges = ($n == "true")' --arg n $nnp
+        run_it
+        echo "$output"
+        [ "$status" = 0 ]
+        [ "$output" = small ]
+    done
+}
+
+@test "seccomp: an agent gets the listener and the state" {
+    cat >"$T/agent.py" <<'PY'
+import array, json, os, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+s.bind(sys.argv[1])
+s.listen(1)
+c, _ = s.accept()
+data, anc, _, _ = c.recvmsg(65536, socket.CMSG_SPACE(16))
+fds = array.array("i")
+for level, kind, payload in anc:
+    fds.frombytes(payload[:4])
+while True:
+    more = c.recv(65536)
+    if not more:
+        break
+    data += more
+state = json.loads(data)
+print(state["metadata"], state["fds"], state["state"]["status"], state["pid"] > 0, os.readlink("/proc/self/fd/%d" % fds[0]), flush=True)
+PY
+    python3 "$T/agent.py" "$T/agent" >"$T/agent.out" 2>&1 3>&- 4>&- &
+    AGENT=$!
+    wait_for 5 test -S "$T/agent"
+    config '.linux.seccomp = {"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": $p, "listenerMetadata": "meta",
+        "flags": ["SECCOMP_FILTER_FLAG_LOG"],
+        "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]} | .process.noNewPrivileges = false' --arg p "$T/agent"
+    run_it
+    [ "$status" = 0 ]
+    wait $AGENT || :
+    [ "$(cat "$T/agent.out")" = "meta ['seccompFd'] creating True anon_inode:seccomp notify" ] || { cat "$T/agent.out"; false; }
+}
+
+@test "seccomp: contradictions are refused" {
+    config '.linux.seccomp = {"defaultAction": "SCMP_ACT_NOTIFY"}'
+    fails_with seccomp
+    config '.linux.seccomp = {"defaultAction": "SCMP_ACT_NOSUCH"}'
+    fails_with "linux.seccomp.defaultAction"
+    config '.linux.seccomp = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_ERRNO", "args": [{"index": 9, "value": 1, "op": "SCMP_CMP_EQ"}]}]}'
+    fails_with seccomp
+}
+
+# --- attacks ---
+
+@test "attack: /proc or /sys is a symlink (CVE-2019-19921)" {
+    for dir in proc sys; do
+        rm -rf "$B/rootfs/$dir"
+        ln -s /etc "$B/rootfs/$dir"
+        fails_with "must be mounted on ordinary directory"
+        rm "$B/rootfs/$dir"
+        mkdir "$B/rootfs/$dir"
+    done
+}
+
+@test "attack: mounts over and inside /proc" {
+    mkdir "$T/fake"
+    for target in /proc/self/attr /proc/sys /proc/1 /proc; do
+        config '.mounts = [.mounts[0], {"destination": $d, "type": "bind", "source": $s, "options": ["bind"]}]' \
+            --arg d $target --arg s "$T/fake"
+        [ $target = /proc ] || fails_with "cannot be mounted because it is inside /proc"
+    done
+    # The same through a symlink of the image.
+    ln -s /proc "$B/rootfs/innocent"
+    config '.mounts[1].destination = "/innocent/sys"'
+    fails_with "cannot be mounted because it is inside /proc"
+    config '.mounts[1] = {"destination": "/proc/sys", "type": "tmpfs", "source": "tmpfs"}'
+    fails_with "cannot be mounted because it is inside /proc"
+    # What imitates readings is fine.
+    echo fake >"$T/cpuinfo"
+    config '.mounts[1] = {"destination": "/proc/cpuinfo", "type": "bind", "source": $s, "options": ["bind"]} | .process.args = ["cat", "/proc/cpuinfo"]' \
+        --arg s "$T/cpuinfo"
+    run_it
+    [ "$output" = fake ]
+}
+
+@test "attack: symlinks in the image lead mounts, devices and masks astray" {
+    mkdir "$T/host"
+    echo untouched >"$T/host/file"
+    ln -s "$T/host" "$B/rootfs/out"
+    ln -s ../../../../../../../../"$T/host" "$B/rootfs/up"
+    config '.mounts += [{"destination": "/out/new", "type": "tmpfs", "source": "tmpfs"}, {"destination": "/up/dir", "type": "tmpfs", "source": "tmpfs"}]
+        | .linux.devices = [{"path": "/out/null", "type": "c", "major": 1, "minor": 3}]
+        | .linux.maskedPaths += ["/out/file"] | .linux.readonlyPaths += ["/out"] | .process.cwd = "/out/cwd"'
+    run_it
+    echo "$output"
+    [ "$status" = 0 ]
+    [ "$(ls "$T/host")" = file ]
+    [ "$(cat "$T/host/file")" = untouched ]
+    nothing_left
+}
+
+@test "attack: a dangling symlink as mount point stays inside" {
+    ln -s "/run/not/there/resolv.conf" "$B/rootfs/etc/resolv.conf"
+    echo nameserver >"$T/resolv"
+    config '.mounts += [{"destination": "/etc/resolv.conf", "type": "bind", "source": $s, "options": ["bind"]}]
+        | .process.args = ["cat", "/etc/resolv.conf"]' --arg s "$T/resolv"
+    run_it
+    [ "$output" = nameserver ]
+    [ ! -e /run/not/there ]
+    [ -f "$B/rootfs/run/not/there/resolv.conf" ]
+    rm "$B/rootfs/etc/resolv.conf"
+    ln -s resolv.conf "$B/rootfs/etc/resolv.conf"
+    fails_with /etc/resolv.conf
+}
+
+@test "attack: /dev/null or /dev/console of the image is a symlink (CVE-2025-31133, CVE-2025-52565)" {
+    mkdir "$T/host"
+    echo untouched >"$T/host/file"
+    config '.mounts |= map(select(.destination | startswith("/dev") | not)) | .root.readonly = false'
+    ln -s "$T/host/file" "$B/rootfs/dev/null"
+    fails_with "device '/dev/null': something else is there already"
+    rm "$B/rootfs/dev/null"
+    [ "$(cat "$T/host/file")" = untouched ]
+    rm -rf "$B/rootfs/dev/pts"
+    mkdir -p "$B/rootfs/dev/pts"
+    ln -s /proc/sys/kernel/core_pattern "$B/rootfs/dev/console"
+    config '.process.terminal = true | .mounts += [{"destination": "/dev/pts", "type": "devpts", "source": "devpts", "options": ["newinstance", "ptmxmode=0666"]}]'
+    before=$(cat /proc/sys/kernel/core_pattern)
+    run_it
+    [ "$(cat /proc/sys/kernel/core_pattern)" = "$before" ]
+}
+
+@test "attack: the working directory is a leaked descriptor (CVE-2024-21626)" {
+    exec 7</
+    for fd in 3 4 5 6 7 8 9; do
+        config '.process.cwd = "/proc/self/fd/\($f)" | .process.args = ["sh", "-c", "ls ../../../../work /work 2>/dev/null; pwd"]' --arg f $fd
+        run_it
+        [ "$status" != 0 ] || { echo "fd $fd: $output"; false; }
+        nothing_left
+    done
+    exec 7<&-
+}
+
+@test "attack: the runtime's executable can't be written from inside (CVE-2019-5736)" {
+    cp "$HOYRUN" "$T/hoyrun"
+    sum=$(sha256sum <"$T/hoyrun")
+    # The program of the container is the runtime itself, run inside by the kernel.
+    printf '#!/proc/self/exe\n' >"$B/rootfs/bin/evil"
+    chmod 755 "$B/rootfs/bin/evil"
+    config '.process.args = ["/bin/evil"] | .process.noNewPrivileges = false | .process.capabilities.bounding += ["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE"]'
+    timeout 20 "$T/hoyrun" --root "$T/root" run -b "$B" "$ID" </dev/null >"$T/out" 2>&1 || :
+    [ "$(sha256sum <"$T/hoyrun")" = "$sum" ]
+    r delete -f "$ID"
+
+    # A process of the container tries to open the waiting runtime's executable for writing.
+    config '.process.args = ["sleep", "1000"] | .linux.namespaces |= map(select(.type != "pid"))
+        | .process.capabilities |= map_values(. + ["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE"])'
+    timeout 20 "$T/hoyrun" --root "$T/root" create -b "$B" "$ID" </dev/null >"$T/out" 2>&1 3>&- 4>&-
+    pid=$(pid_of)
+    # Even the host's root can't through that path: the mount is read-only (or the file is a sealed copy).
+    ! bash -c "exec 9>>/proc/$pid/exe"
+    [[ "$(readlink "/proc/$pid/exe")" == *memfd* ]] ||
+        python3 -c "import os, sys; sys.exit(not os.statvfs('/proc/$pid/exe').f_flag & os.ST_RDONLY)"
+    [ "$(sha256sum <"$T/hoyrun")" = "$sum" ]
+}
+
+@test "attack: what waits for start has no descriptors of the host" {
+    config '.process.args = ["sleep", "1000"]'
+    exec 7</ 8<"$T"
+    create_it
+    exec 7<&- 8<&-
+    for fd in "/proc/$(pid_of)/fd"/*; do
+        case $(readlink "$fd") in
+        /dev/null | "$T/out" | "$T/err" | socket:*) ;;
+        *) echo "$fd: $(readlink "$fd")"; false ;;
+        esac
+    done
+    [ "$(ls "/proc/$(pid_of)/fd" | wc -l)" = 4 ]
+}
+
+@test "attack: the waiting process can't be traced or read by others" {
+    config '.process.args = ["sleep", "1000"]'
+    create_it
+    run setpriv --bounding-set -sys_ptrace --inh-caps -all readlink "/proc/$(pid_of)/exe"
+    [ "$status" != 0 ]
+}
+
+@test "attack: swapping a mount's target for a symlink while it is made (CVE-2021-30465)" {
+    mkdir -p "$T/shared/dir" "$T/victim"
+    config '.mounts += [{"destination": "/vol", "type": "bind", "source": $s, "options": ["bind"]},
+        {"destination": "/vol/dir/inner", "type": "tmpfs", "source": "tmpfs"}] | .process.args = ["true"]' --arg s "$T/shared"
+    ( cd "$T/shared"; while [ -e "$T/go" ]; do
+        ln -sfn "$T/victim" link; mv -T --exchange link dir 2>/dev/null || { mv dir d2; mv link dir; rm -f dir; mv d2 dir; }
+    done ) >/dev/null 2>&1 3>&- 4>&- &
+    SWAPPER=$!
+    touch "$T/go"
+    for i in $(seq 20); do
+        r run -b "$B" "$ID" </dev/null >/dev/null 2>&1 || :
+        r delete -f "$ID"
+    done
+    rm "$T/go"
+    kill $SWAPPER 2>/dev/null || :
+    [ -z "$(ls -A "$T/victim")" ]
+    nothing_left
+}
+
+@test "fields that are not supported are refused by name" {
+    config '.linux.intelRdt = {"closID": "x"}'
+    fails_with "linux.intelRdt: cache and bandwidth allocation is not supported"
+    config 'del(.linux.intelRdt) | .linux.netDevices = {"eth0": {}}'
+    fails_with "linux.netDevices: moving network devices is not supported"
+    config 'del(.linux.netDevices) | .linux.mountLabel = "system_u:object_r:x:s0"'
+    fails_with "linux.mountLabel: SELinux labels of mounts are not supported"
+    config 'del(.linux.mountLabel) | .linux.cgroupsPath = "system.slice:hoy:x"'
+    fails_with "linux.cgroupsPath: 'system.slice:hoy:x' is for the systemd cgroup manager, which is not supported"
+}
