@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -313,6 +314,18 @@ static int set_up(struct creation *c, struct hoy_err *err)
 	return r < 0 ? hoy_err_wrap(err, TEXT_START_PROCESS) : 0;
 }
 
+/* Our own terminal, which shows the output, adds the carriage returns: two of them would double. A master that goes to
+ * a console socket keeps the kernel's setting; its owner relays to a raw terminal. */
+static int clear_onlcr(int master, struct hoy_err *err)
+{
+	struct termios t;
+
+	if (tcgetattr(master, &t) < 0)
+		return hoy_err_sys(err, "get attributes of the terminal");
+	t.c_oflag &= ~(tcflag_t) ONLCR;
+	return tcsetattr(master, TCSANOW, &t) < 0 ? hoy_err_sys(err, "set attributes of the terminal") : 0;
+}
+
 /* When we serve the terminal ourselves it starts with the size of ours. */
 static int take_master(struct creation *c, struct hoy_err *err)
 {
@@ -328,7 +341,7 @@ static int take_master(struct creation *c, struct hoy_err *err)
 		return hoy_err_code(err, n < 0 ? (int) n : -EPROTO, "receive the terminal");
 	if (!c->spec->process->console_size && ioctl(STDIN_FILENO, TIOCGWINSZ, &ws) == 0)
 		(void) ioctl(c->master, TIOCSWINSZ, &ws);
-	return 0;
+	return clear_onlcr(c->master, err);
 }
 
 static int write_pid_file(struct creation *c, struct hoy_err *err)

@@ -6,7 +6,6 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -49,17 +48,6 @@ static int open_slave(int master, struct hoy_err *err)
 		major(st.st_rdev) >= UNIX98_PTY_SLAVE_MAJOR + UNIX98_PTY_MAJOR_COUNT)
 		return hoy_err_code(err, -ENOTTY, "the slave is no terminal");
 	return TAKE_FD(slave);
-}
-
-/* Programs write "\n" and whoever shows it adds the carriage return: two of them would double it. */
-static int clear_onlcr(int fd, struct hoy_err *err)
-{
-	struct termios t;
-
-	if (tcgetattr(fd, &t) < 0)
-		return hoy_err_sys(err, "get attributes");
-	t.c_oflag &= ~(tcflag_t) ONLCR;
-	return tcsetattr(fd, TCSANOW, &t) < 0 ? hoy_err_sys(err, "set attributes") : 0;
 }
 
 static int set_size(int fd, const struct hoy_oci_console_size *size, struct hoy_err *err)
@@ -118,9 +106,7 @@ int hoy_child_terminal(struct hoy_child *c, struct hoy_err *err)
 	slave = open_slave(master, err);
 	if (slave < 0)
 		return slave;
-	r = clear_onlcr(slave, err);
-	if (r == 0)
-		r = set_size(slave, process->console_size, err);
+	r = set_size(slave, process->console_size, err);
 	if (r == 0)
 		r = mount_console(c, slave, err);
 	if (r < 0)
