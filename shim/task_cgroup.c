@@ -10,7 +10,9 @@
 #include "base/loop.h"
 
 struct hoy_task_cgroup {
-	struct hoy_cgroup *cgroup;
+	/* Other runtimes than ours may name the group differently in each hierarchy. */
+	struct hoy_cgroup *processes; /* never NULL */
+	struct hoy_cgroup *memory;    /* NULL: none */
 	int fd;
 	struct hoy_source *source;
 	uint64_t kills;
@@ -23,7 +25,8 @@ bool hoy_task_cgroup_check_oom(struct hoy_task_cgroup *cgroup)
 	uint64_t kills;
 
 	/* An eventfd of v1 also fires when the group is removed: the counter decides. */
-	if (hoy_cgroup_oom_kills(cgroup->cgroup, &kills, /* err= */ NULL) >= 0 && kills > cgroup->kills) {
+	if (cgroup->memory && hoy_cgroup_oom_kills(cgroup->memory, &kills, /* err= */ NULL) >= 0 &&
+		kills > cgroup->kills) {
 		cgroup->kills = kills;
 		cgroup->handler(cgroup->userdata);
 	}
@@ -36,7 +39,7 @@ static void on_oom(struct hoy_source *source, uint32_t events, void *userdata)
 
 	hoy_cgroup_oom_drain(cgroup->fd);
 	(void) hoy_task_cgroup_check_oom(cgroup);
-	if (!hoy_cgroup_exists(cgroup->cgroup) || (events & (EPOLLHUP | EPOLLERR)))
+	if (!hoy_cgroup_exists(cgroup->memory) || (events & (EPOLLHUP | EPOLLERR)))
 		(void) hoy_source_set_events(source, 0, NULL);
 }
 
@@ -51,17 +54,15 @@ static bool is_its_own(const char *path, const char *name)
 	return strncmp(ours, path, len) != 0 || (ours[len] && ours[len] != '/');
 }
 
-/* Of several hierarchies the v1 memory group first: on hybrid hosts the runtime need not have made a v2 group. */
-static char *find_path(pid_t pid)
+/* Its path in the first of the named hierarchies where it has one; heap, NULL if there is none. */
+static char *find_path(pid_t pid, const char *const *names)
 {
-	static const char *const names[] = { "memory", "pids", "freezer", "name=systemd", "" };
-
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+	for (; *names; names++) {
 		char *path = NULL;
 
-		if (hoy_cgroup_path_in(pid, names[i], &path, /* err= */ NULL) < 0)
+		if (hoy_cgroup_path_in(pid, *names, &path, /* err= */ NULL) < 0)
 			continue;
-		if (is_its_own(path, names[i]))
+		if (is_its_own(path, *names))
 			return path;
 		free(path);
 	}
@@ -70,26 +71,37 @@ static char *find_path(pid_t pid)
 
 static int watch_oom(struct hoy_task_cgroup *cgroup, struct hoy_loop *loop)
 {
-	cgroup->fd = hoy_cgroup_oom_open(cgroup->cgroup, /* err= */ NULL);
+	cgroup->fd = hoy_cgroup_oom_open(cgroup->memory, /* err= */ NULL);
 	if (cgroup->fd < 0) /* no memory controller: nothing to watch */
 		return 0;
-	(void) hoy_cgroup_oom_kills(cgroup->cgroup, &cgroup->kills, /* err= */ NULL);
+	(void) hoy_cgroup_oom_kills(cgroup->memory, &cgroup->kills, /* err= */ NULL);
 	return hoy_loop_io(loop, &cgroup->source, cgroup->fd, EPOLLIN, on_oom, cgroup, /* err= */ NULL);
+}
+
+static int open_groups(struct hoy_task_cgroup *cgroup, const struct hoy_cgroup_host *host, const char *processes,
+	const char *memory, struct hoy_err *err)
+{
+	int r = hoy_cgroup_new(host, processes, &cgroup->processes, err);
+
+	return r >= 0 && memory ? hoy_cgroup_new(host, memory, &cgroup->memory, err) : r;
 }
 
 int hoy_task_cgroup_new(struct hoy_loop *loop, pid_t pid, hoy_oom_handler handler, void *userdata,
 	struct hoy_task_cgroup **ret, struct hoy_err *err)
 {
+	static const char *const for_processes[] = { "", "pids", "freezer", "name=systemd", "memory", NULL };
+	static const char *const for_memory[] = { "memory", "", NULL };
 	auto_ptr(hoy_cgroup_host_free) struct hoy_cgroup_host *host = NULL;
+	auto_free char *processes = NULL, *memory = NULL;
 	struct hoy_task_cgroup *cgroup;
-	auto_free char *path = NULL;
 	int r = hoy_cgroup_host_detect(&host, err);
 
 	*ret = NULL;
 	if (r < 0 || hoy_cgroup_host_mode(host) == HOY_CGROUP_NONE)
 		return r;
-	path = find_path(pid);
-	if (!path)
+	processes = find_path(pid, for_processes);
+	memory = find_path(pid, for_memory);
+	if (!processes)
 		return 0;
 	cgroup = calloc(1, sizeof *cgroup);
 	if (!cgroup)
@@ -97,8 +109,8 @@ int hoy_task_cgroup_new(struct hoy_loop *loop, pid_t pid, hoy_oom_handler handle
 	cgroup->fd = -EBADF;
 	cgroup->handler = handler;
 	cgroup->userdata = userdata;
-	r = hoy_cgroup_new(host, path, &cgroup->cgroup, err);
-	if (r >= 0)
+	r = open_groups(cgroup, host, processes, memory, err);
+	if (r >= 0 && cgroup->memory)
 		r = watch_oom(cgroup, loop);
 	if (r < 0) {
 		hoy_task_cgroup_free(cgroup);
@@ -114,16 +126,17 @@ void hoy_task_cgroup_free(struct hoy_task_cgroup *cgroup)
 		return;
 	hoy_source_free(cgroup->source);
 	hoy_fd_close(&cgroup->fd);
-	hoy_cgroup_free(cgroup->cgroup);
+	hoy_cgroup_free(cgroup->processes);
+	hoy_cgroup_free(cgroup->memory);
 	free(cgroup);
 }
 
 int hoy_task_cgroup_kill(struct hoy_task_cgroup *cgroup, int sig, struct hoy_err *err)
 {
-	return hoy_cgroup_kill(cgroup->cgroup, sig, err);
+	return hoy_cgroup_kill(cgroup->processes, sig, err);
 }
 
 int hoy_task_cgroup_pids(const struct hoy_task_cgroup *cgroup, pid_t **ret, size_t *ret_n, struct hoy_err *err)
 {
-	return hoy_cgroup_pids(cgroup->cgroup, ret, ret_n, err);
+	return hoy_cgroup_pids(cgroup->processes, ret, ret_n, err);
 }

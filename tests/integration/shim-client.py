@@ -3,6 +3,7 @@
 
     shim-client.py ADDRESS METHOD [KEY=VALUE...]      e.g. Create id=a bundle=/b stdout=none: terminal=true
     shim-client.py BUNDLE attach [KEY=VALUE...]       connects this process's stdin and stdout to a container
+    shim-client.py - bootstrap [KEY=VALUE...]         prints BootstrapParams: binary_name, root, socket_dir
 
 It knows the wire format by itself: field numbers are written down a second time here, on purpose. An error answer goes
 to stderr as "code N: text", exit status 1.
@@ -183,10 +184,19 @@ def attach(bundle, values):
     copy(ours, request.get("stdin", False))
 
 
+def bootstrap(values):
+    options = b"".join(field(n, values[key]) for n, key in ((6, "binary_name"), (7, "root")) if key in values)
+    any_ = field(1, "containerd.runc.v1.Options") + field(2, options)
+    params = field(1, "id") + field(2, "ns") + field(8, field(1, any_)) + field(9, values["socket_dir"])
+    sys.stdout.buffer.write(params)
+
+
 def main():
     where, method = sys.argv[1:3]
     values = dict(argument.split("=", 1) for argument in sys.argv[3:])
-    if method == "attach":
+    if method == "bootstrap":
+        bootstrap(values)
+    elif method == "attach":
         attach(where, values)
     else:
         call(where, method, values)

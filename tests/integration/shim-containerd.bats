@@ -1,0 +1,199 @@
+# The shim under Debian's containerd: ctr run, exec, kill, events, and what is left behind.
+load lib
+
+# One containerd per file, in directories of its own; only the shims' sockets are in /run/containerd/s.
+setup_file() {
+    require_root
+    export D
+    D=$(mktemp -d "${BATS_TMPDIR:-/tmp}/hoy-ctrd-XXXXXX")
+    # containerd looks for shims in its working directory first
+    mkdir "$D/bin" "$D/rootfs"
+    ln -s "$HOY_SHIM" "$D/bin/containerd-shim-hoy-v2"
+    busybox_rootfs "$D/rootfs"
+    cat >"$D/config.toml" <<X
+version = 2
+root = "$D/root"
+state = "$D/state"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+  address = "$D/c.sock"
+[ttrpc]
+  address = "$D/c.sock.ttrpc"
+X
+    export NS=hoytest$$
+    start_containerd
+}
+
+start_containerd() {
+    (cd "$D" && PATH=$D/bin:$PATH exec containerd -c "$D/config.toml" >>"$D/containerd.log" 2>&1 3>&- 4>&-) &
+    echo $! >"$D/pid"
+    wait_for 10 ctr -a "$D/c.sock" version
+}
+
+stop_containerd() {
+    kill "$(cat "$D/pid")"
+    wait_for 10 containerd_is_gone
+}
+
+# is_dead PID: gone, or a zombie that the host's init has yet to notice.
+is_dead() {
+    [ ! -e "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null
+}
+
+containerd_is_gone() {
+    is_dead "$(cat "$D/pid")"
+}
+
+teardown_file() {
+    [ -n "${D:-}" ] || return 0
+    kill "$(cat "$D/pid")" 2>/dev/null || :
+    rm -rf --one-file-system "$D" "/run/hoyrun/$NS"
+}
+
+setup() {
+    C=t$BATS_TEST_NUMBER
+}
+
+teardown() {
+    local pid
+    for pid in $(shims_of "$C"); do
+        kill -9 "$pid" || :
+    done
+    timeout 20 ctr -a "$D/c.sock" -n "$NS" task rm -f "$C" >/dev/null 2>&1 || :
+    timeout 20 ctr -a "$D/c.sock" -n "$NS" c rm "$C" >/dev/null 2>&1 || :
+}
+
+c() {
+    timeout 60 ctr -a "$D/c.sock" -n "$NS" "$@"
+}
+
+# run_c OPTIONS... -- COMMAND...: ctr run of this test's container.
+run_c() {
+    local options=()
+    while [ "$1" != -- ]; do
+        options+=("$1")
+        shift
+    done
+    shift
+    c run "${options[@]}" --runtime io.containerd.hoy.v2 --env PATH=/bin --rootfs "$D/rootfs" "$C" "$@" 3>&- 4>&-
+}
+
+shims_of() {
+    local cmdline
+    for cmdline in /proc/[0-9]*/cmdline; do
+        if { tr '\0' ' ' <"$cmdline"; } 2>/dev/null | grep -q -- "-namespace $NS -id $1 .*serve"; then
+            basename "$(dirname "$cmdline")"
+        fi
+    done
+}
+
+no_shim() {
+    [ -z "$(shims_of "$C")" ]
+}
+
+nothing_left() {
+    wait_for 10 no_shim
+    ! grep -q "$D/state.*/$C/" /proc/self/mountinfo
+    [ ! -e "/run/hoyrun/$NS/$C" ]
+    [ ! -e "$D/state/io.containerd.runtime.v2.task/$NS/$C" ]
+}
+
+@test "ctr run gives output and exit code, and leaves nothing" {
+    run run_c --rm -- sh -c 'echo hi; exit 7'
+    [ "$status" = 7 ]
+    [ "$output" = hi ]
+    nothing_left
+}
+
+@test "ctr run: input and its end" {
+    run bash -c "echo input | timeout 20 ctr -a $D/c.sock -n $NS run --rm --runtime io.containerd.hoy.v2 --env PATH=/bin \
+        --rootfs $D/rootfs $C cat 3>&-"
+    [ "$status" = 0 ]
+    [ "$output" = input ]
+}
+
+@test "ctr run of a missing program says so" {
+    run run_c --rm -- /no/such
+    [ "$status" = 1 ]
+    [[ "$output" == *"OCI runtime create failed: "*"/no/such"* ]]
+    nothing_left
+}
+
+@test "ctr run with a terminal" {
+    run script -qec "timeout 20 ctr -a $D/c.sock -n $NS run --rm -t --runtime io.containerd.hoy.v2 --env PATH=/bin \
+        --rootfs $D/rootfs $C sh -c 'tty; exit 5'" /dev/null 3>&-
+    [ "$status" = 5 ]
+    [[ "$output" == *"/dev/pts/0"* ]]
+    nothing_left
+}
+
+@test "a detached task: list, kill, remove" {
+    run_c -d -- sleep 100
+    [[ "$(c task ls)" == *"$C"*RUNNING* ]]
+    [ "$(c task ps "$C" | wc -l)" = 2 ]
+    c task kill -s SIGKILL "$C"
+    wait_for 5 bash -c "timeout 5 ctr -a $D/c.sock -n $NS task ls | grep -q STOPPED"
+    c task rm "$C" || [ $? = 137 ]
+    c c rm "$C"
+    nothing_left
+}
+
+@test "events come in order" {
+    timeout 20 ctr -a "$D/c.sock" -n "$NS" events >"$D/events" 3>&- 4>&- &
+    events=$!
+    # the stream is open when an event of ours is seen in it
+    subscribed() { c ns label "$NS" "k=$RANDOM" && grep -q . "$D/events"; }
+    wait_for 5 subscribed
+    run_c --rm -- true
+    wait_for 5 grep -q /containers/delete "$D/events"
+    kill $events
+    [ "$(grep -o '/tasks/[a-z]*' "$D/events" | tr '\n' ' ')" = "/tasks/create /tasks/start /tasks/exit /tasks/delete " ]
+}
+
+@test "a rootfs that the shim has to mount" {
+    # a snapshot of an image made on the spot
+    "$TOP/tests/integration/make-image" -o "$D/image.tar" --name docker.io/library/hoytest:latest
+    c image import "$D/image.tar"
+    run timeout 60 ctr -a "$D/c.sock" -n "$NS" run --rm --runtime io.containerd.hoy.v2 --env PATH=/bin \
+        docker.io/library/hoytest:latest "$C" sh -c 'echo written >/file; cat /file' 3>&-
+    [ "$output" = written ]
+    nothing_left
+}
+
+@test "kill -9 of the shim ends the container" {
+    run_c -d -- sleep 100
+    pid=$(c task ls | awk -v id="$C" '$1 == id { print $2 }')
+    kill -9 "$(shims_of "$C")"
+    gone() { ! c task ls | grep -q "$C"; }
+    wait_for 5 gone
+    wait_for 5 is_dead "$pid"
+    c c rm "$C"
+    nothing_left
+}
+
+@test "containerd restarts: the running task stays, the exited one is known" {
+    run_c -d -- sh -c 'while [ ! -e /tmp/stop ]; do sleep 0.1; done; exit 6'
+    stop_containerd
+    touch "$D/rootfs/tmp/stop"
+    sleep 0.5
+    start_containerd
+    rm "$D/rootfs/tmp/stop"
+    [[ "$(c task ls)" == *"$C"*STOPPED* ]]
+    run c task rm "$C"
+    [ "$status" = 6 ] || [[ "$output" == *6* ]]
+    c c rm "$C"
+    nothing_left
+}
+
+@test "many containers at once" {
+    local i pids=()
+    for i in 1 2 3 4 5 6 7 8; do
+        c run --rm --runtime io.containerd.hoy.v2 --env PATH=/bin --rootfs "$D/rootfs" "$C-$i" sh -c "exit $i" 3>&- 4>&- &
+        pids+=($!)
+    done
+    for i in 1 2 3 4 5 6 7 8; do
+        status=0
+        wait "${pids[i - 1]}" || status=$?
+        [ "$status" = "$i" ]
+    done
+}

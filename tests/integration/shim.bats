@@ -1,0 +1,370 @@
+# The shim as hoyd uses it: handshake, life of a task, log files, attaching, signals.
+load shim
+
+setup() { shim_setup; }
+teardown() { shim_teardown; }
+
+@test "a task from create to shutdown" {
+    sh_in 'echo out; echo err >&2; exit 7'
+    start_shim
+    [ "$(cat "$B/address")" = "$ADDRESS" ]
+    pid=$(create_task | jq .pid)
+    [ "$(cat "$B/init.pid")" = "$pid" ]
+    [ "$(task State | jq .status)" = 1 ]
+    task Wait >"$T/wait" &
+    [ "$(task Start | jq .pid)" = "$pid" ]
+    wait $!
+    [ "$(jq .exit_status "$T/wait")" = 7 ]
+    # all output is in the log when Wait answers
+    [ "$(log_text)" = "$(printf 'out\nerr')" ]
+    [ "$(jq -r 'select(.log == "err\n") | .stream' "$T/log")" = stderr ]
+    [ "$(jq -c '[.version, .exit_status, .oom_killed]' "$B/exit.json")" = '[1,7,false]' ]
+    [ "$(task State | jq -c '[.status, .exit_status]')" = '[3,7]' ]
+    [ "$(task Delete | jq -c '[.pid, .exit_status]')" = "[$pid,7]" ]
+    run task State
+    [ "$status" = 1 ]
+    [ "$output" = "code 5: container not created: not found" ]
+    task Shutdown
+    wait_for 5 shim_is_gone
+    [ -z "$(ls "$T/s")" ]
+    [ ! -e "$B/attach.sock" ]
+    [ -z "$(ls "$T/r/ns")" ]
+}
+
+@test "the shim says hello" {
+    start_shim
+    run client "$ADDRESS" Hello
+    [ "$(jq -r '.features | index("attach") != null' <<<"$output")" = true ]
+}
+
+@test "a second start of a pod finds the same shim" {
+    bundle_config "$B" '.annotations["io.kubernetes.cri.sandbox-id"] = "pod"'
+    sh_in 'sleep 100'
+    cp -al "$B" "$T/b2"
+    start_shim
+    first=$ADDRESS pid=$SHIM_PID
+    sh_in 'sleep 0.1; exit 1'
+    create_task stdout=none: stderr=none:
+    cd "$T/b2"
+    second=$(timeout 20 "$HOY_SHIM" -namespace ns -address "$T/caller.sock" -id other start <"$T/options")
+    [ "$second" = "$first" ]
+    [ "$(cat "$T/b2/address")" = "$first" ]
+    client "$second" Create id=other "bundle=$T/b2"
+    client "$second" Start id=other
+    # shutdown of one container is none of the pod
+    task Shutdown
+    [ "$(client "$first" Connect id=other | jq .shim_pid)" = "$pid" ]
+    client "$first" Kill id=other signal=9
+    client "$first" Wait id=other
+    client "$first" Delete id=other
+    task Delete
+}
+
+@test "a stale socket is replaced" {
+    start_shim
+    kill -9 "$SHIM_PID"
+    wait_for 5 shim_is_gone
+    old=$SHIM_PID
+    start_shim
+    [ "$SHIM_PID" != "$old" ]
+}
+
+@test "what is wrong is said" {
+    start_shim
+    run client "$ADDRESS" Fly
+    [ "$output" = "code 12: method Fly of service containerd.task.v2.Task is unknown" ]
+    run client "$ADDRESS" Start service=some.Service
+    [ "$output" = "code 12: method Start of service some.Service is unknown" ]
+    run client "$ADDRESS" Create id=../x "bundle=$B"
+    [ "$output" = "code 3: container id '../x'" ]
+    run create_task stdout=gelf://host
+    [ "$output" = "code 12: stdio 'gelf://host' is not supported" ]
+    bundle_config "$B" '.process.args = ["/no/such"]'
+    run create_task
+    [[ "$output" == "code 2: OCI runtime create failed: "*"/no/such"* ]]
+    # nothing is left of it
+    run task Delete
+    [[ "$output" == "code 5: "* ]]
+    cd "$T"
+    run "$HOY_SHIM" -namespace ns -id x start
+    [ "$status" = 1 ]
+    [ "$output" = "start needs -address" ]
+}
+
+@test "states forbid what they should" {
+    sh_in 'sleep 100'
+    start_shim
+    create_task
+    run create_task
+    [ "$output" = "code 6: id $ID: already exists" ]
+    task Start
+    run task Start
+    [ "$output" = "code 9: cannot start a running process" ]
+    run task Delete
+    [ "$output" = "code 9: cannot delete a running process" ]
+    run task Resume
+    [[ "$output" == "code 9: "* ]]
+    task Kill signal=9
+    [ "$(task Wait | jq .exit_status)" = 137 ]
+    run task Kill signal=9
+    [ "$output" = "code 5: process already finished: not found" ]
+    task Delete
+}
+
+@test "deleting a created container kills it" {
+    start_shim
+    pid=$(create_task | jq .pid)
+    [ "$(task Delete | jq .exit_status)" = 137 ]
+    wait_for 5 is_dead "$pid"
+}
+
+@test "v3 is served as v2" {
+    start_shim
+    create_task service=containerd.task.v3.Task
+    [ "$(task State service=containerd.task.v3.Task | jq .status)" = 1 ]
+    task Delete
+}
+
+@test "output of a killed shim is in the log" {
+    sh_in 'i=0; while [ $i -lt 200 ]; do echo line $i; i=$((i+1)); done; sleep 100'
+    start_shim
+    create_task
+    task Start
+    wait_for 10 grep -q 'line 199' "$T/log"
+    pid=$(cat "$B/init.pid")
+    kill -9 "$SHIM_PID"
+    wait_for 5 shim_is_gone
+    [ "$(log_text | wc -l)" = 200 ]
+    # and `delete` cleans up: container dead, socket gone, an answer that says so
+    out=$(timeout 20 "$HOY_SHIM" -namespace ns -id "$ID" -bundle "$B" delete | xxd -p)
+    [[ "$out" == *1089011a* ]]
+    wait_for 5 is_dead "$pid"
+    [ -z "$(ls "$T/s")" ]
+    [ -z "$(ls "$T/r/ns")" ]
+}
+
+@test "a log rotates" {
+    sh_in 'i=0; while [ $i -lt 100 ]; do echo line $i; i=$((i+1)); done'
+    start_shim
+    create_task "stdout=json-file://$T/log?max-size=2000&max-file=3" "stderr="
+    task Start
+    task Wait
+    [ -e "$T/log.1" ] && [ -e "$T/log.2" ] && [ ! -e "$T/log.3" ]
+    cat "$T/log.2" "$T/log.1" "$T/log" | jq -rj .log >"$T/all"
+    [ "$(tail -1 "$T/all")" = "line 99" ]
+    # no line is torn or missing between the files
+    first=$(head -1 "$T/all" | cut -d' ' -f2)
+    [ "$(wc -l <"$T/all")" = $((100 - first)) ]
+}
+
+@test "much output arrives whole and fast" {
+    sh_in 'head -c 20000000 /dev/zero | tr "\0" x | fold -w 99'
+    start_shim
+    create_task
+    task Start
+    task Wait
+    [ "$(log_text | tr -d '\n' | wc -c)" = 20000000 ]
+}
+
+@test "an attached client sees the first line and all the rest" {
+    sh_in 'echo first; i=0; while [ $i -lt 50000 ]; do echo $i; i=$((i+1)); done; echo last'
+    start_shim
+    create_task stdin=hoy-stdin:
+    ready=$T/ready client "$B" attach "id=$ID" stdout=true >"$T/seen" &
+    wait_for 5 [ -e "$T/ready" ]
+    task Start
+    task Wait
+    task Delete
+    task Shutdown
+    wait
+    [ "$(head -1 "$T/seen")" = first ]
+    [ "$(tail -1 "$T/seen")" = last ]
+    [ "$(wc -l <"$T/seen")" = 50002 ]
+}
+
+@test "attached streams are framed and selected" {
+    sh_in 'echo out; sleep 0.2; echo err >&2'
+    start_shim
+    create_task stdout=none: stderr=none:
+    ready=$T/ready1 client "$B" attach "id=$ID" stdout=true stderr=true framed=true >"$T/both" &
+    ready=$T/ready2 client "$B" attach "id=$ID" stderr=true >"$T/err" &
+    wait_for 5 [ -e "$T/ready1" ]
+    wait_for 5 [ -e "$T/ready2" ]
+    task Start
+    wait
+    [ "$(xxd -p "$T/both")" = "01000000000000046f75740a0200000000000004""6572720a" ]
+    [ "$(cat "$T/err")" = err ]
+}
+
+@test "input reaches the container and its end too" {
+    sh_in 'cat; echo done'
+    start_shim
+    create_task stdin=hoy-stdin:once
+    task Start
+    printf 'some\ninput' | client "$B" attach "id=$ID" stdin=true stdout=true input=early- >"$T/seen"
+    task Wait
+    [ "$(cat "$T/seen")" = "$(printf 'early-some\ninputdone')" ]
+    [ "$(log_text)" = "$(printf 'early-some\ninputdone')" ]
+}
+
+@test "input stays open for the next client until CloseIO" {
+    sh_in 'cat; echo done'
+    start_shim
+    create_task stdin=hoy-stdin:
+    task Start
+    echo one | timeout 1 python3 "$TOP/tests/integration/shim-client.py" "$B" attach "id=$ID" stdin=true || :
+    echo two | timeout 1 python3 "$TOP/tests/integration/shim-client.py" "$B" attach "id=$ID" stdin=true || :
+    [ "$(task State | jq .status)" = 2 ]
+    task CloseIO stdin=true
+    task Wait
+    [ "$(log_text)" = "$(printf 'one\ntwo\ndone')" ]
+}
+
+@test "attaching to what is not there is refused" {
+    sh_in 'exit 0'
+    start_shim
+    create_task
+    run client "$B" attach "id=$ID" exec_id=none stdout=true
+    [ "$status" = 1 ]
+    [[ "$output" == "no process"* ]]
+    task Start
+    task Wait
+    run client "$B" attach "id=$ID" stdout=true
+    [ "$output" = "the process has exited" ]
+}
+
+@test "a terminal: size, one stream, detach keys" {
+    bundle_config "$B" '.process.terminal = true'
+    sh_in 'stty size; read line; echo "got $line"; read line; echo "got $line"'
+    start_shim
+    create_task terminal=true stdin=hoy-stdin: stderr=
+    task ResizePty width=91 height=33
+    task Start
+    wait_for 5 grep -q '33 91' "$T/log"
+    # ctrl-p ctrl-q ends the client, not the container
+    printf 'one\n\x10\x11' | timeout 10 python3 "$TOP/tests/integration/shim-client.py" "$B" attach "id=$ID" \
+        stdin=true stdout=true >"$T/seen"
+    wait_for 5 grep -q 'got one' "$T/log"
+    [ "$(task State | jq .status)" = 2 ]
+    echo two | client "$B" attach "id=$ID" stdin=true stdout=true detach_keys=a,b
+    task Wait
+    [ "$(jq -r .stream "$T/log" | sort -u)" = stdout ]
+    log_text | tr -d '\r' | grep -qx 'got two'
+}
+
+@test "a child that holds the pipe does not hold Wait for ever" {
+    bundle_config "$B" '.linux.namespaces |= map(select(.type != "pid"))'
+    sh_in '(trap "" HUP; sleep 30) & echo started; exit 4'
+    start_shim
+    create_task
+    task Start
+    begin=$SECONDS
+    [ "$(task Wait | jq .exit_status)" = 4 ]
+    [ $((SECONDS - begin)) -lt 6 ]
+    [ "$(log_text)" = started ]
+    task Delete
+}
+
+@test "an exec beside the container" {
+    sh_in 'sleep 100'
+    start_shim "binary_name=$(command -v runc)"
+    create_task
+    task Start
+    spec='{"args":["sh","-c","echo from exec; exit 5"],"cwd":"/","env":["PATH=/bin"],"user":{"uid":0,"gid":0}}'
+    task Exec exec_id=e "spec=$spec" "stdout=json-file://$T/exec"
+    run task Exec exec_id=e "spec=$spec"
+    [ "$output" = "code 6: id e: already exists" ]
+    task Start exec_id=e
+    [ "$(task Wait exec_id=e | jq .exit_status)" = 5 ]
+    [ "$(log_text "$T/exec")" = "from exec" ]
+    [ "$(task State exec_id=e | jq -c '[.id, .status]')" = '["e",3]' ]
+    task Delete exec_id=e
+    task Exec exec_id=f 'spec={"args":["/no/such"],"cwd":"/"}'
+    run task Start exec_id=f
+    [[ "$output" == "code 2: OCI runtime exec failed: "* ]]
+    [ "$(task Wait exec_id=f | jq .exit_status)" = 255 ]
+    task Delete exec_id=f
+    task Exec exec_id=g 'spec={"args":["sleep","50"],"cwd":"/","env":["PATH=/bin"]}'
+    task Start exec_id=g
+    [ "$(task Pids | jq '.processes | length')" = 2 ]
+    task Kill signal=9
+    [ "$(task Wait exec_id=g | jq .exit_status)" = 137 ]
+    task Delete
+}
+
+@test "pause and resume" {
+    sh_in 'while :; do echo tick; sleep 0.05; done'
+    start_shim "binary_name=$(command -v runc)"
+    create_task
+    task Start
+    task Pause
+    [ "$(task State | jq .status)" = 4 ]
+    before=$(wc -l <"$T/log")
+    sleep 0.3
+    [ "$(wc -l <"$T/log")" -le $((before + 1)) ]
+    task Resume
+    [ "$(task State | jq .status)" = 2 ]
+    wait_for 5 [ "$(wc -l <"$T/log")" -gt "$before" ]
+    task Kill signal=9 all=true
+    task Wait
+}
+
+@test "SIGTERM to the shim ends the container, then the shim" {
+    sh_in 'trap "exit 9" TERM; while :; do sleep 0.05; done'
+    start_shim
+    create_task
+    task Start
+    sleep 0.2
+    kill -TERM "$SHIM_PID"
+    wait_for 10 [ -e "$B/exit.json" ]
+    [ "$(jq .exit_status "$B/exit.json")" = 9 ]
+    wait_for 10 shim_is_gone
+}
+
+@test "an out-of-memory kill is written down" {
+    [ -e /sys/fs/cgroup/memory ] || grep -qw memory /sys/fs/cgroup/cgroup.controllers
+    bundle_config "$B" '.linux.resources.memory = {limit: 20971520, swap: 20971520}'
+    sh_in 'x=$(head -c 60000000 /dev/zero | tr "\0" x); echo survived'
+    start_shim
+    create_task
+    task Start
+    task Wait
+    [ "$(jq .oom_killed "$B/exit.json")" = true ]
+    task Delete
+}
+
+@test "garbage does not disturb other callers" {
+    sh_in 'sleep 100'
+    start_shim
+    create_task
+    python3 - "${ADDRESS#unix://}" <<'P'
+import os, random, socket, sys
+random.seed(1)
+keep = []
+for i in range(1000):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(sys.argv[1])
+    try:
+        s.sendall(bytes(random.randrange(256) for _ in range(random.randrange(60))))
+    except OSError:
+        pass
+    if i < 300:
+        keep.append(s)
+P
+    [ "$(task State | jq .status)" = 1 ]
+    task Start
+    [ "$(task Connect | jq .shim_pid)" = "$SHIM_PID" ]
+    task Kill signal=9
+    task Wait
+}
+
+@test "the shim is small" {
+    sh_in 'sleep 100'
+    start_shim
+    create_task
+    task Start
+    private=$(awk '/^Private_(Clean|Dirty):/ { sum += $2 } END { print sum }' "/proc/$SHIM_PID/smaps_rollup")
+    echo "private: $private KiB"
+    [ "$(ls "/proc/$SHIM_PID/task" | wc -l)" = 1 ]
+    grep -q asan "/proc/$SHIM_PID/maps" || [ "$private" -lt 1024 ]
+}
