@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "shim/detach_keys.h"
+#include "base/detach_keys.h"
 #include "shim/flags.h"
 #include "shim/sha256.h"
 #include "shim/start.h"
