@@ -293,13 +293,18 @@ char *hoy_reference_name(const struct hoy_reference *ref)
 	return hoy_str_printf("%s/%s", ref->domain, ref->path);
 }
 
+/* The short form is one only as long as it means the same: not when it looks like a host, or like an ID. */
 char *hoy_reference_familiar_name(const struct hoy_reference *ref)
 {
+	const char *path = ref->path;
+
 	if (strcmp(ref->domain, DEFAULT_DOMAIN) != 0)
 		return hoy_reference_name(ref);
-	if (hoy_str_starts(ref->path, OFFICIAL) && !strchr(ref->path + strlen(OFFICIAL), '/'))
-		return strdup(ref->path + strlen(OFFICIAL));
-	return strdup(ref->path);
+	if (hoy_str_starts(path, OFFICIAL) && !strchr(path + strlen(OFFICIAL), '/'))
+		path += strlen(OFFICIAL);
+	if (find_domain(path) > 0 || (strlen(path) == 64 && is_all(path, 64, is_lower_hex)))
+		return hoy_reference_name(ref);
+	return strdup(path);
 }
 
 static char *with_tag_and_digest(const struct hoy_reference *ref, const char *name)

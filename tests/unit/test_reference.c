@@ -36,6 +36,9 @@ START_TEST(names_are_normalised_and_shown_short)
 		{ "web:1@" DIGEST, "docker.io/library/web:1@" DIGEST, "web:1@" DIGEST },
 		{ "web:_", "docker.io/library/web:_", "web:_" },
 		{ "host:80/web", "host:80/web", "host:80/web" },
+		{ "docker.io/a.b/web", "docker.io/a.b/web", "docker.io/a.b/web" },
+		{ "docker.io/localhost/web", "docker.io/localhost/web", "docker.io/localhost/web" },
+		{ "library/" HEX64, "docker.io/library/" HEX64, "docker.io/library/" HEX64 },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
