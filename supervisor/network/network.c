@@ -5,6 +5,7 @@
 #include "supervisor/network/network_internal.h"
 
 #include <errno.h>
+#include <ifaddrs.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -170,23 +171,50 @@ static int choose_subnet(struct hoy_networks *networks, struct hoy_network_row *
 	return 1;
 }
 
+/* The address a bridge has that exists: made by the user, or by a hoyd before us. */
+static bool existing_address(const char *name, struct hoy_prefix *ret)
+{
+	struct ifaddrs *all = NULL;
+	bool found = false;
+
+	if (getifaddrs(&all) < 0)
+		return false;
+	for (const struct ifaddrs *one = all; one && !found; one = one->ifa_next) {
+		const struct sockaddr_in *in = (const struct sockaddr_in *) one->ifa_addr;
+		const struct sockaddr_in *mask = (const struct sockaddr_in *) one->ifa_netmask;
+
+		if (!in || !mask || in->sin_family != AF_INET || !hoy_str_eq(one->ifa_name, name))
+			continue;
+		ret->address = ntohl(in->sin_addr.s_addr);
+		ret->len = (unsigned int) __builtin_popcount(mask->sin_addr.s_addr);
+		found = ret->len >= 8 && ret->len <= 30;
+	}
+	freeifaddrs(all);
+	return found;
+}
+
+/* 1 when the row differs now. */
+static int take_address(struct hoy_network_row *row, const struct hoy_prefix *bridge)
+{
+	uint32_t subnet = bridge->address & hoy_prefix_mask(bridge->len);
+	uint32_t gateway = bridge->address - subnet;
+	bool same = row->subnet == subnet && row->prefix_len == bridge->len && row->gateway == gateway;
+
+	row->subnet = subnet;
+	row->prefix_len = bridge->len;
+	row->gateway = gateway;
+	return !same;
+}
+
 int hoy_networks_settle(struct hoy_networks *networks, struct hoy_network_row *bridge, struct hoy_err *err)
 {
+	struct hoy_prefix address = networks->bip;
 	int r;
 
-	if (networks->bip.len > 0) {
-		uint32_t subnet = networks->bip.address & hoy_prefix_mask(networks->bip.len);
-		uint32_t gateway = networks->bip.address - subnet;
-
-		r = bridge->subnet != subnet || bridge->prefix_len != networks->bip.len || bridge->gateway != gateway;
-		bridge->subnet = subnet;
-		bridge->prefix_len = networks->bip.len;
-		bridge->gateway = gateway;
-	} else {
-		bool exists = bridge->prefix_len > 0 && if_nametoindex(networks->bridge) != 0;
-
-		r = exists ? 0 : choose_subnet(networks, bridge, err);
-	}
+	if (address.len > 0 || existing_address(networks->bridge, &address))
+		r = take_address(bridge, &address);
+	else
+		r = choose_subnet(networks, bridge, err);
 	if (r <= 0)
 		return r;
 	return hoy_networks_set_subnet(

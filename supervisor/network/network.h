@@ -34,8 +34,8 @@ struct hoy_networks;
 struct hoy_network_config {
 	const char *exec_root; /* hoy-net.sock and hoy-net.log live here; must exist */
 	const char *bridge;    /* NULL: "hoy0" when exec_root is /run/hoy, else "hoy-" and 6 hex digits of its hash */
-	const char *bip;       /* "172.30.0.1/16"; NULL: the first of 172.17 to 172.31 without a host route, then the
-				  /20s of 192.168 */
+	const char *bip;       /* "172.30.0.1/16"; NULL: what an existing bridge has, else the first of 172.17 to 172.31
+				  without a host route, then the       /20s of 192.168 */
 	unsigned int mtu;      /* 0: 1500 */
 };
 

@@ -39,8 +39,8 @@ struct hoy_networks {
 	char *warning;
 };
 
-/* Sees to it that the default bridge has a subnet; moves it away from a host route that has appeared since. Only
- * while the bridge does not exist: it is what keeps others off afterwards. */
+/* Sees to it that the default bridge has a subnet: --bip, else the one of a bridge that exists, else one that keeps off
+ * the host's routes, also off those that have appeared since it was chosen. While nothing is attached. */
 int hoy_networks_settle(struct hoy_networks *networks, struct hoy_network_row *bridge, struct hoy_err *err);
 
 /* The lowest free place in the network's subnet; -ENOSPC when there is none. */

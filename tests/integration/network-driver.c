@@ -1,7 +1,7 @@
 /*
  * The network room without hoyd: commands on standard input, one answer line each on standard output.
  *
- *	network-driver EXEC_ROOT DATABASE [BIP]
+ *	network-driver EXEC_ROOT DATABASE [BIP [BRIDGE]]
  *
  *	allocate ID NETWORK [PROTO,HOST_IP,HOST_PORT[-LAST],PORT ...]     ok | error TEXT
  *	attach ID NAME NETNS_PATH                                         ok MICROSECONDS | error TEXT
@@ -221,7 +221,8 @@ int main(int argc, char **argv)
 	if (argc < 3)
 		return EXIT_FAILURE;
 	const struct hoy_network_config config = { .exec_root = argv[1],
-		.bip = argc > 3 && argv[3][0] ? argv[3] : NULL };
+		.bip = argc > 3 && argv[3][0] ? argv[3] : NULL,
+		.bridge = argc > 4 ? argv[4] : NULL };
 
 	r = hoy_loop_new(&loop, &err);
 	if (r >= 0)

@@ -46,8 +46,8 @@ make_host() {
     mkdir -p "$T/x"
 }
 
-start_driver() { # [BIP]
-    coproc DRIVER { exec "$HOY_BUILD/network-driver" "$T/x" "$T/state.db" "${1-172.17.0.1/16}" 2>>"$T/driver.log"; }
+start_driver() { # [BIP [BRIDGE]]
+    coproc DRIVER { exec "$HOY_BUILD/network-driver" "$T/x" "$T/state.db" "${1-172.17.0.1/16}" "${@:2}" 2>>"$T/driver.log"; }
     driver_pid=$DRIVER_PID driver_in=${DRIVER[1]} driver_out=${DRIVER[0]}
 }
 

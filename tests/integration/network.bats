@@ -294,6 +294,25 @@ drive_ok info c6
 EOF
 }
 
+@test "a bridge of the user's is used as it is, and left" {
+    on_host <<'EOF'
+ip link add br7 type bridge
+ip addr add 10.77.0.5/24 dev br7
+ip link set br7 up
+start_driver "" br7
+container c1 tcp,,8080,80
+drive_ok info c1
+[[ "$R" = "ok 10.77.0.1/24 10.77.0.5 "* ]] || fail "$R"
+serve c1 80
+ask 127.0.0.1 8080; expect 10.77.0.5
+nft list tables | grep -qx 'table ip hoy-br7' || fail "$(nft list tables)"
+drive_ok detach c1
+drive_ok shutdown
+[ -z "$(nft list ruleset)" ] || fail "rules are left"
+ip addr show br7 | grep -q 10.77.0.5/24 || fail "the bridge is gone"
+EOF
+}
+
 @test "a start replaces an attachment whose end nobody told" {
     on_host <<'EOF'
 start_driver

@@ -200,8 +200,14 @@ void hoy_links_free(struct hoy_links *links)
 static int set_sysctl(const char *dir, const char *name, const char *key, const char *value, struct hoy_err *err)
 {
 	auto_free char *path = hoy_str_printf("/proc/sys/net/%s/%s%s%s", dir, name, *name ? "/" : "", key);
+	auto_(hoy_buf_done) struct hoy_buf now = {};
 
-	return path ? hoy_file_set(AT_FDCWD, path, value, err) : hoy_err_oom(err);
+	if (!path)
+		return hoy_err_oom(err);
+	/* What is as wanted needs no write: /proc/sys may be read-only. */
+	if (hoy_file_read(AT_FDCWD, path, &now, NULL) >= 0 && now.data && hoy_str_starts(now.data, value))
+		return 0;
+	return hoy_file_set(AT_FDCWD, path, value, err);
 }
 
 /* The MAC of a bridge that has none of its own follows its ports; containers would lose their gateway at each change.
