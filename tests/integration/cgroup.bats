@@ -140,6 +140,21 @@ sleeper_runs() {
     "$CHECK" remove "$CG"
 }
 
+@test "below a group with processes a limit says why it can't be had" {
+    has memory && ! is_v1 memory || skip_because v1-controller "v1 has no such rule"
+    "$CHECK" create "$CG"
+    start_sleeper
+    "$CHECK" create "$CG/below"
+    check limits "$CG/below" memory.limit=64m
+    [ "$status" -ne 0 ]
+    [[ $output == *"memory.limit: controller 'memory' can't be enabled"*"has processes of its own"* ]]
+    "$CHECK" kill "$CG"
+    wait
+    "$CHECK" remove "$CG/below"
+    "$CHECK" create "$CG/below"
+    "$CHECK" limits "$CG/below" memory.limit=64m
+}
+
 @test "the pids limit holds" {
     has pids || skip_because no-controller "this host has no pids controller"
     "$CHECK" create "$CG"
