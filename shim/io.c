@@ -348,7 +348,8 @@ static int start_input(struct hoy_io *io, struct hoy_err *err)
 	r = hoy_inlet_new(io->loop, TAKE_FD(io->own_fds[0]), on_inlet_ready, io, &io->inlet, err);
 	if (r < 0)
 		return r;
-	hoy_audience_set_inlet(io->audience, io->inlet, io->targets[0].kind == TARGET_STDIN_ONCE);
+	/* A terminal has no end of input: who detaches from it may attach again. */
+	hoy_audience_set_inlet(io->audience, io->inlet, !io->terminal && io->targets[0].kind == TARGET_STDIN_ONCE);
 	if (io->stdin_closed)
 		hoy_inlet_close(io->inlet);
 	hoy_audience_inlet_ready(io->audience);

@@ -235,9 +235,9 @@ teardown() { shim_teardown; }
 
 @test "a terminal: size, one stream, detach keys" {
     bundle_config "$B" '.process.terminal = true'
-    sh_in 'stty size; read line; echo "got $line"; read line; echo "got $line"'
+    sh_in 'stty size; for i in 1 2 3; do read line; echo "got $line"; done'
     start_shim
-    create_task terminal=true stdin=hoy-stdin: stderr=
+    create_task terminal=true stdin=hoy-stdin:once stderr=
     task ResizePty width=91 height=33
     task Start
     wait_for 5 grep -q '33 91' "$T/log"
@@ -246,10 +246,13 @@ teardown() { shim_teardown; }
         stdin=true stdout=true >"$T/seen"
     wait_for 5 grep -q 'got one' "$T/log"
     [ "$(task State | jq .status)" = 2 ]
-    echo two | client "$B" attach "id=$ID" stdin=true stdout=true detach_keys=a,b
+    # nor does a client that just leaves end a terminal's input
+    echo two | timeout 1 python3 "$TOP/tests/integration/shim-client.py" "$B" attach "id=$ID" stdin=true stdout=true || :
+    wait_for 5 grep -q 'got two' "$T/log"
+    echo three | client "$B" attach "id=$ID" stdin=true stdout=true detach_keys=a,b
     task Wait
     [ "$(jq -r .stream "$T/log" | sort -u)" = stdout ]
-    log_text | tr -d '\r' | grep -qx 'got two'
+    log_text | tr -d '\r' | grep -qx 'got three'
 }
 
 @test "a child that holds the pipe does not hold Wait for ever" {
