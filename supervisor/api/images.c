@@ -11,6 +11,7 @@
 #include "supervisor/api/internal.h"
 #include "supervisor/api/progress.h"
 #include "supervisor/image/image.h"
+#include "supervisor/image/reference.h"
 
 enum { VERSION_WITHOUT_NONE_TAGS = 43, VERSION_WITHOUT_VIRTUAL_SIZE = 44, VERSION_WITH_SLIM_CONFIG = 50 };
 
@@ -21,12 +22,14 @@ static struct timespec to_timespec(int64_t ns)
 
 /* --- list ----------------------------------------------------------------------------------------------------- */
 
-static void encode_names(
-	struct hoy_json_writer *w, const char *key, char *const *names, bool none_if_empty, const char *none)
+/* A list by `reference` shows only the names that it found the image by. */
+static void encode_names(struct hoy_json_writer *w, const char *key, char *const *names, char *const *patterns,
+	bool none_if_empty, const char *none)
 {
 	hoy_json_array(w, key);
 	for (char *const *name = names; *name; name++)
-		hoy_json_add_string(w, NULL, *name);
+		if (!patterns || hoy_reference_text_matches(*name, patterns))
+			hoy_json_add_string(w, NULL, *name);
 	if (none_if_empty && !*names)
 		hoy_json_add_string(w, NULL, none);
 	hoy_json_end(w);
@@ -40,8 +43,8 @@ static void encode_labels(struct hoy_json_writer *w, const struct hoy_oci_image_
 		hoy_json_add_null(w, "Labels");
 }
 
-static int encode_summary(
-	struct hoy_json_writer *w, const struct hoy_api_request *rq, const struct hoy_image *image, struct hoy_err *err)
+static int encode_summary(struct hoy_json_writer *w, const struct hoy_api_request *rq, const struct hoy_image *image,
+	char *const *patterns, struct hoy_err *err)
 {
 	const struct hoy_oci_image_config *config;
 	bool none = rq->version < VERSION_WITHOUT_NONE_TAGS && !*image->repo_tags && !*image->repo_digests;
@@ -55,8 +58,8 @@ static int encode_summary(
 	hoy_json_add_string(w, "Id", image->id);
 	encode_labels(w, config->config);
 	hoy_json_add_string(w, "ParentId", image->parent);
-	encode_names(w, "RepoDigests", image->repo_digests, none, "<none>@<none>");
-	encode_names(w, "RepoTags", image->repo_tags, none, "<none>:<none>");
+	encode_names(w, "RepoDigests", image->repo_digests, patterns, none, "<none>@<none>");
+	encode_names(w, "RepoTags", image->repo_tags, patterns, none, "<none>:<none>");
 	hoy_json_add_i64(w, "SharedSize", -1);
 	hoy_json_add_i64(w, "Size", image->size);
 	if (rq->version < VERSION_WITHOUT_VIRTUAL_SIZE)
@@ -150,7 +153,7 @@ static int image_list(struct hoy_api_request *rq, struct hoy_err *err)
 		return r;
 	hoy_json_array(&w, NULL);
 	for (size_t i = 0; i < n; i++) {
-		r = encode_summary(&w, rq, images[i], err);
+		r = encode_summary(&w, rq, images[i], filter.references, err);
 		if (r < 0)
 			return r;
 	}

@@ -264,16 +264,10 @@ int hoy_image_config(struct hoy_images *images, const struct hoy_image *image, c
 
 static bool has_matching_name(struct hoy_images *images, const struct image *image, char *const *patterns)
 {
-	for (size_t i = 0; i < images->n_names; i++) {
-		auto_(hoy_reference_done) struct hoy_reference ref = { 0 };
-
-		if (images->names[i]->image != image ||
-			hoy_reference_parse(images->names[i]->reference, &ref, /* err= */ NULL) < 0)
-			continue;
-		for (char *const *pattern = patterns; *pattern; pattern++)
-			if (hoy_reference_matches(&ref, *pattern))
-				return true;
-	}
+	for (size_t i = 0; i < images->n_names; i++)
+		if (images->names[i]->image == image &&
+			hoy_reference_text_matches(images->names[i]->reference, patterns))
+			return true;
 	return false;
 }
 

@@ -336,3 +336,15 @@ bool hoy_reference_matches(const struct hoy_reference *ref, const char *pattern)
 	return whole && name &&
 	       (fnmatch(pattern, whole, FNM_PATHNAME) == 0 || fnmatch(pattern, name, FNM_PATHNAME) == 0);
 }
+
+bool hoy_reference_text_matches(const char *text, char *const *patterns)
+{
+	auto_(hoy_reference_done) struct hoy_reference ref = { 0 };
+
+	if (hoy_reference_parse(text, &ref, /* err= */ NULL) < 0)
+		return false;
+	for (; *patterns; patterns++)
+		if (hoy_reference_matches(&ref, *patterns))
+			return true;
+	return false;
+}

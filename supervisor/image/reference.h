@@ -39,6 +39,9 @@ char *hoy_reference_familiar(const struct hoy_reference *ref);
  * without its tag or digest. False for a pattern that is none. */
 bool hoy_reference_matches(const struct hoy_reference *ref, const char *pattern);
 
+/* The same for a name as users see it, against any of several patterns; false when it is no reference. */
+bool hoy_reference_text_matches(const char *text, char *const *patterns);
+
 bool hoy_reference_tag_is_valid(const char *tag);
 /* "sha256:" and 64 lower-case hex digits: the only algorithm content is stored by. */
 bool hoy_digest_is_valid(const char *digest);
