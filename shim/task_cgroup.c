@@ -140,3 +140,8 @@ int hoy_task_cgroup_pids(const struct hoy_task_cgroup *cgroup, pid_t **ret, size
 {
 	return hoy_cgroup_pids(cgroup->processes, ret, ret_n, err);
 }
+
+int hoy_task_cgroup_stats(const struct hoy_task_cgroup *cgroup, struct hoy_cgroup_stats *ret, struct hoy_err *err)
+{
+	return hoy_cgroup_read_stats(cgroup->processes, ret, err);
+}

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 
+struct hoy_cgroup_stats;
 struct hoy_loop;
 struct hoy_task_cgroup;
 
@@ -24,5 +25,8 @@ bool hoy_task_cgroup_check_oom(struct hoy_task_cgroup *cgroup);
 int hoy_task_cgroup_kill(struct hoy_task_cgroup *cgroup, int sig, struct hoy_err *err);
 /* Heap; empty when the group is gone. */
 int hoy_task_cgroup_pids(const struct hoy_task_cgroup *cgroup, pid_t **ret, size_t *ret_n, struct hoy_err *err);
+
+/* See base/cgroup/cgroup.h; the caller frees with hoy_cgroup_stats_done(). */
+int hoy_task_cgroup_stats(const struct hoy_task_cgroup *cgroup, struct hoy_cgroup_stats *ret, struct hoy_err *err);
 
 #endif

@@ -131,6 +131,7 @@ nothing_left() {
     run_c -d -- sleep 100
     [[ "$(c task ls)" == *"$C"*RUNNING* ]]
     [ "$(c task ps "$C" | wc -l)" = 2 ]
+    [[ "$(c task metrics "$C")" == *pids.current*1* ]]
     c task kill -s SIGKILL "$C"
     wait_for 5 bash -c "timeout 5 ctr -a $D/c.sock -n $NS task ls | grep -q STOPPED"
     c task rm "$C" || [ $? = 137 ]
@@ -183,6 +184,17 @@ nothing_left() {
     [ "$status" = 6 ] || [[ "$output" == *6* ]]
     c c rm "$C"
     nothing_left
+}
+
+@test "an out-of-memory kill is an event" {
+    timeout 20 ctr -a "$D/c.sock" -n "$NS" events >"$D/events" 3>&- 4>&- &
+    events=$!
+    subscribed() { c ns label "$NS" "k=$RANDOM" && grep -q . "$D/events"; }
+    wait_for 5 subscribed
+    run_c --rm --memory-limit 20971520 -- sh -c 'x=$(head -c 60000000 /dev/zero | tr "\0" x); echo survived' || :
+    wait_for 5 grep -q /tasks/delete "$D/events"
+    kill $events
+    [[ "$(grep -o '/tasks/[a-z]*' "$D/events" | uniq | tr '\n' ' ')" == *"/tasks/oom /tasks/exit "* ]]
 }
 
 @test "many containers at once" {
