@@ -13,7 +13,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -22,6 +21,7 @@
 #include "base/path.h"
 #include "base/process.h"
 #include "runtime/apply/create_internal.h"
+#include "runtime/apply/handover.h"
 #include "runtime/apply/spawn.h"
 #include "runtime/apply/trees.h"
 #include "runtime/hooks.h"
@@ -50,23 +50,13 @@ static int read_config(struct creation *c, struct hoy_err *err)
 	return r < 0 ? hoy_err_wrap(err, "%s", path) : 0;
 }
 
-static uint64_t own_caps(void)
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2] = {};
-
-	if (syscall(SYS_capget, &header, data) < 0)
-		return 0;
-	return data[0].permitted | (uint64_t) data[1].permitted << 32;
-}
-
 /* In a new user namespace the container has them all. */
 static uint64_t host_caps(const struct hoy_oci_spec *spec)
 {
 	for (size_t i = 0; spec->linux_ && i < spec->linux_->n_namespaces; i++)
 		if (spec->linux_->namespaces[i].type == HOY_OCI_NS_USER)
 			return (1ULL << HOY_CAP_COUNT) - 1;
-	return own_caps();
+	return hoy_own_caps();
 }
 
 static unsigned int listen_fds(void)
@@ -77,25 +67,13 @@ static unsigned int listen_fds(void)
 	return text && hoy_str_to_uint(text, &n) == 0 && n < 1024 ? n : 0;
 }
 
-static int check_terminal(const struct creation *c, struct hoy_err *err)
-{
-	bool wanted = c->spec->process && c->spec->process->terminal;
-	bool detached = !c->o->run || c->o->detach;
-
-	if (wanted && detached && !c->o->console_socket)
-		return hoy_err_invalid(err, "cannot allocate tty if hoyrun will detach without setting console socket");
-	if (!wanted && c->o->console_socket)
-		return hoy_err_invalid(err, "cannot use console socket if hoyrun will not detach or allocate tty");
-	return 0;
-}
-
 static int make_plan(struct creation *c, struct hoy_err *err)
 {
 	struct hoy_plan_params params = {
 		.id = c->o->id,
 		.bundle = c->o->bundle,
 		.rootless = c->o->rootless,
-		.may_mount = own_caps() & 1ULL << CAP_SYS_ADMIN,
+		.may_mount = hoy_own_caps() & 1ULL << CAP_SYS_ADMIN,
 		.host_caps = host_caps(c->spec),
 		.no_pivot = c->o->no_pivot,
 		.no_new_keyring = c->o->no_new_keyring,
@@ -107,9 +85,7 @@ static int make_plan(struct creation *c, struct hoy_err *err)
 	params.preserve_fds = c->o->preserve_fds + params.listen_fds;
 	if (!c->spec->process)
 		return hoy_err_invalid(err, TEXT_NO_PROCESS);
-	r = check_terminal(c, err);
-	if (r == 0)
-		r = hoy_plan_make(c->spec, &params, &c->plan, err);
+	r = hoy_plan_make(c->spec, &params, &c->plan, err);
 	if (r == 0)
 		r = hoy_seccomp_compile(c->spec->linux_->seccomp, &c->seccomp, err);
 	if (r < 0)
@@ -192,22 +168,10 @@ static int open_start_socket(struct creation *c, struct hoy_err *err)
 	return c->listener < 0 ? c->listener : 0;
 }
 
-/* A console socket of the caller's, or a pair of ours when we serve the terminal. */
 static int open_console(struct creation *c, struct hoy_err *err)
 {
-	int pair[2];
-
-	if (c->o->console_socket) {
-		c->console_peer = hoy_fd_unix_connect(c->o->console_socket, SOCK_STREAM, err);
-		return c->console_peer < 0 ? hoy_err_wrap(err, "console socket") : 0;
-	}
-	if (!c->spec->process->terminal)
-		return 0;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return hoy_err_sys(err, "socket pair for the terminal");
-	c->console = pair[0];
-	c->console_peer = pair[1];
-	return 0;
+	return hoy_open_console(
+		c->spec->process, c->o->console_socket, !c->o->run || c->o->detach, &c->console_peer, &c->console, err);
 }
 
 static int open_namespaces(struct creation *c, struct hoy_err *err)
@@ -314,59 +278,9 @@ static int set_up(struct creation *c, struct hoy_err *err)
 	return r < 0 ? hoy_err_wrap(err, TEXT_START_PROCESS) : 0;
 }
 
-/* Our own terminal, which shows the output, adds the carriage returns: two of them would double. A master that goes to
- * a console socket keeps the kernel's setting; its owner relays to a raw terminal. */
-static int clear_onlcr(int master, struct hoy_err *err)
-{
-	struct termios t;
-
-	if (tcgetattr(master, &t) < 0)
-		return hoy_err_sys(err, "get attributes of the terminal");
-	t.c_oflag &= ~(tcflag_t) ONLCR;
-	return tcsetattr(master, TCSANOW, &t) < 0 ? hoy_err_sys(err, "set attributes of the terminal") : 0;
-}
-
-/* When we serve the terminal ourselves it starts with the size of ours. */
 static int take_master(struct creation *c, struct hoy_err *err)
 {
-	struct winsize ws;
-	char name[64];
-	size_t n_fds = 1;
-	ssize_t n;
-
-	if (c->console < 0)
-		return 0;
-	n = hoy_fd_recv(c->console, name, sizeof name, &c->master, &n_fds);
-	if (n <= 0 || n_fds != 1)
-		return hoy_err_code(err, n < 0 ? (int) n : -EPROTO, "receive the terminal");
-	if (!c->spec->process->console_size && ioctl(STDIN_FILENO, TIOCGWINSZ, &ws) == 0)
-		(void) ioctl(c->master, TIOCSWINSZ, &ws);
-	return clear_onlcr(c->master, err);
-}
-
-static int write_pid_file(struct creation *c, struct hoy_err *err)
-{
-	char text[16];
-	int n;
-
-	if (!c->o->pid_file)
-		return 0;
-	n = snprintf(text, sizeof text, "%d", (int) c->pid);
-	return hoy_file_write(AT_FDCWD, c->o->pid_file, text, (size_t) n, 0644, 0, err);
-}
-
-static int send_pidfd(struct creation *c, struct hoy_err *err)
-{
-	auto_fd int sock = -EBADF;
-	ssize_t n;
-
-	if (!c->o->pidfd_socket)
-		return 0;
-	sock = hoy_fd_unix_connect(c->o->pidfd_socket, SOCK_STREAM, err);
-	if (sock < 0)
-		return hoy_err_wrap(err, "pidfd socket");
-	n = hoy_fd_send(sock, "pidfd", strlen("pidfd"), &c->pidfd, 1);
-	return n < 0 ? hoy_err_code(err, (int) n, "send the pidfd to '%s'", c->o->pidfd_socket) : 0;
+	return hoy_take_master(c->spec->process, c->console, &c->master, err);
 }
 
 static int commit(struct creation *c, struct hoy_err *err)
@@ -378,9 +292,9 @@ static int commit(struct creation *c, struct hoy_err *err)
 	c->state.pid = c->pid;
 	r = hoy_state_save(&c->state, err);
 	if (r == 0)
-		r = write_pid_file(c, err);
+		r = hoy_write_pid_file(c->o->pid_file, c->pid, err);
 	if (r == 0)
-		r = send_pidfd(c, err);
+		r = hoy_send_pidfd(c->o->pidfd_socket, c->pidfd, err);
 	/* From here on the container lives without us. */
 	return r < 0 ? r : hoy_sync_send(c->sync, HOY_SYNC_COMMIT, 0, -EBADF, err);
 }
@@ -391,11 +305,11 @@ static const struct {
 } steps[] = {
 	{ read_config },
 	{ make_plan },
+	{ open_console },
 	{ make_state, undo_state },
 	{ hoy_create_cgroup, hoy_create_undo_cgroup },
 	{ save_creating },
 	{ open_start_socket },
-	{ open_console },
 	{ open_namespaces },
 	{ spawn, undo_spawn },
 	{ set_up },

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sched/types.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -14,6 +13,20 @@
 #include "runtime/plan/plan.h"
 
 #define IOPRIO_WHO_PROCESS 1
+
+/* As sched_setattr(2) has it; the kernel's header for it does not go together with <sched.h>. */
+struct sched_attr {
+	uint32_t size;
+	uint32_t sched_policy;
+	uint64_t sched_flags;
+	int32_t sched_nice;
+	uint32_t sched_priority;
+	uint64_t sched_runtime;
+	uint64_t sched_deadline;
+	uint64_t sched_period;
+	uint32_t sched_util_min;
+	uint32_t sched_util_max;
+};
 
 static int set_oom_score(pid_t pid, const int32_t *score, struct hoy_err *err)
 {

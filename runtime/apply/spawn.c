@@ -54,7 +54,8 @@ static int join(struct hoy_child *child, int i, struct hoy_err *err)
 	const struct hoy_plan_join *j = &child->plan->joins[i];
 
 	if (setns(child->join_fds[i], j->type) < 0)
-		return hoy_err_sys(err, "join namespace '%s'", j->path);
+		return j->path ? hoy_err_sys(err, "join namespace '%s'", j->path)
+			       : hoy_err_sys(err, "join the container's namespaces");
 	hoy_fd_close(&child->join_fds[i]);
 	return 0;
 }

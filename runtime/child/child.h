@@ -29,6 +29,7 @@ struct hoy_child {
 	int *join_fds;      /* of plan->joins; -EBADF for those that are done */
 	int *trees;         /* of plan->mounts: detached clones made by the parent, or -EBADF */
 	bool wait_for_maps;
+	bool exec;      /* another process of a container that exists: see exec_steps */
 	int foreign[3]; /* descriptors of the parent's that we must not hold: its end of the pair, its lock */
 
 	/* the child's own */
@@ -52,6 +53,8 @@ struct hoy_step {
 int hoy_child_wait_for_maps(struct hoy_child *c, struct hoy_err *err); /* namespaces.c */
 int hoy_child_join_namespaces(struct hoy_child *c, struct hoy_err *err);
 int hoy_child_enter_cgroup(struct hoy_child *c, struct hoy_err *err);
+int hoy_child_open_proc(struct hoy_child *c, struct hoy_err *err); /* rootfs.c */
+int hoy_child_open_root(struct hoy_child *c, struct hoy_err *err);
 int hoy_child_make_time_ns(struct hoy_child *c, struct hoy_err *err);
 int hoy_child_new_session(struct hoy_child *c, struct hoy_err *err);
 int hoy_child_names_and_net(struct hoy_child *c, struct hoy_err *err);
@@ -68,6 +71,8 @@ int hoy_child_sysctl(struct hoy_child *c, struct hoy_err *err);
 int hoy_child_terminal(struct hoy_child *c, struct hoy_err *err); /* tty.c */
 int hoy_child_labels(struct hoy_child *c, struct hoy_err *err);   /* security.c */
 int hoy_child_user(struct hoy_child *c, struct hoy_err *err);
+int hoy_child_initial_affinity(struct hoy_child *c, struct hoy_err *err);
+int hoy_child_final_affinity(struct hoy_child *c, struct hoy_err *err);
 int hoy_child_load_seccomp(struct hoy_child *c, struct hoy_err *err);
 int hoy_child_working_dir(struct hoy_child *c, struct hoy_err *err); /* exec.c */
 int hoy_child_environment(struct hoy_child *c, struct hoy_err *err);

@@ -55,7 +55,8 @@ int hoy_child_join_namespaces(struct hoy_child *c, struct hoy_err *err)
 			if (c->join_fds[i] < 0 || (join->type == CLONE_NEWNS) != (pass == 1))
 				continue;
 			if (setns(c->join_fds[i], join->type) < 0)
-				return hoy_err_sys(err, "'%s'", join->path);
+				return join->path ? hoy_err_sys(err, "'%s'", join->path)
+						  : hoy_err_sys(err, "of the container");
 			hoy_fd_close(&c->join_fds[i]);
 		}
 	return 0;

@@ -1,6 +1,7 @@
 /* The container's root: where it comes from, how it becomes "/", what is done to it last. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +57,24 @@ static int attach_tree(struct hoy_child *c, int dir, struct hoy_err *err)
 	return r;
 }
 
+/* The host's procfs stays in reach by descriptor, whatever we see under its name later. */
+int hoy_child_open_proc(struct hoy_child *c, struct hoy_err *err)
+{
+	c->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (c->proc < 0)
+		return hoy_err_sys(err, "open '/proc'");
+	if (!hoy_fd_is_on(c->proc, PROC_SUPER_MAGIC))
+		return hoy_err_code(err, -ENOSYS, "'/proc' of the host is no procfs");
+	return 0;
+}
+
+/* After joining a container: its root is ours. */
+int hoy_child_open_root(struct hoy_child *c, struct hoy_err *err)
+{
+	c->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return c->root < 0 ? hoy_err_sys(err, "open '/'") : 0;
+}
+
 /* We start in the rootfs directory: the parent went there, because with a user namespace we might not be allowed to
  * walk to it ourselves. */
 int hoy_child_prepare_rootfs(struct hoy_child *c, struct hoy_err *err)
@@ -64,11 +83,6 @@ int hoy_child_prepare_rootfs(struct hoy_child *c, struct hoy_err *err)
 	auto_fd int dir = -EBADF;
 	int r;
 
-	c->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (c->proc < 0)
-		return hoy_err_sys(err, "open '/proc'");
-	if (!hoy_fd_is_on(c->proc, 0x9fa0))
-		return hoy_err_code(err, -ENOSYS, "'/proc' of the host is no procfs");
 	r = hoy_mount_propagation(AT_FDCWD, "/", plan->root_propagation, err);
 	if (r < 0)
 		return r;

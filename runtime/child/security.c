@@ -4,6 +4,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/magic.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/personality.h>
@@ -155,6 +156,23 @@ static int set_groups(const struct hoy_oci_user *user, struct hoy_err *err)
 	if (setresgid(user->gid, user->gid, user->gid) < 0)
 		return hoy_err_sys(err, "process.user.gid: setgid %u", user->gid);
 	return 0;
+}
+
+static int set_affinity(const cpu_set_t *cpus, struct hoy_err *err)
+{
+	if (cpus && sched_setaffinity(0, sizeof *cpus, cpus) < 0)
+		return hoy_err_sys(err, "sched_setaffinity");
+	return 0;
+}
+
+int hoy_child_initial_affinity(struct hoy_child *c, struct hoy_err *err)
+{
+	return set_affinity(c->plan->affinity_initial, err);
+}
+
+int hoy_child_final_affinity(struct hoy_child *c, struct hoy_err *err)
+{
+	return set_affinity(c->plan->affinity_final, err);
 }
 
 static int set_memory_policy(const struct hoy_plan_mpol *m, struct hoy_err *err)

@@ -82,12 +82,13 @@ static int step_late_seccomp(struct hoy_child *c, struct hoy_err *err)
 	return c->seccomp->notify ? 0 : hoy_child_load_seccomp(c, err);
 }
 
-static const struct hoy_step steps[] = {
+static const struct hoy_step init_steps[] = {
 	{ "user namespace", hoy_child_wait_for_maps },
 	{ "join namespaces", hoy_child_join_namespaces },
 	{ "cgroup", hoy_child_enter_cgroup },
 	{ "time namespace", hoy_child_make_time_ns },
 	{ "session", hoy_child_new_session },
+	{ NULL, hoy_child_open_proc },
 	{ "rootfs", hoy_child_prepare_rootfs },
 	{ NULL, hoy_child_mounts },
 	{ NULL, hoy_child_devices },
@@ -116,14 +117,40 @@ static const struct hoy_step steps[] = {
 	{ NULL, hoy_child_exec },
 };
 
+/* A process that joins a container. The labels are written through the host's procfs, opened before it is out of
+ * sight. */
+static const struct hoy_step exec_steps[] = {
+	{ "user namespace", hoy_child_wait_for_maps },
+	{ NULL, hoy_child_open_proc },
+	{ "process.execCPUAffinity.initial", hoy_child_initial_affinity },
+	{ "cgroup", hoy_child_enter_cgroup },
+	{ "process.execCPUAffinity.final", hoy_child_final_affinity },
+	{ "join namespaces", hoy_child_join_namespaces },
+	{ NULL, hoy_child_open_root },
+	{ "session", hoy_child_new_session },
+	{ "terminal", hoy_child_terminal },
+	{ NULL, hoy_child_labels },
+	{ NULL, hoy_child_environment },
+	{ NULL, hoy_child_close_fds },
+	{ NULL, hoy_child_user },
+	{ NULL, hoy_child_working_dir },
+	{ NULL, hoy_child_find_program },
+	{ "seccomp", step_early_seccomp },
+	{ NULL, step_ready },
+	{ "seccomp", step_late_seccomp },
+	{ NULL, hoy_child_exec },
+};
+
 void hoy_child_run(struct hoy_child *c)
 {
+	const struct hoy_step *steps = c->exec ? exec_steps : init_steps;
+	size_t n_steps = c->exec ? ARRAY_LEN(exec_steps) : ARRAY_LEN(init_steps);
 	struct hoy_err err = {};
 
 	for (size_t i = 0; i < ARRAY_LEN(c->foreign); i++)
 		hoy_fd_close(&c->foreign[i]);
 	(void) umask(0); /* modes of what we make are meant as they are written */
-	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+	for (size_t i = 0; i < n_steps; i++) {
 		if (steps[i].run(c, &err) >= 0)
 			continue;
 		if (steps[i].name)

@@ -87,3 +87,26 @@ int hoy_plan_namespaces(struct hoy_plan *plan, struct hoy_err *err)
 	plan->loopback = plan->new_ns & CLONE_NEWNET;
 	return check_needs(plan, err);
 }
+
+/* For exec. The user namespace comes first (it gives the right to join the others), the pid namespace is that of
+ * future children. */
+int hoy_plan_join_all(struct hoy_plan *plan, struct hoy_err *err)
+{
+	const struct hoy_oci_linux *l = plan->spec->linux_;
+	int all = 0;
+
+	plan->joins = calloc(3, sizeof *plan->joins);
+	if (!plan->joins)
+		return hoy_err_oom(err);
+	for (size_t i = 0; i < l->n_namespaces; i++) {
+		int flag = clone_flag[l->namespaces[i].type];
+
+		if (flag == CLONE_NEWUSER || flag == CLONE_NEWPID)
+			plan->joins[plan->n_joins++] = (struct hoy_plan_join){ .type = flag };
+		else
+			all |= flag;
+	}
+	if (all)
+		plan->joins[plan->n_joins++] = (struct hoy_plan_join){ .type = all };
+	return 0;
+}

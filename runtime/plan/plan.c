@@ -80,6 +80,24 @@ int hoy_plan_make(const struct hoy_oci_spec *spec, const struct hoy_plan_params 
 	return 0;
 }
 
+int hoy_plan_make_exec(const struct hoy_oci_spec *spec, const struct hoy_plan_params *params, struct hoy_plan *ret,
+	struct hoy_err *err)
+{
+	auto_(hoy_plan_done) struct hoy_plan plan = { .spec = spec, .params = *params };
+	int r = hoy_plan_join_all(&plan, err);
+
+	if (r == 0)
+		r = hoy_plan_process(&plan, spec->process, err);
+	if (r < 0)
+		return r;
+	plan.keyring = hoy_str_printf("_ses.%s", params->id);
+	if (!plan.keyring)
+		return hoy_err_oom(err);
+	*ret = plan;
+	plan = (struct hoy_plan){};
+	return 0;
+}
+
 void hoy_plan_done(struct hoy_plan *plan)
 {
 	for (size_t i = 0; i < plan->n_mounts; i++) {
@@ -94,6 +112,8 @@ void hoy_plan_done(struct hoy_plan *plan)
 	if (plan->mpol)
 		free(plan->mpol->nodes);
 	free(plan->mpol);
+	free(plan->affinity_initial);
+	free(plan->affinity_final);
 	hoy_strv_free(plan->env);
 	hoy_strv_free(plan->warnings);
 	free(plan->rootfs_owned);

@@ -8,6 +8,7 @@
 #ifndef HOY_RUNTIME_PLAN_H
 #define HOY_RUNTIME_PLAN_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -124,6 +125,7 @@ struct hoy_plan {
 	unsigned long personality; /* ~0UL: unchanged */
 	char *keyring;             /* NULL: keep the caller's */
 	struct hoy_plan_mpol *mpol;
+	cpu_set_t *affinity_initial, *affinity_final; /* NULL: unchanged; exec only */
 
 	char *cgroup;    /* path below the cgroup roots; NULL: none asked for and none possible */
 	char **warnings; /* tolerated: the caller logs them */
@@ -137,6 +139,10 @@ struct hoy_plan_mpol {
 
 int hoy_plan_make(const struct hoy_oci_spec *spec, const struct hoy_plan_params *params, struct hoy_plan *ret,
 	struct hoy_err *err);
+/* For one more process in a container with this config (whose `process` is the new one): joins[] are the namespaces
+ * that the container has, without paths: user, pid, and all others in one. */
+int hoy_plan_make_exec(const struct hoy_oci_spec *spec, const struct hoy_plan_params *params, struct hoy_plan *ret,
+	struct hoy_err *err);
 void hoy_plan_done(struct hoy_plan *plan);
 
 /* One line per decision, for --debug and tests. */
@@ -145,6 +151,7 @@ int hoy_plan_print(const struct hoy_plan *plan, struct hoy_buf *buf, struct hoy_
 /* The parts; each file plans one thing. */
 int hoy_plan_refuse(const struct hoy_plan *plan, struct hoy_err *err);
 int hoy_plan_namespaces(struct hoy_plan *plan, struct hoy_err *err);
+int hoy_plan_join_all(struct hoy_plan *plan, struct hoy_err *err);
 int hoy_plan_mounts(struct hoy_plan *plan, struct hoy_err *err);
 int hoy_plan_devices(struct hoy_plan *plan, struct hoy_err *err);
 int hoy_plan_process(struct hoy_plan *plan, const struct hoy_oci_process *process, struct hoy_err *err);
@@ -161,6 +168,9 @@ const char *hoy_mount_option_name(size_t i); /* NULL behind the last */
 int hoy_cap_from_string(const char *name);
 const char *hoy_cap_to_string(int cap); /* NULL behind the last */
 #define HOY_CAP_COUNT 41
+
+/* "0-3,7". */
+int hoy_cpu_list_parse(const char *list, cpu_set_t *ret);
 
 int hoy_rlimit_from_string(const char *name); /* -1: unknown */
 

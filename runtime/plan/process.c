@@ -180,6 +180,40 @@ static int plan_memory_policy(struct hoy_plan *plan, const struct hoy_oci_memory
 	return spec->nodes && spec->nodes[0] ? parse_nodes(plan->mpol, spec->nodes, err) : 0;
 }
 
+int hoy_cpu_list_parse(const char *list, cpu_set_t *ret)
+{
+	auto_ptr(hoy_strv_free) char **parts = hoy_str_split(list, ',');
+
+	if (!parts)
+		return -ENOMEM;
+	CPU_ZERO(ret);
+	for (char **p = parts; *p; p++) {
+		char *dash = strchr(*p, '-');
+		unsigned int from, to;
+
+		if (dash)
+			*dash = '\0';
+		if (hoy_str_to_uint(*p, &from) < 0 || hoy_str_to_uint(dash ? dash + 1 : *p, &to) < 0 || from > to ||
+			to >= CPU_SETSIZE)
+			return -EINVAL;
+		for (unsigned int cpu = from; cpu <= to; cpu++)
+			CPU_SET(cpu, ret);
+	}
+	return 0;
+}
+
+static int plan_affinity(const char *field, const char *list, cpu_set_t **ret, struct hoy_err *err)
+{
+	if (!list || !list[0])
+		return 0;
+	*ret = malloc(sizeof **ret);
+	if (!*ret)
+		return hoy_err_oom(err);
+	if (hoy_cpu_list_parse(list, *ret) < 0)
+		return hoy_err_invalid(err, "process.execCPUAffinity.%s: '%s' is not a list of CPUs", field, list);
+	return 0;
+}
+
 /* The environment: the config's, what socket activation adds. HOME is found in the rootfs later. */
 static int plan_env(struct hoy_plan *plan, const struct hoy_oci_process *p, struct hoy_err *err)
 {
@@ -230,6 +264,13 @@ int hoy_plan_process(struct hoy_plan *plan, const struct hoy_oci_process *p, str
 	r = plan_ioprio(plan, p->io_priority, err);
 	if (r < 0)
 		return r;
+	if (p->exec_cpu_affinity) {
+		r = plan_affinity("initial", p->exec_cpu_affinity->initial, &plan->affinity_initial, err);
+		if (r == 0)
+			r = plan_affinity("final", p->exec_cpu_affinity->final, &plan->affinity_final, err);
+		if (r < 0)
+			return r;
+	}
 	r = plan_memory_policy(plan, plan->spec->linux_->memory_policy, err);
 	if (r < 0)
 		return r;

@@ -1,0 +1,224 @@
+/* Exec: the same child and the same conversation as for create, in namespaces that are there already. */
+#include "runtime/apply/exec.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/cgroup/cgroup.h"
+#include "base/fd.h"
+#include "base/process.h"
+#include "libocispec/runtime.h"
+#include "runtime/apply/create.h"
+#include "runtime/apply/exec.h"
+#include "runtime/apply/handover.h"
+#include "runtime/apply/process.h"
+#include "runtime/apply/spawn.h"
+#include "runtime/child/child.h"
+#include "runtime/state/state.h"
+#include "runtime/sync.h"
+#include "runtime/texts.h"
+
+#define ALL_CAPS ((1ULL << HOY_CAP_COUNT) - 1)
+#define MAX_JOINS 3
+
+struct execution {
+	const struct hoy_state *state;
+	struct hoy_oci_spec *spec;
+	const struct hoy_exec_options *o;
+	struct hoy_plan plan;
+	struct hoy_seccomp_program seccomp;
+	struct hoy_cgroup *cgroup;
+	struct hoy_child child;
+	int join_fds[MAX_JOINS];
+	int sync, child_sync, console, console_peer, master;
+	pid_t pid;
+	int pidfd;
+	bool running;
+};
+
+static void execution_done(struct execution *e)
+{
+	siginfo_t si;
+
+	if (!e->running && e->pidfd >= 0) {
+		(void) hoy_pidfd_signal(e->pidfd, SIGKILL);
+		(void) hoy_process_wait(e->pid, &si, NULL);
+	}
+	hoy_plan_done(&e->plan);
+	hoy_seccomp_program_done(&e->seccomp);
+	hoy_cgroup_entry_close(&e->child.entry);
+	hoy_cgroup_free(e->cgroup);
+	for (size_t i = 0; i < MAX_JOINS; i++)
+		hoy_fd_close(&e->join_fds[i]);
+	hoy_fd_close(&e->sync);
+	hoy_fd_close(&e->child_sync);
+	hoy_fd_close(&e->console);
+	hoy_fd_close(&e->console_peer);
+	hoy_fd_close(&e->master);
+	hoy_fd_close(&e->pidfd);
+}
+
+static bool has_user_ns(const struct hoy_oci_spec *spec)
+{
+	return hoy_oci_spec_namespace(spec, HOY_OCI_NS_USER) != NULL;
+}
+
+static int make_plan(struct execution *e, struct hoy_err *err)
+{
+	const struct hoy_plan_params params = {
+		.id = e->state->id,
+		.bundle = e->state->bundle,
+		.rootless = e->state->rootless,
+		.host_caps = has_user_ns(e->spec) ? ALL_CAPS : hoy_own_caps(),
+		.preserve_fds = e->o->preserve_fds,
+	};
+	int r = hoy_plan_make_exec(e->spec, &params, &e->plan, err);
+
+	if (r == 0)
+		r = hoy_seccomp_compile(e->spec->linux_->seccomp, &e->seccomp, err);
+	return r;
+}
+
+/* One pidfd names all of the container's namespaces, and can't come to mean another process. */
+static int open_namespaces(struct execution *e, struct hoy_err *err)
+{
+	auto_fd int pidfd = hoy_state_pidfd(e->state);
+
+	if (pidfd < 0)
+		return hoy_err_conflict(err, TEXT_EXEC_STOPPED);
+	for (size_t i = 0; i < e->plan.n_joins; i++) {
+		e->join_fds[i] = hoy_fd_dup(pidfd);
+		if (e->join_fds[i] < 0)
+			return hoy_err_code(err, e->join_fds[i], "duplicate descriptor");
+	}
+	return 0;
+}
+
+static int open_cgroup(struct execution *e, struct hoy_err *err)
+{
+	int r;
+
+	if (!e->state->cgroup)
+		return 0;
+	r = hoy_cgroup_from_string(e->state->cgroup, &e->cgroup, err);
+	return r < 0 ? r : hoy_cgroup_open_entry(e->cgroup, e->o->cgroup, &e->child.entry, err);
+}
+
+static int spawn(struct execution *e, struct hoy_err *err)
+{
+	struct hoy_oci_state state;
+	int pair[2], r;
+
+	r = hoy_sync_pair(pair, err);
+	if (r < 0)
+		return r;
+	e->sync = pair[0];
+	e->child_sync = pair[1];
+	hoy_container_state(e->state, HOY_OCI_STATUS_RUNNING, e->state->pid, true, &state);
+	e->child.exec = true;
+	e->child.plan = &e->plan;
+	e->child.seccomp = &e->seccomp;
+	e->child.cgroup = e->cgroup;
+	e->child.sync = e->child_sync;
+	e->child.start_listener = -EBADF;
+	e->child.console_socket = e->console_peer;
+	e->child.join_fds = e->join_fds;
+	e->child.state = &state;
+	e->child.root = e->child.proc = -EBADF;
+	e->child.foreign[0] = e->sync;
+	e->child.foreign[1] = e->state->dir;
+	e->child.foreign[2] = e->console;
+	if (prctl(PR_SET_DUMPABLE, 0) < 0)
+		return hoy_err_sys(err, "become undumpable");
+	r = hoy_spawn_child(&e->child, &e->pid, &e->pidfd, err);
+	hoy_fd_close(&e->child_sync);
+	hoy_fd_close(&e->console_peer);
+	return r;
+}
+
+static int pass_listener(struct execution *e, int listener, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = {};
+	struct hoy_oci_state state;
+	int r;
+
+	hoy_container_state(e->state, HOY_OCI_STATUS_RUNNING, e->pid, true, &state);
+	r = hoy_seccomp_process_state(e->spec->linux_->seccomp, &state, &text, err);
+	if (r == 0)
+		r = hoy_seccomp_send_listener(e->spec->linux_->seccomp, listener, text.data, text.len, err);
+	return r < 0 ? r : hoy_sync_send(e->sync, HOY_SYNC_GO, 0, -EBADF, err);
+}
+
+static int converse(struct execution *e, struct hoy_err *err)
+{
+	for (;;) {
+		auto_fd int fd = -EBADF;
+		struct hoy_sync_msg msg;
+		int r = hoy_sync_recv(e->sync, &msg, &fd, err);
+
+		if (r == 0 && msg.type == HOY_SYNC_SECCOMP && fd >= 0)
+			r = pass_listener(e, fd, err);
+		else if (r == 0 && msg.type == HOY_SYNC_READY)
+			return hoy_apply_process(e->pid, &e->plan, e->spec->process, (unsigned int) msg.number, err);
+		else if (r == 0)
+			r = hoy_err_code(err, -EPROTO, "message of the new process");
+		if (r < 0)
+			return r;
+	}
+}
+
+static int start(struct execution *e, struct hoy_err *err)
+{
+	int r = hoy_write_pid_file(e->o->pid_file, e->pid, err);
+
+	if (r == 0)
+		r = hoy_send_pidfd(e->o->pidfd_socket, e->pidfd, err);
+	if (r == 0)
+		r = hoy_take_master(e->spec->process, e->console, &e->master, err);
+	if (r == 0)
+		r = hoy_sync_send(e->sync, HOY_SYNC_COMMIT, 0, -EBADF, err);
+	return r < 0 ? r : hoy_sync_wait_exec(e->sync, err);
+}
+
+int hoy_container_exec(const struct hoy_state *state, struct hoy_oci_spec *spec, const struct hoy_exec_options *options,
+	struct hoy_container *ret, struct hoy_err *err)
+{
+	auto_(execution_done) struct execution e = {
+		.state = state,
+		.spec = spec,
+		.o = options,
+		.join_fds = { -EBADF, -EBADF, -EBADF },
+		.sync = -EBADF,
+		.child_sync = -EBADF,
+		.console = -EBADF,
+		.console_peer = -EBADF,
+		.master = -EBADF,
+		.pidfd = -EBADF,
+		.child = { .entry = HOY_CGROUP_ENTRY_INIT },
+	};
+	static int (*const steps[])(struct execution *, struct hoy_err *) = {
+		make_plan,
+		open_namespaces,
+		open_cgroup,
+		spawn,
+		converse,
+		start,
+	};
+	int r = hoy_open_console(
+		spec->process, options->console_socket, options->detach, &e.console_peer, &e.console, err);
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(steps); i++)
+		r = steps[i](&e, err);
+	if (r < 0)
+		return hoy_err_wrap(err, "exec failed: " TEXT_START_PROCESS);
+	e.running = true;
+	ret->state.pid = e.pid;
+	ret->pidfd = TAKE_FD(e.pidfd);
+	ret->master = TAKE_FD(e.master);
+	return 0;
+}
