@@ -9,15 +9,20 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/str.h"
 #include "supervisor/worker/net/conntrack.h"
 #include "supervisor/worker/net/firewall.h"
 #include "supervisor/worker/net/link.h"
 #include "supervisor/worker/net/reserve.h"
 #include "supervisor/worker/net/ruleset.h"
+#include "supervisor/worker/net/watch.h"
 
 /* A detached veth is deleted only this long after: the kernel takes it away with the namespace anyway, and deleting
  * one takes 20 ms and more of the lock that the next container's start needs. */
 #define LINGER_NS (2 * UINT64_C(1000000000))
+
+/* So soon after our table was taken away it is back; whoever flushes the ruleset may be filling it for a moment. */
+#define RESTORE_NS UINT64_C(20000000)
 
 struct bridge {
 	struct hoy_net_bridge spec;
@@ -59,67 +64,10 @@ struct hoy_state {
 	struct departed *departed;
 	size_t n_departed;
 	struct hoy_source *linger;
+	int watch; /* of changes to the host's nftables */
+	struct hoy_source *watching;
+	struct hoy_source *restore;
 };
-
-/* --- life --------------------------------------------------------------------- */
-
-static void on_linger(struct hoy_source *source, void *userdata)
-{
-	struct hoy_state *state = userdata;
-
-	(void) source;
-	for (size_t i = 0; i < state->n_departed; i++)
-		hoy_links_delete(state->links, state->departed[i].ifindex, state->departed[i].id);
-	state->n_departed = 0;
-}
-
-int hoy_state_new(struct hoy_loop *loop, struct hoy_state **ret, struct hoy_err *err)
-{
-	auto_ptr(hoy_state_free) struct hoy_state *state = calloc(1, sizeof *state);
-	int r;
-
-	if (!state)
-		return hoy_err_oom(err);
-	state->loop = loop;
-	r = hoy_links_open(&state->links, err);
-	if (r >= 0)
-		r = hoy_firewall_new(&state->firewall, err);
-	if (r >= 0)
-		r = hoy_loop_timer(loop, &state->linger, UINT64_MAX, on_linger, state, err);
-	if (r < 0)
-		return r;
-	*ret = TAKE_PTR(state);
-	return 0;
-}
-
-static void endpoint_free(struct endpoint *ep)
-{
-	if (!ep)
-		return;
-	for (uint32_t i = 0; ep->held && i < ep->n_ports; i++) {
-		ep->held[i].source = hoy_source_free(ep->held[i].source);
-		hoy_fd_close(&ep->held[i].sock);
-	}
-	free(ep->held);
-	free(ep->ports);
-	free(ep);
-}
-HOY_DEFINE_AUTO_PTR(struct endpoint, endpoint_free);
-
-void hoy_state_free(struct hoy_state *state)
-{
-	if (!state)
-		return;
-	for (size_t i = 0; i < state->n_endpoints; i++)
-		endpoint_free(state->endpoints[i]);
-	free(state->endpoints);
-	free(state->bridges);
-	free(state->departed);
-	state->linger = hoy_source_free(state->linger);
-	hoy_firewall_free(state->firewall);
-	hoy_links_free(state->links);
-	free(state);
-}
 
 /* --- rules ----------------------------------------------------------------------- */
 
@@ -141,6 +89,37 @@ static int install_all(struct hoy_state *state, struct hoy_err *err)
 	if (r >= 0)
 		state->table_exists = true;
 	return r;
+}
+
+static bool has_table(struct hoy_state *state)
+{
+	auto_free char *command = hoy_str_printf("list chain ip %s guard", state->table);
+
+	return command && hoy_firewall_list(state->firewall, command);
+}
+
+static void on_nftables(struct hoy_source *source, uint32_t events, void *userdata)
+{
+	struct hoy_state *state = userdata;
+
+	(void) source;
+	(void) events;
+	if (hoy_watch_read(state->watch, state->table) && state->table_exists)
+		hoy_source_set_timer(state->restore, RESTORE_NS);
+}
+
+/* What we replace by ourselves is told as a deletion too: then the table is there. */
+static void on_restore(struct hoy_source *source, void *userdata)
+{
+	struct hoy_state *state = userdata;
+	struct hoy_err err = {};
+
+	(void) source;
+	if (!state->table_exists || has_table(state))
+		return;
+	hoy_log_warn("nftables table '%s' was removed by somebody, restoring it", state->table);
+	if (install_all(state, &err) < 0)
+		hoy_log_err(&err, "restore the network rules");
 }
 
 /* One endpoint's elements. When the kernel doesn't have what we think it has (somebody flushed the ruleset), all is
@@ -294,6 +273,20 @@ static struct endpoint *find_endpoint(struct hoy_state *state, const uint8_t id[
 	return NULL;
 }
 
+static void endpoint_free(struct endpoint *ep)
+{
+	if (!ep)
+		return;
+	for (uint32_t i = 0; ep->held && i < ep->n_ports; i++) {
+		ep->held[i].source = hoy_source_free(ep->held[i].source);
+		hoy_fd_close(&ep->held[i].sock);
+	}
+	free(ep->held);
+	free(ep->ports);
+	free(ep);
+}
+HOY_DEFINE_AUTO_PTR(struct endpoint, endpoint_free);
+
 static struct endpoint *endpoint_new(const struct hoy_net_attach *attach)
 {
 	auto_ptr(endpoint_free) struct endpoint *ep = calloc(1, sizeof *ep);
@@ -405,6 +398,16 @@ int hoy_state_attach(struct hoy_state *state, struct hoy_net_attach *attach, int
 	return r;
 }
 
+static void on_linger(struct hoy_source *source, void *userdata)
+{
+	struct hoy_state *state = userdata;
+
+	(void) source;
+	for (size_t i = 0; i < state->n_departed; i++)
+		hoy_links_delete(state->links, state->departed[i].ifindex, state->departed[i].id);
+	state->n_departed = 0;
+}
+
 /* --- sync ---------------------------------------------------------------------------------- */
 
 void hoy_state_sync_begin(struct hoy_state *state)
@@ -481,4 +484,59 @@ int hoy_state_remove_all(struct hoy_state *state, struct hoy_err *err)
 		state->bridges[i].stale = true;
 	drop_stale_bridges(state);
 	return r;
+}
+
+/* --- life --------------------------------------------------------------------- */
+
+/* Without it a flush is only noticed at the next change. */
+static void start_watch(struct hoy_state *state)
+{
+	struct hoy_err err = {};
+
+	state->watch = hoy_watch_open(&err);
+	if (state->watch >= 0)
+		(void) hoy_loop_io(state->loop, &state->watching, state->watch, EPOLLIN, on_nftables, state, &err);
+	if (err.errnum)
+		hoy_log_ignored(&err, "network rules");
+}
+
+int hoy_state_new(struct hoy_loop *loop, struct hoy_state **ret, struct hoy_err *err)
+{
+	auto_ptr(hoy_state_free) struct hoy_state *state = calloc(1, sizeof *state);
+	int r;
+
+	if (!state)
+		return hoy_err_oom(err);
+	state->loop = loop;
+	state->watch = -EBADF;
+	r = hoy_links_open(&state->links, err);
+	if (r >= 0)
+		r = hoy_firewall_new(&state->firewall, err);
+	if (r >= 0)
+		r = hoy_loop_timer(loop, &state->linger, UINT64_MAX, on_linger, state, err);
+	if (r >= 0)
+		r = hoy_loop_timer(loop, &state->restore, UINT64_MAX, on_restore, state, err);
+	if (r < 0)
+		return r;
+	start_watch(state);
+	*ret = TAKE_PTR(state);
+	return 0;
+}
+
+void hoy_state_free(struct hoy_state *state)
+{
+	if (!state)
+		return;
+	for (size_t i = 0; i < state->n_endpoints; i++)
+		endpoint_free(state->endpoints[i]);
+	free(state->endpoints);
+	free(state->bridges);
+	free(state->departed);
+	state->linger = hoy_source_free(state->linger);
+	state->restore = hoy_source_free(state->restore);
+	state->watching = hoy_source_free(state->watching);
+	hoy_fd_close(&state->watch);
+	hoy_firewall_free(state->firewall);
+	hoy_links_free(state->links);
+	free(state);
 }
