@@ -373,6 +373,21 @@ PY
     grep -q '^done' "$T/answer"
 }
 
+@test "layer: on a host whose mounts are shared, as systemd makes them" {
+    "$MAKE_LAYER" '{"name": "a/f", "data": "x"}' >"$T/1.tar"
+    "$MAKE_LAYER" '{"name": "a/g", "data": "x"}' >"$T/2.tar"
+    mkdir -p "$T/l/1" "$T/l/2" "$T/l/3"
+    before=$(cat /proc/self/mountinfo)
+    export -f layer
+    HOY_BUILD=$HOY_BUILD unshare -m --propagation shared bash -c 'set -e
+        layer apply "$0/l/1" <"$0/1.tar"
+        layer apply "$0/l/2" --lowers "$0/l" 1 <"$0/2.tar"
+        layer apply "$0/l/3" --lowers "$0/l" 2,1 <"$0/2.tar"
+        ! grep -q "$0" /proc/self/mountinfo' "$T"
+    [ -e "$T/l/3/a/g" ]
+    [ "$before" = "$(cat /proc/self/mountinfo)" ]
+}
+
 @test "split: files by number and digest, links by their targets" {
     mkdir "$T/out"
     "$MAKE_LAYER" '{"name": "d/", "type": "dir"}' '{"name": "d/a", "data": "A"}' \

@@ -38,7 +38,8 @@ static int private_mounts(struct hoy_err *err)
 
 static int clone_read_only(int dir, const char *name, unsigned int flags, struct hoy_err *err)
 {
-	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+		.propagation = MS_PRIVATE };
 	auto_fd int fd = open_tree(dir, name, flags | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 
 	if (fd < 0)
@@ -104,11 +105,17 @@ int hoy_layer_mount_lowers(int dir, char *const *names, size_t n, struct hoy_err
 	return overlay_by_string(names, n, err);
 }
 
+/* A clone of a shared mount is its peer, and nothing shared can become a root. */
 int hoy_layer_detach(int target, struct hoy_err *err)
 {
-	int tree = open_tree(target, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	struct mount_attr attr = { .propagation = MS_PRIVATE };
+	auto_fd int tree = open_tree(target, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 
-	return tree < 0 ? hoy_err_sys(err, "open the target as a mount") : tree;
+	if (tree < 0)
+		return hoy_err_sys(err, "open the target as a mount");
+	if (mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof attr) < 0)
+		return hoy_err_sys(err, "make the target private");
+	return TAKE_FD(tree);
 }
 
 /* On top of the old root, which then goes away. */
