@@ -48,7 +48,8 @@ struct hoy_api_route {
 	int min_version; /* 0: all */
 };
 
-/* Each family's rows, ended by a row without a method; in the order in which they are tried. */
+/* Each family's rows, ended by a row without a method; in the order in which they are tried: the first
+ * that matches wins. */
 extern const struct hoy_api_route hoy_api_system_routes[];
 extern const struct hoy_api_route hoy_api_container_routes[];
 extern const struct hoy_api_route hoy_api_image_routes[];

@@ -32,6 +32,7 @@
 #define LISTENERS_MAX 16
 #define ACCEPTS_PER_ROUND 64
 #define HEADERS_MAX 16
+#define LAST_RUNS 3
 #define DROP_MAX ((uint64_t) 4 << 30) /* a body nobody wants: after so much the connection is closed */
 
 enum answer { ANSWER_NONE, ANSWER_WHOLE, ANSWER_STREAM, ANSWER_HIJACK };
@@ -829,6 +830,8 @@ void hoy_http_server_free(struct hoy_http_server *server)
 	server->stopping = true;
 	hoy_http_server_stop_listening(server);
 	if (server->mhd) {
+		for (int i = 0; i < LAST_RUNS; i++) /* answers that were given just now still leave */
+			(void) MHD_run(server->mhd);
 		abort_exchanges(server);
 		hoy_source_free(server->epoll_source);
 		MHD_stop_daemon(server->mhd);

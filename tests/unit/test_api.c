@@ -2,13 +2,15 @@
 #include "base/defs.h"
 #include "tests/unit/unit.h"
 
+Suite *suite_api_encode(void);
 Suite *suite_filters(void);
+Suite *suite_router(void);
 Suite *suite_server(void);
 Suite *suite_uri(void);
 
 int main(void)
 {
-	static const hoy_suite_fn suites[] = { suite_filters, suite_server, suite_uri };
+	static const hoy_suite_fn suites[] = { suite_api_encode, suite_filters, suite_router, suite_server, suite_uri };
 
 	return hoy_unit_run(suites, ARRAY_LEN(suites));
 }

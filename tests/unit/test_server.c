@@ -363,12 +363,18 @@ END_TEST
 
 START_TEST(it_can_be_freed_in_the_middle)
 {
-	auto_fd int a = dial("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n"),
-		    b = dial("GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
-	auto_fd int c = dial("POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n");
+	auto_fd int stream = dial("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+	auto_fd int waiting = dial("GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
+	auto_fd int upload = dial("POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n");
 
 	turn(10);
 	ck_assert_uint_eq(hoy_http_server_active(t.server), 3);
+	hoy_http_server_free(t.server);
+	t.server = NULL;
+	ck_assert_int_eq(t.gone, 1);
+	expect(stream, NULL);
+	expect(waiting, NULL);
+	expect(upload, NULL);
 }
 END_TEST
 
