@@ -1,10 +1,12 @@
 /* The set of containers: the objects, looking them up, their rows. What happens to them is in the other files. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/fd.h"
 #include "base/helper.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -316,14 +318,17 @@ static int copy_options(struct hoy_containers *room, const struct hoy_containers
 	return r < 0 ? r : find_program("hoyrun", options->runtime, (char **) &o->runtime, err);
 }
 
-static int make_dirs(const struct hoy_containers *room, struct hoy_err *err)
+static int make_dirs(struct hoy_containers *room, struct hoy_err *err)
 {
 	const char *const dirs[] = { room->dir, room->bundles, room->sockets, room->runtime_root };
 	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(dirs) && r >= 0; i++)
 		r = hoy_path_mkdir_all(dirs[i], 0711, err);
-	return r;
+	if (r < 0)
+		return r;
+	room->dir_fd = open(room->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return room->dir_fd < 0 ? hoy_err_sys(err, "open '%s'", room->dir) : 0;
 }
 
 int hoy_containers_open(const struct hoy_containers_options *options, struct hoy_containers **ret, struct hoy_err *err)
@@ -333,6 +338,7 @@ int hoy_containers_open(const struct hoy_containers_options *options, struct hoy
 
 	if (!room)
 		return hoy_err_oom(err);
+	room->dir_fd = -EBADF;
 	r = copy_options(room, options, err);
 	if (r >= 0)
 		r = make_dirs(room, err);
@@ -361,6 +367,7 @@ void hoy_containers_free(struct hoy_containers *room)
 	free((char *) room->options.address);
 	free((char *) room->options.shim);
 	free((char *) room->options.runtime);
+	hoy_fd_close(&room->dir_fd);
 	free(room->dir);
 	free(room->bundles);
 	free(room->sockets);

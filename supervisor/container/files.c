@@ -17,6 +17,7 @@
 #include "supervisor/container/config_internal.h"
 #include "supervisor/container/internal.h"
 #include "supervisor/container/spec.h"
+#include "supervisor/image/image.h"
 #include "supervisor/network/network.h"
 
 /* In place: the file may be bind-mounted into a running container. */
@@ -225,10 +226,7 @@ int hoy_container_files_make(struct hoy_container *c, struct hoy_err *err)
 
 void hoy_container_files_remove(struct hoy_container *c)
 {
-	struct hoy_err err = {};
-
-	if (hoy_path_remove_all(AT_FDCWD, c->dir, &err) < 0)
-		hoy_log_ignored(&err, "container '%s': remove files", c->info.id);
+	hoy_images_trash(c->room->options.images, c->room->dir_fd, c->info.id);
 }
 
 /* --- the bundle ------------------------------------------------------------------------------------ */

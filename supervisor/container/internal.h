@@ -64,10 +64,11 @@ struct hoy_subscription {
 struct hoy_containers {
 	struct hoy_containers_options options; /* strings are owned */
 	char *dir;                             /* DATA_ROOT/containers */
-	char *bundles;                         /* EXEC_ROOT/c */
-	char *sockets;                         /* EXEC_ROOT/s */
-	char *runtime_root;                    /* EXEC_ROOT/r */
-	struct hoy_container **list;           /* oldest first */
+	int dir_fd;
+	char *bundles;               /* EXEC_ROOT/c */
+	char *sockets;               /* EXEC_ROOT/s */
+	char *runtime_root;          /* EXEC_ROOT/r */
+	struct hoy_container **list; /* oldest first */
 	size_t n;
 	struct hoy_subscription *subscriptions;
 	size_t n_subscriptions;
@@ -174,7 +175,7 @@ int hoy_containers_recover(struct hoy_containers *room, struct hoy_err *err);
 
 /* Makes `dir` with diff/, work/, hostname, hosts and resolv.conf; takes back what it made when it fails. */
 int hoy_container_files_make(struct hoy_container *c, struct hoy_err *err);
-void hoy_container_files_remove(struct hoy_container *c); /* trouble is logged */
+void hoy_container_files_remove(struct hoy_container *c); /* into the trash */
 /* (Re)writes hosts in place with the address the container has now. */
 int hoy_container_hosts_write(struct hoy_container *c, struct hoy_err *err);
 int hoy_container_resolv_write(struct hoy_container *c, struct hoy_err *err);

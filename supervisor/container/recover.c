@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "supervisor/container/internal.h"
 #include "supervisor/container/shim.h"
+#include "supervisor/image/image.h"
 #include "supervisor/store/store.h"
 
 /* --- one container ------------------------------------------------------------------------- */
@@ -153,20 +154,26 @@ static bool is_id(const char *name)
 	return strlen(name) == 64 && strspn(name, "0123456789abcdef") == 64;
 }
 
-static void sweep(const struct hoy_containers *room, const char *path)
+/* Bundles hold nothing but files of ours; directories of containers may hold anything and go into the trash. */
+static void sweep_one(struct hoy_containers *room, const char *path, int dir, const char *name)
+{
+	struct hoy_err err = {};
+
+	hoy_log_info("removing '%s/%s', which belongs to no container", path, name);
+	if (path == room->dir)
+		hoy_images_trash(room->options.images, dir, name);
+	else if (hoy_path_remove_all(dir, name, &err) < 0)
+		hoy_log_ignored(&err, "sweep");
+}
+
+static void sweep(struct hoy_containers *room, const char *path)
 {
 	DIR *dir = opendir(path);
 	struct dirent *entry;
 
-	while (dir && (entry = readdir(dir))) {
-		struct hoy_err err = {};
-
-		if (!is_id(entry->d_name) || is_known(room, entry->d_name))
-			continue;
-		hoy_log_info("removing '%s/%s', which belongs to no container", path, entry->d_name);
-		if (hoy_path_remove_all(dirfd(dir), entry->d_name, &err) < 0)
-			hoy_log_ignored(&err, "sweep");
-	}
+	while (dir && (entry = readdir(dir)))
+		if (is_id(entry->d_name) && !is_known(room, entry->d_name))
+			sweep_one(room, path, dirfd(dir), entry->d_name);
 	if (dir)
 		closedir(dir);
 }

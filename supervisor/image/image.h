@@ -109,6 +109,10 @@ int hoy_layers_hold(struct hoy_images *images, const char *chain_id, struct hoy_
 void hoy_layers_release(struct hoy_images *images, const char *chain_id); /* removes what nobody needs any more */
 int hoy_layers_paths(struct hoy_images *images, const char *chain_id, char ***ret, struct hoy_err *err);
 
+/* Moves a file or directory (`name` in `dir`, on the data root's file system) into the trash, which hoy-layer empties
+ * beside the loop, however large and deep it is. A missing one is fine; trouble is logged. */
+void hoy_images_trash(struct hoy_images *images, int dir, const char *name);
+
 /* Gives `image_id` the name `reference` (tag defaults to latest); moves it if another image has it. */
 int hoy_images_tag(struct hoy_images *images, const char *name, const char *reference, struct hoy_err *err);
 

@@ -132,8 +132,6 @@ void hoy_images_files_close(struct hoy_images *images);
 /* Moves everything that no row and no job names into the trash. Only while no job runs. */
 int hoy_images_files_sweep(struct hoy_images *images, struct hoy_err *err);
 
-/* Moves a file or directory into the trash and starts the remover. A missing one is fine. */
-void hoy_images_trash(struct hoy_images *images, int dir, const char *name);
 
 /* "3f" of a layer's number. */
 #define LAYER_NAME_MAX 16
