@@ -168,14 +168,131 @@ static int set_runc_options(struct hoy_shim_options *options, const Hoy__Pb__Run
 	return r;
 }
 
+/* --- the configuration file of runtimeoptions.v1.Options ---------------------------------------------------------- */
+
+static int config_bool(bool *to, const char *key, const char *value, struct hoy_err *err)
+{
+	if (!hoy_str_eq(value, "true") && !hoy_str_eq(value, "false"))
+		return hoy_err_invalid(err, "runtime options: %s = %s is neither true nor false", key, value);
+	*to = *value == 't';
+	return 0;
+}
+
+static int config_id(unsigned int *to, const char *key, const char *value, struct hoy_err *err)
+{
+	return hoy_str_to_uint(value, to) < 0 ? hoy_err_invalid(err, "runtime options: %s = %s", key, value) : 0;
+}
+
+static int config_string(char **to, const char *key, char *value, struct hoy_err *err)
+{
+	size_t len = strlen(value);
+
+	if (len < 2 || (*value != '"' && *value != '\'') || value[len - 1] != *value || strchr(value, '\\'))
+		return hoy_err_invalid(err, "runtime options: %s = %s is no plain string", key, value);
+	value[len - 1] = '\0';
+	return replace(to, value + 1, err);
+}
+
+static int set_config_key(struct hoy_shim_options *options, const char *key, char *value, struct hoy_err *err)
+{
+	if (hoy_str_eq(key, "BinaryName"))
+		return config_string(&options->binary_name, key, value, err);
+	if (hoy_str_eq(key, "Root"))
+		return config_string(&options->root, key, value, err);
+	if (hoy_str_eq(key, "ShimCgroup"))
+		return config_string(&options->shim_cgroup, key, value, err);
+	if (hoy_str_eq(key, "SystemdCgroup"))
+		return config_bool(&options->systemd_cgroup, key, value, err);
+	if (hoy_str_eq(key, "NoPivotRoot"))
+		return config_bool(&options->no_pivot_root, key, value, err);
+	if (hoy_str_eq(key, "NoNewKeyring"))
+		return config_bool(&options->no_new_keyring, key, value, err);
+	if (hoy_str_eq(key, "IoUid"))
+		return config_id(&options->io_uid, key, value, err);
+	if (hoy_str_eq(key, "IoGid"))
+		return config_id(&options->io_gid, key, value, err);
+	return hoy_err_invalid(err, "runtime options: '%s' is unknown", key);
+}
+
+static char *trim(char *text)
+{
+	size_t len;
+
+	text += strspn(text, " \t\r");
+	len = strlen(text);
+	while (len && strchr(" \t\r", text[len - 1]))
+		text[--len] = '\0';
+	return text;
+}
+
+/* The part of TOML that such a file needs: `Key = "text"`, `Key = true`, `Key = 1`, comments on lines of their own. */
+static int set_config_text(struct hoy_shim_options *options, const char *text, struct hoy_err *err)
+{
+	auto_ptr(hoy_strv_free) char **lines = hoy_str_split(text, '\n');
+
+	if (!lines)
+		return hoy_err_oom(err);
+	for (char **at = lines; *at; at++) {
+		char *line = trim(*at), *equals = strchr(line, '=');
+		int r;
+
+		if (!*line || *line == '#' || *line == '[')
+			continue;
+		if (!equals)
+			return hoy_err_invalid(err, "runtime options: '%s' is no assignment", line);
+		*equals = '\0';
+		r = set_config_key(options, trim(line), trim(equals + 1), err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int set_runtime_options(
+	struct hoy_shim_options *options, const Hoy__Pb__RuntimeOptions *from, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = { .cap = MAX_SMALL };
+	int r;
+
+	if (from->config_body.len)
+		(void) hoy_buf_add(&text, from->config_body.data, from->config_body.len);
+	else if (*from->config_path) {
+		r = hoy_file_read(AT_FDCWD, from->config_path, &text, err);
+		if (r < 0)
+			return r;
+	}
+	r = hoy_buf_check(&text, "runtime options", err);
+	return r < 0 || !text.data ? r : set_config_text(options, text.data, err);
+}
+
+static int set_from_config(struct hoy_shim_options *options, const void *value, size_t len, struct hoy_err *err)
+{
+	Hoy__Pb__RuntimeOptions *from = hoy__pb__runtime_options__unpack(NULL, len, value);
+	int r;
+
+	if (!from)
+		return hoy_err_invalid(err, "malformed runtime options");
+	r = set_runtime_options(options, from, err);
+	hoy__pb__runtime_options__free_unpacked(from, NULL);
+	return r;
+}
+
+static const char *base_type(const char *type_url)
+{
+	const char *slash = strrchr(type_url, '/');
+
+	return slash ? slash + 1 : type_url;
+}
+
 int hoy_shim_options_set(
 	struct hoy_shim_options *options, const char *type_url, const void *value, size_t len, struct hoy_err *err)
 {
-	const char *slash = strrchr(type_url, '/');
 	Hoy__Pb__RuncOptions *from;
 	int r;
 
-	if (!hoy_str_eq(slash ? slash + 1 : type_url, "containerd.runc.v1.Options"))
+	if (hoy_str_eq(base_type(type_url), "runtimeoptions.v1.Options"))
+		return set_from_config(options, value, len, err);
+	if (!hoy_str_eq(base_type(type_url), "containerd.runc.v1.Options"))
 		return 0;
 	from = hoy__pb__runc_options__unpack(NULL, len, value);
 	if (!from)

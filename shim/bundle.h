@@ -27,7 +27,9 @@ int hoy_shim_options_save(const struct hoy_shim_options *options, const char *bu
 /* A bundle without the file gives defaults. */
 int hoy_shim_options_load(const char *bundle, struct hoy_shim_options *ret, struct hoy_err *err);
 
-/* Takes over what an Any of options says; unknown types are ignored. */
+/* Takes over what an Any of options says: containerd.runc.v1.Options, or runtimeoptions.v1.Options, whose TOML has the
+ * former's fields as keys (BinaryName, Root, SystemdCgroup, NoPivotRoot, NoNewKeyring, ShimCgroup, IoUid, IoGid). Other
+ * types are ignored. */
 int hoy_shim_options_set(
 	struct hoy_shim_options *options, const char *type_url, const void *value, size_t len, struct hoy_err *err);
 

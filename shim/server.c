@@ -23,7 +23,7 @@
 #include "shim/task.h"
 
 #define NS_PER_S ((uint64_t) 1000000000)
-#define UNUSED_NS (60 * NS_PER_S) /* without any Create */
+#define UNUSED_NS (60 * NS_PER_S) /* without a container and without a caller */
 #define FLUSH_NS (2 * NS_PER_S)   /* for events, after Shutdown */
 #define LINGER_NS (60 * NS_PER_S) /* for attached clients, after Shutdown */
 #define KILL_NS (10 * NS_PER_S)   /* from SIGTERM to SIGKILL */
@@ -83,20 +83,17 @@ static void shut_down(void *userdata)
 	hoy_source_set_timer(shim->linger, LINGER_NS);
 }
 
+/* A caller that died between start and Create, or that never shuts down, leaves no shim behind. */
 static void on_unused(struct hoy_source *source, void *userdata)
 {
 	struct shim *shim = userdata;
 
-	(void) source;
-	if (!shim->tasks.first)
+	if (shim->tasks.first)
+		return;
+	if (hoy_ttrpc_server_connections(shim->server))
+		hoy_source_set_timer(source, UNUSED_NS);
+	else
 		shut_down(shim);
-}
-
-static void on_create(void *userdata)
-{
-	struct shim *shim = userdata;
-
-	hoy_source_set_timer(shim->unused, UINT64_MAX);
 }
 
 /* --- being told to end -------------------------------------------------------------------------------------------- */
@@ -128,6 +125,8 @@ static void on_change(void *userdata)
 
 	if (shim->terminating && !anything_runs(shim) && !hoy_ttrpc_server_connections(shim->server))
 		shut_down(shim);
+	if (!shim->tasks.first)
+		hoy_source_set_timer(shim->unused, UNUSED_NS);
 	(void) malloc_trim(0);
 }
 
@@ -195,7 +194,7 @@ static int set_up(struct shim *shim, const struct hoy_shim_flags *flags, struct 
 	shim->tasks.socket_dir = shim->socket_dir;
 	shim->tasks.on_change = on_change;
 	shim->tasks.userdata = shim;
-	shim->service = (struct hoy_service){ &shim->tasks, shut_down, on_create, shim };
+	shim->service = (struct hoy_service){ &shim->tasks, shut_down, shim };
 	r = hoy_ttrpc_server_new(
 		shim->loop, HOY_SHIM_LISTEN_FD, hoy_service_handle, &shim->service, &shim->server, err);
 	return r < 0 ? r : set_up_sources(shim, err);

@@ -58,7 +58,6 @@ static void handle_create(struct hoy_service *service, ProtobufCMessage **messag
 	Hoy__Pb__CreateTaskRequest *request = (Hoy__Pb__CreateTaskRequest *) *message;
 
 	*message = NULL;
-	service->created(service->userdata);
 	hoy_task_create(service->tasks, request, req);
 }
 

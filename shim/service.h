@@ -11,7 +11,6 @@ struct hoy_ttrpc_request;
 struct hoy_service {
 	struct hoy_tasks *tasks;
 	void (*shutdown)(void *userdata); /* the last Shutdown was answered */
-	void (*created)(void *userdata);  /* a Create came in */
 	void *userdata;
 };
 

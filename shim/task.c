@@ -174,11 +174,13 @@ static int set_up_created(struct hoy_task *task, struct hoy_err *err)
 
 static void abandon(struct hoy_task *task)
 {
+	struct hoy_tasks *tasks = task->tasks;
 	struct hoy_err err = {};
 
 	if (hoy_rootfs_unmount(task->bundle, &err) < 0)
 		hoy_log_ignored(&err, "task '%s'", task->id);
 	task_free(task);
+	tasks->on_change(tasks->userdata);
 }
 
 static void on_abandoned(void *userdata, const struct hoy_err *err)

@@ -197,6 +197,29 @@ nothing_left() {
     [[ "$(grep -o '/tasks/[a-z]*' "$D/events" | uniq | tr '\n' ' ')" == *"/tasks/oom /tasks/exit "* ]]
 }
 
+@test "another runtime by a configuration file" {
+    # that it was this one is seen where it keeps its state
+    cat >"$D/runtime.toml" <<X
+BinaryName = "$(command -v runc)"
+Root = "$D/runc"
+X
+    run_c -d --runtime-config-path "$D/runtime.toml" -- sleep 100
+    [ -e "$D/runc/$NS/$C/state.json" ]
+    run c task exec --exec-id e "$C" sh -c 'echo from exec; exit 3' 3>&- 4>&-
+    [ "$status" = 3 ]
+    [ "$output" = "from exec" ]
+    run bash -c "echo x | timeout 20 ctr -a $D/c.sock -n $NS task exec --exec-id f $C cat 3>&-"
+    [ "$output" = x ]
+    run c task exec --exec-id g "$C" /no/such 3>&- 4>&-
+    [[ "$output" == *"OCI runtime exec failed: "* ]]
+    c task pause "$C"
+    [[ "$(c task ls)" == *"$C"*PAUSED* ]]
+    c task resume "$C"
+    c task rm -f "$C" || :
+    c c rm "$C"
+    nothing_left
+}
+
 @test "many containers at once" {
     local i pids=()
     for i in 1 2 3 4 5 6 7 8; do

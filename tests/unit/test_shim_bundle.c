@@ -68,6 +68,39 @@ START_TEST(unknown_options_are_ignored_and_garbage_refused)
 }
 END_TEST
 
+static int set_config(struct hoy_shim_options *options, const char *body, struct hoy_err *err)
+{
+	Hoy__Pb__RuntimeOptions message = HOY__PB__RUNTIME_OPTIONS__INIT;
+	uint8_t packed[512];
+	size_t len;
+
+	message.config_body.data = (uint8_t *) body;
+	message.config_body.len = strlen(body);
+	len = hoy__pb__runtime_options__pack(&message, packed);
+	return hoy_shim_options_set(options, "runtimeoptions.v1.Options", packed, len, err);
+}
+
+START_TEST(options_from_a_configuration_file)
+{
+	struct hoy_shim_options options = { 0 };
+	struct hoy_err err;
+
+	ck_assert_int_eq(
+		set_config(&options,
+			"# of the runtime\n\n  SystemdCgroup = true\r\nBinaryName=\"/usr/bin/crun\"\nIoUid = 7\n",
+			NULL),
+		0);
+	ck_assert(options.systemd_cgroup);
+	ck_assert_str_eq(options.binary_name, "/usr/bin/crun");
+	ck_assert_uint_eq(options.io_uid, 7);
+	ck_assert_int_eq(set_config(&options, "SystemdCgroup = \"yes\"", &err), -EINVAL);
+	ck_assert_int_eq(set_config(&options, "Root = /bare", &err), -EINVAL);
+	ck_assert_int_eq(set_config(&options, "Colour = \"red\"", &err), -EINVAL);
+	ck_assert_str_eq(err.msg, "runtime options: 'Colour' is unknown");
+	hoy_shim_options_done(&options);
+}
+END_TEST
+
 START_TEST(options_survive_on_disk)
 {
 	struct hoy_shim_options options = { .systemd_cgroup = true, .io_uid = 1000, .io_gid = 2000 }, loaded;
@@ -155,8 +188,9 @@ END_TEST
 Suite *suite_shim_bundle(void)
 {
 	const TTest *const tests[] = { an_any_of_options_on_stdin, bootstrap_parameters_on_stdin,
-		unknown_options_are_ignored_and_garbage_refused, options_survive_on_disk,
-		containers_of_a_pod_share_a_group, ids_are_checked, a_pid_file_is_read_strictly };
+		unknown_options_are_ignored_and_garbage_refused, options_from_a_configuration_file,
+		options_survive_on_disk, containers_of_a_pod_share_a_group, ids_are_checked,
+		a_pid_file_is_read_strictly };
 
 	return hoy_unit_suite("shim bundle", tests, ARRAY_LEN(tests));
 }
