@@ -48,20 +48,14 @@ char *hoy_overlay_common_dir(char *const *paths)
 
 	if (!paths[0] || paths[0][0] != '/')
 		return strdup("/");
-	for (size_t i = 1; paths[0][i - 1]; i++) {
-		bool same = true;
+	for (size_t i = 1; paths[0][i]; i++) {
+		bool same = paths[0][i] == '/';
 
 		for (char *const *p = paths; *p && same; p++)
-			same = strncmp(paths[0], *p, i) == 0;
-		if (!same)
-			break;
-		if (paths[0][i] == '/')
+			same = strncmp(paths[0], *p, i) == 0 && (*p)[i] == '/';
+		if (same)
 			len = i;
 	}
-	/* The directory must hold all of them: a cut at `len` counts only when each goes on with a slash there. */
-	for (char *const *p = paths; *p; p++)
-		if (strncmp(*p, paths[0], len) != 0 || (*p)[len] != '/')
-			return strdup("/");
 	return len ? strndup(paths[0], len) : strdup("/");
 }
 

@@ -1,0 +1,339 @@
+/* The small parts of hoyrun: options, state files, messages, matched texts, passwd and overlay options. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/str.h"
+#include "runtime/child/overlay.h"
+#include "runtime/child/passwd.h"
+#include "runtime/cli/command.h"
+#include "runtime/state/state.h"
+#include "runtime/sync.h"
+#include "runtime/texts.h"
+#include "tests/unit/unit.h"
+
+Suite *suite_runtime_files(void);
+Suite *suite_runtime_options(void);
+Suite *suite_runtime_state(void);
+Suite *suite_runtime_sync(void);
+Suite *suite_runtime_texts(void);
+
+/* --- options --- */
+
+struct values {
+	bool flag;
+	const char *text;
+	unsigned int number;
+	const char *list[HOY_MAX_STRINGS];
+};
+static const struct hoy_option table[] = {
+	HOY_OPTION(struct values, "flag", 'f', FLAG, flag, ""),
+	HOY_OPTION(struct values, "text", 't', STRING, text, ""),
+	HOY_OPTION(struct values, "number", 0, UINT, number, ""),
+	HOY_OPTION(struct values, "list", 'l', STRINGS, list, ""),
+};
+
+static int parse(char **argv, bool stop, struct values *v, char ***rest, struct hoy_err *err)
+{
+	*v = (struct values){};
+	return hoy_options_parse(table, ARRAY_LEN(table), stop, argv, v, rest, err);
+}
+
+START_TEST(options_come_in_all_spellings_and_places)
+{
+	char *argv[] = { "-f", "id", "--text=a=b", "-l", "1", "--list", "2", "-number", "7", "arg", NULL };
+	struct values v;
+	char **rest;
+
+	ck_assert_int_eq(parse(argv, false, &v, &rest, NULL), 0);
+	ck_assert(v.flag);
+	ck_assert_str_eq(v.text, "a=b");
+	ck_assert_uint_eq(v.number, 7);
+	ck_assert_str_eq(v.list[0], "1");
+	ck_assert_str_eq(v.list[1], "2");
+	ck_assert_str_eq(rest[0], "id");
+	ck_assert_str_eq(rest[1], "arg");
+	ck_assert_ptr_null(rest[2]);
+}
+END_TEST
+
+START_TEST(what_follows_the_id_may_belong_to_the_program)
+{
+	char *argv[] = { "--flag=false", "id", "-x", "--text", NULL };
+	char *dashes[] = { "--", "-f", NULL };
+	struct values v;
+	char **rest;
+
+	ck_assert_int_eq(parse(argv, true, &v, &rest, NULL), 0);
+	ck_assert(!v.flag);
+	ck_assert_str_eq(rest[1], "-x");
+	ck_assert_str_eq(rest[2], "--text");
+	ck_assert_int_eq(parse(dashes, false, &v, &rest, NULL), 0);
+	ck_assert(!v.flag);
+	ck_assert_str_eq(rest[0], "-f");
+}
+END_TEST
+
+START_TEST(option_mistakes_name_the_option)
+{
+	char *unknown[] = { "--nosuch", NULL }, *missing[] = { "--text", NULL }, *bad[] = { "--number", "x", NULL };
+	struct hoy_err err;
+	struct values v;
+	char **rest;
+
+	ck_assert_int_eq(parse(unknown, false, &v, &rest, &err), -EINVAL);
+	ck_assert_str_eq(err.msg, "unknown option '--nosuch'");
+	ck_assert_int_eq(parse(missing, false, &v, &rest, &err), -EINVAL);
+	ck_assert_str_eq(err.msg, "option --text needs a value");
+	ck_assert_int_eq(parse(bad, false, &v, &rest, &err), -EINVAL);
+	ck_assert_str_eq(err.msg, "option --number: invalid value 'x'");
+}
+END_TEST
+
+Suite *suite_runtime_options(void)
+{
+	const TTest *const tests[] = { options_come_in_all_spellings_and_places,
+		what_follows_the_id_may_belong_to_the_program, option_mistakes_name_the_option };
+
+	return hoy_unit_suite("runtime options", tests, ARRAY_LEN(tests));
+}
+
+/* --- state --- */
+
+START_TEST(ids_are_checked)
+{
+	static const char *const good[] = { "a", "web-1", "x.y_z+9", "..." };
+	static const char *const bad[] = { "", ".", "..", "a/b", "a b", "\xc3\xa4", "a\n" };
+
+	for (size_t i = 0; i < ARRAY_LEN(good); i++)
+		ck_assert_int_eq(hoy_state_check_id(good[i], NULL), 0);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		ck_assert_int_eq(hoy_state_check_id(bad[i], NULL), -EINVAL);
+}
+END_TEST
+
+START_TEST(a_state_survives_print_and_parse)
+{
+	static char id[] = "web", bundle[] = "/b", cgroup[] = "line", key[] = "k", value[] = "v";
+	struct hoy_oci_kv kv = { key, value };
+	const struct hoy_state state = { .version = 1,
+		.id = id,
+		.bundle = bundle,
+		.cgroup = cgroup,
+		.owner = 5,
+		.pid = 77,
+		.start_time = 18446744073709551615ULL,
+		.own_pid_ns = true,
+		.annotations = &kv,
+		.n_annotations = 1 };
+	auto_(hoy_state_done) struct hoy_state back = { .dir = -EBADF };
+	auto_(hoy_buf_done) struct hoy_buf text = {};
+
+	ck_assert_int_eq(hoy_state_print(&state, &text, NULL), 0);
+	ck_assert_int_eq(hoy_state_parse(text.data, text.len, &back, NULL), 0);
+	ck_assert(back.read);
+	ck_assert_str_eq(back.id, "web");
+	ck_assert_str_eq(back.cgroup, "line");
+	ck_assert_int_eq(back.pid, 77);
+	ck_assert_uint_eq(back.start_time, state.start_time);
+	ck_assert(back.own_pid_ns && !back.has_hooks);
+	ck_assert_str_eq(back.annotations[0].value, "v");
+}
+END_TEST
+
+START_TEST(a_newer_state_is_refused_an_unknown_member_is_not)
+{
+	static const char newer[] = "{\"version\":2,\"id\":\"x\"}",
+			  more[] = "{\"version\":1,\"id\":\"x\",\"future\":1}";
+	auto_(hoy_state_done) struct hoy_state state = { .dir = -EBADF };
+	struct hoy_err err;
+
+	ck_assert_int_eq(hoy_state_parse(newer, strlen(newer), &state, &err), -EOPNOTSUPP);
+	ck_assert_str_eq(err.msg, "state version 2 is newer than this hoyrun");
+	ck_assert_int_eq(hoy_state_parse(more, strlen(more), &state, NULL), 0);
+}
+END_TEST
+
+START_TEST(a_pid_that_was_used_again_is_not_the_container)
+{
+	struct hoy_state state = { .dir = -EBADF, .read = true, .pid = getpid() };
+	auto_fd int pidfd = -EBADF;
+	bool zombie = true;
+
+	ck_assert_int_eq(hoy_process_start_time(getpid(), &state.start_time, &zombie), 0);
+	ck_assert(!zombie);
+	pidfd = hoy_state_pidfd(&state);
+	ck_assert_int_ge(pidfd, 0);
+	state.start_time++;
+	ck_assert_int_eq(hoy_state_pidfd(&state), -ESRCH);
+	ck_assert_int_eq(hoy_state_status(&state), HOY_STATUS_STOPPED);
+	state.pid = 0;
+	ck_assert_int_eq(hoy_state_status(&state), HOY_STATUS_CREATING);
+}
+END_TEST
+
+Suite *suite_runtime_state(void)
+{
+	const TTest *const tests[] = { ids_are_checked, a_state_survives_print_and_parse,
+		a_newer_state_is_refused_an_unknown_member_is_not, a_pid_that_was_used_again_is_not_the_container };
+
+	return hoy_unit_suite("runtime state", tests, ARRAY_LEN(tests));
+}
+
+/* --- messages --- */
+
+struct pair {
+	int fd[2];
+};
+
+static void pair_done(struct pair *p)
+{
+	hoy_fd_close(&p->fd[0]);
+	hoy_fd_close(&p->fd[1]);
+}
+
+START_TEST(a_message_carries_a_number_and_a_descriptor)
+{
+	auto_(pair_done) struct pair p;
+	auto_fd int fd = -EBADF;
+	struct hoy_sync_msg msg;
+
+	ck_assert_int_eq(hoy_sync_pair(p.fd, NULL), 0);
+	ck_assert_int_eq(hoy_sync_send(p.fd[0], HOY_SYNC_PID, 42, STDIN_FILENO, NULL), 0);
+	ck_assert_int_eq(hoy_sync_recv(p.fd[1], &msg, &fd, NULL), 0);
+	ck_assert_int_eq(msg.type, HOY_SYNC_PID);
+	ck_assert_int_eq(msg.number, 42);
+	ck_assert_int_ge(fd, 3);
+}
+END_TEST
+
+START_TEST(all_that_can_go_wrong_is_an_error)
+{
+	auto_(pair_done) struct pair p;
+	struct hoy_err sent = {}, err = {};
+
+	ck_assert_int_eq(hoy_sync_pair(p.fd, NULL), 0);
+	(void) hoy_err_invalid(&sent, "the reason");
+	hoy_sync_send_error(p.fd[0], &sent);
+	ck_assert_int_eq(hoy_sync_expect(p.fd[1], HOY_SYNC_READY, &err), -EINVAL);
+	ck_assert_str_eq(err.msg, "the reason");
+	ck_assert_int_eq(hoy_sync_send(p.fd[0], HOY_SYNC_GO, 0, -1, NULL), 0);
+	ck_assert_int_eq(hoy_sync_expect(p.fd[1], HOY_SYNC_READY, &err), -EPROTO);
+	ck_assert_int_eq(send(p.fd[0], "x", 1, 0), 1);
+	ck_assert_int_eq(hoy_sync_expect(p.fd[1], HOY_SYNC_READY, &err), -EPROTO);
+	hoy_fd_close(&p.fd[0]);
+	ck_assert_int_eq(hoy_sync_expect(p.fd[1], HOY_SYNC_READY, &err), -EPIPE);
+}
+END_TEST
+
+START_TEST(the_end_of_the_socket_means_that_the_program_runs)
+{
+	auto_(pair_done) struct pair p;
+	struct hoy_err sent = {}, err = {};
+
+	ck_assert_int_eq(hoy_sync_pair(p.fd, NULL), 0);
+	(void) hoy_err_invalid(&sent, "exec");
+	hoy_sync_send_error(p.fd[0], &sent);
+	ck_assert_int_eq(hoy_sync_wait_exec(p.fd[1], &err), -EINVAL);
+	hoy_fd_close(&p.fd[0]);
+	ck_assert_int_eq(hoy_sync_wait_exec(p.fd[1], &err), 0);
+}
+END_TEST
+
+Suite *suite_runtime_sync(void)
+{
+	const TTest *const tests[] = { a_message_carries_a_number_and_a_descriptor, all_that_can_go_wrong_is_an_error,
+		the_end_of_the_socket_means_that_the_program_runs };
+
+	return hoy_unit_suite("runtime sync", tests, ARRAY_LEN(tests));
+}
+
+/* --- texts: changing one of these breaks a caller --- */
+
+START_TEST(callers_match_these_texts)
+{
+	char text[200];
+
+	ck_assert(strstr(TEXT_EXISTS, "already exists"));
+	ck_assert_str_eq(TEXT_NOT_FOUND, "container does not exist");
+	ck_assert_str_eq(TEXT_NOT_RUNNING, "container not running");
+	ck_assert_str_eq(TEXT_PROCESS_FINISHED, "process already finished");
+	(void) snprintf(text, sizeof text, TEXT_DELETE_NOT_STOPPED, "web", "running");
+	ck_assert_str_eq(text, "cannot delete container web that is not stopped: running");
+	(void) snprintf(text, sizeof text, TEXT_EXEC_NOT_IN_PATH, "x");
+	ck_assert_str_eq(text, "exec: \"x\": executable file not found in $PATH");
+	(void) snprintf(text, sizeof text, TEXT_EXEC_DENIED, "x");
+	ck_assert_str_eq(text, "exec: \"x\": permission denied");
+	(void) snprintf(text, sizeof text, TEXT_EXEC_MISSING, "/x", "/x");
+	ck_assert_str_eq(text, "exec: \"/x\": stat /x: no such file or directory");
+	ck_assert_str_eq(TEXT_START_RUNNING, "cannot start an already running container");
+	ck_assert_str_eq(TEXT_START_STOPPED, "cannot start a container that has stopped");
+	ck_assert_str_eq(TEXT_PAUSED, "cannot exec in a paused container");
+	ck_assert_str_eq(TEXT_EXEC_STOPPED, "cannot exec in a stopped container");
+	ck_assert_str_eq(TEXT_NOT_PAUSED, "container not paused");
+	ck_assert_str_eq(TEXT_START_PROCESS, "unable to start container process");
+}
+END_TEST
+
+Suite *suite_runtime_texts(void)
+{
+	const TTest *const tests[] = { callers_match_these_texts };
+
+	return hoy_unit_suite("runtime texts", tests, ARRAY_LEN(tests));
+}
+
+/* --- passwd, overlay --- */
+
+START_TEST(homes_and_names_come_from_passwd_lines)
+{
+	static const char text[] =
+		"# comment\nroot:x:0:0:root:/root:/bin/sh\nbad line\n:::\nu:x:1000:1000::/home/u:\nn:x:5:5:::\n";
+	auto_free char *root = hoy_passwd_home(text, 0), *user = hoy_passwd_home(text, 1000),
+		       *none = hoy_passwd_home(text, 7), *empty = hoy_passwd_home(text, 5),
+		       *name = hoy_passwd_name(text, 1000);
+
+	ck_assert_str_eq(root, "/root");
+	ck_assert_str_eq(user, "/home/u");
+	ck_assert_ptr_null(none);
+	ck_assert_ptr_null(empty);
+	ck_assert_str_eq(name, "u");
+}
+END_TEST
+
+START_TEST(layers_are_split_at_bare_colons)
+{
+	auto_ptr(hoy_strv_free) char **v = hoy_overlay_split("/a:/b\\:c:/d\\\\e");
+
+	ck_assert_str_eq(v[0], "/a");
+	ck_assert_str_eq(v[1], "/b:c");
+	ck_assert_str_eq(v[2], "/d\\e");
+	ck_assert_ptr_null(v[3]);
+}
+END_TEST
+
+START_TEST(layers_share_a_directory)
+{
+	char *same[] = { "/var/l/aa", "/var/l/ab", "/var/l/a/b", NULL }, *one[] = { "/x/y", NULL },
+	     *none[] = { "/a/b", "/c/d", NULL }, *relative[] = { "a", NULL }, *prefix[] = { "/a/b/c", "/a/b", NULL };
+	auto_free char *a = hoy_overlay_common_dir(same), *b = hoy_overlay_common_dir(one),
+		       *c = hoy_overlay_common_dir(none), *d = hoy_overlay_common_dir(relative),
+		       *e = hoy_overlay_common_dir(prefix);
+
+	ck_assert_str_eq(a, "/var/l");
+	ck_assert_str_eq(b, "/x");
+	ck_assert_str_eq(c, "/");
+	ck_assert_str_eq(d, "/");
+	ck_assert_str_eq(e, "/a");
+}
+END_TEST
+
+Suite *suite_runtime_files(void)
+{
+	const TTest *const tests[] = { homes_and_names_come_from_passwd_lines, layers_are_split_at_bare_colons,
+		layers_share_a_directory };
+
+	return hoy_unit_suite("runtime files", tests, ARRAY_LEN(tests));
+}
