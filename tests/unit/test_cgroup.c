@@ -231,10 +231,10 @@ START_TEST(memory_and_swap_are_written_together_on_v1)
 		"memory.limit_in_bytes=1000; memory.memsw.limit_in_bytes=3000");
 	expect_plan(v1, LIMITS(.memory_limit = I64(-1)), "memory.limit_in_bytes=-1; memory.memsw.limit_in_bytes=-1?");
 	expect_plan(v1,
-		LIMITS(.memory_reservation = I64(5), .memory_kernel = I64(6), .memory_kernel_tcp = I64(7),
+		LIMITS(.memory_reservation = I64(5), .memory_kernel = I64(-1), .memory_kernel_tcp = I64(7),
 			.memory_swappiness = U64(0), .memory_disable_oom_killer = BOOL(true),
 			.memory_use_hierarchy = BOOL(true)),
-		"memory.soft_limit_in_bytes=5; memory.kmem.limit_in_bytes=6; memory.kmem.tcp.limit_in_bytes=7; "
+		"memory.soft_limit_in_bytes=5; memory.kmem.tcp.limit_in_bytes=7; "
 		"memory.swappiness=0; memory.oom_control=1; memory.use_hierarchy=1");
 }
 END_TEST
@@ -247,6 +247,7 @@ START_TEST(wrong_memory_limits_are_refused)
 	expect_refusal(v1, LIMITS(.memory_limit = I64(-2)), -EINVAL, "memory.limit: -2");
 	expect_refusal(v1, LIMITS(.memory_swappiness = U64(101)), -EINVAL, "memory.swappiness");
 	expect_refusal(v2, LIMITS(.memory_swappiness = U64(10)), -EOPNOTSUPP, "memory.swappiness");
+	expect_refusal(v1, LIMITS(.memory_kernel = I64(10)), -EOPNOTSUPP, "memory.kernel:");
 	expect_refusal(v2, LIMITS(.memory_kernel = I64(10)), -EOPNOTSUPP, "memory.kernel:");
 	expect_refusal(v2, LIMITS(.memory_kernel_tcp = I64(10)), -EOPNOTSUPP, "memory.kernelTCP");
 	expect_refusal(v2, LIMITS(.memory_disable_oom_killer = BOOL(true)), -EOPNOTSUPP, "memory.disableOOMKiller");
