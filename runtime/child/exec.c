@@ -1,7 +1,6 @@
 /* The last steps: working directory, environment, the program, the descriptors it gets. */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -177,10 +176,7 @@ int hoy_child_close_fds(struct hoy_child *c, struct hoy_err *err)
 int hoy_child_exec(struct hoy_child *c, struct hoy_err *err)
 {
 	const char *name = c->plan->spec->process->args[0];
-	sigset_t none;
 
-	sigemptyset(&none);
-	(void) sigprocmask(SIG_SETMASK, &none, NULL);
 	(void) execve(c->program, c->plan->spec->process->args, c->plan->env);
 	return hoy_err_set(err, HOY_ERR_SYSTEM, errno, TEXT_EXEC_FAILED, name, strerror(errno));
 }

@@ -1,5 +1,6 @@
 /* The table of steps, and the loop that alone reports. */
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -77,6 +78,16 @@ static int step_start_container_hooks(struct hoy_child *c, struct hoy_err *err)
 	return hoy_hooks_run("startContainer", hooks->start_container, hooks->n_start_container, c->state, err);
 }
 
+/* Before the filter, which need not let through more than execve(). */
+static int step_unblock_signals(struct hoy_child *c, struct hoy_err *err)
+{
+	sigset_t none;
+
+	(void) c;
+	sigemptyset(&none);
+	return sigprocmask(SIG_SETMASK, &none, NULL) < 0 ? hoy_err_sys(err, "unblock signals") : 0;
+}
+
 static int step_late_seccomp(struct hoy_child *c, struct hoy_err *err)
 {
 	return c->seccomp->notify ? 0 : hoy_child_load_seccomp(c, err);
@@ -113,6 +124,7 @@ static const struct hoy_step init_steps[] = {
 	{ NULL, step_ready },
 	{ NULL, step_wait_for_start },
 	{ NULL, step_start_container_hooks },
+	{ NULL, step_unblock_signals },
 	{ "seccomp", step_late_seccomp },
 	{ NULL, hoy_child_exec },
 };

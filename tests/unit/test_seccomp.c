@@ -510,6 +510,42 @@ START_TEST(contradictions_are_refused)
 }
 END_TEST
 
+START_TEST(flags_are_the_kernels)
+{
+	enum hoy_oci_seccomp_flag flags[] = { HOY_OCI_FILTER_FLAG_TSYNC, HOY_OCI_FILTER_FLAG_LOG,
+		HOY_OCI_FILTER_FLAG_SPEC_ALLOW, HOY_OCI_FILTER_FLAG_WAIT_KILLABLE_RECV };
+	struct hoy_oci_seccomp_syscall rule = { .names = NAMES("mkdir"), .action = HOY_OCI_ACT_NOTIFY };
+	struct hoy_oci_seccomp seccomp = {
+		.default_action = HOY_OCI_ACT_ALLOW,
+		.listener_path = (char *) "/run/agent",
+		.syscalls = &rule,
+		.n_syscalls = 1,
+	};
+	auto_(hoy_seccomp_program_done) struct hoy_seccomp_program prog = {};
+
+	ck_assert_int_eq(hoy_seccomp_compile(&seccomp, &prog, NULL), 0);
+	ck_assert_uint_eq(prog.flags, SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_SPEC_ALLOW);
+	hoy_seccomp_program_done(&prog);
+
+	/* a list without SPEC_ALLOW is as it is */
+	seccomp.flags = flags;
+	seccomp.n_flags = 2;
+	ck_assert_int_eq(hoy_seccomp_compile(&seccomp, &prog, NULL), 0);
+	ck_assert_uint_eq(prog.flags, SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_LOG);
+	hoy_seccomp_program_done(&prog);
+	seccomp.n_flags = 4;
+	ck_assert_int_eq(hoy_seccomp_compile(&seccomp, &prog, NULL), 0);
+	ck_assert_uint_eq(prog.flags, SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_LOG |
+					      SECCOMP_FILTER_FLAG_SPEC_ALLOW | 1UL << 5 /* WAIT_KILLABLE_RECV */);
+	hoy_seccomp_program_done(&prog);
+
+	/* nobody receives without a listener */
+	rule.action = HOY_OCI_ACT_LOG;
+	ck_assert_int_eq(hoy_seccomp_compile(&seccomp, &prog, NULL), 0);
+	ck_assert_uint_eq(prog.flags, SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_SPEC_ALLOW);
+}
+END_TEST
+
 START_TEST(nothing_is_an_empty_program)
 {
 	struct hoy_seccomp_program prog = { .n_insns = 7 };
@@ -537,6 +573,7 @@ static Suite *suite(void)
 		other_architectures_are_killed,
 		random_descriptions_decide_as_with_libseccomp,
 		contradictions_are_refused,
+		flags_are_the_kernels,
 		nothing_is_an_empty_program,
 	};
 
