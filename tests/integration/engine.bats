@@ -1,0 +1,206 @@
+#!/usr/bin/env bats
+# Containers above the shims: what survives a killed hoyd, a killed shim, a start that fails; users, logs, files.
+bats_require_minimum_version 1.5.0
+load lib
+load stack
+
+setup() { stack_setup; }
+teardown() { stack_teardown; }
+
+hoy() { timeout 60 "$HOY" "$@"; }
+state() { hoy inspect "$1" | jq -r ".[0].State.$2"; }
+is() { [ "$(state "$1" Status)" = "$2" ]; }
+pid_of() { state "$1" Pid; }
+parent_of() { awk '/^PPid/ { print $2 }' "/proc/$1/status"; }
+ended() { [ ! -e "/proc/$1" ] || [ "$(awk '/^State/ { print $2 }' "/proc/$1/status")" = Z ]; }
+# leftovers: files, cgroups and shims of containers of this hoyd.
+leftovers() {
+    find "$T/run/c" "$T/run/s" "$T/run/r" "$T/data/containers" -mindepth 1 -not -path "$T/run/r/hoy" 2>/dev/null
+    pgrep -af "containerd-shim-hoy-v2.*$T" || :
+}
+nothing_left() { [ -z "$(leftovers)" ]; }
+api() { # METHOD PATH [BODY]
+    curl -sS --max-time 20 --unix-socket "$T/hoy.sock" -X "$1" "http://x/v1.50$2" -H 'Content-Type: application/json' ${3:+-d "$3"}
+}
+
+@test "a line a millisecond: all of them are in the log after hoyd was killed" {
+    hoy run -d --name writer --network none busybox sh -c \
+        'i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo $i; usleep 1000; done; exit 42'
+    sleep 1
+    kill_hoyd
+    sleep 0.5
+    start_hoyd
+    is writer running
+    hoy logs -f writer >"$T/lines"
+    [ "$(hoy wait writer)" = 42 ]
+    seq 3000 | cmp - "$T/lines"
+}
+
+@test "what ended while hoyd was away is learned when it comes back" {
+    hoy run -d --name short --network none busybox sh -c 'sleep 0.5; exit 9'
+    hoy run -d --rm --name gone --network none busybox sleep 0.5
+    hoy run -d --name long --network none busybox sleep 100
+    pid=$(pid_of long)
+    kill_hoyd
+    sleep 1.5
+    start_hoyd
+    [ "$(hoy wait short)" = 9 ]
+    wait_for 5 is short exited
+    [ "$(hoy ps -aq | wc -l)" = 2 ]
+    is long running
+    [ "$(pid_of long)" = "$pid" ]
+    hoy stop -t 0 long
+    [ "$(hoy wait long)" = 137 ]
+}
+
+@test "a killed shim ends its container with 137" {
+    hoy run -d --name web --network none busybox sleep 100
+    pid=$(pid_of web)
+    kill -KILL "$(parent_of "$pid")"
+    [ "$(hoy wait web)" = 137 ]
+    wait_for 5 ended "$pid"
+    hoy start web
+    is web running
+}
+
+@test "shim and hoyd killed together: the container has ended when hoyd is back" {
+    hoy run -d --name web --network none busybox sleep 100
+    pid=$(pid_of web)
+    kill -KILL "$(parent_of "$pid")" "$HOYD_PID"
+    kill_hoyd || :
+    start_hoyd
+    [ "$(hoy wait web)" = 137 ]
+    wait_for 5 ended "$pid"
+    hoy rm web
+    wait_for 5 nothing_left
+}
+
+@test "hoyd killed at any moment of a start leaves nothing half" {
+    for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
+        timeout 20 "$HOY" run -d --network none busybox sleep 100 >/dev/null 2>&1 3>&- &
+        client=$!
+        sleep "0.0$((i * 7 % 100 / 10))$((i * 7 % 10))"
+        kill_hoyd
+        wait $client || :
+        start_hoyd
+        hoy ps -aq | xargs -r timeout 60 "$HOY" rm -f
+    done
+    wait_for 10 nothing_left
+}
+
+@test "a start that fails leaves the container created, with its reason" {
+    run -127 hoy run --name bad --network none busybox nosuchprogram
+    [ "$status" = 127 ]
+    [[ "$output" == *'executable file not found'* ]]
+    is bad created
+    [ "$(state bad ExitCode)" = 127 ]
+    [[ "$(state bad Error)" == *'executable file not found'* ]]
+    [ -z "$(find "$T/run/c" "$T/run/s" -mindepth 1)" ]
+    run -127 hoy run --rm --network none busybox nosuchprogram
+    [ "$status" = 127 ]
+    hoy rm bad
+    wait_for 5 nothing_left
+}
+
+@test "the container's own passwd and group say who its user is" {
+    hoy run --name users --network none busybox sh -c 'echo $HOME; sed -i s:/root:/elsewhere: /etc/passwd'
+    [ "$(hoy start -a users)" = /elsewhere ]
+    run hoy run --rm --network none -u web busybox id
+    [[ "$output" == *'unable to find user web: no matching entries in passwd file'* ]]
+    run hoy run --rm --network none -u nobody busybox sh -c 'id -u; id -g; echo $HOME'
+    [ "$output" = $'65534\n65534\n/' ]
+    run hoy run --rm --network none -u 4711:12 --group-add 7 busybox id
+    [ "$output" = "uid=4711 gid=12 groups=7,12" ]
+}
+
+@test "a missing working directory is made" {
+    run hoy run --rm --network none -w /made/for/this busybox pwd
+    [ "$output" = /made/for/this ]
+}
+
+@test "rotated logs are read as one" {
+    hoy run --name talker --network none --log-opt max-size=4k --log-opt max-file=5 busybox seq 100
+    [ "$(find "$T/data/containers" -name '*-json.log*' | wc -l)" -gt 1 ]
+    hoy logs talker >"$T/lines"
+    seq 100 | cmp - "$T/lines"
+    [ "$(hoy logs --tail 70 talker | head -1)" = 31 ]
+}
+
+@test "following goes on over rotations" {
+    hoy run -d --name talker --network none --log-opt max-size=2k --log-opt max-file=50 busybox sh -c \
+        'for i in $(seq 300); do echo $i; usleep 3000; done'
+    hoy logs -f talker >"$T/lines"
+    seq 300 | cmp - "$T/lines"
+}
+
+@test "log driver none keeps nothing, and says so" {
+    run hoy run --name quiet --network none --log-driver none busybox echo out
+    [ "$output" = out ]
+    run hoy logs quiet
+    [ "$status" != 0 ]
+    [[ "$output" == *'does not support reading'* ]]
+}
+
+@test "a deep writable layer is removed" {
+    hoy run --name deep --network none busybox sh -c \
+        'i=0; while [ $i -lt 1500 ]; do mkdir d; cd d; i=$((i+1)); done; touch end'
+    hoy rm deep
+    wait_for 10 nothing_left
+    wait_for 20 test -z "$(ls "$T/data/trash")"
+}
+
+@test "members that are not supported are refused by name" {
+    [ "$(api POST /containers/create '{"Image":"busybox","HostConfig":{"VolumesFrom":["x"]}}' | jq -r .message)" = \
+        "HostConfig.VolumesFrom: not supported" ]
+    [ "$(api POST /containers/create '{"image":"busybox","hostconfig":{"memory":1}}' | jq -r .message)" = \
+        "Minimum memory limit allowed is 6MB" ]
+    nothing_left
+}
+
+@test "inspect gives back what create was given" {
+    id=$(api POST '/containers/create?name=kept' '{"Image":"busybox","Cmd":["true"],"Env":["A=1"],"Labels":{"k":"v"},
+        "StopSignal":"SIGINT","StopTimeout":3,"HostConfig":{"Memory":67108864,"CapAdd":["NET_ADMIN"],"Dns":["1.2.3.4"],
+        "PortBindings":{"80/tcp":[{"HostPort":"8080"}]},"Ulimits":[{"Name":"nofile","Soft":10,"Hard":20}]}}' | jq -r .Id)
+    api GET "/containers/$id/json" >"$T/json"
+    [ "$(jq -c '[.Config.Env[0], .Config.Labels.k, .Config.StopSignal, .Config.StopTimeout]' "$T/json")" = \
+        '["A=1","v","SIGINT",3]' ]
+    [ "$(jq -c '.HostConfig | [.Memory, .MemorySwap, .CapAdd, .Dns, .PortBindings, .Ulimits, .VolumesFrom]' "$T/json")" = \
+        '[67108864,134217728,["NET_ADMIN"],["1.2.3.4"],{"80/tcp":[{"HostPort":"8080"}]},[{"Name":"nofile","Hard":20,"Soft":10}],null]' ]
+    kill_hoyd
+    start_hoyd
+    api GET "/containers/$id/json" | jq -S 'del(.State)' >"$T/after"
+    jq -S 'del(.State)' "$T/json" | diff - "$T/after"
+}
+
+@test "a name is free again after rename and after rm" {
+    hoy create --name one busybox true
+    api POST '/containers/one/rename?name=two'
+    hoy create --name one busybox true
+    [[ "$(api POST '/containers/one/rename?name=two' | jq -r .message)" == *'is already in use'* ]]
+    hoy rm one two
+    wait_for 5 nothing_left
+}
+
+@test "restart stops and starts, and waits see the exit" {
+    hoy run -d --name web --network none busybox sh -c 'trap "exit 3" TERM; while :; do usleep 10000; done'
+    sleep 0.3
+    first=$(pid_of web)
+    api POST '/containers/web/wait?condition=next-exit' >"$T/wait" &
+    waiter=$!
+    sleep 0.3
+    api POST '/containers/web/restart?t=5'
+    wait $waiter
+    [ "$(jq .StatusCode "$T/wait")" = 3 ]
+    is web running
+    [ "$(pid_of web)" != "$first" ]
+}
+
+@test "many at once" {
+    for i in $(seq 12); do
+        hoy run --rm --network none busybox echo "$i" >"$T/out.$i" 2>&1 3>&- &
+        pids="$pids $!"
+    done
+    for pid in $pids; do wait "$pid"; done
+    [ "$(cat "$T"/out.* | sort -n | xargs)" = "$(seq 12 | xargs)" ]
+    wait_for 10 nothing_left
+}
