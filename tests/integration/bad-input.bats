@@ -121,7 +121,8 @@ P
 
 # Nothing but the store's own files.
 store_is_empty() {
-    [ -z "$(find "$T/data" -type f -path '*blobs*'; find "$T/data/l" -mindepth 1 2>/dev/null)" ] || { find "$T/data"; return 1; }
+    [ -z "$(find "$T/data"/{blobs,l,tmp,trash} ! -type d)" ] || { find "$T/data"; return 1; }
+    [ "$(find "$T/data/l" -mindepth 2 | wc -l)" = 0 ]
 }
 
 @test "a truncated image archive" {

@@ -10,7 +10,10 @@ setup() {
     [ -n "$DOCKER" ] || skip_because no-docker-cli "the docker command line is not installed"
     stack_setup
 }
-teardown() { stack_teardown; }
+teardown() {
+    tmux -S "$T/tmux" kill-server 2>/dev/null || :
+    stack_teardown
+}
 
 docker() { timeout 60 "$DOCKER" "$@"; }
 running() { [ "$(docker inspect -f '{{.State.Running}}' "$1")" = true ]; }
@@ -19,7 +22,7 @@ gone() { ! docker inspect "$1"; }
 # in_terminal: a tmux session of this test with a shell that has docker's environment.
 in_terminal() {
     tmux -S "$T/tmux" -f /dev/null new-session -d -x "${1:-80}" -y "${2:-24}" \
-        "env TERM=xterm DOCKER_HOST='$DOCKER_HOST' DOCKER_CONFIG='$DOCKER_CONFIG' PS1='outer> ' bash --norc" \; set status off
+        "env TERM=xterm DOCKER_HOST='$DOCKER_HOST' DOCKER_CONFIG='$DOCKER_CONFIG' PS1='outer> ' bash --norc" \; set status off 3>&-
 }
 keys() { tmux -S "$T/tmux" send-keys "$@"; }
 screen_has() { tmux -S "$T/tmux" capture-pane -p | grep -q -- "$1"; }
@@ -170,14 +173,14 @@ screen_has() { tmux -S "$T/tmux" capture-pane -p | grep -q -- "$1"; }
     wait_for 5 screen_has 'outer>'
     running tt
     keys "clear; docker attach tt" Enter
-    sleep 0.5
+    keys Enter # read by whoever has the terminal by then: the container's shell answers with its prompt
+    wait_for 10 screen_has '/ #'
     keys "echo back" Enter
     wait_for 5 screen_has '^back'
     keys "exit 4" Enter
     wait_for 5 screen_has 'outer>'
     keys 'clear; echo code $?' Enter
     [ "$(docker inspect -f '{{.State.ExitCode}}' tt)" = 4 ]
-    tmux -S "$T/tmux" kill-server
 }
 
 @test "docker: --rm in a terminal with its exit code" {
