@@ -119,10 +119,10 @@ P
     store_is_empty
 }
 
-# Nothing but the store's own files.
-store_is_empty() {
-    [ -z "$(find "$T/data"/{blobs,l,tmp,trash} ! -type d)" ] || { find "$T/data"; return 1; }
-    [ "$(find "$T/data/l" -mindepth 2 | wc -l)" = 0 ]
+# Nothing but the store's own directories, once the trash is out.
+store_is_empty() { wait_for 20 no_files_in_store || { find "$T/data" | head -30; return 1; }; }
+no_files_in_store() {
+    [ -z "$(find "$T/data"/{blobs,l,tmp,trash} ! -type d)" ] && [ "$(find "$T/data/l" -mindepth 2 | wc -l)" = 0 ]
 }
 
 @test "a truncated image archive" {
