@@ -89,6 +89,33 @@ START_TEST(what_was_parsed_is_loaded_back_the_same)
 }
 END_TEST
 
+/* What has no effect of its own here, or takes effect elsewhere, is given back all the same. */
+START_TEST(every_member_that_is_kept_comes_back)
+{
+	static const char request[] =
+		"{\"AttachStdin\":true,\"AttachStderr\":true,\"Image\":\"x\",\"OnBuild\":[\"RUN x\"],\"Shell\":[\"/bin/ash\"],"
+		"\"StopTimeout\":7,\"HostConfig\":{\"ContainerIDFile\":\"/c\",\"CpuPeriod\":50000,\"CpuQuota\":25000,"
+		"\"ConsoleSize\":[24,80],\"DnsOptions\":[\"ndots:1\"],\"DnsSearch\":[\"example\"],\"GroupAdd\":[\"7\"],"
+		"\"Runtime\":\"runc\",\"RestartPolicy\":{\"Name\":\"no\",\"MaximumRetryCount\":0},"
+		"\"Mounts\":[{\"Type\":\"bind\",\"Source\":\"/tmp\",\"Target\":\"/t\",\"ReadOnly\":true,"
+		"\"Consistency\":\"cached\",\"BindOptions\":{\"Propagation\":\"rslave\",\"NonRecursive\":true}},"
+		"{\"Type\":\"tmpfs\",\"Target\":\"/u\",\"TmpfsOptions\":{\"SizeBytes\":4096,\"Mode\":448}}]},"
+		"\"NetworkingConfig\":{\"EndpointsConfig\":{\"bridge\":{\"MacAddress\":\"02:42:ac:11:00:09\"}}}}";
+	static const char *const members[] = { "\"AttachStdin\":true", "\"OnBuild\":[\"RUN x\"]",
+		"\"Shell\":[\"/bin/ash\"]", "\"StopTimeout\":7", "\"ContainerIDFile\":\"/c\"", "\"CpuPeriod\":50000",
+		"\"CpuQuota\":25000", "\"ConsoleSize\":[24,80]", "\"DnsOptions\":[\"ndots:1\"]",
+		"\"DnsSearch\":[\"example\"]", "\"GroupAdd\":[\"7\"]", "\"Runtime\":\"runc\"",
+		"\"Consistency\":\"cached\"", "\"Propagation\":\"rslave\"", "\"NonRecursive\":true",
+		"\"SizeBytes\":4096", "\"MacAddress\":\"02:42:ac:11:00:09\"" };
+	auto_ptr(hoy_container_config_free) struct hoy_container_config *config = parsed(request);
+	auto_(hoy_buf_done) struct hoy_buf text = {};
+
+	ck_assert_int_eq(hoy_container_config_print(config, &text, NULL), 0);
+	for (size_t i = 0; i < ARRAY_LEN(members); i++)
+		ck_assert_msg(strstr(text.data, members[i]) != NULL, "%s is not in %s", members[i], text.data);
+}
+END_TEST
+
 START_TEST(inspect_shows_the_members_that_are_not_supported)
 {
 	auto_ptr(hoy_container_config_free) struct hoy_container_config *config = parsed(whole);
@@ -241,6 +268,7 @@ Suite *suite_container_config(void)
 		a_request_full_of_neutral_values_is_accepted,
 		keys_are_matched_in_any_case,
 		what_was_parsed_is_loaded_back_the_same,
+		every_member_that_is_kept_comes_back,
 		inspect_shows_the_members_that_are_not_supported,
 		unsupported_members_are_refused_by_name,
 		wrong_values_are_refused_with_the_known_texts,

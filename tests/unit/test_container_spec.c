@@ -207,13 +207,17 @@ END_TEST
 START_TEST(limits_reach_the_resources)
 {
 	auto_ptr(hoy_oci_spec_free) struct hoy_oci_spec *spec = built(
-		"{\"Image\":\"x\",\"HostConfig\":{\"Memory\":67108864,\"NanoCpus\":1500000000,\"CpuShares\":512,"
+		"{\"Image\":\"x\",\"HostConfig\":{\"Memory\":67108864,\"NanoCpus\":1500000000,\"CpuShares\":512,\"MemoryReservation\":33554432,"
+		"\"MemorySwappiness\":7,\"CpusetMems\":\"0\","
 		"\"PidsLimit\":10,\"CpusetCpus\":\"0\",\"Ulimits\":[{\"Name\":\"nofile\",\"Soft\":5,\"Hard\":6},"
 		"{\"Name\":\"core\",\"Soft\":-1,\"Hard\":-1}],\"OomScoreAdj\":100,\"CgroupParent\":\"mine\"}}");
 	const struct hoy_oci_resources *res = spec->linux_->resources;
 
 	ck_assert_int_eq(*res->memory->limit, 67108864);
 	ck_assert_int_eq(*res->memory->swap, 134217728);
+	ck_assert_int_eq(*res->memory->reservation, 33554432);
+	ck_assert_uint_eq(*res->memory->swappiness, 7);
+	ck_assert_str_eq(res->cpu->mems, "0");
 	ck_assert_uint_eq(*res->cpu->period, 100000);
 	ck_assert_int_eq(*res->cpu->quota, 150000);
 	ck_assert_uint_eq(*res->cpu->shares, 512);
@@ -254,6 +258,41 @@ START_TEST(a_privileged_container_is_not)
 	ck_assert_uint_eq(hoy_strv_len(spec->linux_->readonly_paths), 0);
 	ck_assert(spec->linux_->resources->devices[0].allow);
 	ck_assert(hoy_strv_has(mount_at(spec, "/sys")->options, "rw"));
+}
+END_TEST
+
+START_TEST(names_and_annotations_reach_the_spec)
+{
+	auto_ptr(hoy_oci_spec_free) struct hoy_oci_spec *spec = built(
+		"{\"Image\":\"x\",\"Hostname\":\"h\",\"Domainname\":\"d.example\",\"HostConfig\":{"
+		"\"ReadonlyRootfs\":true,\"Annotations\":{\"k\":\"v\"},\"MaskedPaths\":[\"/m\"],"
+		"\"ReadonlyPaths\":[],\"Sysctls\":{\"net.ipv4.ip_forward\":\"1\"}}}");
+
+	ck_assert_str_eq(spec->hostname, "h");
+	ck_assert_str_eq(spec->domainname, "d.example");
+	ck_assert(spec->root->readonly);
+	ck_assert_str_eq(hoy_oci_spec_annotation(spec, "k"), "v");
+	ck_assert_str_eq(spec->linux_->masked_paths[0], "/m");
+	ck_assert_uint_eq(hoy_strv_len(spec->linux_->masked_paths), 1);
+	ck_assert_uint_eq(hoy_strv_len(spec->linux_->readonly_paths), 0);
+	ck_assert_str_eq(hoy_oci_kv_get(spec->linux_->sysctl, spec->linux_->n_sysctl, "net.ipv4.ip_forward"), "1");
+}
+END_TEST
+
+START_TEST(a_device_becomes_a_node_and_a_rule)
+{
+	auto_ptr(hoy_oci_spec_free) struct hoy_oci_spec *spec = built(
+		"{\"Image\":\"x\",\"HostConfig\":{\"Devices\":[{\"PathOnHost\":\"/dev/null\","
+		"\"PathInContainer\":\"/dev/mine\",\"CgroupPermissions\":\"r\"}]}}");
+	const struct hoy_oci_resources *res = spec->linux_->resources;
+	const struct hoy_oci_device_rule *rule = &res->devices[res->n_devices - 1];
+
+	ck_assert_uint_eq(spec->linux_->n_devices, 1);
+	ck_assert_str_eq(spec->linux_->devices[0].path, "/dev/mine");
+	ck_assert_int_eq(*spec->linux_->devices[0].minor, 3);
+	ck_assert(rule->allow);
+	ck_assert_str_eq(rule->access, "r");
+	ck_assert_int_eq(*rule->major, 1);
 }
 END_TEST
 
@@ -334,6 +373,8 @@ Suite *suite_container_spec(void)
 		limits_reach_the_resources,
 		a_plain_container_is_confined,
 		a_privileged_container_is_not,
+		names_and_annotations_reach_the_spec,
+		a_device_becomes_a_node_and_a_rule,
 		security_options_open_one_thing_each,
 		a_terminal_has_its_size_and_term,
 		devices_that_are_none_are_refused_by_name,
