@@ -85,17 +85,7 @@ static void take_cpu(struct hoy_cgroup_limits *l, const struct hoy_oci_cpu *c)
 	l->cpuset_mems = c->mems;
 }
 
-/* Arrays of the config in the shape of base/cgroup. */
-struct arrays {
-	struct hoy_cgroup_weight_device *weights;
-	struct hoy_cgroup_throttle *throttles[4];
-	struct hoy_cgroup_hugepage *hugepages;
-	struct hoy_cgroup_net_priority *priorities;
-	struct hoy_cgroup_rdma *rdma;
-	struct hoy_cgroup_unified *unified;
-};
-
-static void free_arrays(struct arrays *a)
+void hoy_limits_done(struct hoy_limits *a)
 {
 	free(a->weights);
 	for (size_t i = 0; i < ARRAY_LEN(a->throttles); i++)
@@ -104,6 +94,7 @@ static void free_arrays(struct arrays *a)
 	free(a->priorities);
 	free(a->rdma);
 	free(a->unified);
+	*a = (struct hoy_limits){};
 }
 
 static int take_throttle(const struct hoy_oci_throttle_device *spec, size_t n, struct hoy_cgroup_throttle **own,
@@ -119,7 +110,7 @@ static int take_throttle(const struct hoy_oci_throttle_device *spec, size_t n, s
 	return 0;
 }
 
-static int take_blkio(struct hoy_cgroup_limits *l, const struct hoy_oci_block_io *b, struct arrays *a)
+static int take_blkio(struct hoy_cgroup_limits *l, const struct hoy_oci_block_io *b, struct hoy_limits *a)
 {
 	if (!b)
 		return 0;
@@ -149,7 +140,7 @@ static int take_blkio(struct hoy_cgroup_limits *l, const struct hoy_oci_block_io
 	return 0;
 }
 
-static int take_network(struct hoy_cgroup_limits *l, const struct hoy_oci_network *n, struct arrays *a)
+static int take_network(struct hoy_cgroup_limits *l, const struct hoy_oci_network *n, struct hoy_limits *a)
 {
 	if (!n)
 		return 0;
@@ -164,7 +155,7 @@ static int take_network(struct hoy_cgroup_limits *l, const struct hoy_oci_networ
 	return 0;
 }
 
-static int take_lists(struct hoy_cgroup_limits *l, const struct hoy_oci_resources *res, struct arrays *a)
+static int take_lists(struct hoy_cgroup_limits *l, const struct hoy_oci_resources *res, struct hoy_limits *a)
 {
 	a->hugepages = calloc(res->n_hugepage_limits + 1, sizeof *a->hugepages);
 	a->rdma = calloc(res->n_rdma + 1, sizeof *a->rdma);
@@ -188,19 +179,28 @@ static int take_lists(struct hoy_cgroup_limits *l, const struct hoy_oci_resource
 	return 0;
 }
 
+int hoy_limits_make(const struct hoy_oci_resources *res, struct hoy_limits *ret, struct hoy_err *err)
+{
+	auto_(hoy_limits_done) struct hoy_limits a = {};
+
+	take_memory(&a.limits, res->memory);
+	take_cpu(&a.limits, res->cpu);
+	if (res->pids)
+		a.limits.pids_limit = &res->pids->limit;
+	if (take_blkio(&a.limits, res->block_io, &a) < 0 || take_network(&a.limits, res->network, &a) < 0 ||
+		take_lists(&a.limits, res, &a) < 0)
+		return hoy_err_oom(err);
+	*ret = a;
+	a = (struct hoy_limits){};
+	return 0;
+}
+
 int hoy_apply_limits(struct hoy_cgroup *cg, const struct hoy_oci_resources *res, struct hoy_err *err)
 {
-	auto_(free_arrays) struct arrays arrays = {};
-	struct hoy_cgroup_limits limits = {};
+	auto_(hoy_limits_done) struct hoy_limits limits = {};
+	int r = hoy_limits_make(res, &limits, err);
 
-	take_memory(&limits, res->memory);
-	take_cpu(&limits, res->cpu);
-	if (res->pids)
-		limits.pids_limit = &res->pids->limit;
-	if (take_blkio(&limits, res->block_io, &arrays) < 0 || take_network(&limits, res->network, &arrays) < 0 ||
-		take_lists(&limits, res, &arrays) < 0)
-		return hoy_err_oom(err);
-	return hoy_cgroup_set_limits(cg, &limits, err);
+	return r < 0 ? r : hoy_cgroup_set_limits(cg, &limits.limits, err);
 }
 
 int hoy_apply_resources(struct hoy_cgroup *cg, const struct hoy_oci_resources *res, bool devices, struct hoy_err *err)

@@ -7,6 +7,8 @@
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "libocispec/runtime.h"
+#include "runtime/apply/cgroup.h"
 #include "runtime/child/overlay.h"
 #include "runtime/child/passwd.h"
 #include "runtime/cli/command.h"
@@ -285,6 +287,69 @@ Suite *suite_runtime_texts(void)
 	return hoy_unit_suite("runtime texts", tests, ARRAY_LEN(tests));
 }
 
+/* --- limits --- */
+
+START_TEST(every_limit_of_the_config_reaches_the_cgroup)
+{
+	static const char text[] =
+		"{\"memory\":{\"limit\":1,\"reservation\":2,\"swap\":3,\"kernel\":4,\"kernelTCP\":5,\"swappiness\":6,"
+		"\"disableOOMKiller\":true,\"useHierarchy\":true,\"checkBeforeUpdate\":true},"
+		"\"cpu\":{\"shares\":10,\"quota\":11,\"period\":12,\"burst\":9,\"realtimeRuntime\":14,"
+		"\"realtimePeriod\":15,\"cpus\":\"0\",\"mems\":\"1\",\"idle\":1},\"pids\":{\"limit\":20},"
+		"\"blockIO\":{\"weight\":30,\"leafWeight\":31,"
+		"\"weightDevice\":[{\"major\":8,\"minor\":1,\"weight\":32,\"leafWeight\":33}],"
+		"\"throttleReadBpsDevice\":[{\"major\":8,\"minor\":2,\"rate\":34}],"
+		"\"throttleWriteBpsDevice\":[{\"major\":8,\"minor\":3,\"rate\":35}],"
+		"\"throttleReadIOPSDevice\":[{\"major\":8,\"minor\":4,\"rate\":36}],"
+		"\"throttleWriteIOPSDevice\":[{\"major\":8,\"minor\":5,\"rate\":37}]},"
+		"\"hugepageLimits\":[{\"pageSize\":\"2MB\",\"limit\":40}],"
+		"\"network\":{\"classID\":50,\"priorities\":[{\"name\":\"eth0\",\"priority\":51}]},"
+		"\"rdma\":{\"mlx5\":{\"hcaHandles\":60,\"hcaObjects\":61}},\"unified\":{\"memory.high\":\"70\"}}";
+	auto_ptr(hoy_oci_resources_free) struct hoy_oci_resources *res = NULL;
+	auto_(hoy_limits_done) struct hoy_limits limits = {};
+	const struct hoy_cgroup_limits *l = &limits.limits;
+
+	struct hoy_err err = {};
+	ck_assert_msg(hoy_oci_resources_parse(text, strlen(text), &res, &err) == 0, "%s", hoy_err_str(&err));
+	ck_assert_int_eq(hoy_limits_make(res, &limits, NULL), 0);
+	ck_assert_int_eq(*l->memory_limit, 1);
+	ck_assert_int_eq(*l->memory_reservation, 2);
+	ck_assert_int_eq(*l->memory_swap, 3);
+	ck_assert_int_eq(*l->memory_kernel, 4);
+	ck_assert_int_eq(*l->memory_kernel_tcp, 5);
+	ck_assert_uint_eq(*l->memory_swappiness, 6);
+	ck_assert(*l->memory_disable_oom_killer && *l->memory_use_hierarchy && l->memory_check_before_update);
+	ck_assert_uint_eq(*l->cpu_shares, 10);
+	ck_assert_int_eq(*l->cpu_quota, 11);
+	ck_assert_uint_eq(*l->cpu_period, 12);
+	ck_assert_uint_eq(*l->cpu_burst, 9);
+	ck_assert_int_eq(*l->cpu_rt_runtime, 14);
+	ck_assert_uint_eq(*l->cpu_rt_period, 15);
+	ck_assert_str_eq(l->cpuset_cpus, "0");
+	ck_assert_str_eq(l->cpuset_mems, "1");
+	ck_assert_int_eq(*l->cpu_idle, 1);
+	ck_assert_int_eq(*l->pids_limit, 20);
+	ck_assert_uint_eq(*l->blkio_weight, 30);
+	ck_assert_uint_eq(*l->blkio_leaf_weight, 31);
+	ck_assert_uint_eq(*l->blkio_weight_devices[0].weight, 32);
+	ck_assert_uint_eq(*l->blkio_weight_devices[0].leaf_weight, 33);
+	ck_assert(l->read_bps[0].minor == 2 && l->read_bps[0].rate == 34 && l->n_read_bps == 1);
+	ck_assert(l->write_bps[0].minor == 3 && l->write_bps[0].rate == 35 && l->n_write_bps == 1);
+	ck_assert(l->read_iops[0].minor == 4 && l->read_iops[0].rate == 36 && l->n_read_iops == 1);
+	ck_assert(l->write_iops[0].minor == 5 && l->write_iops[0].rate == 37 && l->n_write_iops == 1);
+	ck_assert_str_eq(l->hugepages[0].page_size, "2MB");
+	ck_assert_uint_eq(l->hugepages[0].limit, 40);
+	ck_assert_uint_eq(*l->net_class_id, 50);
+	ck_assert_str_eq(l->net_priorities[0].name, "eth0");
+	ck_assert_uint_eq(l->net_priorities[0].priority, 51);
+	ck_assert_str_eq(l->rdma[0].device, "mlx5");
+	ck_assert_uint_eq(*l->rdma[0].handles, 60);
+	ck_assert_uint_eq(*l->rdma[0].objects, 61);
+	ck_assert_str_eq(l->unified[0].key, "memory.high");
+	ck_assert_str_eq(l->unified[0].value, "70");
+}
+END_TEST
+
 /* --- passwd, overlay --- */
 
 START_TEST(homes_and_names_come_from_passwd_lines)
@@ -333,7 +398,7 @@ END_TEST
 Suite *suite_runtime_files(void)
 {
 	const TTest *const tests[] = { homes_and_names_come_from_passwd_lines, layers_are_split_at_bare_colons,
-		layers_share_a_directory };
+		layers_share_a_directory, every_limit_of_the_config_reaches_the_cgroup };
 
 	return hoy_unit_suite("runtime files", tests, ARRAY_LEN(tests));
 }
