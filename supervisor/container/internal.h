@@ -113,7 +113,8 @@ struct hoy_op {
 	int signal;  /* STOP, RESTART, KILL */
 	int timeout; /* STOP, RESTART: seconds, -1: never */
 	bool force;
-	bool killed; /* REMOVE: the SIGKILL was sent */
+	bool killed;  /* REMOVE: the SIGKILL was sent */
+	bool restart; /* START: it was a RESTART, which is told when it is done */
 	hoy_container_done done;
 	void *userdata;
 };

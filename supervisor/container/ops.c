@@ -47,6 +47,8 @@ void hoy_done_later(struct hoy_containers *room, hoy_container_done done, void *
 
 void hoy_op_finish(struct hoy_container *c, struct hoy_op *op, const struct hoy_err *err)
 {
+	if (op->restart && !err)
+		hoy_container_publish(c, "restart", NULL);
 	if (op->done)
 		hoy_done_later(c->room, op->done, op->userdata, err);
 	free(op);
@@ -148,6 +150,7 @@ static int run_restart(struct hoy_container *c, struct hoy_op *op, struct hoy_er
 	if (c->phase == HOY_PHASE_RUNNING)
 		return hoy_container_stop_begin(c, op, err);
 	op->kind = HOY_OP_START;
+	op->restart = true;
 	return run_start(c, op, err);
 }
 

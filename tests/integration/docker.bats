@@ -195,15 +195,16 @@ screen_has() { tmux -S "$T/tmux" capture-pane -p | grep -q -- "$1"; }
     since=$(date +%s)
     docker run --name ee --rm busybox true
     docker run -d --name kk busybox sleep 100
+    docker restart -t 0 kk
     docker stop -t 0 kk
     docker rm kk
     run docker events --since "$since" --until "$(($(date +%s) + 1))" --filter container=ee --format '{{.Action}}'
     [ "$(xargs <<<"$output")" = "create attach start die destroy" ]
     run docker events --since "$since" --until "$(($(date +%s) + 1))" --filter container=kk --format '{{.Action}}'
-    [[ "$(xargs <<<"$output")" == "create start "*"die stop destroy" ]]
+    [[ "$(xargs <<<"$output")" == "create start "*"die stop start restart "*"die stop destroy" ]]
     run docker events --since "$since" --until "$(($(date +%s) + 1))" --filter event=die --filter container=kk \
         --format '{{.Actor.Attributes.exitCode}} {{.Actor.Attributes.image}} {{.Actor.Attributes.name}}'
-    [ "$output" = "137 busybox kk" ]
+    [ "$output" = "$(printf '137 busybox kk\n137 busybox kk')" ]
     run docker events --since "$since" --until "$(($(date +%s) + 1))" --filter type=image
     [ -z "$output" ]
     docker tag busybox again:1
