@@ -50,7 +50,7 @@ void hoy_api_reply_error(struct hoy_api_request *rq, const struct hoy_err *err)
 		hoy_api_reply_empty(rq, status);
 		return;
 	}
-	if (status >= 500)
+	if (status == 500)
 		hoy_log_err(err, "%s %s", hoy_http_method(rq->x), hoy_http_target(rq->x));
 	hoy_api_reply_error_status(rq, status, hoy_err_str(err));
 }
