@@ -23,6 +23,13 @@ fail() {
     exit 1
 }
 
+# grep -q that reads to the end: under pipefail the writer's SIGPIPE would count as a failure.
+has() {
+    local text
+    text=$(cat)
+    grep -q "$@" <<<"$text"
+}
+
 # The hoy-net of this test's exec root(s).
 hoy_net_pids() {
     local dir

@@ -33,7 +33,7 @@ expect 172.17.0.1
 ip -n outside route add 172.17.0.0/16 via 10.9.0.1
 ask 172.17.0.2 80 outside
 expect ""
-ip -n c1 -o link show lo | grep -q LOWER_UP || fail "lo is down"
+ip -n c1 -o link show lo | has LOWER_UP || fail "lo is down"
 EOF
 }
 
@@ -156,7 +156,7 @@ ask 127.0.0.1 8080; expect 172.17.0.1
 kill -9 "$first"
 for _ in $(seq 100); do [ "$(hoy_net_pids)" = "$first" ] || [ -z "$(hoy_net_pids)" ] || break; sleep 0.02; done
 ask 127.0.0.1 8080; expect 172.17.0.1
-ss -Hltn | grep -q 0.0.0.0:8080 || fail "the port is not reserved"
+ss -Hltn | has 0.0.0.0:8080 || fail "the port is not reserved"
 container c2 tcp,,8081,80
 serve c2 80
 ask 127.0.0.1 8081; expect 172.17.0.1
@@ -183,7 +183,7 @@ soon 172.17.0.1 127.0.0.1 8080
 nft delete table ip "$(nft list tables | sed -n 's/table ip \(hoy.*\)/\1/p')"
 drive_ok detach c2
 soon 172.17.0.1 127.0.0.1 8080
-nft list tables | grep -qx 'table ip other' || fail "a foreign table is gone"
+nft list tables | has -x 'table ip other' || fail "a foreign table is gone"
 [ "$(grep -c 'restoring' "$T/x/hoy-net.log")" -le 2 ] || fail "$(cat "$T/x/hoy-net.log")"
 drive_ok detach c1
 drive_ok shutdown
@@ -311,11 +311,11 @@ drive_ok info c1
 [[ "$R" = "ok 10.77.0.1/24 10.77.0.5 "* ]] || fail "$R"
 serve c1 80
 ask 127.0.0.1 8080; expect 10.77.0.5
-nft list tables | grep -qx 'table ip hoy-br7' || fail "$(nft list tables)"
+nft list tables | has -x 'table ip hoy-br7' || fail "$(nft list tables)"
 drive_ok detach c1
 drive_ok shutdown
 [ -z "$(nft list ruleset)" ] || fail "rules are left"
-ip addr show br7 | grep -q 10.77.0.5/24 || fail "the bridge is gone"
+ip addr show br7 | has 10.77.0.5/24 || fail "the bridge is gone"
 EOF
 }
 
@@ -336,7 +336,7 @@ start_driver
 ip netns add c1
 drive_ok allocate c1 none
 drive_ok attach c1 one /run/netns/c1
-ip -n c1 -o link show lo | grep -q LOWER_UP || fail "lo is down"
+ip -n c1 -o link show lo | has LOWER_UP || fail "lo is down"
 [ "$(ip -n c1 -o link | wc -l)" = 1 ] || fail "more than lo"
 [ -z "$(hoy_net_pids)" ] || fail "hoy-net runs without need"
 drive_ok allocate c2 host tcp,,80,80
@@ -465,6 +465,7 @@ stack_end() {
     stop_hoyd
 }
 port_answers() { [ "$(timeout 2 bash -c 'exec 3<>/dev/tcp/127.0.0.1/8080 && cat <&3' 2>/dev/null)" = here ]; }
+is_held() { ss -Hltn | has 0.0.0.0:8080; }
 start_hoyd --bip 172.17.0.1/16
 before=$(footprint)
 load_busybox >/dev/null
@@ -478,8 +479,8 @@ for pid in $(hoy_net_pids); do kill -9 $pid; done
 port_answers || fail "dead with hoy-net"
 start_hoyd --bip 172.17.0.1/16
 wait_for 5 port_answers
-"$HOY" ps | grep -q ' 0.0.0.0:8080->80/tcp  *web' || fail "$("$HOY" ps)"
-wait_for 5 bash -c 'ss -Hltn | grep -q 0.0.0.0:8080'
+"$HOY" ps | has ' 0.0.0.0:8080->80/tcp  *web' || fail "$("$HOY" ps)"
+wait_for 5 is_held
 kill -TERM $HOYD_PID; wait $HOYD_PID || true
 port_answers || fail "dead after a clean end"
 start_hoyd --bip 172.17.0.1/16
