@@ -140,6 +140,7 @@ static int open_stream(struct worker *w, struct hoy_err *err)
 		.fd = w->input,
 		.copy_fd = w->copy,
 		.max_bytes = w->request.limits.max_bytes ? w->request.limits.max_bytes : DEFAULT_MAX_BYTES,
+		.no_digests = w->request.op == HOY_LAYER_SPLIT,
 		.on_read = on_read,
 		.userdata = w,
 	};

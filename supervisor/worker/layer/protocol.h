@@ -82,8 +82,8 @@ struct hoy_layer_reply {
 			uint64_t raw_size; /* decompressed */
 			uint64_t unpacked; /* bytes of file content written (APPLY) */
 			uint64_t entries;
-			char digest[HOY_LAYER_DIGEST_MAX];  /* of the input, as it came */
-			char diff_id[HOY_LAYER_DIGEST_MAX]; /* of the decompressed bytes */
+			char digest[HOY_LAYER_DIGEST_MAX];  /* APPLY: of the input, as it came */
+			char diff_id[HOY_LAYER_DIGEST_MAX]; /* APPLY: of the decompressed bytes */
 		} done;
 		struct hoy_err err;
 	};

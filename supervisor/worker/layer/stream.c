@@ -119,7 +119,7 @@ static ssize_t read_input(struct hoy_layer_stream *s, struct hoy_err *err)
 
 static int take_input(struct hoy_layer_stream *s, size_t len, struct hoy_err *err)
 {
-	int r = hoy_layer_hash_add(&s->hash, s->in, len, err);
+	int r = s->options.no_digests ? 0 : hoy_layer_hash_add(&s->hash, s->in, len, err);
 
 	if (r < 0)
 		return r;
@@ -184,7 +184,7 @@ static int count(struct hoy_layer_stream *s, const void *data, size_t len, struc
 	if (s->raw_size > s->options.max_bytes)
 		return hoy_err_invalid(
 			err, "larger than %llu bytes when decompressed", (unsigned long long) s->options.max_bytes);
-	return s->decoder ? hoy_layer_hash_add(&s->raw_hash, data, len, err) : 0;
+	return s->decoder && !s->options.no_digests ? hoy_layer_hash_add(&s->raw_hash, data, len, err) : 0;
 }
 
 ssize_t hoy_layer_stream_next(struct hoy_layer_stream *stream, const void **ret, struct hoy_err *err)
@@ -216,6 +216,8 @@ int hoy_layer_stream_finish(struct hoy_layer_stream *stream, struct hoy_layer_re
 	done->done.compression = stream->compression;
 	done->done.size = stream->size;
 	done->done.raw_size = stream->raw_size;
+	if (stream->options.no_digests)
+		return 0;
 	r = hoy_layer_hash_finish(&stream->hash, done->done.digest, err);
 	if (r < 0)
 		return r;

@@ -5,6 +5,7 @@
 #ifndef HOY_SUPERVISOR_WORKER_LAYER_STREAM_H
 #define HOY_SUPERVISOR_WORKER_LAYER_STREAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -18,6 +19,7 @@ struct hoy_layer_stream_options {
 	int fd;             /* borrowed, blocking */
 	int copy_fd;        /* gets the bytes as they came; < 0: nobody does. Borrowed */
 	uint64_t max_bytes; /* of decompressed data */
+	bool no_digests;    /* nobody wants to know them: they stay "" */
 	/* Called after every read of input; < 0 ends the stream with that error. May be NULL. */
 	int (*on_read)(uint64_t total, void *userdata, struct hoy_err *err);
 	void *userdata;

@@ -179,9 +179,12 @@ int hoy_layer_tree_clear(
 
 int hoy_layer_tree_set_opaque(int dir, struct hoy_err *err)
 {
-	if (fsetxattr(dir, OPAQUE_XATTR, "y", 1, 0) < 0)
-		return hoy_err_sys(err, "mark a directory as opaque");
-	return 0;
+	if (fsetxattr(dir, OPAQUE_XATTR, "y", 1, 0) == 0)
+		return 0;
+	if (errno == EOPNOTSUPP)
+		return hoy_err_unsupported(
+			err, "an opaque directory needs user.* xattrs, which the data root's file system has not");
+	return hoy_err_sys(err, "mark a directory as opaque");
 }
 
 int hoy_layer_tree_mkdir(struct hoy_layer_tree *tree, int parent, const char *base, struct hoy_err *err)
