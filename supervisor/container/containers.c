@@ -358,6 +358,8 @@ void hoy_containers_free(struct hoy_containers *room)
 {
 	if (!room)
 		return;
+	if (room->options.store) /* what waits for a commit is told while it still can be */
+		(void) hoy_store_flush(room->options.store, NULL);
 	for (size_t i = 0; i < room->n; i++)
 		hoy_container_free(room->list[i]);
 	free(room->list);

@@ -29,9 +29,9 @@ struct hoy_container {
 	char *bundle; /* EXEC_ROOT/c/ID */
 	enum hoy_phase phase;
 
-	struct hoy_shim *shim; /* from STARTING to the end of ENDING */
-	bool shim_created;     /* its Create was answered: there is something to delete */
-	bool network_up;
+	struct hoy_shim *shim;                /* from STARTING to the end of ENDING */
+	bool shim_created;                    /* its Create was answered: there is something to delete */
+	bool network_pending;                 /* hoy_network_attach() was not answered yet */
 	bool start_waits;                     /* for the streams to be taken; then Start is sent */
 	enum hoy_container_status was_status; /* before the Start, for when it fails */
 	struct hoy_err start_err;
@@ -162,7 +162,8 @@ int hoy_container_watch(struct hoy_container *c, struct hoy_err *err);
 /* Takes task, shim, network and bundle down, then calls `after` from the loop. */
 void hoy_container_teardown(struct hoy_container *c, void (*after)(struct hoy_container *c));
 bool hoy_container_teardown_is_on(const struct hoy_container *c);
-void hoy_container_teardown_lost(struct hoy_container *c); /* the connection has ended */
+void hoy_container_teardown_lost(struct hoy_container *c);  /* the connection has ended */
+void hoy_container_teardown_go_on(struct hoy_container *c); /* network_pending is over */
 void hoy_container_teardown_free(struct hoy_container *c);
 
 int hoy_container_remove_begin(struct hoy_container *c, struct hoy_op *op, struct hoy_err *err);

@@ -95,6 +95,8 @@ static void on_started(void *userdata, const struct hoy_err *err, pid_t pid)
 	struct hoy_container *c = userdata;
 	struct hoy_err wrapped;
 
+	if (hoy_container_teardown_is_on(c))
+		return;
 	if (err) {
 		wrapped = *err;
 		hoy_err_wrap(&wrapped, "failed to start task");
@@ -145,15 +147,17 @@ static void on_network(void *userdata, const struct hoy_err *err)
 	struct hoy_err own = {};
 	int r;
 
-	if (c->phase != HOY_PHASE_STARTING || !c->shim_created)
-		return; /* the start has failed meanwhile */
+	c->network_pending = false;
+	if (hoy_container_teardown_is_on(c)) { /* the start has failed meanwhile */
+		hoy_container_teardown_go_on(c);
+		return;
+	}
 	if (err) {
 		own = *err;
 		hoy_err_wrap(&own, "failed to set up container networking");
 		start_failed(c, &own);
 		return;
 	}
-	c->network_up = true;
 	r = hoy_container_hosts_write(c, &own);
 	if (r >= 0 && c->tty_height > 0)
 		r = hoy_shim_resize(c->shim, c->tty_height, c->tty_width, NULL, &own);
@@ -169,13 +173,16 @@ static int attach_network(struct hoy_container *c, struct hoy_err *err)
 {
 	auto_free char *path = hoy_str_printf("/proc/%d/ns/net", (int) c->info.pid);
 	auto_fd int netns = -EBADF;
+	int r;
 
 	if (!path)
 		return hoy_err_oom(err);
 	netns = open(path, O_RDONLY | O_CLOEXEC);
 	if (netns < 0)
 		return hoy_err_sys(err, "open '%s'", path);
-	return hoy_network_attach(c->room->options.networks, c->info.id, c->info.name, netns, on_network, c, err);
+	r = hoy_network_attach(c->room->options.networks, c->info.id, c->info.name, netns, on_network, c, err);
+	c->network_pending = r >= 0;
+	return r;
 }
 
 static void on_created(void *userdata, const struct hoy_err *err, pid_t pid)
@@ -183,6 +190,8 @@ static void on_created(void *userdata, const struct hoy_err *err, pid_t pid)
 	struct hoy_container *c = userdata;
 	struct hoy_err own = {};
 
+	if (hoy_container_teardown_is_on(c))
+		return;
 	if (err) {
 		own = *err;
 		hoy_err_wrap(&own, "failed to create task for container: failed to create shim task");
@@ -251,6 +260,8 @@ static void on_shim_up(void *userdata, const struct hoy_err *err)
 	struct hoy_container *c = userdata;
 	struct hoy_err own = {};
 
+	if (hoy_container_teardown_is_on(c))
+		return;
 	if (err) {
 		own = *err;
 		hoy_err_wrap(&own, "failed to create task for container");
@@ -315,7 +326,7 @@ int hoy_container_start_begin(struct hoy_container *c, struct hoy_op *op, struct
 {
 	(void) err; /* a start that fails is told to all who wait for it */
 	c->phase = HOY_PHASE_STARTING;
-	c->shim_created = c->exit_seen = c->network_up = c->start_waits = c->stopped_by_user = false;
+	c->shim_created = c->exit_seen = c->start_waits = c->stopped_by_user = false;
 	hoy_ops_append(&c->starters, op);
 	{
 		struct hoy_err begin_err = {};

@@ -22,6 +22,7 @@ struct hoy_teardown {
 	struct hoy_source *timer; /* for the connection's end */
 	struct hoy_source *child; /* the delete mode */
 	struct hoy_source *defer;
+	bool is_done; /* but for the network's answer */
 };
 
 bool hoy_container_teardown_is_on(const struct hoy_container *c)
@@ -45,11 +46,20 @@ static void finish(struct hoy_container *c)
 {
 	void (*after)(struct hoy_container *) = c->teardown->after;
 
+	c->teardown->is_done = true;
+	if (c->network_pending) /* its answer still refers to the container */
+		return;
 	hoy_container_teardown_free(c);
 	hoy_container_bundle_remove(c);
 	c->shim_created = false;
 	c->info.pid = 0;
 	after(c);
+}
+
+void hoy_container_teardown_go_on(struct hoy_container *c)
+{
+	if (c->teardown->is_done)
+		finish(c);
 }
 
 /* --- the delete mode --------------------------------------------------------------------------- */
