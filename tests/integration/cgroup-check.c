@@ -192,7 +192,8 @@ static int parse_limit(struct hoy_cgroup_limits *limits, const char *key, const 
 	else
 		for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
 			if (strcmp(key, numbers[i].key) == 0) {
-				int64_t *number = calloc(1, sizeof *number);
+				static int64_t values[ARRAY_LEN(numbers)];
+				int64_t *number = &values[i];
 
 				*numbers[i].to = number;
 				return strcmp(value, "-1") == 0 ? (*number = -1, 0) : hoy_str_to_bytes(value, number);
