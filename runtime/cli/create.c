@@ -83,13 +83,22 @@ static int create_run(const struct hoy_globals *g, void *values, char **args, st
 	return r < 0 ? r : create(g, values, args[0], /* run= */ false, &c, err);
 }
 
-/* The container of a failed run is of no use to anybody. */
-static void destroy(const struct hoy_globals *g, struct hoy_container *c)
+static void destroy(const struct hoy_globals *g, struct hoy_state *state)
 {
 	struct hoy_err err = {};
 
-	if (hoy_container_delete(g->root, &c->state, /* force= */ true, &err) < 0)
-		hoy_log_ignored(&err, "delete container '%s'", c->state.id);
+	if (hoy_container_delete(g->root, state, /* force= */ true, &err) < 0)
+		hoy_log_ignored(&err, "delete container '%s'", state->id);
+}
+
+/* While the program ran the lock was open: the container may have been deleted, and its name be another's now. */
+static void destroy_if_same(const struct hoy_globals *g, const struct hoy_state *state)
+{
+	auto_(hoy_state_done) struct hoy_state now = { .dir = -EBADF };
+
+	if (hoy_state_load(g->root, state->id, /* lock= */ true, &now, NULL) == 0 && now.pid == state->pid &&
+		now.start_time == state->start_time)
+		destroy(g, &now);
 }
 
 static int start_program(struct hoy_container *c, struct hoy_err *err)
@@ -122,11 +131,11 @@ static int run_run(const struct hoy_globals *g, void *values, char **args, struc
 		if (v->detach)
 			return 0;
 		r = hoy_foreground_serve(&c, &status, err);
-		if (r == 0 && v->keep)
-			return status;
-		(void) hoy_state_load(g->root, args[0], true, &c.state, NULL);
+		if (r < 0 || !v->keep)
+			destroy_if_same(g, &c.state);
+	} else {
+		destroy(g, &c.state); /* of no use to anybody */
 	}
-	destroy(g, &c);
 	return r < 0 ? r : status;
 }
 

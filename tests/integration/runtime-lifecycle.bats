@@ -211,6 +211,20 @@ teardown() { runtime_teardown; }
     [ "$code" = 42 ]
 }
 
+@test "run deletes its own container, not one that got its name meanwhile" {
+    config '.process.args = ["sleep", "1000"]'
+    "$HOYRUN" --root "$T/root" run -b "$B" "$ID" </dev/null >"$T/out" 2>&1 3>&- 4>&- &
+    wait_for 5 is_status running
+    kill -STOP $!
+    r delete -f "$ID"
+    create_it
+    kill -CONT $!
+    code=0
+    wait $! || code=$?
+    [ "$code" = 137 ]
+    is_status created
+}
+
 @test "a killed hoyrun leaves something that delete --force cleans" {
     config '.process.args = ["sleep", "1000"] | .hooks.createRuntime = [{"path": "/bin/sleep", "args": ["sleep", "5"]}]'
     "$HOYRUN" --root "$T/root" create -b "$B" "$ID" </dev/null >"$T/out" 2>&1 3>&- 4>&- &
