@@ -15,6 +15,8 @@
 
 enum { STDOUT, STDERR };
 
+#define LINES_AT_ONCE 4096 /* looked at in one call: lines that nobody wants must not hold up the loop */
+
 struct hoy_log_reader {
 	struct hoy_log_reader *next;
 	struct hoy_container *container; /* NULL: it is gone, or nothing is followed */
@@ -22,11 +24,14 @@ struct hoy_log_reader {
 	struct hoy_log_files files;
 	bool framed;
 	bool ended;          /* no more output will come */
+	bool is_over;        /* a line behind `until` was met */
 	bool waiting;        /* the caller wants to be called */
 	bool inside_line[2]; /* of stdout and stderr: the last entry had no newline */
 	int inotify;
 	struct hoy_source *changes;
 	struct hoy_source *until; /* the time after which nothing is wanted */
+	struct hoy_source *again; /* goes on after LINES_AT_ONCE */
+	struct hoy_loop *loop;
 	hoy_log_ready ready;
 	void *userdata;
 };
@@ -110,23 +115,53 @@ static bool take_line(struct hoy_log_reader *reader, struct hoy_buf *buf, const 
 	return false;
 }
 
+static void wake(struct hoy_log_reader *reader)
+{
+	if (!reader->waiting)
+		return;
+	reader->waiting = false;
+	reader->ready(reader, reader->userdata);
+}
+
+static void on_again(struct hoy_source *source, void *userdata)
+{
+	(void) source;
+	wake(userdata);
+}
+
+static int wait_for_next_turn(struct hoy_log_reader *reader, struct hoy_err *err)
+{
+	reader->waiting = true;
+	if (reader->again) {
+		hoy_source_set_timer(reader->again, 0);
+		return HOY_LOG_WAIT;
+	}
+	if (hoy_loop_timer(reader->loop, &reader->again, 0, on_again, reader, err) < 0)
+		return hoy_err_wrap(err, "read log");
+	return HOY_LOG_WAIT;
+}
+
 int hoy_log_reader_read(struct hoy_log_reader *reader, struct hoy_buf *buf, size_t enough, struct hoy_err *err)
 {
 	size_t before = buf->len;
 
-	while (buf->len - before < enough) {
+	if (reader->is_over)
+		return HOY_LOG_END;
+	for (unsigned int lines = 0; buf->len - before < enough; lines++) {
 		bool ended = reader->ended; /* asked before the look, so that nothing slips in between */
 		char *line;
 		size_t len;
-		int r = hoy_log_files_next(&reader->files, &line, &len, err);
+		int r;
 
+		if (lines == LINES_AT_ONCE)
+			return buf->len > before ? HOY_LOG_DATA : wait_for_next_turn(reader, err);
+		r = hoy_log_files_next(&reader->files, &line, &len, err);
 		if (r < 0)
 			return r;
 		if (r > 0) {
 			if (!take_line(reader, buf, line, len))
 				continue;
-			reader->ended = true;
-			hoy_log_files_done(&reader->files);
+			reader->is_over = true;
 			return buf->len > before ? HOY_LOG_DATA : HOY_LOG_END;
 		}
 		if (buf->len > before)
@@ -138,14 +173,6 @@ int hoy_log_reader_read(struct hoy_log_reader *reader, struct hoy_buf *buf, size
 }
 
 /* --- following ------------------------------------------------------------------------------------ */
-
-static void wake(struct hoy_log_reader *reader)
-{
-	if (!reader->waiting)
-		return;
-	reader->waiting = false;
-	reader->ready(reader, reader->userdata);
-}
 
 static void on_change(struct hoy_source *source, uint32_t events, void *userdata)
 {
@@ -230,6 +257,7 @@ void hoy_log_reader_free(struct hoy_log_reader *reader)
 	}
 	hoy_source_free(reader->changes);
 	hoy_source_free(reader->until);
+	hoy_source_free(reader->again);
 	hoy_fd_close(&reader->inotify);
 	hoy_log_files_done(&reader->files);
 	free(reader);
@@ -251,6 +279,7 @@ int hoy_container_logs(struct hoy_containers *room, const char *ref, const struc
 		return hoy_err_unsupported(err, "configured logging driver does not support reading");
 	reader->how = *how;
 	reader->framed = !c->config->tty;
+	reader->loop = room->options.loop;
 	reader->ready = ready;
 	reader->userdata = userdata;
 	reader->ended = !how->follow || c->phase == HOY_PHASE_IDLE || c->phase == HOY_PHASE_REMOVING;

@@ -133,6 +133,16 @@ api() { # METHOD PATH [BODY]
     seq 300 | cmp - "$T/lines"
 }
 
+@test "until ends a log, also one that is followed" {
+    hoy run --name talker --network none busybox sh -c 'echo before; sleep 1.2; echo after; echo more'
+    second=$(hoy logs -t talker | sed -n 2p | cut -d' ' -f1)
+    [ "$(hoy logs --until "$(date -d "$second - 0.5 seconds" +%s.%N)" talker)" = before ]
+    [ "$(hoy logs --since "$(date -d "$second - 0.5 seconds" +%s.%N)" talker)" = $'after\nmore' ]
+    hoy run -d --name chatter --network none busybox sh -c 'while :; do echo line; usleep 50000; done'
+    timeout 10 "$HOY" logs -f --until 1s chatter >/dev/null || [ $? != 124 ]
+    timeout 10 "$HOY" logs -f --until "$(date -d '+1 second' +%s)" chatter | grep -q line
+}
+
 @test "log driver none keeps nothing, and says so" {
     run hoy run --name quiet --network none --log-driver none busybox echo out
     [ "$output" = out ]
