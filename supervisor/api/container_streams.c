@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "base/detach_keys.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -142,7 +143,10 @@ static void on_stream_taken(void *userdata, int fd, const void *extra, size_t ex
 static int parse_attach(struct hoy_api_request *rq, struct attach *a, struct hoy_err *err)
 {
 	const char *keys = hoy_uri_query(&rq->uri, "detachKeys");
+	struct hoy_detach_keys parsed;
 
+	if (keys && *keys && hoy_detach_keys_parse(keys, &parsed, /* err= */ NULL) < 0)
+		return hoy_err_invalid(err, "invalid detach keys (%s) provided", keys);
 	if (hoy_uri_query_bool(&rq->uri, "logs", false))
 		return hoy_err_unsupported(err, "attach: earlier output (logs=1) is not supported, use logs");
 	if (!hoy_uri_query_bool(&rq->uri, "stream", false))

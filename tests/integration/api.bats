@@ -108,6 +108,10 @@ listener_count() { [ "$(curl -s --unix-socket "$T/hoy.sock" http://docker/info |
     [ "${lines[1]}" = 400 ]
     run api '/containers/x/logs'
     [ "${lines[*]}" = '{"message":"Bad parameters: you must choose at least one stream"} 400' ]
+    run api -X POST '/containers/x/attach?stream=1&detachKeys=ctrl-foo'
+    [ "${lines[*]}" = '{"message":"invalid detach keys (ctrl-foo) provided"} 400' ]
+    run api -X POST '/containers/x/resize?h=a&w=1'
+    [ "${lines[1]}" = 400 ]
     run api '/events?since=10&until=5'
     [ "${lines[1]}" = 400 ]
 }
