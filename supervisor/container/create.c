@@ -174,6 +174,8 @@ static int allocate_network(struct hoy_container *c, struct hoy_err *err)
 	request.ports = ports;
 	r = hoy_network_allocate(c->room->options.networks, &request, err);
 	free(ports);
+	if (r == -ENOENT) /* "not found" of a create means the image: clients would pull it */
+		return hoy_err_invalid(err, "network %s not found", request.network);
 	return r;
 }
 
