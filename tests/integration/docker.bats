@@ -67,6 +67,10 @@ screen_has() { tmux -S "$T/tmux" capture-pane -p | grep -q -- "$1"; }
     [ "$status" = 125 ]
     run docker run --rm nosuchimage true
     [ "$status" = 125 ]
+    run docker run --rm --network nosuch busybox true
+    [ "$status" = 125 ]
+    [[ "$output" == *"network nosuch not found"* ]]
+    [[ "$output" != *"Unable to find image"* ]]
     [ -z "$(docker ps -aq)" ]
 }
 
@@ -230,4 +234,33 @@ screen_has() { tmux -S "$T/tmux" capture-pane -p | grep -q -- "$1"; }
     running ss
     [ "$(docker wait ss)" = 11 ]
     [ "$(docker logs ss | xargs)" = "$(seq 0 59 | xargs)" ]
+}
+
+@test "docker: prune removes what nobody uses" {
+    docker run --name done --label a=b busybox true
+    docker run --name kept busybox true
+    docker run -d --name runs busybox sleep 100
+    docker tag busybox other:1
+    docker rmi busybox
+    run docker container prune -f --filter label=a=b
+    [[ "$output" == *"Deleted Containers:"* ]]
+    gone done
+    docker inspect kept runs
+    docker container prune -f
+    gone kept
+    running runs
+    "$TOP/tests/integration/make-image" --env X=1 --name other:1 -o "$T/newer.tar"
+    docker load -i "$T/newer.tar" # the first one loses its name, but a container uses it
+    run docker image prune -f
+    [ "$(docker images -aq | sort -u | wc -l)" = 2 ]
+    docker rm -f runs
+    run docker image prune -f
+    [[ "$output" == *"deleted: sha256:"* ]]
+    [[ "$output" == *"Total reclaimed space: "*MB* ]]
+    [ "$(docker images --format '{{.Repository}}:{{.Tag}}')" = other:1 ]
+    docker image prune -af
+    [ -z "$(docker images -q)" ]
+    docker system prune -f
+    docker volume prune -f
+    docker network prune -f
 }

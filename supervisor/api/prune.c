@@ -1,0 +1,252 @@
+/*
+ * Removing what nobody uses: containers that do not run, images without a name (or without a container). There are no
+ * volumes, own networks or build cache yet, so nothing of them is ever left to remove.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "supervisor/api/filters.h"
+#include "supervisor/api/internal.h"
+#include "supervisor/container/container.h"
+#include "supervisor/image/image.h"
+
+static void reply_nothing(struct hoy_api_request *rq, const char *key, const char *empty)
+{
+	struct hoy_buf buf = { 0 };
+	struct hoy_json_writer w = { .buf = &buf };
+
+	hoy_json_object(&w, NULL);
+	hoy_json_add_raw(&w, key, empty);
+	if (strcmp(key, "NetworksDeleted") != 0)
+		hoy_json_add_u64(&w, "SpaceReclaimed", 0);
+	hoy_json_end(&w);
+	hoy_api_reply_json(rq, 200, &buf);
+}
+
+static int prune_volumes(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	(void) err;
+	reply_nothing(rq, "VolumesDeleted", "[]");
+	return 0;
+}
+
+static int prune_networks(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	(void) err;
+	reply_nothing(rq, "NetworksDeleted", "null");
+	return 0;
+}
+
+static int prune_build_cache(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	(void) err;
+	reply_nothing(rq, "CachesDeleted", "null");
+	return 0;
+}
+
+/* --- containers: one after the other, as each removal takes a while ------------------------------------------- */
+
+struct prune {
+	struct hoy_api_request *rq;
+	char **left;    /* IDs to remove */
+	char **removed; /* IDs */
+	size_t next;
+};
+
+static void prune_done(struct prune *p)
+{
+	struct hoy_buf buf = { 0 };
+	struct hoy_json_writer w = { .buf = &buf };
+
+	hoy_json_object(&w, NULL);
+	hoy_json_add_strv(&w, "ContainersDeleted", p->removed);
+	hoy_json_add_u64(&w, "SpaceReclaimed", 0);
+	hoy_json_end(&w);
+	hoy_api_reply_json(p->rq, 200, &buf);
+	hoy_strv_free(p->left);
+	hoy_strv_free(p->removed);
+	free(p);
+}
+
+static void remove_next(struct prune *p);
+
+/* One that was started or removed meanwhile is passed over. */
+static void on_removed(void *userdata, const struct hoy_err *err)
+{
+	struct prune *p = userdata;
+
+	if (!err)
+		(void) hoy_strv_add(&p->removed, p->left[p->next]);
+	else
+		hoy_log_debug("prune container '%s': %s", p->left[p->next], hoy_err_str(err));
+	p->next++;
+	remove_next(p);
+}
+
+static void remove_next(struct prune *p)
+{
+	const struct hoy_container_remove how = { .force = false };
+
+	for (; p->left && p->left[p->next]; p->next++)
+		if (hoy_container_remove(p->rq->api->o.containers, p->left[p->next], &how, on_removed, p, NULL) >= 0)
+			return;
+	prune_done(p);
+}
+
+static int find_stopped(struct hoy_api_request *rq, char **labels, char ***ret, struct hoy_err *err)
+{
+	static const char *const statuses[] = { "created", "exited", NULL };
+	const struct hoy_container_filter filter = { .statuses = (char **) (uintptr_t) statuses, .labels = labels };
+	auto_free const struct hoy_container_info **containers = NULL;
+	size_t n = 0;
+	int r = hoy_containers_list(rq->api->o.containers, &filter, &containers, &n, err);
+
+	for (size_t i = 0; r >= 0 && i < n; i++)
+		if (hoy_strv_add(ret, containers[i]->id) < 0)
+			r = hoy_err_oom(err);
+	return r;
+}
+
+static int prune_containers(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	static const char *const known[] = { "label", NULL };
+	auto_(hoy_filters_done) struct hoy_filters filters = { 0 };
+	auto_ptr(hoy_strv_free) char **labels = NULL, **left = NULL;
+	struct prune *p;
+	int r = hoy_filters_parse(&filters, hoy_uri_query(&rq->uri, "filters"), known, err);
+
+	if (r >= 0)
+		r = hoy_filters_values(&filters, "label", &labels, err);
+	if (r >= 0)
+		r = find_stopped(rq, labels, &left, err);
+	if (r < 0)
+		return r;
+	p = calloc(1, sizeof *p);
+	if (!p)
+		return hoy_err_oom(err);
+	p->rq = rq;
+	p->left = TAKE_PTR(left);
+	remove_next(p);
+	return 0;
+}
+
+/* --- images --------------------------------------------------------------------------------------------------- */
+
+/* What was removed so far. */
+struct removals {
+	struct hoy_json_writer w;
+	int64_t bytes;
+};
+
+static void remove_image(struct hoy_api_request *rq, const char *id, int64_t size, struct removals *done)
+{
+	struct hoy_image_removed *removed = NULL;
+	struct hoy_err err = { 0 };
+	size_t n = 0;
+
+	if (hoy_images_remove(rq->api->o.images, id, /* force= */ false, &removed, &n, &err) < 0) {
+		hoy_log_debug("prune image '%s': %s", id, hoy_err_str(&err)); /* a container uses it */
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		hoy_json_object(&done->w, NULL);
+		hoy_json_add_string(&done->w, removed[i].untagged ? "Untagged" : "Deleted",
+			removed[i].untagged ? removed[i].untagged : removed[i].deleted);
+		hoy_json_end(&done->w);
+		if (removed[i].deleted)
+			done->bytes += size;
+	}
+	hoy_image_removed_free(removed, n);
+}
+
+static bool is_used(const struct hoy_api *api, const char *id)
+{
+	static const struct hoy_container_filter all = { .all = true };
+	auto_free const struct hoy_container_info **containers = NULL;
+	size_t n = 0;
+
+	if (hoy_containers_list(api->o.containers, &all, &containers, &n, NULL) < 0)
+		return true;
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(containers[i]->image_id, id))
+			return true;
+	return false;
+}
+
+/* Name by name, so that an image with several goes too; without a name by its ID. */
+static int remove_unused(struct hoy_api_request *rq, const struct hoy_image *image, struct removals *done)
+{
+	auto_ptr(hoy_strv_free) char **names = hoy_strv_copy(image->repo_tags);
+	auto_free char *id = strdup(image->id);
+	int64_t size = image->size;
+
+	if (!names || !id)
+		return -ENOMEM;
+	for (char *const *name = names; *name; name++)
+		remove_image(rq, *name, size, done);
+	if (!*names)
+		remove_image(rq, id, size, done);
+	return 0;
+}
+
+static int list_candidates(
+	struct hoy_api_request *rq, const struct hoy_filters *filters, char ***ret, struct hoy_err *err)
+{
+	auto_ptr(hoy_strv_free) char **labels = NULL;
+	auto_free const struct hoy_image **images = NULL;
+	struct hoy_image_filter filter = { .all = true };
+	const bool yes = true;
+	int dangling, r;
+	size_t n = 0;
+
+	r = hoy_filters_bool(filters, "dangling", &dangling, err);
+	if (r >= 0)
+		r = hoy_filters_values(filters, "label", &labels, err);
+	filter.labels = labels;
+	filter.dangling = dangling != 0 ? &yes : NULL;
+	if (r >= 0)
+		r = hoy_images_list(rq->api->o.images, &filter, &images, &n, err);
+	for (size_t i = 0; r >= 0 && i < n; i++)
+		if (!is_used(rq->api, images[i]->id) && hoy_strv_add(ret, images[i]->id) < 0)
+			r = hoy_err_oom(err);
+	return r;
+}
+
+static int prune_images(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	static const char *const known[] = { "dangling", "label", NULL };
+	auto_(hoy_filters_done) struct hoy_filters filters = { 0 };
+	auto_(hoy_buf_done) struct hoy_buf buf = { 0 };
+	auto_ptr(hoy_strv_free) char **ids = NULL;
+	struct removals done = { .w = { .buf = &buf } };
+	int r = hoy_filters_parse(&filters, hoy_uri_query(&rq->uri, "filters"), known, err);
+
+	if (r >= 0)
+		r = list_candidates(rq, &filters, &ids, err);
+	if (r < 0)
+		return r;
+	hoy_json_object(&done.w, NULL);
+	hoy_json_array(&done.w, "ImagesDeleted");
+	for (char *const *id = ids; id && *id; id++) {
+		const struct hoy_image *image;
+
+		if (hoy_images_find(rq->api->o.images, *id, &image, NULL) >= 0 && remove_unused(rq, image, &done) < 0)
+			return hoy_err_oom(err);
+	}
+	hoy_json_end(&done.w);
+	hoy_json_add_i64(&done.w, "SpaceReclaimed", done.bytes);
+	hoy_json_end(&done.w);
+	hoy_api_reply_json(rq, 200, &buf);
+	return 0;
+}
+
+const struct hoy_api_route hoy_api_prune_routes[] = {
+	{ "POST", "/containers/prune", prune_containers, 0, 0 },
+	{ "POST", "/images/prune", prune_images, 0, 0 },
+	{ "POST", "/volumes/prune", prune_volumes, 0, 0 },
+	{ "POST", "/networks/prune", prune_networks, 0, 0 },
+	{ "POST", "/build/prune", prune_build_cache, 0, 0 },
+	{ NULL, NULL, NULL, 0, 0 },
+};
