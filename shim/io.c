@@ -16,6 +16,7 @@
 #include "shim/console.h"
 #include "shim/inlet.h"
 #include "shim/jsonfile.h"
+#include "shim/logger.h"
 #include "shim/outlet.h"
 #include "shim/protocol.h"
 #include "shim/pump.h"
@@ -24,6 +25,7 @@ enum target_kind {
 	TARGET_NULL,      /* "" */
 	TARGET_FIFO,      /* path, fifo:// */
 	TARGET_FILE,      /* file:// */
+	TARGET_BINARY,    /* binary:// */
 	TARGET_JSON_FILE, /* json-file:// */
 	TARGET_NONE,      /* none: */
 	TARGET_STDIN,     /* hoy-stdin: */
@@ -52,6 +54,9 @@ struct hoy_io {
 	struct winsize size;
 
 	struct hoy_jsonfile *log;
+	struct hoy_logger *logger;
+	bool logger_is_ready;
+	hoy_io_ready ready;
 	struct hoy_audience *audience;
 	struct hoy_inlet *inlet;
 	bool stdin_closed; /* before there was an inlet */
@@ -79,6 +84,7 @@ static int parse_target(const char *uri, int which, struct target *ret, struct h
 		{ HOY_SHIM_STDIN_ONCE, TARGET_STDIN_ONCE, true },
 		{ HOY_SHIM_STDIN, TARGET_STDIN, true },
 		{ "file://", TARGET_FILE, false },
+		{ "binary://", TARGET_BINARY, false },
 	};
 	bool input = which == STDIN_FILENO;
 
@@ -104,7 +110,9 @@ static bool is_outlet(const struct hoy_io *io, int which)
 
 static bool is_pump(const struct hoy_io *io, int which)
 {
-	return io->targets[which].kind == TARGET_FIFO || (io->targets[which].kind == TARGET_FILE && io->terminal);
+	enum target_kind kind = io->targets[which].kind;
+
+	return kind == TARGET_FIFO || ((kind == TARGET_FILE || kind == TARGET_BINARY) && io->terminal);
 }
 
 static bool is_inlet(const struct hoy_io *io)
@@ -126,6 +134,44 @@ static int open_log(struct hoy_io *io, struct hoy_err *err)
 	if (r < 0)
 		return r;
 	return hoy_jsonfile_open(&options, &io->log, err);
+}
+
+static void on_logger_ready(void *userdata)
+{
+	struct hoy_io *io = userdata;
+
+	io->logger_is_ready = true;
+	io->ready(io->userdata);
+}
+
+/* One driver for both outputs. Its pipes go to the process itself, or take what the terminal gives. */
+static int open_logger(struct hoy_io *io, const struct hoy_io_options *options, struct hoy_err *err)
+{
+	int which = io->targets[1].kind == TARGET_BINARY ? 1 : 2, fds[2], r;
+	const struct hoy_logger_options how = {
+		.loop = io->loop,
+		.reaper = options->reaper,
+		.uri = io->uris[which],
+		.id = options->id,
+		.namespace_ = options->namespace_,
+		.lingering = options->lingering,
+	};
+
+	if (io->targets[which].kind != TARGET_BINARY)
+		return 0;
+	if (io->targets[3 - which].kind == TARGET_BINARY && strcmp(io->uris[1], io->uris[2]) != 0)
+		return hoy_err_invalid(err, "stdout and stderr name different log drivers");
+	r = hoy_logger_start(&how, on_logger_ready, io, fds, &io->logger, err);
+	if (r < 0)
+		return r;
+	for (int i = 1; i <= 2; i++)
+		if (io->targets[i].kind != TARGET_BINARY)
+			hoy_fd_close(&fds[i - 1]);
+		else if (io->terminal)
+			io->fifo_fds[i] = fds[i - 1];
+		else
+			io->child_fds[i] = fds[i - 1];
+	return 0;
 }
 
 /* Read-write, so that it neither waits for containerd's client nor breaks when that goes. */
@@ -227,7 +273,8 @@ static void on_output_end(void *userdata)
 	tell_if_drained(io);
 }
 
-static struct hoy_io *allocate(const struct hoy_io_options *options, hoy_io_drained drained, void *userdata)
+static struct hoy_io *allocate(
+	const struct hoy_io_options *options, hoy_io_ready ready, hoy_io_drained drained, void *userdata)
 {
 	const char *uris[3] = { options->stdin_, options->stdout_, options->stderr_ };
 	struct hoy_io *io = calloc(1, sizeof *io);
@@ -238,6 +285,7 @@ static struct hoy_io *allocate(const struct hoy_io_options *options, hoy_io_drai
 	io->terminal = options->terminal;
 	io->uid = options->uid;
 	io->gid = options->gid;
+	io->ready = ready;
 	io->drained = drained;
 	io->userdata = userdata;
 	io->stdin_keep = io->master = -EBADF;
@@ -252,10 +300,10 @@ static struct hoy_io *allocate(const struct hoy_io_options *options, hoy_io_drai
 	return io;
 }
 
-int hoy_io_new(const struct hoy_io_options *options, hoy_io_drained drained, void *userdata, struct hoy_io **ret,
-	struct hoy_err *err)
+int hoy_io_new(const struct hoy_io_options *options, hoy_io_ready ready, hoy_io_drained drained, void *userdata,
+	struct hoy_io **ret, struct hoy_err *err)
 {
-	auto_ptr(hoy_io_free) struct hoy_io *io = allocate(options, drained, userdata);
+	auto_ptr(hoy_io_free) struct hoy_io *io = allocate(options, ready, drained, userdata);
 	int r;
 
 	if (!io)
@@ -271,6 +319,8 @@ int hoy_io_new(const struct hoy_io_options *options, hoy_io_drained drained, voi
 	if (io->terminal)
 		io->targets[2] = (struct target){ TARGET_NULL, "" };
 	r = open_log(io, err);
+	if (r >= 0)
+		r = open_logger(io, options, err);
 	for (int i = 0; i < 3 && r >= 0; i++)
 		r = open_stream(io, i, err);
 	if (r >= 0 && io->terminal)
@@ -298,9 +348,15 @@ void hoy_io_free(struct hoy_io *io)
 	hoy_inlet_free(io->inlet);
 	hoy_console_done(&io->console);
 	hoy_jsonfile_free(io->log);
+	hoy_logger_free(io->logger);
 	hoy_fd_close(&io->stdin_keep);
 	hoy_fd_close(&io->master);
 	free(io);
+}
+
+bool hoy_io_is_ready(const struct hoy_io *io)
+{
+	return !io->logger || io->logger_is_ready;
 }
 
 const int *hoy_io_child_fds(const struct hoy_io *io)

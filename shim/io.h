@@ -15,6 +15,7 @@
 struct hoy_audience_client;
 struct hoy_io;
 struct hoy_loop;
+struct hoy_reaper;
 
 struct hoy_io_options {
 	struct hoy_loop *loop;
@@ -23,16 +24,24 @@ struct hoy_io_options {
 	const char *socket_dir;                 /* for the console socket */
 	uid_t uid;                              /* owner of the pipes: root inside the container's user namespace */
 	gid_t gid;
-	size_t *lingering; /* see shim/audience.h */
+	size_t *lingering; /* see shim/audience.h and shim/logger.h */
+	struct hoy_reaper *reaper;
+	const char *id, *namespace_; /* told to a log driver */
 };
+
+/* A log driver is ready for output; runs once, if hoy_io_is_ready() said no. */
+typedef void (*hoy_io_ready)(void *userdata);
 
 /* All output is where it belongs; runs once, only after hoy_io_process_exited(). */
 typedef void (*hoy_io_drained)(void *userdata);
 
-int hoy_io_new(const struct hoy_io_options *options, hoy_io_drained drained, void *userdata, struct hoy_io **ret,
-	struct hoy_err *err);
+int hoy_io_new(const struct hoy_io_options *options, hoy_io_ready ready, hoy_io_drained drained, void *userdata,
+	struct hoy_io **ret, struct hoy_err *err);
 void hoy_io_free(struct hoy_io *io); /* stops copying; NULL is fine */
 HOY_DEFINE_AUTO_PTR(struct hoy_io, hoy_io_free);
+
+/* The process may be made: its log driver, if it has one, is ready. */
+bool hoy_io_is_ready(const struct hoy_io *io);
 
 /* What the runtime gets as 0, 1 and 2: with a terminal -1 (/dev/null) and a console socket instead. */
 const int *hoy_io_child_fds(const struct hoy_io *io);

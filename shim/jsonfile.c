@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "base/utf8.h"
+#include "shim/uri.h"
 
 #define LOG_MODE 0640
 #define ENTRY_OVERHEAD 96 /* keys, stream name and time of an entry */
@@ -31,38 +32,6 @@ void hoy_jsonfile_options_done(struct hoy_jsonfile_options *options)
 {
 	free(options->path);
 	options->path = NULL;
-}
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static char *percent_decode(const char *from, size_t len)
-{
-	char *out = malloc(len + 1), *to = out;
-
-	if (!out)
-		return NULL;
-	for (size_t i = 0; i < len; i++) {
-		int high = -1, low = -1;
-
-		if (from[i] == '%' && len - i > 2) {
-			high = hex_digit(from[i + 1]);
-			low = hex_digit(from[i + 2]);
-		}
-		if (high >= 0 && low >= 0) {
-			*to++ = (char) (high << 4 | low);
-			i += 2;
-		} else {
-			*to++ = from[i];
-		}
-	}
-	*to = '\0';
-	return out;
 }
 
 static int parse_option(struct hoy_jsonfile_options *options, const char *text, struct hoy_err *err)
@@ -89,7 +58,7 @@ int hoy_jsonfile_parse(const char *uri, struct hoy_jsonfile_options *ret, struct
 	if (!hoy_str_starts(uri, scheme) || *path != '/')
 		return hoy_err_invalid(err, "log URI '%s' is not json-file:///path", uri);
 	query = strchr(path, '?');
-	options.path = percent_decode(path, query ? (size_t) (query - path) : strlen(path));
+	options.path = hoy_uri_decode(path, query ? (size_t) (query - path) : strlen(path));
 	if (!options.path)
 		return hoy_err_oom(err);
 	if (query && query[1]) {

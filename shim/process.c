@@ -148,7 +148,14 @@ static void on_settle_timeout(struct hoy_source *source, void *userdata)
 	settle(userdata); /* a child that outlives the process holds the pipe */
 }
 
-int hoy_process_open_io(struct hoy_process *process, struct hoy_err *err)
+static void on_io_ready(void *userdata)
+{
+	struct hoy_process *process = userdata;
+
+	process->ready(process);
+}
+
+int hoy_process_open_io(struct hoy_process *process, hoy_process_ready ready, struct hoy_err *err)
 {
 	struct hoy_task *task = process->task;
 	const struct hoy_io_options options = {
@@ -161,13 +168,19 @@ int hoy_process_open_io(struct hoy_process *process, struct hoy_err *err)
 		.uid = task->io_uid,
 		.gid = task->io_gid,
 		.lingering = &task->tasks->lingering,
+		.reaper = task->tasks->reaper,
+		.id = task->id,
+		.namespace_ = task->tasks->namespace_,
 	};
-	int r = hoy_io_new(&options, on_drained, process, &process->io, err);
+	int r = hoy_io_new(&options, on_io_ready, on_drained, process, &process->io, err);
 
+	process->ready = ready;
 	if (r >= 0 && (process->width || process->height))
 		(void) hoy_io_resize(process->io, process->width, process->height, /* err= */ NULL);
 	if (r >= 0 && process->stdin_closed)
 		hoy_io_close_stdin(process->io);
+	if (r >= 0 && hoy_io_is_ready(process->io))
+		ready(process);
 	return r;
 }
 

@@ -31,7 +31,7 @@
  *	stdin           "hoy-stdin:" (open until CloseIO), "hoy-stdin:once" (ends with the first attached stdin that
  *ends),
  *	                "" is /dev/null
- * and for containerd the path of a fifo.
+ * and for containerd the path of a fifo, file:///path (appended to) or binary:///path?key=value (a log driver).
  */
 #define HOY_SHIM_JSON_FILE "json-file://"
 #define HOY_SHIM_NONE "none:"

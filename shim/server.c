@@ -223,6 +223,16 @@ static void tune_malloc(void)
 	(void) mallopt(M_MMAP_THRESHOLD, 128 << 10);
 }
 
+/* What was meant for our caller is not for the runtime and its hooks. */
+static void clean_environment(void)
+{
+	static const char *const names[] = { "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES",
+		"GOMAXPROCS", "TTRPC_ADDRESS", "GRPC_ADDRESS", "NAMESPACE", "MAX_SHIM_VERSION" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		(void) unsetenv(names[i]);
+}
+
 int hoy_shim_serve(const struct hoy_shim_flags *flags, struct hoy_err *err)
 {
 	struct shim shim = { 0 };
@@ -231,6 +241,7 @@ int hoy_shim_serve(const struct hoy_shim_flags *flags, struct hoy_err *err)
 	tune_malloc();
 	(void) signal(SIGPIPE, SIG_IGN);
 	r = set_up(&shim, flags, err);
+	clean_environment();
 	if (r >= 0)
 		r = hoy_loop_run(shim.loop, err);
 	(void) unlink(flags->socket);

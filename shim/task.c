@@ -249,6 +249,27 @@ static int run_create(struct hoy_task *task, struct hoy_err *err)
 	return run(&task->init, argv, on_created, err);
 }
 
+static void fail_create(struct hoy_task *task, struct hoy_err *err)
+{
+	struct hoy_reaper *reaper = task->tasks->reaper;
+
+	if (err->kind == HOY_ERR_NOT_FOUND) /* of a file: not what a caller means by it */
+		err->kind = HOY_ERR_SYSTEM;
+	hoy_ttrpc_answer_err(take_op(&task->init), err);
+	abandon(task);
+	hoy_reaper_release(reaper);
+}
+
+static void create_with_io(struct hoy_process *init)
+{
+	struct hoy_err err = {};
+
+	if (run_create(init->task, &err) >= 0)
+		return;
+	hoy_err_wrap(&err, "OCI runtime create failed");
+	fail_create(init->task, &err);
+}
+
 static int load_options(struct hoy_task *task, const Hoy__Pb__Any *any, struct hoy_err *err)
 {
 	auto_(hoy_shim_options_done) struct hoy_shim_options options = {};
@@ -322,28 +343,21 @@ void hoy_task_create(struct hoy_tasks *tasks, Hoy__Pb__CreateTaskRequest *reques
 		hoy_ttrpc_answer_err(req, &err);
 		return;
 	}
+	hoy_reaper_hold(tasks->reaper); /* released when the create is over */
 	r = task_new(tasks, request, &task, &err);
-	if (r >= 0)
-		r = load_options(task, request->options, &err);
+	if (r < 0) {
+		hoy_reaper_release(tasks->reaper);
+		hoy_ttrpc_answer_err(req, &err);
+		return;
+	}
+	task->init.op = req;
+	r = load_options(task, request->options, &err);
 	if (r >= 0)
 		r = hoy_rootfs_mount(request->rootfs, request->n_rootfs, task->bundle, &err);
 	if (r >= 0)
-		r = hoy_process_open_io(&task->init, &err);
-	hoy_reaper_hold(tasks->reaper);
-	if (r >= 0) {
-		task->init.op = req;
-		r = run_create(task, &err);
-		if (r >= 0)
-			return; /* released in on_created() */
-		task->init.op = NULL;
-		hoy_err_wrap(&err, "OCI runtime create failed");
-	}
-	hoy_reaper_release(tasks->reaper);
-	if (err.kind == HOY_ERR_NOT_FOUND) /* of a file: not what a caller means by it */
-		err.kind = HOY_ERR_SYSTEM;
-	hoy_ttrpc_answer_err(req, &err);
-	if (task)
-		abandon(task);
+		r = hoy_process_open_io(&task->init, create_with_io, &err);
+	if (r < 0)
+		fail_create(task, &err);
 }
 
 /* --- exec --------------------------------------------------------------------------------------------------------- */
@@ -489,11 +503,28 @@ static int run_exec(struct hoy_process *exec, struct hoy_err *err)
 	return run(exec, argv, on_exec_started, err);
 }
 
+static void fail_exec(struct hoy_process *exec, const struct hoy_err *err)
+{
+	struct hoy_reaper *reaper = exec->task->tasks->reaper;
+
+	remove_exec_files(exec);
+	answer_runtime_error(take_op(exec), "exec", err);
+	hoy_process_failed(exec);
+	hoy_reaper_release(reaper);
+}
+
+static void exec_with_io(struct hoy_process *exec)
+{
+	struct hoy_err err = {};
+
+	if (run_exec(exec, &err) < 0)
+		fail_exec(exec, &err);
+}
+
 static void start_exec(struct hoy_process *exec, struct hoy_ttrpc_request *req)
 {
 	struct hoy_task *task = exec->task;
 	struct hoy_err err = {};
-	int r;
 
 	if (task->init.state != HOY_PROCESS_RUNNING) {
 		hoy_ttrpc_answer_code(
@@ -502,19 +533,10 @@ static void start_exec(struct hoy_process *exec, struct hoy_ttrpc_request *req)
 		return;
 	}
 	exec->state = HOY_PROCESS_CREATING;
-	r = hoy_process_open_io(exec, &err);
-	hoy_reaper_hold(task->tasks->reaper);
-	if (r >= 0) {
-		exec->op = req;
-		r = run_exec(exec, &err);
-		if (r >= 0)
-			return; /* released in on_exec_started() */
-		exec->op = NULL;
-	}
-	hoy_reaper_release(task->tasks->reaper);
-	remove_exec_files(exec);
-	answer_runtime_error(req, "exec", &err);
-	hoy_process_failed(exec);
+	exec->op = req;
+	hoy_reaper_hold(task->tasks->reaper); /* released when the start is over */
+	if (hoy_process_open_io(exec, exec_with_io, &err) < 0)
+		fail_exec(exec, &err);
 }
 
 /* --- start -------------------------------------------------------------------------------------------------------- */

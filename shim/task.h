@@ -64,9 +64,10 @@ struct hoy_process {
 	bool terminal;
 	char *stdio[3];
 	struct hoy_io *io;
-	unsigned int width, height; /* asked for before there is an io; 0: not */
-	bool stdin_closed;          /* CloseIO came */
-	char *spec;                 /* exec: OCI process JSON */
+	void (*ready)(struct hoy_process *process); /* what waits for the io */
+	unsigned int width, height;                 /* asked for before there is an io; 0: not */
+	bool stdin_closed;                          /* CloseIO came */
+	char *spec;                                 /* exec: OCI process JSON */
 
 	struct hoy_runtime_run *run;  /* the runtime works on it ... */
 	struct hoy_ttrpc_request *op; /* ... for this request */
@@ -118,7 +119,9 @@ void hoy_task_update(struct hoy_task *task, const void *resources, size_t len, s
 int hoy_process_init(struct hoy_process *process, struct hoy_task *task, const char *exec_id, bool terminal,
 	const char *const stdio[3], struct hoy_err *err);
 void hoy_process_done(struct hoy_process *process); /* waiters are told, `op` is the caller's business */
-int hoy_process_open_io(struct hoy_process *process, struct hoy_err *err);
+/* Opens the streams, then calls `ready`: at once, or later when a log driver has to be waited for. */
+typedef void (*hoy_process_ready)(struct hoy_process *process);
+int hoy_process_open_io(struct hoy_process *process, hoy_process_ready ready, struct hoy_err *err);
 /* The runtime made `pid`: from now on its exit is ours. */
 int hoy_process_adopt(struct hoy_process *process, pid_t pid, struct hoy_err *err);
 /* Publishes the exit when everything that must come first has. */

@@ -4,6 +4,8 @@
     shim-client.py ADDRESS METHOD [KEY=VALUE...]      e.g. Create id=a bundle=/b stdout=none: terminal=true
     shim-client.py BUNDLE attach [KEY=VALUE...]       connects this process's stdin and stdout to a container
     shim-client.py - bootstrap [KEY=VALUE...]         prints BootstrapParams: binary_name, root, socket_dir
+    shim-client.py ADDRESS execs id=a n=100 spec=JSON  execs that many at once, kill=50 the container among them; says
+                                                      how many were started, refused and waited for
 
 It knows the wire format by itself: field numbers are written down a second time here, on purpose. An error answer goes
 to stderr as "code N: text", exit status 1.
@@ -130,15 +132,51 @@ def receive(sock, length):
     return data
 
 
-def call(address, method, values):
+def frame(method, values, stream=1):
     service = values.pop("service", "hoy.shim.v1" if method == "Hello" else TASK)
-    asks, answers = REQUESTS.get(method, ("id", ""))
-    request = field(1, service) + field(2, method) + field(3, encode(asks, values))
+    request = field(1, service) + field(2, method) + field(3, encode(REQUESTS.get(method, ("id",))[0], values))
+    return struct.pack(">IIBB", len(request), stream, 1, 0) + request
+
+
+def connect(address):
     sock = socket.socket(socket.AF_UNIX)
     sock.connect(address.removeprefix("unix://"))
-    sock.sendall(struct.pack(">IIBB", len(request), 1, 1, 0) + request)
-    length, _, _, _ = struct.unpack(">IIBB", receive(sock, 10))
-    response = dict(parse(receive(sock, length)))
+    return sock
+
+
+def read_response(sock):
+    length, stream, _, _ = struct.unpack(">IIBB", receive(sock, 10))
+    return stream, dict(parse(receive(sock, length)))
+
+
+def execs(address, values):
+    id_, n, kill = values["id"], int(values["n"]), int(values.get("kill", -1))
+    socks, count = [], {"started": 0, "refused": 0, "waited": 0}
+    for i in range(n):
+        exec_id = {"id": id_, "exec_id": "e%d" % i}
+        socks.append(connect(address))
+        # all three at once: the answers come as they can
+        socks[-1].sendall(frame("Exec", dict(exec_id, spec=values["spec"], stdout="none:"), 1) +
+                          frame("Wait", dict(exec_id), 3) + frame("Start", dict(exec_id), 5))
+        if i == kill:
+            socks.append(connect(address))
+            socks[-1].sendall(frame("Kill", {"id": id_, "signal": "9"}))
+            read_response(socks.pop())
+    for sock in socks:
+        for _ in range(3):
+            stream, response = read_response(sock)
+            if stream == 5:
+                count["refused" if 1 in response else "started"] += 1
+            elif stream == 3:
+                count["waited"] += 1
+    print(json.dumps(count))
+
+
+def call(address, method, values):
+    answers = REQUESTS.get(method, ("id", ""))[1]
+    sock = connect(address)
+    sock.sendall(frame(method, values))
+    _, response = read_response(sock)
     if 1 in response:
         status = dict(parse(response[1]))
         sys.stderr.write("code %d: %s\n" % (status.get(1, 0), status.get(2, b"").decode()))
@@ -196,6 +234,8 @@ def main():
     values = dict(argument.split("=", 1) for argument in sys.argv[3:])
     if method == "bootstrap":
         bootstrap(values)
+    elif method == "execs":
+        execs(where, values)
     elif method == "attach":
         attach(where, values)
     else:

@@ -76,5 +76,10 @@ shim_teardown() {
     if [ -e "$B/options.json" ]; then
         timeout 20 "$HOY_SHIM" -namespace ns -id "$ID" -bundle "$B" delete >/dev/null 2>&1 || :
     fi
+    # what sanitizers say goes to the shim's log
+    if grep -s -B2 -A30 -E 'Sanitizer|runtime error' "$B/shim.log"; then
+        bad=1
+    fi
     remove_test_dir
+    [ -z "${bad:-}" ]
 }

@@ -166,6 +166,59 @@ teardown() { shim_teardown; }
     [ "$(log_text | tr -d '\n' | wc -c)" = 20000000 ]
 }
 
+@test "a log driver of its own" {
+    cat >"$T/driver" <<'X'
+#!/bin/bash
+printf '%s\n' "$CONTAINER_ID $CONTAINER_NAMESPACE $*" >"$2/env"
+exec 5>&-
+cat <&3 >"$2/out" &
+cat <&4 >"$2/err"
+wait
+echo end >"$2/end"
+X
+    chmod +x "$T/driver"
+    sh_in 'echo out; echo err >&2'
+    start_shim
+    uri="binary://$T/driver?dir=$T&mode=a%20b"
+    create_task "stdout=$uri" "stderr=$uri"
+    task Start
+    task Wait
+    task Delete
+    wait_for 5 [ -e "$T/end" ]
+    [ "$(cat "$T/out" "$T/err")" = "$(printf 'out\nerr')" ]
+    [ "$(cat "$T/env")" = "$ID ns dir $T mode a b" ]
+    run create_task "stdout=binary:///no/such" stderr=
+    [[ "$output" == *"/no/such"* ]]
+}
+
+@test "a log driver that never says it is ready holds up nobody for ever" {
+    printf '#!/bin/sh\nexec cat <&3 >"$2/out"\n' >"$T/driver"
+    chmod +x "$T/driver"
+    bundle_config "$B" '.process.terminal = true'
+    sh_in 'echo out'
+    start_shim
+    begin=$SECONDS
+    create_task "stdout=binary://$T/driver?dir=$T" stderr= terminal=true >/dev/null &
+    wait_for 5 [ -e "$T/out" ]
+    client "$ADDRESS" Hello
+    wait
+    [ $((SECONDS - begin)) -lt 15 ]
+    task Start
+    task Wait
+    wait_for 5 grep -q out "$T/out"
+    task Delete
+}
+
+@test "output into a file" {
+    sh_in 'echo out; echo err >&2'
+    start_shim
+    create_task "stdout=file://$T/new/dir/out" "stderr=file://$T/new/dir/out"
+    task Start
+    task Wait
+    [ "$(sort "$T/new/dir/out")" = "$(printf 'err\nout')" ]
+    task Delete
+}
+
 @test "an attached client sees the first line and all the rest" {
     sh_in 'echo first; i=0; while [ $i -lt 50000 ]; do echo $i; i=$((i+1)); done; echo last'
     start_shim
@@ -270,7 +323,7 @@ teardown() { shim_teardown; }
 
 @test "an exec beside the container" {
     sh_in 'sleep 100'
-    start_shim "binary_name=$(command -v runc)"
+    start_shim
     create_task
     task Start
     spec='{"args":["sh","-c","echo from exec; exit 5"],"cwd":"/","env":["PATH=/bin"],"user":{"uid":0,"gid":0}}'
@@ -295,9 +348,29 @@ teardown() { shim_teardown; }
     task Delete
 }
 
+@test "many execs at once, and the container killed among them" {
+    sh_in 'sleep 100'
+    start_shim
+    create_task stdout=none: stderr=none:
+    task Start
+    spec='{"args":["true"],"cwd":"/","env":["PATH=/bin"],"user":{"uid":0,"gid":0}}'
+    run client "$ADDRESS" execs "id=$ID" n=100 "spec=$spec"
+    [ "$(jq -c '[.started, .waited]' <<<"$output")" = '[100,100]' ]
+    for i in $(seq 0 99); do
+        task Delete exec_id=e$i
+    done >/dev/null
+    run client "$ADDRESS" execs "id=$ID" n=100 kill=50 "spec=$spec"
+    echo "$output"
+    # every Wait was answered, whatever became of its exec
+    [ "$(jq '.started + .refused' <<<"$output")" = 100 ]
+    [ "$(jq .waited <<<"$output")" = 100 ]
+    [ "$(task Wait | jq .exit_status)" = 137 ]
+    task Delete
+}
+
 @test "pause and resume" {
     sh_in 'while :; do echo tick; sleep 0.05; done'
-    start_shim "binary_name=$(command -v runc)"
+    start_shim
     create_task
     task Start
     task Pause
@@ -310,6 +383,31 @@ teardown() { shim_teardown; }
     wait_for 5 [ "$(wc -l <"$T/log")" -gt "$before" ]
     task Kill signal=9 all=true
     task Wait
+}
+
+@test "update of limits" {
+    sh_in 'sleep 100'
+    start_shim
+    create_task
+    task Start
+    task Update 'resources={"pids":{"limit":17}}'
+    run task Update 'resources={"pids":{"limit":"many"}}'
+    [[ "$output" == "code 2: OCI runtime update failed: "* ]]
+    path=$(sed -n 's/^[0-9]*:\(pids\|\):\(.*\)/\1:\2/p' "/proc/$(cat "$B/init.pid")/cgroup" | sort -r | head -1)
+    grep -qx 17 /sys/fs/cgroup{/pids,}"${path#*:}"/pids.max 2>/dev/null
+    task Kill signal=9
+    task Wait
+}
+
+@test "another runtime: runc" {
+    sh_in 'echo out; exit 3'
+    start_shim "binary_name=$(command -v runc)"
+    create_task
+    task Start
+    [ "$(task Wait | jq .exit_status)" = 3 ]
+    [ "$(log_text)" = out ]
+    task Delete
+    [ -z "$(ls "$T/r/ns")" ]
 }
 
 @test "SIGTERM to the shim ends the container, then the shim" {
@@ -387,5 +485,5 @@ P
     echo "private: $private KiB, written: $dirty KiB"
     [ "$(ls "/proc/$SHIM_PID/task" | wc -l)" = 1 ]
     # with sanitizers nothing is small
-    grep -q asan "/proc/$SHIM_PID/maps" || { [ "$private" -lt 2048 ] && [ "$dirty" -lt 512 ]; }
+    grep -q __asan_init "$HOY_SHIM" || { [ "$private" -lt 2048 ] && [ "$dirty" -lt 512 ]; }
 }

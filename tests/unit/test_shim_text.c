@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "base/detach_keys.h"
+#include "base/str.h"
 #include "shim/flags.h"
+#include "shim/logger.h"
 #include "shim/sha256.h"
 #include "shim/start.h"
 #include "tests/unit/unit.h"
@@ -95,6 +97,23 @@ START_TEST(detach_keys_are_found_across_reads_and_given_back_when_not)
 }
 END_TEST
 
+START_TEST(log_driver_uris)
+{
+	auto_ptr(hoy_strv_free) char **argv = NULL;
+	struct hoy_err err;
+
+	ck_assert_int_eq(hoy_logger_parse("binary:///a%2fb?one=1&two=a%20=b&three", &argv, NULL), 0);
+	ck_assert_uint_eq(hoy_strv_len(argv), 7);
+	ck_assert_str_eq(argv[0], "/a/b");
+	ck_assert_str_eq(argv[2], "1");
+	ck_assert_str_eq(argv[4], "a =b");
+	ck_assert_str_eq(argv[5], "three");
+	ck_assert_str_eq(argv[6], "");
+	hoy_strv_free(TAKE_PTR(argv));
+	ck_assert_int_eq(hoy_logger_parse("binary://relative", &argv, &err), -EINVAL);
+}
+END_TEST
+
 START_TEST(sha256_of_known_texts)
 {
 	static const struct {
@@ -132,7 +151,7 @@ Suite *suite_shim_text(void)
 {
 	const TTest *const tests[] = { flags_in_every_go_style, unknown_flags_of_newer_callers_are_stepped_over,
 		booleans_and_missing_values, detach_keys_are_parsed,
-		detach_keys_are_found_across_reads_and_given_back_when_not, sha256_of_known_texts,
+		detach_keys_are_found_across_reads_and_given_back_when_not, log_driver_uris, sha256_of_known_texts,
 		the_socket_is_named_after_address_namespace_and_group };
 
 	return hoy_unit_suite("shim text", tests, ARRAY_LEN(tests));

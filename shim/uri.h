@@ -1,0 +1,10 @@
+/* The little of URIs that stdio targets need. */
+#ifndef HOY_SHIM_URI_H
+#define HOY_SHIM_URI_H
+
+#include <stddef.h>
+
+/* `len` bytes with %XX decoded; heap, NULL when out of memory. */
+char *hoy_uri_decode(const char *from, size_t len);
+
+#endif
