@@ -104,7 +104,7 @@ START_TEST(a_line_of_exactly_one_part)
 	struct log log;
 
 	memset(text, 'a', HOY_JSONFILE_PART);
-	strcpy(text + HOY_JSONFILE_PART, "\n");
+	memcpy(text + HOY_JSONFILE_PART, "\n", 2);
 	setup(&log, -1, 1);
 	put(&log, text);
 	got = content(&log, "");
@@ -119,7 +119,7 @@ START_TEST(a_part_does_not_split_a_character)
 	struct log log;
 
 	memset(text, 'a', HOY_JSONFILE_PART - 1);
-	strcpy(text + HOY_JSONFILE_PART - 1, "\xc3\xa9\n");
+	memcpy(text + HOY_JSONFILE_PART - 1, "\xc3\xa9\n", 4);
 	setup(&log, -1, 1);
 	put(&log, text);
 	got = content(&log, "");
