@@ -37,6 +37,14 @@ teardown() { shim_teardown; }
     [ "$(jq -r '.features | index("attach") != null' <<<"$output")" = true ]
 }
 
+@test "version and info" {
+    [[ "$("$HOY_SHIM" -v)" == *"Version:  "* ]]
+    "$HOY_SHIM" -info </dev/null >"$T/info"
+    grep -q io.containerd.hoy.v2 "$T/info"
+    # what the runtime can do is in it
+    grep -q ociVersionMax "$T/info"
+}
+
 @test "a second start of a pod finds the same shim" {
     bundle_config "$B" '.annotations["io.kubernetes.cri.sandbox-id"] = "pod"'
     sh_in 'sleep 100'
