@@ -18,7 +18,7 @@
 #define TEXT_EXEC_DENIED "exec: \"%s\": permission denied"
 #define TEXT_EXEC_MISSING "exec: \"%s\": stat %s: no such file or directory"
 #define TEXT_EXEC_DIRECTORY "exec: \"%s\": is a directory"
-#define TEXT_EXEC_FAILED "exec: \"%s\": %s" /* program, strerror */
+#define TEXT_EXEC_FAILED "exec %s: %s" /* program, strerror in lower case, from execve() itself */
 #define TEXT_PAUSED "cannot exec in a paused container"
 #define TEXT_EXEC_STOPPED "cannot exec in a stopped container"
 #define TEXT_PAUSE_STATE "container not running or created: %s"

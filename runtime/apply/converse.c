@@ -29,9 +29,10 @@ static int run_hooks(struct creation *c, struct hoy_err *err)
 	int r;
 
 	hoy_container_state(&c->state, HOY_OCI_STATUS_CREATING, c->pid, true, &state);
-	r = hoy_hooks_run("prestart", h->prestart, h->n_prestart, &state, err);
+	r = hoy_hooks_run(&(struct hoy_hook_list){ "prestart", h->prestart, h->n_prestart }, &state, err);
 	if (r == 0)
-		r = hoy_hooks_run("createRuntime", h->create_runtime, h->n_create_runtime, &state, err);
+		r = hoy_hooks_run(&(struct hoy_hook_list){ "createRuntime", h->create_runtime, h->n_create_runtime },
+			&state, err);
 	return r < 0 ? r : hoy_sync_send(c->sync, HOY_SYNC_GO, 0, -EBADF, err);
 }
 

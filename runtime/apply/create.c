@@ -268,7 +268,7 @@ static void undo_spawn(struct creation *c)
 	(void) hoy_process_wait(c->pid, &si, NULL);
 	hoy_container_state(&c->state, HOY_OCI_STATUS_STOPPED, 0, true, &state);
 	if (hooks)
-		hoy_hooks_run_all("poststop", hooks->poststop, hooks->n_poststop, &state);
+		hoy_hooks_run_all(&(struct hoy_hook_list){ "poststop", hooks->poststop, hooks->n_poststop }, &state);
 }
 
 static int set_up(struct creation *c, struct hoy_err *err)

@@ -11,6 +11,7 @@
 
 #include "base/cgroup/cgroup.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/process.h"
 #include "libocispec/runtime.h"
 #include "runtime/apply/create.h"
@@ -79,6 +80,8 @@ static int make_plan(struct execution *e, struct hoy_err *err)
 	};
 	int r = hoy_plan_make_exec(e->spec, &params, &e->plan, err);
 
+	if (r == 0)
+		hoy_log_debug("exec '%s' in container '%s'", e->spec->process->args[0], e->state->id);
 	if (r == 0)
 		r = hoy_seccomp_compile(e->spec->linux_->seccomp, &e->seccomp, err);
 	return r;

@@ -75,7 +75,7 @@ int hoy_container_started(
 	if (!hooks || !hooks->n_poststart)
 		return 0;
 	hoy_container_state(state, HOY_OCI_STATUS_RUNNING, state->pid, true, &doc);
-	r = hoy_hooks_run("poststart", hooks->poststart, hooks->n_poststart, &doc, err);
+	r = hoy_hooks_run(&(struct hoy_hook_list){ "poststart", hooks->poststart, hooks->n_poststart }, &doc, err);
 	if (r < 0)
 		(void) hoy_pidfd_signal(pidfd, SIGKILL);
 	return r;
@@ -214,6 +214,6 @@ int hoy_container_delete(const char *root, struct hoy_state *state, bool force, 
 	if (r < 0 || !spec || !spec->hooks)
 		return r;
 	hoy_container_state(state, HOY_OCI_STATUS_STOPPED, 0, true, &doc);
-	hoy_hooks_run_all("poststop", spec->hooks->poststop, spec->hooks->n_poststop, &doc);
+	hoy_hooks_run_all(&(struct hoy_hook_list){ "poststop", spec->hooks->poststop, spec->hooks->n_poststop }, &doc);
 	return 0;
 }

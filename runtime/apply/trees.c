@@ -81,7 +81,9 @@ int hoy_trees_open(const struct hoy_plan *plan, int *trees, struct hoy_err *err)
 		if (m->kind != HOY_MOUNT_BIND || (!all && !m->idmap))
 			continue;
 		trees[i] = open_tree_of(plan, m, err);
-		if (trees[i] < 0)
+		if (trees[i] == -ENOENT && !m->idmap) /* perhaps in what an earlier mount brings: the child will see */
+			trees[i] = -EBADF;
+		else if (trees[i] < 0)
 			return hoy_err_wrap(err, "error mounting \"%s\" to rootfs at \"%s\"", m->source, m->target);
 	}
 	return 0;

@@ -1,4 +1,5 @@
 /* The last steps: working directory, environment, the program, the descriptors it gets. */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -91,6 +92,15 @@ static bool is_executable(const char *path, int *ret_errnum)
 	return *ret_errnum == 0;
 }
 
+static int exec_failed(const char *name, int errnum, struct hoy_err *err)
+{
+	auto_free char *why = strdup(strerror(errnum));
+
+	if (why)
+		why[0] = (char) tolower((unsigned char) why[0]);
+	return hoy_err_set(err, HOY_ERR_SYSTEM, errnum, TEXT_EXEC_FAILED, name, why ? why : "");
+}
+
 static int find_in_path(const char *name, const char *path, char **ret, struct hoy_err *err)
 {
 	bool denied = false;
@@ -132,7 +142,7 @@ int hoy_child_find_program(struct hoy_child *c, struct hoy_err *err)
 		return hoy_err_set(err, HOY_ERR_INVALID, EACCES, TEXT_EXEC_DENIED, name);
 	if (errnum == EISDIR)
 		return hoy_err_set(err, HOY_ERR_INVALID, EISDIR, TEXT_EXEC_DIRECTORY, name);
-	return hoy_err_set(err, HOY_ERR_SYSTEM, errnum, TEXT_EXEC_FAILED, name, strerror(errnum));
+	return exec_failed(name, errnum, err);
 }
 
 /* Moves the descriptor out of the way of the numbers that it will get in the end. */
@@ -178,5 +188,5 @@ int hoy_child_exec(struct hoy_child *c, struct hoy_err *err)
 	const char *name = c->plan->spec->process->args[0];
 
 	(void) execve(c->program, c->plan->spec->process->args, c->plan->env);
-	return hoy_err_set(err, HOY_ERR_SYSTEM, errno, TEXT_EXEC_FAILED, name, strerror(errno));
+	return exec_failed(name, errno, err);
 }

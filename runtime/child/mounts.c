@@ -146,15 +146,45 @@ static int do_bind(struct hoy_child *c, size_t i, struct hoy_err *err)
 	return r;
 }
 
+static bool has_mode(char *const *data)
+{
+	for (; data && *data; data++)
+		if (hoy_str_starts(*data, "mode="))
+			return true;
+	return false;
+}
+
+/* A tmpfs without a mode looks like the directory that it covers (one that we made first: as the kernel has it, 1777).
+ */
+static int keep_mode(const struct hoy_plan_mount *m, int target, char ***ret, struct hoy_err *err)
+{
+	auto_ptr(hoy_strv_free) char **data = NULL;
+	struct stat st;
+
+	*ret = NULL;
+	if (strcmp(m->type, "tmpfs") != 0 || has_mode(m->data) || fstat(target, &st) < 0)
+		return 0;
+	data = m->data ? hoy_strv_copy(m->data) : calloc(1, sizeof *data);
+	if (!data || hoy_strv_addf(&data, "mode=%04o", (unsigned int) st.st_mode & 07777) < 0)
+		return hoy_err_oom(err);
+	*ret = TAKE_PTR(data);
+	return 0;
+}
+
 static int do_new(struct hoy_child *c, size_t i, struct hoy_err *err)
 {
+	auto_ptr(hoy_strv_free) char **with_mode = NULL;
+	bool was_there;
 	const struct hoy_plan_mount *m = &c->plan->mounts[i];
 	auto_fd int mount = -EBADF, target = -EBADF;
 	int r = check_proc_target(c, m, err);
 
 	if (r < 0)
 		return r;
-	target = hoy_target_make(c->root, m->target, /* directory= */ true, err);
+	target = hoy_target_open(c->root, m->target, NULL);
+	was_there = target >= 0;
+	if (!was_there)
+		target = hoy_target_make(c->root, m->target, /* directory= */ true, err);
 	if (target < 0)
 		return target;
 	r = check_target(m, target, err);
@@ -167,7 +197,10 @@ static int do_new(struct hoy_child *c, size_t i, struct hoy_err *err)
 		mount = hoy_target_open(c->root, m->target, err);
 		r = mount < 0 ? mount : hoy_mount_set(mount, m->attr_set, m->attr_clr, false, err);
 	} else {
-		mount = hoy_mount_new(m->type, m->source, m->data, m->attr_set, err);
+		r = was_there ? keep_mode(m, target, &with_mode, err) : 0;
+		if (r < 0)
+			return r;
+		mount = hoy_mount_new(m->type, m->source, with_mode ? with_mode : m->data, m->attr_set, err);
 		r = mount < 0 ? mount : m->copy_up ? hoy_copy_up(target, mount, err) : 0;
 		if (r == 0)
 			r = hoy_mount_attach(mount, target, err);

@@ -81,6 +81,21 @@ static void add_offset(struct hoy_buf *buf, const char *clock, const struct hoy_
 		(void) hoy_buf_addf(buf, "%s %lld %u\n", clock, (long long) offset->secs, offset->nanosecs);
 }
 
+/* In a user namespace of its own an undumpable process does not own its files in /proc. Nobody else is in that
+ * namespace yet who could trace us meanwhile. */
+static int set_offsets(struct hoy_child *c, const char *text, struct hoy_err *err)
+{
+	bool own_user_ns = c->plan->new_ns & CLONE_NEWUSER;
+	int r;
+
+	if (own_user_ns && prctl(PR_SET_DUMPABLE, 1) < 0)
+		return hoy_err_sys(err, "become dumpable");
+	r = hoy_file_set(AT_FDCWD, "/proc/self/timens_offsets", text, err);
+	if (own_user_ns && prctl(PR_SET_DUMPABLE, 0) < 0)
+		return hoy_err_sys(err, "become undumpable");
+	return r;
+}
+
 /* unshare() makes it for our children only; the offsets can be set as long as nobody is in it, then we enter. */
 int hoy_child_make_time_ns(struct hoy_child *c, struct hoy_err *err)
 {
@@ -98,7 +113,7 @@ int hoy_child_make_time_ns(struct hoy_child *c, struct hoy_err *err)
 		add_offset(&text, "boottime", offsets->boottime);
 	}
 	if (text.len) {
-		r = hoy_file_set(AT_FDCWD, "/proc/self/timens_offsets", text.data, err);
+		r = set_offsets(c, text.data, err);
 		if (r < 0)
 			return r;
 	}

@@ -97,13 +97,23 @@ static int mask_file(struct masks *masks, int target, struct hoy_err *err)
 	return tree < 0 ? tree : hoy_mount_attach(tree, target, err);
 }
 
+/* Twice the same would stack a second mount. */
+static bool is_repeated(char *const *paths, char *const *path)
+{
+	for (; paths != path; paths++)
+		if (strcmp(*paths, *path) == 0)
+			return true;
+	return false;
+}
+
 int hoy_child_masked_paths(struct hoy_child *c, struct hoy_err *err)
 {
+	char **paths = c->plan->spec->linux_->masked_paths;
 	struct masks masks = { .null = -EBADF, .empty = -EBADF };
 	int r = 0;
 
-	for (char **p = c->plan->spec->linux_->masked_paths; r == 0 && p && *p; p++) {
-		auto_fd int target = open_existing(c, *p, err);
+	for (char **p = paths; r == 0 && p && *p; p++) {
+		auto_fd int target = is_repeated(paths, p) ? -ENOENT : open_existing(c, *p, err);
 		struct stat st;
 
 		if (target == -ENOENT)

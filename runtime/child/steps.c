@@ -33,7 +33,9 @@ static int step_create_container_hooks(struct hoy_child *c, struct hoy_err *err)
 		return hoy_err_sys(err, "chdir to the rootfs");
 	c->state->pid = getpid();
 	c->state->status = HOY_OCI_STATUS_CREATING;
-	return hoy_hooks_run("createContainer", hooks->create_container, hooks->n_create_container, c->state, err);
+	return hoy_hooks_run(
+		&(struct hoy_hook_list){ "createContainer", hooks->create_container, hooks->n_create_container },
+		c->state, err);
 }
 
 static int step_early_seccomp(struct hoy_child *c, struct hoy_err *err)
@@ -75,7 +77,9 @@ static int step_start_container_hooks(struct hoy_child *c, struct hoy_err *err)
 		return 0;
 	c->state->pid = getpid();
 	c->state->status = HOY_OCI_STATUS_CREATED;
-	return hoy_hooks_run("startContainer", hooks->start_container, hooks->n_start_container, c->state, err);
+	return hoy_hooks_run(&(struct hoy_hook_list){ "startContainer", hooks->start_container,
+				     hooks->n_start_container, c->plan->env },
+		c->state, err);
 }
 
 /* Before the filter, which need not let through more than execve(). */

@@ -13,6 +13,7 @@
 struct hoy_globals {
 	const char *root; /* --root, absolute */
 	char *root_owned;
+	bool root_given;
 	bool rootless;
 	bool debug;
 	const char *log;

@@ -217,6 +217,9 @@ static int exec_run(const struct hoy_globals *g, void *values, char **args, stru
 	};
 	int status = 0, r = hoy_sealed_ensure(err);
 
+	if (r == 0 && v->cgroup && (v->cgroup[0] == '/' || strstr(v->cgroup, "..")))
+		return hoy_err_invalid(err, "option --cgroup: bad sub cgroup path '%s'", v->cgroup);
+
 	if (r == 0)
 		r = hoy_state_load(g->root, args[0], false, &state, err);
 	if (r == 0)

@@ -1,6 +1,7 @@
 /* start, kill, delete. */
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "runtime/apply/lifecycle.h"
@@ -30,7 +31,7 @@ static int kill_run(const struct hoy_globals *g, void *values, char **args, stru
 	int sig = SIGTERM, r;
 
 	if (args[1]) {
-		sig = hoy_signal_from_string(args[1]);
+		sig = strcmp(args[1], "0") == 0 ? 0 : hoy_signal_from_string(args[1]); /* 0: is it there */
 		if (sig < 0)
 			return hoy_err_invalid(err, "unknown signal \"%s\"", args[1]);
 	}

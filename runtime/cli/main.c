@@ -126,6 +126,7 @@ static int find_root(const struct global_options *o, struct hoy_globals *g, stru
 		g->root_owned = strdup("/run/hoyrun");
 	}
 	g->root = g->root_owned;
+	g->root_given = o->root && o->root[0];
 	return g->root ? 0 : hoy_err_oom(err);
 }
 

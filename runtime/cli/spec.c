@@ -1,7 +1,9 @@
 /* spec: a config.json that runs as it is, in a shell, with a read-only rootfs. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -52,11 +54,20 @@ static const char rootless_mounts[] =
 static const char rootful_linux[] =
 	"\"linux\":{\"resources\":{\"devices\":[{\"allow\":false,\"access\":\"rwm\"}]},"
 	"\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"network\"},{\"type\":\"ipc\"},{\"type\":\"uts\"},"
-	"{\"type\":\"mount\"},{\"type\":\"cgroup\"}],";
+	"{\"type\":\"mount\"}%s],";
 static const char common_tail[] =
 	"\"maskedPaths\":[\"/proc/acpi\",\"/proc/asound\",\"/proc/kcore\",\"/proc/keys\",\"/proc/latency_stats\","
 	"\"/proc/timer_list\",\"/proc/timer_stats\",\"/proc/sched_debug\",\"/sys/firmware\",\"/proc/scsi\"],"
 	"\"readonlyPaths\":[\"/proc/bus\",\"/proc/fs\",\"/proc/irq\",\"/proc/sys\",\"/proc/sysrq-trigger\"]}}";
+
+/* v1 hierarchies show their whole path anyway; only a unified host gives a container a tree of its own. */
+static const char *cgroup_namespace(void)
+{
+	struct statfs fs;
+	bool unified = statfs("/sys/fs/cgroup", &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC;
+
+	return unified ? ",{\"type\":\"cgroup\"}" : "";
+}
 
 static void add_rootless_linux(struct hoy_buf *text)
 {
@@ -64,8 +75,8 @@ static void add_rootless_linux(struct hoy_buf *text)
 		"\"linux\":{\"uidMappings\":[{\"containerID\":0,\"hostID\":%u,\"size\":1}],"
 		"\"gidMappings\":[{\"containerID\":0,\"hostID\":%u,\"size\":1}],"
 		"\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"ipc\"},{\"type\":\"uts\"},{\"type\":\"mount\"},"
-		"{\"type\":\"user\"},{\"type\":\"cgroup\"}],",
-		geteuid(), getegid());
+		"{\"type\":\"user\"}%s],",
+		geteuid(), getegid(), cgroup_namespace());
 }
 
 /* Through the parser and the printer: what we write is what we read. */
@@ -81,7 +92,7 @@ static int make_text(bool rootless, struct hoy_buf *ret, struct hoy_err *err)
 	if (rootless)
 		add_rootless_linux(&text);
 	else
-		(void) hoy_buf_adds(&text, rootful_linux);
+		(void) hoy_buf_addf(&text, rootful_linux, cgroup_namespace());
 	(void) hoy_buf_adds(&text, common_tail);
 	r = hoy_buf_check(&text, CONFIG, err);
 	if (r == 0)

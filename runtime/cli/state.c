@@ -192,6 +192,8 @@ static int list_run(const struct hoy_globals *g, void *values, char **args, stru
 	(void) args;
 	if (v->format && !json && strcmp(v->format, "table") != 0)
 		return hoy_err_invalid(err, "list: invalid format option '%s'", v->format);
+	if (g->root_given && faccessat(AT_FDCWD, g->root, F_OK, 0) < 0)
+		return hoy_err_sys(err, "open '%s'", g->root);
 	r = hoy_state_list(g->root, &ids, err);
 	if (r < 0)
 		return r;

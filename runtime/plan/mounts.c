@@ -85,6 +85,15 @@ static void defer_readonly(struct hoy_plan_mount *m)
 	m->late_readonly = true;
 }
 
+/* Some callers write the destination as the host would see it. */
+static void strip_rootfs(const struct hoy_plan *plan, struct hoy_plan_mount *m)
+{
+	size_t len = strlen(plan->rootfs);
+
+	if (len > 1 && strncmp(m->target, plan->rootfs, len) == 0 && m->target[len] == '/')
+		m->target += len;
+}
+
 static int plan_mount(struct hoy_plan *plan, size_t i, struct hoy_err *err)
 {
 	const struct hoy_oci_mount *spec = &plan->spec->mounts[i];
@@ -98,6 +107,7 @@ static int plan_mount(struct hoy_plan *plan, size_t i, struct hoy_err *err)
 		.target = spec->destination,
 		.spec = spec,
 	};
+	strip_rootfs(plan, m);
 	for (char **option = spec->options; option && *option; option++) {
 		r = hoy_mount_option_apply(m, *option, err);
 		if (r < 0)

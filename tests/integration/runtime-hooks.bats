@@ -105,11 +105,27 @@ EOF
     nothing_left
 }
 
-@test "a hook without args or env gets its path and nothing" {
-    config '.hooks.createRuntime = [{"path": "/usr/bin/env"}]'
+@test "a hook without args gets its path, without env ours or the container's" {
+    printf '#!/bin/bash\necho "$0" "$#" "$MARK" >"%s/seen"' "$T" >"$T/bare"
+    chmod 755 "$T/bare"
+    config '.hooks.createRuntime = [{"path": $p}] | .process.env += ["MARK=container"] | .root.readonly = false
+        | .hooks.startContainer = [{"path": "/bin/sh", "args": ["sh", "-c", "echo $MARK >/tmp/seen"]}]' --arg p "$T/bare"
+    MARK=runtime run_it
+    [ "$status" = 0 ]
+    [ "$(cat "$T/seen")" = "$T/bare 0 runtime" ]
+    [ "$(cat "$B/rootfs/tmp/seen")" = container ]
+}
+
+@test "what a failed hook writes is part of the error" {
+    config '.hooks.createRuntime = [{"path": "/bin/sh", "args": ["sh", "-c", "echo the reason; echo more >&2; exit 3"]}]'
+    fails_with $'exit status 3, output: the reason'
+    config '.hooks.createRuntime[0].args[2] = "yes | head -c 1000000; exit 4"'
+    fails_with 'exit status 4'
+    config '.hooks.createRuntime[0].args[2] = "sleep 8 & exit 0"'
+    SECONDS=0
     run_it
     [ "$status" = 0 ]
-    [ -z "$output" ]
+    [ $SECONDS -lt 6 ]
 }
 
 @test "a failing prestart, createRuntime or createContainer hook stops the create; poststop runs" {
@@ -118,7 +134,7 @@ EOF
         config 'del(.hooks.prestart, .hooks.createRuntime, .hooks.createContainer)'
         hook $kind $kind 3
         rm -f "$T/order"
-        fails_with "error running $kind hook #0 '$T/hook': exit status 3"
+        fails_with "error running $kind hook #0: '$T/hook': exit status 3"
         [ "$(tr '\n' ' ' <"$T/order")" = "$kind poststop " ]
     done
 }
@@ -129,7 +145,7 @@ EOF
     create_it
     run r start "$ID"
     [ "$status" = 1 ]
-    [[ "$output" == *"error running startContainer hook #0 '/bin/sh': exit status 4"* ]]
+    [[ "$output" == *"error running startContainer hook #0: '/bin/sh': exit status 4"* ]]
     wait_for 5 is_status stopped
     r delete "$ID"
     fails_with "startContainer hook"
@@ -141,7 +157,7 @@ EOF
     create_it
     run r start "$ID"
     [ "$status" = 1 ]
-    [[ "$output" == *"error running poststart hook #0 '$T/hook': exit status 5"* ]]
+    [[ "$output" == *"error running poststart hook #0: '$T/hook': exit status 5"* ]]
     wait_for 5 is_status stopped
     r delete "$ID"
     fails_with "poststart hook"
@@ -152,7 +168,7 @@ EOF
     hook poststop second
     run_it
     [ "$status" = 0 ]
-    [[ "$output" == *"level=warning"*"error running poststop hook #0 '$T/hook': exit status 6, ignoring"* ]]
+    [[ "$output" == *"level=warning"*"error running poststop hook #0: '$T/hook': exit status 6, ignoring"* ]]
     [ "$(tr '\n' ' ' <"$T/order")" = "first second " ]
     nothing_left
 }
@@ -161,7 +177,7 @@ EOF
     for kind in prestart createRuntime createContainer; do
         config 'del(.hooks) | .hooks[$k] = [{"path": "/bin/sleep", "args": ["sleep", "30"], "timeout": 1}]' --arg k $kind
         SECONDS=0
-        fails_with "error running $kind hook #0 '/bin/sleep': timed out after 1 s"
+        fails_with "error running $kind hook #0: '/bin/sleep': timed out after 1 s"
         [ $SECONDS -lt 10 ]
     done
     ! pgrep -x -f "sleep 30"
@@ -171,12 +187,12 @@ EOF
     for kind in startContainer poststart; do
         config 'del(.hooks) | .hooks[$k] = [{"path": "/bin/sleep", "args": ["sleep", "31"], "timeout": 1}]
             | .process.args = ["sleep", "1000"]' --arg k $kind
-        fails_with "error running $kind hook #0 '/bin/sleep': timed out after 1 s"
+        fails_with "error running $kind hook #0: '/bin/sleep': timed out after 1 s"
     done
     config 'del(.hooks) | .hooks.poststop = [{"path": "/bin/sleep", "args": ["sleep", "31"], "timeout": 1}] | .process.args = ["true"]'
     run_it
     [ "$status" = 0 ]
-    [[ "$output" == *"poststop hook #0 '/bin/sleep': timed out after 1 s, ignoring"* ]]
+    [[ "$output" == *"poststop hook #0: '/bin/sleep': timed out after 1 s, ignoring"* ]]
 }
 
 @test "a hook that does not exist or does not read its state" {

@@ -160,6 +160,15 @@ EOF
     fails_with nosuchfs
 }
 
+@test "a tmpfs without a mode has that of the directory below" {
+    mkdir -m 1730 "$B/rootfs/data"
+    add_mount /data tmpfs tmpfs
+    add_mount /made tmpfs tmpfs
+    config '.process.args = ["stat", "-c", "%a", "/data", "/made"]'
+    run_it
+    [ "$output" = $'1730\n1777' ]
+}
+
 @test "a read-only tmpfs gets its submounts and devices first" {
     config '(.mounts[] | select(.destination == "/dev")).options += ["ro"]'
     add_mount /mnt/t tmpfs tmpfs ro

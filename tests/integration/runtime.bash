@@ -15,7 +15,7 @@ runtime_setup() {
     cp -al "$ROOTFS_BASE" "$B/rootfs"
     ID=hoytest-$$-$BATS_TEST_NUMBER
     (cd "$B" && r spec)
-    config '.process.terminal = false | .process.args = ["true"]'
+    config '.process.terminal = false | .process.args = ["true"] | .linux.namespaces |= (. + [{"type": "cgroup"}] | unique)'
 }
 
 runtime_teardown() {
