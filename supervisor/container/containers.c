@@ -221,6 +221,21 @@ int hoy_container_derive(struct hoy_container *c, struct hoy_err *err)
 	return hoy_container_mounts_list(c->config, &c->info.mounts, &c->info.n_mounts, err);
 }
 
+int hoy_container_hold_layers(struct hoy_container *c, struct hoy_err *err)
+{
+	int r = *c->chain_id ? hoy_layers_hold(c->room->options.images, c->chain_id, err) : 0;
+
+	c->holds_layers = r >= 0 && *c->chain_id;
+	return r;
+}
+
+void hoy_container_release_layers(struct hoy_container *c)
+{
+	if (c->holds_layers)
+		hoy_layers_release(c->room->options.images, c->chain_id);
+	c->holds_layers = false;
+}
+
 void hoy_container_save(struct hoy_container *c)
 {
 	struct hoy_err err = {};
@@ -273,16 +288,17 @@ static int on_row(void *userdata, const struct hoy_container_row *row, struct ho
 {
 	struct hoy_containers *room = userdata;
 	auto_ptr(hoy_container_free) struct hoy_container *c = calloc(1, sizeof *c);
+	struct hoy_err hold_err = {};
 	int r;
 
 	if (!c)
 		return hoy_err_oom(err);
 	c->room = room;
 	r = fill_from_row(c, row, err);
-	if (r >= 0 && *c->chain_id)
-		r = hoy_layers_hold(room->options.images, c->chain_id, err);
 	if (r < 0)
 		return hoy_err_wrap(err, "container '%s'", row->id);
+	if (hoy_container_hold_layers(c, &hold_err) < 0) /* it can't be started any more, but seen and removed */
+		hoy_log_err(&hold_err, "container '%s'", row->id);
 	r = hoy_containers_add(room, c, err);
 	if (r >= 0)
 		c = NULL;

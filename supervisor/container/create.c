@@ -201,8 +201,7 @@ static int write_rows(struct hoy_container *c, struct hoy_err *err)
 static void take_back(struct hoy_container *c)
 {
 	hoy_container_files_remove(c);
-	if (*c->chain_id)
-		hoy_layers_release(c->room->options.images, c->chain_id);
+	hoy_container_release_layers(c);
 }
 
 static void on_committed(void *userdata, const struct hoy_err *err)
@@ -226,10 +225,8 @@ static void on_committed(void *userdata, const struct hoy_err *err)
 static int create(struct hoy_container *c, struct creation *creation, struct hoy_err *err)
 {
 	struct hoy_containers *room = c->room;
-	int r = 0;
+	int r = hoy_container_hold_layers(c, err);
 
-	if (*c->chain_id)
-		r = hoy_layers_hold(room->options.images, c->chain_id, err);
 	if (r < 0)
 		return r;
 	r = hoy_container_files_make(c, err);

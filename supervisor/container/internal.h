@@ -25,6 +25,7 @@ struct hoy_container {
 	struct hoy_containers *room;
 	struct hoy_container_config *config;
 	char *chain_id;
+	bool holds_layers;
 	char *dir;    /* DATA_ROOT/containers/ID */
 	char *bundle; /* EXEC_ROOT/c/ID */
 	enum hoy_phase phase;
@@ -86,6 +87,9 @@ void hoy_container_free(struct hoy_container *c);
 HOY_DEFINE_AUTO_PTR(struct hoy_container, hoy_container_free);
 /* Fills paths and the like from room, info.id and config. */
 int hoy_container_derive(struct hoy_container *c, struct hoy_err *err);
+/* The image's layers, which must not go while the container is there. */
+int hoy_container_hold_layers(struct hoy_container *c, struct hoy_err *err);
+void hoy_container_release_layers(struct hoy_container *c);
 /* Writes the changing part of the row. Trouble is logged: what it tells is also in the shim's exit.json. */
 void hoy_container_save(struct hoy_container *c);
 int64_t hoy_timespec_to_ns(const struct timespec *ts);

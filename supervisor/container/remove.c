@@ -3,7 +3,6 @@
 
 #include "base/log.h"
 #include "supervisor/container/internal.h"
-#include "supervisor/image/image.h"
 #include "supervisor/network/network.h"
 #include "supervisor/store/containers.h"
 #include "supervisor/store/store.h"
@@ -40,8 +39,7 @@ static void on_committed(void *userdata, const struct hoy_err *err)
 	hoy_container_readers_tell(c);
 	hoy_container_attaches_drop(c);
 	hoy_container_files_remove(c);
-	if (*c->chain_id)
-		hoy_layers_release(c->room->options.images, c->chain_id);
+	hoy_container_release_layers(c);
 	hoy_containers_drop(c->room, c);
 	hoy_container_publish(c, "destroy", NULL);
 	hoy_container_waits_tell(c, /* removed= */ true);

@@ -18,6 +18,8 @@ leftovers() {
     find "$T/run/c" "$T/run/s" "$T/run/r" "$T/data/containers" -mindepth 1 -not -path "$T/run/r/hoy" 2>/dev/null
     pgrep -af "containerd-shim-hoy-v2.*$T" || :
 }
+has_containers() { [ "$(hoy ps -aq | wc -l)" = "$1" ]; }
+trash_is_empty() { [ -z "$(ls "$T/data/trash")" ]; }
 nothing_left() { [ -z "$(leftovers)" ]; }
 api() { # METHOD PATH [BODY]
     curl -sS --max-time 20 --unix-socket "$T/hoy.sock" -X "$1" "http://x/v1.50$2" -H 'Content-Type: application/json' ${3:+-d "$3"}
@@ -46,7 +48,7 @@ api() { # METHOD PATH [BODY]
     start_hoyd
     [ "$(hoy wait short)" = 9 ]
     wait_for 5 is short exited
-    [ "$(hoy ps -aq | wc -l)" = 2 ]
+    wait_for 5 has_containers 2
     is long running
     [ "$(pid_of long)" = "$pid" ]
     hoy stop -t 0 long
@@ -72,6 +74,36 @@ api() { # METHOD PATH [BODY]
     [ "$(hoy wait web)" = 137 ]
     wait_for 5 ended "$pid"
     hoy rm web
+    wait_for 5 nothing_left
+}
+
+@test "after a restart of the host what ran has exited, --rm containers are gone" {
+    hoy run -d --name web --network none busybox sleep 100
+    gone=$(hoy run -d --rm --name gone --network none busybox sleep 100)
+    hoy create --name idle --network none busybox true
+    kill_hoyd
+    for pid in $(pgrep -f "containerd-shim-hoy-v2.*$T"); do kill -KILL $(pgrep -P "$pid") "$pid"; done
+    rm -rf "$T/run"
+    start_hoyd
+    is web exited
+    is idle created
+    [ "$(state web ExitCode)" = 255 ]
+    wait_for 5 has_containers 2
+    # The kernel's part of a restart.
+    find /sys/fs/cgroup -depth -type d -path "*/hoy/$gone" -exec rmdir {} +
+    hoy start web
+    is web running
+}
+
+@test "a container whose layers are lost is seen, not started, and removed" {
+    hoy create --name broken --network none busybox true
+    kill_hoyd
+    rm -rf "$T/data/l"
+    start_hoyd
+    run hoy start broken
+    [ "$status" != 0 ]
+    is broken created
+    hoy rm broken
     wait_for 5 nothing_left
 }
 
@@ -156,7 +188,7 @@ api() { # METHOD PATH [BODY]
         'i=0; while [ $i -lt 1500 ]; do mkdir d; cd d; i=$((i+1)); done; touch end'
     hoy rm deep
     wait_for 10 nothing_left
-    wait_for 20 test -z "$(ls "$T/data/trash")"
+    wait_for 20 trash_is_empty
 }
 
 @test "members that are not supported are refused by name" {
