@@ -345,25 +345,53 @@ int hoy_shim_options_from_stdin(struct hoy_shim_options *options, const void *da
 
 /* --- config.json -------------------------------------------------------------------------------------------------- */
 
-int hoy_bundle_group(const char *bundle, const char *id, char **ret, struct hoy_err *err)
+static const char *const group_keys[] = { "io.containerd.hoy.v2.group", "io.containerd.runc.v2.group",
+	"io.kubernetes.cri.sandbox-id" };
+
+/* Most configurations name none of them, and parsing a long one takes longer than all else that `start` does. */
+static bool may_have_group(const struct hoy_buf *text)
 {
-	static const char *const keys[] = { "io.containerd.hoy.v2.group", "io.containerd.runc.v2.group",
-		"io.kubernetes.cri.sandbox-id" };
+	for (size_t i = 0; i < ARRAY_LEN(group_keys); i++)
+		if (memmem(text->data, text->len, group_keys[i], strlen(group_keys[i])))
+			return true;
+	return false;
+}
+
+static int find_group(const struct hoy_buf *text, char **ret, struct hoy_err *err)
+{
 	auto_ptr(hoy_json_free) struct hoy_json *doc = NULL;
 	const struct hoy_json *annotations;
-	const char *group = NULL;
-	int r = read_json(bundle, "config.json", MAX_CONFIG, &doc, err);
+	int r = hoy_json_parse(text->data, text->len, /* limits= */ NULL, &doc, err);
 
 	if (r < 0)
-		return r;
+		return hoy_err_wrap(err, "config.json");
 	annotations = hoy_json_get(doc, "annotations");
-	for (size_t i = 0; i < ARRAY_LEN(keys) && annotations && !group; i++) {
-		const struct hoy_json *value = hoy_json_get(annotations, keys[i]);
+	for (size_t i = 0; i < ARRAY_LEN(group_keys) && annotations; i++) {
+		const struct hoy_json *value = hoy_json_get(annotations, group_keys[i]);
+		const char *group = value ? hoy_json_string(value) : NULL;
 
-		group = value ? hoy_json_string(value) : NULL;
+		if (group && *group) {
+			*ret = strdup(group);
+			return *ret ? 0 : hoy_err_oom(err);
+		}
 	}
-	*ret = strdup(group && *group ? group : id);
-	return *ret ? 0 : hoy_err_oom(err);
+	return 0;
+}
+
+int hoy_bundle_group(const char *bundle, const char *id, char **ret, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = { .cap = MAX_CONFIG };
+	auto_free char *path = hoy_path_join(bundle, "config.json"), *group = NULL;
+	int r = path ? hoy_file_read(AT_FDCWD, path, &text, err) : hoy_err_oom(err);
+
+	if (r >= 0 && text.data && may_have_group(&text))
+		r = find_group(&text, &group, err);
+	if (r >= 0 && !group && !(group = strdup(id)))
+		r = hoy_err_oom(err);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(group);
+	return 0;
 }
 
 bool hoy_bundle_has_pid_namespace(const char *bundle)

@@ -226,7 +226,7 @@ void hoy_process_tell_exit(struct hoy_process *process)
 /* What the container started besides its first process must not outlive it. */
 static void kill_rest(struct hoy_task *task)
 {
-	if (task->cgroup && !hoy_bundle_has_pid_namespace(task->bundle))
+	if (task->cgroup && task->shares_pids)
 		(void) hoy_task_cgroup_kill(task->cgroup, SIGKILL, /* err= */ NULL);
 	for (struct hoy_process *exec = task->execs; exec; exec = exec->next)
 		if (exec->pid && !exec->exited)

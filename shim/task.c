@@ -264,10 +264,13 @@ static void create_with_io(struct hoy_process *init)
 {
 	struct hoy_err err = {};
 
-	if (run_create(init->task, &err) >= 0)
+	if (run_create(init->task, &err) < 0) {
+		hoy_err_wrap(&err, "OCI runtime create failed");
+		fail_create(init->task, &err);
 		return;
-	hoy_err_wrap(&err, "OCI runtime create failed");
-	fail_create(init->task, &err);
+	}
+	/* Looked up now, while the runtime works, rather than when the container has exited. */
+	init->task->shares_pids = !hoy_bundle_has_pid_namespace(init->task->bundle);
 }
 
 static int load_options(struct hoy_task *task, const Hoy__Pb__Any *any, struct hoy_err *err)
