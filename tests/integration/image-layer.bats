@@ -43,6 +43,30 @@ END
     [ "$(stat -c %i "$T/out/a/file")" = "$(stat -c %i "$T/out/a/hard")" ]
 }
 
+@test "layer: what GNU tar packs comes out as GNU tar unpacks it" {
+    mkdir "$T/in" "$T/want" "$T/out"
+    cp -a /etc "$T/in/"
+    mkdir -p "$T/in/x/y"
+    for n in 1 2 3; do ln /bin/busybox "$T/in/x/$n" 2>/dev/null || cp /bin/busybox "$T/in/x/$n"; done
+    ln "$T/in/x/1" "$T/in/x/y/hard"
+    truncate -s 10M "$T/in/x/sparse"
+    printf end >>"$T/in/x/sparse"
+    chown 1234:70000 "$T/in/x/y"
+    chmod 2751 "$T/in/x/y"
+    touch -d '1999-01-02 03:04:05.678901234' "$T/in/x/2"
+    touch -h -d '1969-06-01' "$T/in/x/y"
+    for format in gnu posix; do
+        rm -rf "$T/want" "$T/out"
+        mkdir "$T/want" "$T/out"
+        tar c -C "$T/in" --sparse --format=$format . >"$T/tar"
+        tar x -C "$T/want" --numeric-owner -p <"$T/tar"
+        run layer apply "$T/out" <"$T/tar"
+        [ "$status" = 0 ] || { echo "$format: $output"; false; }
+        diff <(tree "$T/want") <(tree "$T/out")
+        diff -r --no-dereference "$T/want" "$T/out"
+    done
+}
+
 @test "layer: xattrs are kept, those of overlay and the host's are not" {
     python3 - "$T/caps" <<'PY'
 import sys
