@@ -217,18 +217,18 @@ x() {
 }
 
 @test "events tells statistics and out-of-memory kills" {
-    config '.linux.resources.memory = {"limit": 67108864, "swap": 67108864}'
-    sh_in 'read x </tmp/go; (x=$(head -c 134217728 /dev/zero | tr "\0" x)) ; sleep 1000'
+    config '.linux.resources.memory = {"limit": 16777216, "swap": 16777216}'
+    sh_in 'read x </tmp/go; (x=$(head -c 33554432 /dev/zero | tr "\0" x)) ; sleep 1000'
     mkfifo "$B/rootfs/tmp/go"
     r run -d -b "$B" "$ID" </dev/null >"$T/out" 2>"$T/err" 3>&- 4>&-
     "$HOYRUN" --root "$T/root" events --interval 100ms "$ID" >"$T/events" 2>&1 3>&- 4>&- &
     events=$!
-    wait_for 5 grep -q '"type":"stats"' "$T/events"
+    wait_for 20 grep -q '"type":"stats"' "$T/events"
     [ "$(head -1 "$T/events" | jq -r .id)" = "$ID" ]
     [ "$(head -1 "$T/events" | jq '.data.memory.usage.usage > 0')" = true ]
     [ "$(head -1 "$T/events" | jq '.data.cpu.usage.total > 0')" = true ]
     echo >"$B/rootfs/tmp/go"
-    wait_for 10 grep -q '"type":"oom"' "$T/events"
+    wait_for 60 grep -q '"type":"oom"' "$T/events"
     r kill "$ID" KILL
     wait $events
 }
