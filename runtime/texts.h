@@ -19,6 +19,8 @@
 #define TEXT_EXEC_MISSING "exec: \"%s\": stat %s: no such file or directory"
 #define TEXT_EXEC_DIRECTORY "exec: \"%s\": is a directory"
 #define TEXT_EXEC_FAILED "exec %s: %s" /* program, strerror in lower case, from execve() itself */
+#define TEXT_CGROUP_NOT_EMPTY "container's cgroup is not empty"
+#define TEXT_CGROUP_FROZEN "container's cgroup unexpectedly frozen"
 #define TEXT_PAUSED "cannot exec in a paused container"
 #define TEXT_EXEC_STOPPED "cannot exec in a stopped container"
 #define TEXT_PAUSE_STATE "container not running or created: %s"

@@ -174,25 +174,32 @@ static int open_console(struct creation *c, struct hoy_err *err)
 		c->spec->process, c->o->console_socket, !c->o->run || c->o->detach, &c->console_peer, &c->console, err);
 }
 
+/* `n` descriptors that are not open; NULL: no memory. */
+static int *new_fds(size_t n)
+{
+	int *fds = malloc((n + 1) * sizeof *fds);
+
+	for (size_t i = 0; fds && i < n; i++)
+		fds[i] = -EBADF;
+	return fds;
+}
+
 static int open_namespaces(struct creation *c, struct hoy_err *err)
 {
 	const struct hoy_plan *plan = &c->plan;
 
-	c->child.join_fds = malloc((plan->n_joins + 1) * sizeof *c->child.join_fds);
-	c->child.trees = malloc((plan->n_mounts + 1) * sizeof *c->child.trees);
-	c->child.late_readonly = malloc((plan->n_mounts + 1) * sizeof *c->child.late_readonly);
-	if (!c->child.join_fds || !c->child.trees || !c->child.late_readonly)
+	c->child.join_fds = new_fds(plan->n_joins);
+	c->child.trees = new_fds(plan->n_mounts);
+	c->child.idmaps = new_fds(plan->n_mounts);
+	c->child.late_readonly = new_fds(plan->n_mounts);
+	if (!c->child.join_fds || !c->child.trees || !c->child.idmaps || !c->child.late_readonly)
 		return hoy_err_oom(err);
-	for (size_t i = 0; i < plan->n_joins; i++)
-		c->child.join_fds[i] = -EBADF;
-	for (size_t i = 0; i < plan->n_mounts; i++)
-		c->child.trees[i] = c->child.late_readonly[i] = -EBADF;
 	for (size_t i = 0; i < plan->n_joins; i++) {
 		c->child.join_fds[i] = open(plan->joins[i].path, O_RDONLY | O_CLOEXEC);
 		if (c->child.join_fds[i] < 0)
 			return hoy_err_sys(err, "open namespace '%s'", plan->joins[i].path);
 	}
-	return hoy_trees_open(plan, c->child.trees, err);
+	return hoy_trees_open(plan, c->child.trees, c->child.idmaps, err);
 }
 
 static void close_namespaces(struct creation *c)
@@ -201,10 +208,13 @@ static void close_namespaces(struct creation *c)
 		hoy_fd_close(&c->child.join_fds[i]);
 	for (size_t i = 0; c->child.trees && i < c->plan.n_mounts; i++)
 		hoy_fd_close(&c->child.trees[i]);
+	for (size_t i = 0; c->child.idmaps && i < c->plan.n_mounts; i++)
+		hoy_fd_close(&c->child.idmaps[i]);
 	free(c->child.join_fds);
 	free(c->child.trees);
+	free(c->child.idmaps);
 	free(c->child.late_readonly);
-	c->child.join_fds = c->child.trees = c->child.late_readonly = NULL;
+	c->child.join_fds = c->child.trees = c->child.idmaps = c->child.late_readonly = NULL;
 }
 
 /* --- the process ----------------------------------------------------------------------------------------------- */

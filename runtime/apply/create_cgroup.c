@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "runtime/apply/cgroup.h"
 #include "runtime/apply/create_internal.h"
+#include "runtime/texts.h"
 
 #define REMOVE_TIMEOUT_MS 5000
 
@@ -29,6 +30,9 @@ static int make_group(struct creation *c, struct hoy_err *err)
 	if (r < 0)
 		return r;
 	r = hoy_cgroup_create(c->cgroup, err);
+	if (r == -EBUSY)
+		(void) hoy_err_wrap(
+			err, hoy_cgroup_is_frozen(c->cgroup, NULL) == 1 ? TEXT_CGROUP_FROZEN : TEXT_CGROUP_NOT_EMPTY);
 	if (r < 0) { /* not ours: must not be removed by the undo */
 		hoy_cgroup_free(c->cgroup);
 		c->cgroup = NULL;

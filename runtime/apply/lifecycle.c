@@ -129,7 +129,7 @@ int hoy_container_kill(const struct hoy_state *state, int sig, bool all, struct 
 	int r;
 
 	/* Without a pid namespace of its own the others live on when the first process is gone. */
-	if (all || (pidfd < 0 && !state->own_pid_ns && sig == SIGKILL && state->pid)) {
+	if (all || (!state->own_pid_ns && sig == SIGKILL && state->pid)) {
 		r = kill_group(state, sig, err);
 		if (r < 0 || pidfd < 0)
 			return r;

@@ -35,22 +35,18 @@ static int container_user_ns(const struct hoy_plan *plan, struct hoy_err *err)
 	return -ENOENT;
 }
 
-static int apply_idmap(const struct hoy_plan *plan, const struct hoy_plan_mount *m, int tree, struct hoy_err *err)
+static bool is_below_rootfs(const struct hoy_plan *plan, const char *source)
+{
+	size_t len = strlen(plan->rootfs);
+
+	return strncmp(source, plan->rootfs, len) == 0 && (source[len] == '/' || !source[len]);
+}
+
+static int open_idmap(const struct hoy_plan *plan, const struct hoy_plan_mount *m, struct hoy_err *err)
 {
 	struct hoy_idmap map = mapping_of(plan, m);
-	auto_fd int ns = -EBADF;
-	struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP };
 
-	ns = map.n_uid ? hoy_idmap_namespace(&map, err) : container_user_ns(plan, err);
-	if (ns < 0)
-		return ns;
-	attr.userns_fd = (uint64_t) ns;
-	if (mount_setattr(tree, "", AT_EMPTY_PATH | (m->idmap_recursive ? AT_RECURSIVE : 0), &attr, sizeof attr) == 0)
-		return 0;
-	if (errno == EINVAL)
-		return hoy_err_unsupported(err,
-			"failed to set MOUNT_ATTR_IDMAP: the file system of '%s' can't be id-mapped here", m->source);
-	return hoy_err_sys(err, "failed to set MOUNT_ATTR_IDMAP on '%s'", m->source);
+	return map.n_uid ? hoy_idmap_namespace(&map, err) : container_user_ns(plan, err);
 }
 
 static int open_tree_of(const struct hoy_plan *plan, const struct hoy_plan_mount *m, struct hoy_err *err)
@@ -66,24 +62,29 @@ static int open_tree_of(const struct hoy_plan *plan, const struct hoy_plan_mount
 		return tree;
 	/* As if it had been cloned inside the container's mount namespace, which is a slave of the host's. */
 	r = hoy_mount_propagation(tree, "", MS_SLAVE | MS_REC, err);
-	if (r == 0 && m->idmap)
-		r = apply_idmap(plan, m, tree, err);
+	if (r == 0 && m->idmap) {
+		auto_fd int ns = open_idmap(plan, m, err);
+
+		r = ns < 0 ? ns : hoy_mount_idmap(tree, ns, m->idmap_recursive, m->source, err);
+	}
 	return r < 0 ? r : TAKE_FD(tree);
 }
 
-int hoy_trees_open(const struct hoy_plan *plan, int *trees, struct hoy_err *err)
+int hoy_trees_open(const struct hoy_plan *plan, int *trees, int *idmaps, struct hoy_err *err)
 {
 	bool all = plan->params.may_mount && hoy_plan_has_ns(plan, CLONE_NEWUSER);
 
 	for (size_t i = 0; i < plan->n_mounts; i++) {
 		const struct hoy_plan_mount *m = &plan->mounts[i];
+		int fd = 0;
 
 		if (m->kind != HOY_MOUNT_BIND || (!all && !m->idmap))
 			continue;
-		trees[i] = open_tree_of(plan, m, err);
-		if (trees[i] == -ENOENT && !m->idmap) /* perhaps in what an earlier mount brings: the child will see */
-			trees[i] = -EBADF;
-		else if (trees[i] < 0)
+		if (!is_below_rootfs(plan, m->source))
+			fd = trees[i] = open_tree_of(plan, m, err);
+		else if (m->idmap)
+			fd = idmaps[i] = open_idmap(plan, m, err);
+		if (fd < 0)
 			return hoy_err_wrap(err, "error mounting \"%s\" to rootfs at \"%s\"", m->source, m->target);
 	}
 	return 0;

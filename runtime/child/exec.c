@@ -59,13 +59,14 @@ static int add_home(struct hoy_child *c, char ***env, struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf text = { .cap = PASSWD_MAX };
 	auto_fd int fd = hoy_path_open_in_root(c->root, "/etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, NULL);
-	auto_free char *home = NULL;
+	auto_free char *home = NULL, *entry = NULL;
 	struct stat st;
 
 	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
 		hoy_file_read_fd(fd, "/etc/passwd", &text, NULL) == 0 && text.data)
 		home = hoy_passwd_home(text.data, c->plan->spec->process->user.uid);
-	return hoy_strv_addf(env, "HOME=%s", home ? home : "/") < 0 ? hoy_err_oom(err) : 0;
+	entry = hoy_str_printf("HOME=%s", home ? home : "/");
+	return !entry || hoy_env_set(env, entry) < 0 ? hoy_err_oom(err) : 0;
 }
 
 int hoy_child_environment(struct hoy_child *c, struct hoy_err *err)

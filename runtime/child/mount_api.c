@@ -63,6 +63,18 @@ int hoy_mount_set(int mount, uint64_t set, uint64_t clear, bool recursive, struc
 	return 0;
 }
 
+int hoy_mount_idmap(int tree, int user_ns, bool recursive, const char *source, struct hoy_err *err)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t) user_ns };
+
+	if (mount_setattr(tree, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &attr, sizeof attr) == 0)
+		return 0;
+	if (errno == EINVAL)
+		return hoy_err_unsupported(
+			err, "failed to set MOUNT_ATTR_IDMAP: the file system of '%s' can't be id-mapped here", source);
+	return hoy_err_sys(err, "failed to set MOUNT_ATTR_IDMAP on '%s'", source);
+}
+
 int hoy_mount_propagation(int at, const char *path, unsigned int ms_flags, struct hoy_err *err)
 {
 	struct mount_attr attr = { .propagation = ms_flags & (MS_SHARED | MS_SLAVE | MS_PRIVATE | MS_UNBINDABLE) };

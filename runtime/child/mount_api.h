@@ -16,6 +16,8 @@ int hoy_mount_clone_readonly(int at, const char *path, bool recursive, struct ho
 int hoy_mount_attach(int tree, int target, struct hoy_err *err);
 
 int hoy_mount_set(int mount, uint64_t set, uint64_t clear, bool recursive, struct hoy_err *err);
+/* Maps the ids of the detached tree by the user namespace `user_ns`; `source` is for the error text. */
+int hoy_mount_idmap(int tree, int user_ns, bool recursive, const char *source, struct hoy_err *err);
 int hoy_mount_propagation(int at, const char *path, unsigned int ms_flags, struct hoy_err *err);
 
 /*

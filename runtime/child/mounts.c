@@ -133,6 +133,11 @@ static int do_bind(struct hoy_child *c, size_t i, struct hoy_err *err)
 		tree = clone_source(c, m, err);
 	if (tree < 0)
 		return tree;
+	if (c->idmaps[i] >= 0) {
+		r = hoy_mount_idmap(tree, c->idmaps[i], m->idmap_recursive, m->source, err);
+		if (r < 0)
+			return r;
+	}
 	target = hoy_target_make(c->root, m->target, is_directory(tree), err);
 	if (target < 0)
 		return target;

@@ -220,9 +220,13 @@ static int plan_env(struct hoy_plan *plan, const struct hoy_oci_process *p, stru
 	for (size_t i = 0; p->env && p->env[i]; i++)
 		if (!strchr(p->env[i], '=') || p->env[i][0] == '=')
 			return hoy_err_invalid(err, "process.env[%zu]: '%s' is not NAME=VALUE", i, p->env[i]);
-	plan->env = p->env ? hoy_strv_copy(p->env) : calloc(1, sizeof *plan->env);
+	plan->env = calloc(1, sizeof *plan->env);
 	if (!plan->env)
 		return hoy_err_oom(err);
+	for (size_t i = 0; p->env && p->env[i];
+		i++) /* of several with one name the last counts, and only it is passed */
+		if (hoy_env_set(&plan->env, p->env[i]) < 0)
+			return hoy_err_oom(err);
 	if (!plan->params.listen_fds)
 		return 0;
 	/* LISTEN_PID is the program's pid as it sees it itself: 1, or filled in by the child. */

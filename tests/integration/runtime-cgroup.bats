@@ -96,11 +96,16 @@ waiting() { # FILTER: creates the container with these resources
     ID=$first-b
     run create_it
     [ "$status" = 1 ]
-    grep -q cgroup "$T/err"
+    grep -q "container's cgroup is not empty" "$T/err"
     [ "$(status_of "$first")" = created ]
     [ ! -e "$T/root/$ID" ]
     r start "$first"
     [ "$(status_of "$first")" = running ]
+    r pause "$first"
+    run create_it
+    grep -q "container's cgroup unexpectedly frozen" "$T/err"
+    [ "$(status_of "$first")" = paused ]
+    r resume "$first"
 }
 
 @test "every process of the container is in its group from its first instruction" {

@@ -46,6 +46,13 @@ caps_of() { # the hex set of a name, after the last run_it
     fails_with "process.env[0]: 'NOVALUE' is not NAME=VALUE"
 }
 
+@test "of several variables with one name the last counts" {
+    sh_in 'env | grep -cE "^(HOME|X)="; echo $X $HOME'
+    config '.process.env += ["X=1", "HOME=", "X=2"]'
+    run_it
+    [ "$output" = $'2\n2 /root' ]
+}
+
 @test "PATH of the container is what finds the program" {
     mkdir "$B/rootfs/opt"
     cp "$B/rootfs/bin/busybox" "$B/rootfs/opt/echo"
