@@ -175,7 +175,9 @@ static int run_program(struct hoy_shim_spawn *spawn, const int fds[3], struct ho
 		.cwd = o->bundle,
 		.fds = fds,
 		.n_fds = 3,
-		.new_group = true };
+		.new_group = true,
+		/* a hoyd that comes back finds a shim with an address, or none */
+		.death_signal = SIGKILL };
 	struct hoy_spawn with_env = wanted;
 	pid_t pid;
 	int r;

@@ -13,12 +13,16 @@
 #include "supervisor/container/shim.h"
 #include "supervisor/network/network.h"
 
-#define NS_PER_S 1000000000ULL
+/* A shim that was found in the middle of a Create (hoyd was killed meanwhile) knows no task yet and does not end: it is
+ * asked again. */
+#define PATIENCE_NS 200000000ULL
+#define TRIES_MAX 50
 
 struct hoy_teardown {
 	struct hoy_container *container;
 	void (*after)(struct hoy_container *c);
 	bool force;               /* the delete mode has to run */
+	unsigned int tries;       /* of Delete and Shutdown */
 	struct hoy_source *timer; /* for the connection's end */
 	struct hoy_source *child; /* the delete mode */
 	struct hoy_source *defer;
@@ -117,11 +121,17 @@ void hoy_container_teardown_lost(struct hoy_container *c)
 	without_shim(c);
 }
 
-static void on_too_late(struct hoy_source *source, void *userdata)
+static void ask_to_end(struct hoy_container *c);
+
+static void on_impatient(struct hoy_source *source, void *userdata)
 {
 	struct hoy_container *c = userdata;
 
 	(void) source;
+	if (++c->teardown->tries < TRIES_MAX) {
+		ask_to_end(c);
+		return;
+	}
 	hoy_log_warn("container '%s': its shim does not end", c->info.id);
 	c->teardown->force = true;
 	without_shim(c);
@@ -129,12 +139,15 @@ static void on_too_late(struct hoy_source *source, void *userdata)
 
 static void send_shutdown(struct hoy_container *c)
 {
+	struct hoy_teardown *t = c->teardown;
 	struct hoy_err err = {};
 
 	/* without a connection its end is being told already */
 	if (hoy_shim_shutdown(c->shim, NULL, &err) < 0 && err.errnum != ENOTCONN)
 		hoy_log_ignored(&err, "container '%s': shut the shim down", c->info.id);
-	if (hoy_loop_timer(c->room->options.loop, &c->teardown->timer, 5 * NS_PER_S, on_too_late, c, &err) < 0)
+	if (t->timer)
+		hoy_source_set_timer(t->timer, PATIENCE_NS);
+	else if (hoy_loop_timer(c->room->options.loop, &t->timer, PATIENCE_NS, on_impatient, c, &err) < 0)
 		hoy_log_ignored(&err, "container '%s'", c->info.id);
 }
 
@@ -145,14 +158,25 @@ static void on_deleted(void *userdata, const struct hoy_err *err)
 	if (err && err->kind != HOY_ERR_NOT_FOUND) {
 		c->teardown->force = true;
 		hoy_log_ignored(err, "container '%s': delete the task", c->info.id);
+	} else if (!err) {
+		c->teardown->force = false;
 	}
 	send_shutdown(c);
+}
+
+static void ask_to_end(struct hoy_container *c)
+{
+	struct hoy_err err = {};
+
+	if (hoy_shim_delete(c->shim, on_deleted, &err) < 0) {
+		c->teardown->force = true;
+		send_shutdown(c);
+	}
 }
 
 void hoy_container_teardown(struct hoy_container *c, void (*after)(struct hoy_container *c))
 {
 	struct hoy_teardown *t = calloc(1, sizeof *t);
-	struct hoy_err err = {};
 
 	if (!t) {
 		hoy_log_error("container '%s': out of memory, its shim is left behind", c->info.id);
@@ -168,8 +192,5 @@ void hoy_container_teardown(struct hoy_container *c, void (*after)(struct hoy_co
 		without_shim(c);
 		return;
 	}
-	if (hoy_shim_delete(c->shim, on_deleted, &err) < 0) {
-		t->force = true;
-		send_shutdown(c);
-	}
+	ask_to_end(c);
 }

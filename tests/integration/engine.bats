@@ -120,6 +120,17 @@ api() { # METHOD PATH [BODY]
     wait_for 10 nothing_left
 }
 
+@test "hoyd killed at any moment of an exit and a removal leaves nothing half" {
+    for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
+        hoy run -d --rm --network none busybox usleep 60000 >/dev/null
+        sleep "0.0$((2 + i * 5 / 10))$((i * 5 % 10))"
+        kill_hoyd
+        start_hoyd
+    done
+    wait_for 10 has_containers 0
+    wait_for 10 nothing_left
+}
+
 @test "a start that fails leaves the container created, with its reason" {
     run -127 hoy run --name bad --network none busybox nosuchprogram
     [ "$status" = 127 ]
