@@ -1,4 +1,4 @@
-/* One process: its streams, its exit, who waits for it. What the runtime does with it is in task.c. */
+/* One process: its streams, its exit, who waits for it. What the runtime does with it is in task*.c. */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>

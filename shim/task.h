@@ -115,7 +115,7 @@ void hoy_task_set_paused(struct hoy_task *task, bool paused, struct hoy_ttrpc_re
 /* `resources`: JSON of the OCI resources object. */
 void hoy_task_update(struct hoy_task *task, const void *resources, size_t len, struct hoy_ttrpc_request *req);
 
-/* --- between process.c and task.c --- */
+/* --- between process.c and the files that call the runtime --- */
 
 int hoy_process_init(struct hoy_process *process, struct hoy_task *task, const char *exec_id, bool terminal,
 	const char *const stdio[3], struct hoy_err *err);
