@@ -7,9 +7,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/fd.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/path.h"
@@ -178,6 +180,28 @@ static void sweep(struct hoy_containers *room, const char *path)
 		closedir(dir);
 }
 
+/* A starter that ended with its hoyd may leave a socket that nobody serves; no starter runs now. */
+static void sweep_socket(const struct hoy_containers *room, int dir, const char *name)
+{
+	auto_free char *path = hoy_path_join(room->sockets, name);
+	auto_fd int fd = path ? hoy_fd_unix_connect(path, SOCK_STREAM | SOCK_NONBLOCK, NULL) : -ENOMEM;
+
+	if (fd == -ECONNREFUSED && unlinkat(dir, name, 0) < 0)
+		hoy_log_warn("remove '%s': %s, ignoring", path, strerror(errno));
+}
+
+static void sweep_sockets(const struct hoy_containers *room)
+{
+	DIR *dir = opendir(room->sockets);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		if (entry->d_type == DT_SOCK)
+			sweep_socket(room, dirfd(dir), entry->d_name);
+	if (dir)
+		closedir(dir);
+}
+
 /* --- all ------------------------------------------------------------------------------------------ */
 
 /* After a reboot a bundle can only be a leftover on an exec root that is no tmpfs. */
@@ -209,5 +233,6 @@ int hoy_containers_recover(struct hoy_containers *room, struct hoy_err *err)
 	sweep(room, room->dir);
 	for (size_t i = 0; i < room->n && r >= 0; i++)
 		r = recover_one(room->list[i], err);
+	sweep_sockets(room);
 	return r;
 }

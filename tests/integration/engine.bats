@@ -107,6 +107,14 @@ api() { # METHOD PATH [BODY]
     wait_for 5 nothing_left
 }
 
+@test "a socket that no shim serves is removed at start" {
+    kill_hoyd
+    python3 -c "import socket; s = socket.socket(socket.AF_UNIX); s.bind('$T/run/s/stale'); s.listen(1)"
+    mkdir "$T/run/c/$(printf '%064d' 1)" "$T/data/containers/$(printf '%064d' 2)"
+    start_hoyd
+    nothing_left
+}
+
 @test "hoyd killed at any moment of a start leaves nothing half" {
     for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
         timeout 20 "$HOY" run -d --network none busybox sleep 100 >/dev/null 2>&1 3>&- &
