@@ -285,6 +285,7 @@ int hoy_shim_shutdown(struct hoy_shim *shim, hoy_shim_done done, struct hoy_err 
 	Hoy__Pb__ShutdownRequest request = HOY__PB__SHUTDOWN_REQUEST__INIT;
 
 	request.id = (char *) shim->options.id;
+	request.now = true; /* whatever it still holds, as the late Create of a hoyd that was killed */
 	return call(
 		shim, "Shutdown", &request.base, 5 * NS_PER_S, on_done, &(struct hoy_shim_call){ .done = done }, err);
 }

@@ -155,12 +155,9 @@ static void on_deleted(void *userdata, const struct hoy_err *err)
 {
 	struct hoy_container *c = userdata;
 
-	if (err && err->kind != HOY_ERR_NOT_FOUND) {
-		c->teardown->force = true;
+	c->teardown->force = err != NULL; /* a task that is not there may be in the making */
+	if (err && err->kind != HOY_ERR_NOT_FOUND)
 		hoy_log_ignored(err, "container '%s': delete the task", c->info.id);
-	} else if (!err) {
-		c->teardown->force = false;
-	}
 	send_shutdown(c);
 }
 
