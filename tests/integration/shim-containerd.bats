@@ -75,7 +75,7 @@ run_c() {
         shift
     done
     shift
-    c run "${options[@]}" --runtime io.containerd.hoy.v2 --env PATH=/bin --rootfs "$D/rootfs" "$C" "$@" 3>&- 4>&-
+    c run "${options[@]}" --runtime io.containerd.hoy.v2 --fifo-dir $D/fifo --env PATH=/bin --rootfs "$D/rootfs" "$C" "$@" 3>&- 4>&-
 }
 
 shims_of() {
@@ -106,7 +106,7 @@ nothing_left() {
 }
 
 @test "ctr run: input and its end" {
-    run bash -c "echo input | timeout 20 ctr -a $D/c.sock -n $NS run --rm --runtime io.containerd.hoy.v2 --env PATH=/bin \
+    run bash -c "echo input | timeout 20 ctr -a $D/c.sock -n $NS run --rm --runtime io.containerd.hoy.v2 --fifo-dir $D/fifo --env PATH=/bin \
         --rootfs $D/rootfs $C cat 3>&-"
     [ "$status" = 0 ]
     [ "$output" = input ]
@@ -120,7 +120,7 @@ nothing_left() {
 }
 
 @test "ctr run with a terminal" {
-    run script -qec "timeout 20 ctr -a $D/c.sock -n $NS run --rm -t --runtime io.containerd.hoy.v2 --env PATH=/bin \
+    run script -qec "timeout 20 ctr -a $D/c.sock -n $NS run --rm -t --runtime io.containerd.hoy.v2 --fifo-dir $D/fifo --env PATH=/bin \
         --rootfs $D/rootfs $C sh -c 'tty; exit 5'" /dev/null 3>&-
     [ "$status" = 5 ]
     [[ "$output" == *"/dev/pts/0"* ]]
@@ -155,7 +155,7 @@ nothing_left() {
     # a snapshot of an image made on the spot
     "$TOP/tests/integration/make-image" -o "$D/image.tar" --name docker.io/library/hoytest:latest
     c image import "$D/image.tar"
-    run timeout 60 ctr -a "$D/c.sock" -n "$NS" run --rm --runtime io.containerd.hoy.v2 --env PATH=/bin \
+    run timeout 60 ctr -a "$D/c.sock" -n "$NS" run --rm --runtime io.containerd.hoy.v2 --fifo-dir $D/fifo --env PATH=/bin \
         docker.io/library/hoytest:latest "$C" sh -c 'echo written >/file; cat /file' 3>&-
     [ "$output" = written ]
     nothing_left
@@ -205,12 +205,12 @@ Root = "$D/runc"
 X
     run_c -d --runtime-config-path "$D/runtime.toml" -- sleep 100
     [ -e "$D/runc/$NS/$C/state.json" ]
-    run c task exec --exec-id e "$C" sh -c 'echo from exec; exit 3' 3>&- 4>&-
+    run c task exec --fifo-dir $D/fifo --exec-id e "$C" sh -c 'echo from exec; exit 3' 3>&- 4>&-
     [ "$status" = 3 ]
     [ "$output" = "from exec" ]
-    run bash -c "echo x | timeout 20 ctr -a $D/c.sock -n $NS task exec --exec-id f $C cat 3>&-"
+    run bash -c "echo x | timeout 20 ctr -a $D/c.sock -n $NS task exec --fifo-dir $D/fifo --exec-id f $C cat 3>&-"
     [ "$output" = x ]
-    run c task exec --exec-id g "$C" /no/such 3>&- 4>&-
+    run c task exec --fifo-dir $D/fifo --exec-id g "$C" /no/such 3>&- 4>&-
     [[ "$output" == *"OCI runtime exec failed: "* ]]
     c task pause "$C"
     [[ "$(c task ls)" == *"$C"*PAUSED* ]]
@@ -223,7 +223,7 @@ X
 @test "many containers at once" {
     local i pids=()
     for i in 1 2 3 4 5 6 7 8; do
-        c run --rm --runtime io.containerd.hoy.v2 --env PATH=/bin --rootfs "$D/rootfs" "$C-$i" sh -c "exit $i" 3>&- 4>&- &
+        c run --rm --runtime io.containerd.hoy.v2 --fifo-dir $D/fifo --env PATH=/bin --rootfs "$D/rootfs" "$C-$i" sh -c "exit $i" 3>&- 4>&- &
         pids+=($!)
     done
     for i in 1 2 3 4 5 6 7 8; do
