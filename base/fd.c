@@ -208,17 +208,25 @@ static int unix_address(const char *path, struct sockaddr_un *addr, int *dir, st
 	return 0;
 }
 
+/* An unbound socket and the address of `path` for it. */
+static int unix_socket(const char *path, int type, struct sockaddr_un *addr, int *dir, struct hoy_err *err)
+{
+	int r = unix_address(path, addr, dir, err);
+
+	if (r < 0)
+		return r;
+	r = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+	return r < 0 ? hoy_err_sys(err, "socket for '%s'", path) : r;
+}
+
 int hoy_fd_unix_listen(const char *path, int type, mode_t mode, struct hoy_err *err)
 {
 	auto_fd int sock = -EBADF, dir = -EBADF;
 	struct sockaddr_un addr;
-	int r = unix_address(path, &addr, &dir, err);
 
-	if (r < 0)
-		return r;
-	sock = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+	sock = unix_socket(path, type, &addr, &dir, err);
 	if (sock < 0)
-		return hoy_err_sys(err, "socket for '%s'", path);
+		return sock;
 	/* The mode is set before bind, on the socket inode's own creation mode: nobody can connect in between. */
 	if (fchmod(sock, mode) < 0)
 		return hoy_err_sys(err, "chmod socket '%s'", path);
@@ -235,13 +243,11 @@ int hoy_fd_unix_connect(const char *path, int type, struct hoy_err *err)
 {
 	auto_fd int sock = -EBADF, dir = -EBADF;
 	struct sockaddr_un addr;
-	int r = unix_address(path, &addr, &dir, err);
+	int r;
 
-	if (r < 0)
-		return r;
-	sock = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+	sock = unix_socket(path, type, &addr, &dir, err);
 	if (sock < 0)
-		return hoy_err_sys(err, "socket for '%s'", path);
+		return sock;
 	do
 		r = connect(sock, (struct sockaddr *) &addr, sizeof addr);
 	while (r < 0 && errno == EINTR);
