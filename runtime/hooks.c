@@ -1,6 +1,7 @@
 /* Hooks: spawn, feed the state, wait with a deadline. Knows nothing of when which kind runs. */
 #include "runtime/hooks.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -97,8 +98,12 @@ static int wait_until(int pidfd, int out, int seconds, struct hoy_buf *output, s
 			return hoy_err_set(err, HOY_ERR_SYSTEM, ETIMEDOUT, "timed out after %d s", seconds);
 		if (n > 0 && p[1].revents && !read_output(out, output))
 			out = -1;
-		if (n > 0 && p[0].revents && !(p[1].revents & POLLIN))
+		if (n > 0 && p[0].revents) {
+			/* What it wrote last, but not what somebody else goes on writing. */
+			for (int i = 0; i < 16 && out >= 0 && read_output(out, output); i++)
+				;
 			return 0;
+		}
 	}
 }
 
@@ -108,8 +113,12 @@ static int failed(const siginfo_t *si, struct hoy_buf *output, struct hoy_err *e
 
 	while (output->len && output->data[output->len - 1] == '\n')
 		output->data[--output->len] = '\0';
-	(void) snprintf(
-		how, sizeof how, si->si_code == CLD_EXITED ? "exit status %d" : "killed by signal %d", si->si_status);
+	if (si->si_code == CLD_EXITED)
+		(void) snprintf(how, sizeof how, "exit status %d", si->si_status);
+	else
+		(void) snprintf(how, sizeof how, "killed by signal %d (%s)", si->si_status, strsignal(si->si_status));
+	for (char *p = strchr(how, '('); p && *p; p++)
+		*p = (char) tolower((unsigned char) *p);
 	return hoy_err_set(err, HOY_ERR_SYSTEM, ECANCELED, "%s%s%s", how, output->len ? ", output: " : "",
 		output->len ? output->data : "");
 }

@@ -39,8 +39,16 @@ static int set_oom_score(pid_t pid, const int32_t *score, struct hoy_err *err)
 	return hoy_file_set(AT_FDCWD, path, value, err) < 0 ? hoy_err_wrap(err, "process.oomScoreAdj") : 0;
 }
 
-static int set_scheduler(pid_t pid, const struct hoy_plan_sched *s, struct hoy_err *err)
+static bool has_cpuset(const struct hoy_plan *plan)
 {
+	const struct hoy_oci_resources *r = plan->spec->linux_->resources;
+
+	return r && r->cpu && r->cpu->cpus && r->cpu->cpus[0];
+}
+
+static int set_scheduler(pid_t pid, const struct hoy_plan *plan, struct hoy_err *err)
+{
+	const struct hoy_plan_sched *s = plan->sched;
 	struct sched_attr attr = { .size = sizeof attr };
 
 	if (!s)
@@ -52,9 +60,12 @@ static int set_scheduler(pid_t pid, const struct hoy_plan_sched *s, struct hoy_e
 	attr.sched_runtime = s->runtime;
 	attr.sched_deadline = s->deadline;
 	attr.sched_period = s->period;
-	if (syscall(SYS_sched_setattr, pid, &attr, 0) < 0)
-		return hoy_err_sys(err, "process.scheduler: set scheduler attributes");
-	return 0;
+	if (syscall(SYS_sched_setattr, pid, &attr, 0) == 0)
+		return 0;
+	if (errno == EPERM && has_cpuset(plan)) /* a deadline needs all CPUs */
+		return hoy_err_set(err, HOY_ERR_INVALID, EPERM,
+			"process scheduler can't be used together with AllowedCPUs (linux.resources.cpu.cpus)");
+	return hoy_err_sys(err, "process.scheduler: set scheduler attributes");
 }
 
 int hoy_apply_process(pid_t pid, const struct hoy_plan *plan, const struct hoy_oci_process *process,
@@ -63,7 +74,7 @@ int hoy_apply_process(pid_t pid, const struct hoy_plan *plan, const struct hoy_o
 	int r = set_oom_score(pid, process->oom_score_adj, err);
 
 	if (r == 0)
-		r = set_scheduler(pid, plan->sched, err);
+		r = set_scheduler(pid, plan, err);
 	if (r < 0)
 		return r;
 	if (plan->ioprio >= 0 && syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, pid, plan->ioprio) < 0)

@@ -2,6 +2,7 @@
  * clone3() with all new namespaces at once, born in the v2 cgroup. Two things can't be said that way: a pid namespace
  * to join is that of our future children (setns, then back), and a user namespace to join must be entered before the
  * other namespaces are made, because it owns them: a helper does that and makes the child as our own (CLONE_PARENT).
+ * The helper also joins what belongs to the host, before there is a new user namespace.
  */
 #include "runtime/apply/spawn.h"
 
@@ -60,6 +61,20 @@ static int join(struct hoy_child *child, int i, struct hoy_err *err)
 	return 0;
 }
 
+/* A namespace that the host made for the container belongs to the host's user namespace: only from there can it be
+ * joined. What can't be joined from here may be joined from inside. */
+static void join_from_outside(struct hoy_child *child)
+{
+	for (size_t i = 0; i < child->plan->n_joins; i++) {
+		int type = child->plan->joins[i].type;
+
+		if (type == CLONE_NEWUSER || type == CLONE_NEWPID || type & CLONE_NEWNS)
+			continue;
+		if (setns(child->join_fds[i], type) == 0)
+			hoy_fd_close(&child->join_fds[i]);
+	}
+}
+
 /* In the helper: its own report goes through the same socket as the child's, before the child says anything that the
  * parent waits for. */
 _Noreturn static void run_helper(struct hoy_child *child, int report)
@@ -67,8 +82,10 @@ _Noreturn static void run_helper(struct hoy_child *child, int report)
 	int user = find_join(child, CLONE_NEWUSER), pid_ns = find_join(child, CLONE_NEWPID), pidfd = -1;
 	struct hoy_err err = {};
 	pid_t pid;
-	int r = join(child, user, &err);
+	int r;
 
+	join_from_outside(child);
+	r = user >= 0 ? join(child, user, &err) : 0;
 	if (r == 0 && pid_ns >= 0)
 		r = join(child, pid_ns, &err);
 	if (r == 0) {
@@ -117,7 +134,7 @@ int hoy_spawn_child(struct hoy_child *child, pid_t *ret_pid, int *ret_pidfd, str
 	auto_fd int own = -EBADF;
 	pid_t pid;
 
-	if (find_join(child, CLONE_NEWUSER) >= 0)
+	if (find_join(child, CLONE_NEWUSER) >= 0 || (child->plan->new_ns & CLONE_NEWUSER && child->plan->n_joins))
 		return spawn_through_helper(child, ret_pid, ret_pidfd, err);
 	if (pid_ns >= 0) {
 		own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);

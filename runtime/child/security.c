@@ -170,9 +170,16 @@ int hoy_child_initial_affinity(struct hoy_child *c, struct hoy_err *err)
 	return set_affinity(c->plan->affinity_initial, err);
 }
 
+/* To all CPUs of the cgroup, unless something else was asked for: whoever called us may have been bound to a few. */
 int hoy_child_final_affinity(struct hoy_child *c, struct hoy_err *err)
 {
-	return set_affinity(c->plan->affinity_final, err);
+	cpu_set_t all;
+
+	if (c->exec && (c->plan->affinity_initial || c->plan->affinity_final))
+		return set_affinity(c->plan->affinity_final, err);
+	memset(&all, 0xff, sizeof all);
+	(void) sched_setaffinity(0, sizeof all, &all);
+	return 0;
 }
 
 static int set_memory_policy(const struct hoy_plan_mpol *m, struct hoy_err *err)

@@ -38,9 +38,23 @@ static int step_create_container_hooks(struct hoy_child *c, struct hoy_err *err)
 		c->state, err);
 }
 
-static int step_early_seccomp(struct hoy_child *c, struct hoy_err *err)
+static bool has_start_hooks(const struct hoy_child *c)
+{
+	const struct hoy_oci_hooks *hooks = c->plan->spec->hooks;
+
+	return !c->exec && hooks && hooks->n_start_container;
+}
+
+/* A filter with a listener: the agent gets that during create. */
+static int step_listener_seccomp(struct hoy_child *c, struct hoy_err *err)
 {
 	return c->seccomp->notify ? hoy_child_load_seccomp(c, err) : 0;
+}
+
+/* startContainer hooks are programs of the container: they run under its filter, which must allow to start them. */
+static int step_hooks_seccomp(struct hoy_child *c, struct hoy_err *err)
+{
+	return !c->seccomp->notify && has_start_hooks(c) ? hoy_child_load_seccomp(c, err) : 0;
 }
 
 static int step_ready(struct hoy_child *c, struct hoy_err *err)
@@ -94,13 +108,14 @@ static int step_unblock_signals(struct hoy_child *c, struct hoy_err *err)
 
 static int step_late_seccomp(struct hoy_child *c, struct hoy_err *err)
 {
-	return c->seccomp->notify ? 0 : hoy_child_load_seccomp(c, err);
+	return c->seccomp->notify || has_start_hooks(c) ? 0 : hoy_child_load_seccomp(c, err);
 }
 
 static const struct hoy_step init_steps[] = {
 	{ "user namespace", hoy_child_wait_for_maps },
 	{ "join namespaces", hoy_child_join_namespaces },
 	{ "cgroup", hoy_child_enter_cgroup },
+	{ NULL, hoy_child_final_affinity },
 	{ "time namespace", hoy_child_make_time_ns },
 	{ "session", hoy_child_new_session },
 	{ NULL, hoy_child_open_proc },
@@ -124,9 +139,10 @@ static const struct hoy_step init_steps[] = {
 	{ NULL, hoy_child_user },
 	{ NULL, hoy_child_working_dir },
 	{ NULL, hoy_child_find_program },
-	{ "seccomp", step_early_seccomp },
+	{ "seccomp", step_listener_seccomp },
 	{ NULL, step_ready },
 	{ NULL, step_wait_for_start },
+	{ "seccomp", step_hooks_seccomp },
 	{ NULL, step_start_container_hooks },
 	{ NULL, step_unblock_signals },
 	{ "seccomp", step_late_seccomp },
@@ -151,7 +167,7 @@ static const struct hoy_step exec_steps[] = {
 	{ NULL, hoy_child_user },
 	{ NULL, hoy_child_working_dir },
 	{ NULL, hoy_child_find_program },
-	{ "seccomp", step_early_seccomp },
+	{ "seccomp", step_listener_seccomp },
 	{ NULL, step_ready },
 	{ "seccomp", step_late_seccomp },
 	{ NULL, hoy_child_exec },

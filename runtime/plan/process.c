@@ -97,8 +97,8 @@ static int plan_scheduler(struct hoy_plan *plan, const struct hoy_oci_scheduler 
 	s->runtime = spec->runtime ? *spec->runtime : 0;
 	s->deadline = spec->deadline ? *spec->deadline : 0;
 	s->period = spec->period ? *spec->period : 0;
-	if (s->nice && s->policy != 0 && s->policy != 3)
-		return hoy_err_invalid(err, "process.scheduler.nice: only for SCHED_OTHER and SCHED_BATCH");
+	if (s->nice < -20 || s->nice > 19)
+		return hoy_err_invalid(err, "process.scheduler.nice: %d is not between -20 and 19", s->nice);
 	if (s->priority && s->policy != 1 && s->policy != 2)
 		return hoy_err_invalid(err, "process.scheduler.priority: only for SCHED_FIFO and SCHED_RR");
 	if ((s->runtime || s->deadline || s->period) && s->policy != 6)

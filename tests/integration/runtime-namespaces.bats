@@ -120,6 +120,19 @@ user_namespace() {
     [ "$output" = secret ]
 }
 
+@test "a user namespace with a network namespace of the host's" {
+    unshare -n sleep 1000 3>&- 4>&- &
+    other=$!
+    wait_for 5 bash -c "[ \"\$(readlink /proc/$other/ns/net)\" != \"\$(readlink /proc/self/ns/net)\" ]"
+    user_namespace
+    config '.linux.namespaces |= map(if .type == "network" then .path = $p else . end) | .mounts |= map(select(.type != "sysfs"))
+        | .process.args = ["sleep", "1000"] | .linux.maskedPaths = []' --arg p "/proc/$other/ns/net"
+    create_it || { cat "$T/err"; kill $other; false; }
+    [ "$(ns_of net)" = "$(readlink "/proc/$other/ns/net")" ]
+    [ "$(ns_of user)" != "$(readlink /proc/self/ns/user)" ]
+    kill $other
+}
+
 @test "a user namespace is joined by path" {
     user_namespace
     config '.process.args = ["sleep", "1000"]'

@@ -169,6 +169,13 @@ caps_of() { # the hex set of a name, after the last run_it
     [[ "$chrt" == *10000000/20000000/30000000* ]]
 }
 
+@test "the process may use all CPUs, whatever hoyrun was bound to" {
+    config '.process.args = ["grep", "Cpus_allowed_list", "/proc/self/status"]'
+    want=$(grep Cpus_allowed_list /proc/self/status)
+    run taskset -c 0 timeout 20 "$HOYRUN" --root "$T/root" run -b "$B" "$ID" </dev/null
+    [ "$output" = "$want" ]
+}
+
 @test "I/O priority" {
     config '.process.args = ["sleep", "100"] | .process.ioPriority = {"class": "IOPRIO_CLASS_BE", "priority": 6}'
     create_it

@@ -147,6 +147,15 @@ EOF
     done
 }
 
+@test "seccomp: startContainer hooks run under the filter" {
+    config '.linux.seccomp = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_KILL_PROCESS"}]}
+        | .hooks.startContainer = [{"path": "/bin/mkdir", "args": ["mkdir", "/dev/shm/x"]}] | .process.rlimits = [{"type": "RLIMIT_CORE", "soft": 0, "hard": 0}]'
+    for nnp in true false; do
+        config '.process.noNewPrivileges = ($n == "true")' --arg n $nnp
+        fails_with "startContainer hook #0: '/bin/mkdir': killed by signal 31 (bad system call)"
+    done
+}
+
 @test "seccomp: an agent gets the listener and the state" {
     cat >"$T/agent.py" <<'PY'
 import array, json, os, socket, sys

@@ -284,7 +284,7 @@ START_TEST(process_mistakes_name_the_field)
 		{ "\"rlimits\":[{\"type\":\"RLIMIT_X\",\"soft\":1,\"hard\":1}]", "process.rlimits[0].type" },
 		{ "\"rlimits\":[{\"type\":\"RLIMIT_CORE\",\"soft\":2,\"hard\":1}]", "process.rlimits[0].soft" },
 		{ "\"scheduler\":{\"policy\":\"SCHED_ISO\"}", "process.scheduler.policy" },
-		{ "\"scheduler\":{\"policy\":\"SCHED_FIFO\",\"nice\":1}", "process.scheduler.nice" },
+		{ "\"scheduler\":{\"policy\":\"SCHED_OTHER\",\"nice\":20}", "process.scheduler.nice" },
 		{ "\"ioPriority\":{\"class\":\"IOPRIO_CLASS_BE\",\"priority\":8}", "process.ioPriority.priority" },
 		{ "\"execCPUAffinity\":{\"initial\":\"3-1\"}", "process.execCPUAffinity.initial" },
 	};
