@@ -113,8 +113,9 @@ static int pass(struct hoy_attach_pending *a, struct hoy_err *err)
 	n = hoy_fd_send(a->sock, text.data, text.len, &a->fd, 1);
 	if (n < 0)
 		return hoy_err_code(err, (int) n, "send to '%s'", path);
-	hoy_fd_close(&a->fd);
+	/* In this order: the stream lives on in the shim, so closing our descriptor alone would not end the watch. */
 	a->source = hoy_source_free(a->source);
+	hoy_fd_close(&a->fd);
 	return hoy_loop_io(a->container->room->options.loop, &a->source, a->sock, EPOLLIN, on_reply, a, err);
 }
 
