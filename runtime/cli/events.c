@@ -15,6 +15,8 @@
 #include "runtime/texts.h"
 
 #define DEFAULT_INTERVAL_NS 5000000000LL
+#define RECHECK_MS 20
+#define RECHECKS 50
 
 struct events_values {
 	const char *interval;
@@ -158,32 +160,51 @@ static int print_stats(const struct hoy_cgroup *cg, const char *id, struct hoy_e
 	return r < 0 ? r : print_event("stats", id, &stats, err);
 }
 
+/* What the loop below watches. */
+struct watch {
+	const struct hoy_state *state;
+	const struct hoy_cgroup *cg;
+	uint64_t kills;       /* already told */
+	unsigned int recheck; /* the kernel wakes us before it has counted the kill: look again that often */
+};
+
+static int tell_kills(struct watch *w, struct hoy_err *err)
+{
+	uint64_t now;
+
+	if (hoy_cgroup_oom_kills(w->cg, &now, NULL) < 0 || now == w->kills)
+		return 0;
+	w->kills = now;
+	w->recheck = 0;
+	return print_event("oom", w->state->id, NULL, err);
+}
+
 static int watch(const struct hoy_state *state, const struct hoy_cgroup *cg, int64_t interval_ns, struct hoy_err *err)
 {
 	auto_fd int pidfd = hoy_state_pidfd(state), oom = hoy_cgroup_oom_open(cg, NULL);
-	uint64_t kills = 0, now;
+	int interval = (int) MIN(interval_ns / 1000000, (int64_t) INT_MAX);
+	struct watch w = { .state = state, .cg = cg };
 
-	(void) hoy_cgroup_oom_kills(cg, &kills, NULL);
+	(void) hoy_cgroup_oom_kills(cg, &w.kills, NULL);
 	for (;;) {
 		struct pollfd p[] = { { .fd = pidfd, .events = POLLIN }, { .fd = oom, .events = POLLIN } };
-		int n = poll(p, ARRAY_LEN(p), (int) MIN(interval_ns / 1000000, (int64_t) INT_MAX));
-		int r = 0;
+		int n = poll(p, ARRAY_LEN(p), w.recheck ? MIN(interval, RECHECK_MS) : interval);
+		bool ended = n > 0 && p[0].revents;
+		int r;
 
 		if (n < 0 && errno != EINTR)
 			return hoy_err_sys(err, "poll");
-		if (oom >= 0 && n > 0 && p[1].revents) {
+		if (n > 0 && p[1].revents) {
 			hoy_cgroup_oom_drain(oom);
-			if (hoy_cgroup_oom_kills(cg, &now, NULL) == 0 && now != kills) {
-				kills = now;
-				r = print_event("oom", state->id, NULL, err);
-			}
+			w.recheck = RECHECKS;
 		}
-		if (r == 0 && n == 0)
+		r = tell_kills(&w, err);
+		if (r == 0 && n == 0 && !w.recheck)
 			r = print_stats(cg, state->id, err);
-		if (r < 0)
+		if (r < 0 || ended)
 			return r;
-		if (n > 0 && p[0].revents)
-			return 0;
+		if (w.recheck && n == 0)
+			w.recheck--;
 	}
 }
 
