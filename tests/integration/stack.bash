@@ -66,7 +66,7 @@ stack_teardown() {
 host_state() {
     echo "mounts: $(grep -c . /proc/self/mountinfo)"
     echo "cgroups:"
-    find /sys/fs/cgroup -mindepth 1 -type d 2>/dev/null | sort
+    find /sys/fs/cgroup -type d -path '*/hoy/*' 2>/dev/null | sort
     echo "links:"
     ip -o link show | sed 's/^[0-9]*: \([^:@]*\).*/\1/' | sort
     echo "rules:"
