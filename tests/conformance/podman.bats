@@ -16,6 +16,7 @@ setup() {
 
 teardown() {
     p rm -fa -t 0 >/dev/null 2>&1 || :
+    remove_cgroup_parents libpod_parent
     remove_test_dir
 }
 

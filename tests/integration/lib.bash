@@ -49,3 +49,8 @@ wait_for() {
         sleep 0.05
     done
 }
+
+# remove_cgroup_parents NAME: the empty groups of this name in all hierarchies.
+remove_cgroup_parents() {
+    find /sys/fs/cgroup -depth -type d -path "*/$1*" -exec rmdir {} + 2>/dev/null || :
+}

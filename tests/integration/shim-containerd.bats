@@ -48,6 +48,7 @@ teardown_file() {
     [ -n "${D:-}" ] || return 0
     kill "$(cat "$D/pid")" 2>/dev/null || :
     rm -rf --one-file-system "$D" "/run/hoyrun/$NS"
+    remove_cgroup_parents "$NS" # containerd names one after its namespace, and nobody removes it
 }
 
 setup() {
