@@ -5,6 +5,7 @@ load ../integration/lib
 setup() {
     require_root
     make_test_dir
+    ls /sys/fs/cgroup >"$T/hierarchies"
     # Everything podman keeps is in $T; nothing of the machine's configuration counts.
     # podman's own default raises rlimits, which a host without CAP_SYS_RESOURCE forbids every runtime.
     export CONTAINERS_CONF=$T/containers.conf CONTAINERS_STORAGE_CONF=$T/storage.conf
@@ -17,6 +18,10 @@ setup() {
 teardown() {
     p rm -fa -t 0 >/dev/null 2>&1 || :
     remove_cgroup_parents libpod_parent
+    # For controllers that the kernel has not, podman makes plain directories where their hierarchies would be.
+    for name in $(ls /sys/fs/cgroup | grep -vxFf "$T/hierarchies"); do
+        find "/sys/fs/cgroup/$name" -depth -type d -exec rmdir {} + 2>/dev/null || :
+    done
     remove_test_dir
 }
 
