@@ -20,7 +20,7 @@ teardown() {
     remove_cgroup_parents libpod_parent
     # For controllers that the kernel has not, podman makes plain directories where their hierarchies would be.
     for name in $(ls /sys/fs/cgroup | grep -vxFf "$T/hierarchies"); do
-        find "/sys/fs/cgroup/$name" -depth -type d -exec rmdir {} + 2>/dev/null || :
+        [ "$(stat -f -c %T "/sys/fs/cgroup/$name")" != tmpfs ] || rm -rf --one-file-system "/sys/fs/cgroup/$name"
     done
     remove_test_dir
 }
