@@ -2,6 +2,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/cgroup/cgroup.h"
 #include "base/str.h"
 #include "config.h"
 #include "supervisor/api/events.h"
@@ -125,11 +126,18 @@ static void encode_plugins(struct hoy_json_writer *w)
 
 static void encode_limits(struct hoy_json_writer *w, const struct hoy_api *api)
 {
-	static const char *const supported[] = { "MemoryLimit", "SwapLimit", "CpuCfsPeriod", "CpuCfsQuota", "CPUShares",
-		"CPUSet", "PidsLimit" };
+	static const struct {
+		const char *key;
+		enum hoy_cgroup_controller controller;
+	} limits[] = { { "MemoryLimit", HOY_CGROUP_MEMORY }, { "CpuCfsPeriod", HOY_CGROUP_CPU },
+		{ "CpuCfsQuota", HOY_CGROUP_CPU }, { "CPUShares", HOY_CGROUP_CPU }, { "CPUSet", HOY_CGROUP_CPUSET },
+		{ "PidsLimit", HOY_CGROUP_PIDS } };
+	auto_ptr(hoy_cgroup_host_free) struct hoy_cgroup_host *host = NULL;
 
-	for (size_t i = 0; i < ARRAY_LEN(supported); i++)
-		hoy_json_add_bool(w, supported[i], true);
+	(void) hoy_cgroup_host_detect(&host, NULL); /* without cgroups there is no limit */
+	for (size_t i = 0; i < ARRAY_LEN(limits); i++)
+		hoy_json_add_bool(w, limits[i].key, host && hoy_cgroup_host_has(host, limits[i].controller));
+	hoy_json_add_bool(w, "SwapLimit", hoy_containers_can_limit_swap());
 	hoy_json_add_bool(w, "OomKillDisable", false);
 	hoy_json_add_bool(w, "IPv4Forwarding", api->o.ip_forward);
 	hoy_json_add_bool(w, "BridgeNfIptables", false);

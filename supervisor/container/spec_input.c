@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "supervisor/container/container.h"
 #include "supervisor/container/internal.h"
 #include "supervisor/container/layered.h"
 #include "supervisor/container/spec.h"
@@ -60,7 +61,7 @@ static int resolve_user(
 }
 
 /* v2 always has memory.swap.max; v1 only when the kernel accounts swap. */
-static bool can_limit_swap(void)
+bool hoy_containers_can_limit_swap(void)
 {
 	auto_ptr(hoy_cgroup_host_free) struct hoy_cgroup_host *host = NULL;
 	const char *mount, *name;
@@ -107,7 +108,7 @@ int hoy_container_spec_text(struct hoy_container *c, struct hoy_buf *text, struc
 		.n_mounts = c->info.n_mounts,
 		.tty_height = c->tty_height,
 		.tty_width = c->tty_width,
-		.swap_limits = can_limit_swap(),
+		.swap_limits = hoy_containers_can_limit_swap(),
 		.oom_score_adj = own_oom_score_adj(),
 	};
 	int r = hoy_layers_paths(c->room->options.images, c->chain_id, &layers, err);

@@ -337,3 +337,14 @@ PY
     [ "$(jq -r '.Options["com.docker.network.bridge.name"]' <<<"$output")" = hoytest0 ]
     "$HOY" rm -f bb
 }
+
+@test "info tells which limits this host has" {
+    start_hoyd
+    run curl -sS --unix-socket "$T/hoy.sock" http://hoy/info
+    memory=false
+    ! grep -sqw memory /sys/fs/cgroup/cgroup.controllers && [ ! -d /sys/fs/cgroup/memory ] || memory=true
+    [ "$(jq .MemoryLimit <<<"$output")" = $memory ]
+    swap=$memory
+    [ ! -d /sys/fs/cgroup/memory ] || [ -e /sys/fs/cgroup/memory/memory.memsw.limit_in_bytes ] || swap=false
+    [ "$(jq .SwapLimit <<<"$output")" = $swap ]
+}
