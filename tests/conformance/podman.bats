@@ -67,7 +67,7 @@ web_is_up() { p logs web | grep -q up; }
 
 @test "podman gives a terminal" {
     # podman itself may lose what comes before its attach, whatever the runtime: hence the second.
-    run script -qec "timeout 60 podman --runtime ${RUNTIME:-$HOYRUN} --cgroup-manager cgroupfs --events-backend none \
+    run timeout 60 script -qec "podman --runtime ${RUNTIME:-$HOYRUN} --cgroup-manager cgroupfs --events-backend none \
         run --rm -it --network none busybox sh -c 'sleep 1; test -t 0 && test -t 1 && echo terminal; stty size'" /dev/null
     [ "$status" = 0 ]
     [[ "$output" == *terminal* ]]

@@ -121,7 +121,7 @@ nothing_left() {
 }
 
 @test "ctr run with a terminal" {
-    run script -qec "timeout 20 ctr -a $D/c.sock -n $NS run --rm -t --runtime io.containerd.hoy.v2 --fifo-dir $D/fifo --env PATH=/bin \
+    run timeout 20 script -qec "ctr -a $D/c.sock -n $NS run --rm -t --runtime io.containerd.hoy.v2 --fifo-dir $D/fifo --env PATH=/bin \
         --rootfs $D/rootfs $C sh -c 'tty; exit 5'" /dev/null 3>&-
     [ "$status" = 5 ]
     [[ "$output" == *"/dev/pts/0"* ]]
