@@ -91,6 +91,25 @@ static int use_as_stdio(int slave, struct hoy_err *err)
 	return 0;
 }
 
+/* The host's null device as stdio becomes the container's own: nobody inside can change the owner of a device of the
+ * host, and a checkpoint needs no file from outside. A container without one keeps what it got. */
+static int use_own_null(struct hoy_child *c)
+{
+	auto_fd int null = -EBADF;
+	struct stat st;
+
+	for (int fd = 0; fd <= 2; fd++) {
+		if (fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
+			continue;
+		if (null < 0)
+			null = hoy_path_open_in_root(c->root, "/dev/null", O_RDWR | O_NOCTTY, 0, NULL);
+		if (null < 0 || fstat(null, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
+			return 0;
+		(void) dup2(null, fd);
+	}
+	return 0;
+}
+
 int hoy_child_terminal(struct hoy_child *c, struct hoy_err *err)
 {
 	const struct hoy_oci_process *process = c->plan->spec->process;
@@ -99,7 +118,7 @@ int hoy_child_terminal(struct hoy_child *c, struct hoy_err *err)
 	int r;
 
 	if (!process || !process->terminal)
-		return 0;
+		return use_own_null(c);
 	master = open_master(c, err);
 	if (master < 0)
 		return master;

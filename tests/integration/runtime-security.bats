@@ -360,3 +360,10 @@ PY
     config 'del(.linux.mountLabel) | .linux.cgroupsPath = "system.slice:hoy:x"'
     fails_with "linux.cgroupsPath: 'system.slice:hoy:x' is for the systemd cgroup manager, which is not supported"
 }
+
+@test "the null device as stdio is the container's own, not the host's" {
+    sh_in 'sleep 100'
+    r run -d -b "$B" "$ID" </dev/null >/dev/null 2>&1 3>&- 4>&-
+    [ "$(r exec "$ID" stat -L -c %d /proc/1/fd/0 /proc/1/fd/1 /proc/1/fd/2 /dev/null | sort -u | wc -l)" = 1 ]
+    [ "$(r exec "$ID" sh -c 'stat -L -c %d /proc/$$/fd/0 /dev/null | sort -u | wc -l' </dev/null)" = 1 ]
+}
