@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,6 +69,7 @@ int hoy_shim_options_save(const struct hoy_shim_options *options, const char *bu
 	int r;
 
 	hoy_json_object(&w, NULL);
+	hoy_json_add_u64(&w, "version", 1);
 	add_optional(&w, "binary_name", options->binary_name);
 	add_optional(&w, "root", options->root);
 	add_optional(&w, "socket_dir", options->socket_dir);
@@ -76,6 +78,7 @@ int hoy_shim_options_save(const struct hoy_shim_options *options, const char *bu
 	hoy_json_add_bool(&w, "no_new_keyring", options->no_new_keyring);
 	hoy_json_add_u64(&w, "io_uid", options->io_uid);
 	hoy_json_add_u64(&w, "io_gid", options->io_gid);
+	hoy_json_add_u64(&w, "kill_timeout", options->kill_timeout);
 	hoy_json_end(&w);
 	r = hoy_buf_check(&text, "options", err);
 	if (r < 0)
@@ -101,20 +104,18 @@ static bool load_bool(const struct hoy_json *doc, const char *key)
 	return value && hoy_json_type(value) == HOY_JSON_BOOL && hoy_json_bool(value);
 }
 
-static unsigned int load_uint(const struct hoy_json *doc, const char *key)
+static unsigned int load_uint(const struct hoy_json *doc, const char *key, unsigned int absent)
 {
 	const struct hoy_json *value = hoy_json_get(doc, key);
-	uint64_t number = 0;
+	uint64_t number;
 
-	if (value)
-		(void) hoy_json_to_u64(value, &number);
-	return (unsigned int) number;
+	return value && hoy_json_to_u64(value, &number) == 0 ? (unsigned int) number : absent;
 }
 
 int hoy_shim_options_load(const char *bundle, struct hoy_shim_options *ret, struct hoy_err *err)
 {
 	auto_ptr(hoy_json_free) struct hoy_json *doc = NULL;
-	auto_(hoy_shim_options_done) struct hoy_shim_options options = { 0 };
+	auto_(hoy_shim_options_done) struct hoy_shim_options options = HOY_SHIM_OPTIONS_INIT;
 	int r = read_json(bundle, HOY_SHIM_OPTIONS_FILE, MAX_SMALL, &doc, err);
 
 	if (r < 0 && r != -ENOENT)
@@ -130,8 +131,9 @@ int hoy_shim_options_load(const char *bundle, struct hoy_shim_options *ret, stru
 		options.systemd_cgroup = load_bool(doc, "systemd_cgroup");
 		options.no_pivot_root = load_bool(doc, "no_pivot_root");
 		options.no_new_keyring = load_bool(doc, "no_new_keyring");
-		options.io_uid = load_uint(doc, "io_uid");
-		options.io_gid = load_uint(doc, "io_gid");
+		options.io_uid = load_uint(doc, "io_uid", 0);
+		options.io_gid = load_uint(doc, "io_gid", 0);
+		options.kill_timeout = load_uint(doc, "kill_timeout", options.kill_timeout);
 	}
 	*ret = options;
 	options = (struct hoy_shim_options){ 0 };
@@ -178,9 +180,17 @@ static int config_bool(bool *to, const char *key, const char *value, struct hoy_
 	return 0;
 }
 
-static int config_id(unsigned int *to, const char *key, const char *value, struct hoy_err *err)
+static int config_uint(unsigned int *to, const char *key, const char *value, struct hoy_err *err)
 {
 	return hoy_str_to_uint(value, to) < 0 ? hoy_err_invalid(err, "runtime options: %s = %s", key, value) : 0;
+}
+
+static int config_bootstrap_version(unsigned int *to, const char *key, const char *value, struct hoy_err *err)
+{
+	int r = config_uint(to, key, value, err);
+
+	return r < 0 || *to == 2 || *to == 3 ? r
+					     : hoy_err_invalid(err, "runtime options: %s is 2 or 3, not %u", key, *to);
 }
 
 static int config_string(char **to, const char *key, char *value, struct hoy_err *err)
@@ -208,9 +218,13 @@ static int set_config_key(struct hoy_shim_options *options, const char *key, cha
 	if (hoy_str_eq(key, "NoNewKeyring"))
 		return config_bool(&options->no_new_keyring, key, value, err);
 	if (hoy_str_eq(key, "IoUid"))
-		return config_id(&options->io_uid, key, value, err);
+		return config_uint(&options->io_uid, key, value, err);
 	if (hoy_str_eq(key, "IoGid"))
-		return config_id(&options->io_gid, key, value, err);
+		return config_uint(&options->io_gid, key, value, err);
+	if (hoy_str_eq(key, "KillTimeout"))
+		return config_uint(&options->kill_timeout, key, value, err);
+	if (hoy_str_eq(key, "BootstrapVersion"))
+		return config_bootstrap_version(&options->bootstrap_version, key, value, err);
 	return hoy_err_invalid(err, "runtime options: '%s' is unknown", key);
 }
 
@@ -309,6 +323,33 @@ static bool is_bootstrap(const Hoy__Pb__BootstrapParams *params)
 	       *params->containerd_binary || params->n_extensions || *params->socket_dir;
 }
 
+void hoy_shim_bootstrap_done(struct hoy_shim_bootstrap *bootstrap)
+{
+	free(bootstrap->id);
+	free(bootstrap->namespace_);
+	free(bootstrap->ttrpc_address);
+	free(bootstrap->grpc_address);
+	free(bootstrap->containerd_binary);
+	*bootstrap = (struct hoy_shim_bootstrap){ 0 };
+}
+
+static int set_bootstrap(
+	struct hoy_shim_bootstrap *bootstrap, const Hoy__Pb__BootstrapParams *params, struct hoy_err *err)
+{
+	int r = replace(&bootstrap->id, params->instance_id, err);
+
+	if (r >= 0)
+		r = replace(&bootstrap->namespace_, params->namespace_, err);
+	if (r >= 0)
+		r = replace(&bootstrap->ttrpc_address, params->ttrpc_address, err);
+	if (r >= 0)
+		r = replace(&bootstrap->grpc_address, params->grpc_address, err);
+	if (r >= 0)
+		r = replace(&bootstrap->containerd_binary, params->containerd_binary, err);
+	bootstrap->debug = params->log_level < 0;
+	return r;
+}
+
 static int set_from_params(
 	struct hoy_shim_options *options, const Hoy__Pb__BootstrapParams *params, struct hoy_err *err)
 {
@@ -323,14 +364,17 @@ static int set_from_params(
 	return r;
 }
 
-int hoy_shim_options_from_stdin(struct hoy_shim_options *options, const void *data, size_t len, struct hoy_err *err)
+int hoy_shim_options_from_stdin(struct hoy_shim_options *options, struct hoy_shim_bootstrap *bootstrap,
+	const void *data, size_t len, struct hoy_err *err)
 {
 	Hoy__Pb__BootstrapParams *params = hoy__pb__bootstrap_params__unpack(NULL, len, data);
 	Hoy__Pb__Any *any = NULL;
 	int r = 0;
 
 	if (params && is_bootstrap(params)) {
-		r = set_from_params(options, params, err);
+		r = set_bootstrap(bootstrap, params, err);
+		if (r >= 0)
+			r = set_from_params(options, params, err);
 	} else {
 		any = hoy__pb__any__unpack(NULL, len, data);
 		if (any)
@@ -384,6 +428,8 @@ int hoy_bundle_group(const char *bundle, const char *id, char **ret, struct hoy_
 	auto_free char *path = hoy_path_join(bundle, "config.json"), *group = NULL;
 	int r = path ? hoy_file_read(AT_FDCWD, path, &text, err) : hoy_err_oom(err);
 
+	if (r == -ENOENT)
+		r = 0;
 	if (r >= 0 && text.data && may_have_group(&text))
 		r = find_group(&text, &group, err);
 	if (r >= 0 && !group && !(group = strdup(id)))
@@ -392,6 +438,19 @@ int hoy_bundle_group(const char *bundle, const char *id, char **ret, struct hoy_
 		return r;
 	*ret = TAKE_PTR(group);
 	return 0;
+}
+
+int hoy_bundle_stop_signal(const char *bundle)
+{
+	auto_ptr(hoy_json_free) struct hoy_json *doc = NULL;
+	const char *name = NULL;
+	int sig;
+
+	if (read_json(bundle, "config.json", MAX_CONFIG, &doc, /* err= */ NULL) >= 0)
+		name = hoy_json_string(
+			hoy_json_get(hoy_json_get(doc, "annotations"), "org.opencontainers.image.stopSignal"));
+	sig = name ? hoy_signal_from_string(name) : 0;
+	return sig > 0 ? sig : SIGTERM;
 }
 
 bool hoy_bundle_has_pid_namespace(const char *bundle)

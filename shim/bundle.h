@@ -18,7 +18,14 @@ struct hoy_shim_options {
 	bool no_new_keyring;
 	uid_t io_uid;
 	gid_t io_gid;
+	unsigned int kill_timeout;      /* seconds between SIGTERM to the shim and SIGKILL for its containers */
+	unsigned int bootstrap_version; /* what `start` prints: 0 the address alone, 2 or 3 the JSON of that version */
 };
+#define HOY_SHIM_OPTIONS_INIT                                                                                          \
+	{                                                                                                              \
+		.kill_timeout = HOY_SHIM_DEFAULT_KILL_TIMEOUT                                                          \
+	}
+#define HOY_SHIM_DEFAULT_KILL_TIMEOUT 10
 #define HOY_SHIM_DEFAULT_ROOT "/run/hoyrun"
 #define HOY_SHIM_DEFAULT_SOCKET_DIR "/run/containerd/s"
 
@@ -28,16 +35,28 @@ int hoy_shim_options_save(const struct hoy_shim_options *options, const char *bu
 int hoy_shim_options_load(const char *bundle, struct hoy_shim_options *ret, struct hoy_err *err);
 
 /* Takes over what an Any of options says: containerd.runc.v1.Options, or runtimeoptions.v1.Options, whose TOML has the
- * former's fields as keys (BinaryName, Root, SystemdCgroup, NoPivotRoot, NoNewKeyring, ShimCgroup, IoUid, IoGid). Other
- * types are ignored. */
+ * former's fields as keys (BinaryName, Root, SystemdCgroup, NoPivotRoot, NoNewKeyring, ShimCgroup, IoUid, IoGid) and
+ * KillTimeout, BootstrapVersion besides. Other types are ignored. */
 int hoy_shim_options_set(
 	struct hoy_shim_options *options, const char *type_url, const void *value, size_t len, struct hoy_err *err);
 
-/* stdin of `start`: BootstrapParams or an Any of options; empty is fine. */
-int hoy_shim_options_from_stdin(struct hoy_shim_options *options, const void *data, size_t len, struct hoy_err *err);
+/* What containerd 2.3 and later say on stdin besides options; they say it on the command line too. NULL: not said. */
+struct hoy_shim_bootstrap {
+	char *id, *namespace_, *ttrpc_address, *grpc_address, *containerd_binary;
+	bool debug;
+};
+void hoy_shim_bootstrap_done(struct hoy_shim_bootstrap *bootstrap);
 
-/* Containers with the same group share a shim: the pod they belong to, else the container itself. Heap. */
+/* stdin of `start` and `-info`: BootstrapParams or an Any of options; empty is fine. */
+int hoy_shim_options_from_stdin(struct hoy_shim_options *options, struct hoy_shim_bootstrap *bootstrap,
+	const void *data, size_t len, struct hoy_err *err);
+
+/* Containers with the same group share a shim: the pod they belong to, else the container itself, also when there is no
+ * config.json yet (a sandbox). Heap. */
 int hoy_bundle_group(const char *bundle, const char *id, char **ret, struct hoy_err *err);
+
+/* The signal that the container's annotation org.opencontainers.image.stopSignal names; SIGTERM without one. */
+int hoy_bundle_stop_signal(const char *bundle);
 
 /* True when config.json gives the container a pid namespace of its own. */
 bool hoy_bundle_has_pid_namespace(const char *bundle);

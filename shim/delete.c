@@ -89,7 +89,7 @@ static void remove_stale_socket(const char *bundle)
 
 static int clean_up(const char *bundle, const char *namespace_, const char *id, struct hoy_err *err)
 {
-	auto_(hoy_shim_options_done) struct hoy_shim_options options = { 0 };
+	auto_(hoy_shim_options_done) struct hoy_shim_options options = HOY_SHIM_OPTIONS_INIT;
 	auto_(hoy_runtime_done) struct hoy_runtime runtime = { 0 };
 	int r = hoy_shim_options_load(bundle, &options, err);
 
@@ -132,16 +132,16 @@ int hoy_shim_delete(const struct hoy_shim_flags *flags, struct hoy_err *err)
 /* --- info --------------------------------------------------------------------------------------------------------- */
 
 /* JSON of `hoyrun features`; NULL when it doesn't tell. */
-static char *runtime_features(void)
+static char *runtime_features(const char *binary)
 {
-	auto_free char *binary = NULL, *output = NULL;
-	const char *argv[] = { "hoyrun", "features", NULL };
+	auto_free char *ours = NULL, *output = NULL;
+	const char *argv[] = { "runtime", "features", NULL };
 	struct hoy_spawn spawn = { .argv = (char *const *) argv, .cgroup_fd = -1 };
 	int status;
 
-	if (hoy_helper_find("hoyrun", HOY_HELPER_PROGRAM, &binary, /* err= */ NULL) < 0)
+	if (!binary && hoy_helper_find("hoyrun", HOY_HELPER_PROGRAM, &ours, /* err= */ NULL) < 0)
 		return NULL;
-	spawn.path = binary;
+	spawn.path = binary ? binary : ours;
 	if (hoy_process_run(&spawn, MAX_FEATURES, &output, &status, /* err= */ NULL) < 0 || status)
 		return NULL;
 	return TAKE_PTR(output);
@@ -152,8 +152,14 @@ int hoy_shim_info(struct hoy_err *err)
 	Hoy__Pb__RuntimeInfo info = HOY__PB__RUNTIME_INFO__INIT;
 	Hoy__Pb__RuntimeVersion version = HOY__PB__RUNTIME_VERSION__INIT;
 	Hoy__Pb__Any any = HOY__PB__ANY__INIT;
-	auto_free char *features = runtime_features();
+	auto_(hoy_shim_options_done) struct hoy_shim_options options = HOY_SHIM_OPTIONS_INIT;
+	auto_(hoy_shim_bootstrap_done) struct hoy_shim_bootstrap bootstrap = { 0 };
+	auto_free char *features = NULL;
+	int r = isatty(STDIN_FILENO) ? 0 : hoy_shim_read_stdin(&options, &bootstrap, err);
 
+	if (r < 0)
+		return r;
+	features = runtime_features(options.binary_name);
 	version.version = (char *) PACKAGE_VERSION;
 	info.name = (char *) "io.containerd.hoy.v2";
 	info.version = &version;

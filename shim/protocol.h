@@ -9,7 +9,7 @@
  * Files in the bundle.
  *	address      "unix://PATH" of the shim's ttrpc socket, no newline
  *	init.pid     decimal pid of the container's first process, no newline
- *	options.json what `delete` needs: {"binary_name":..,"root":..,"systemd_cgroup":..,"socket_dir":..}
+ *	options.json what `delete` needs: {"version":1,"binary_name":..,"root":..,"systemd_cgroup":.. ...}
  *	exit.json    {"version":1,"exit_status":137,"exited_at":"RFC3339Nano","oom_killed":true}, written before anybody
  *	             is told of the exit
  *	log.json     errors of the runtime, JSON lines

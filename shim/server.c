@@ -16,6 +16,7 @@
 #include "base/loop.h"
 #include "base/str.h"
 #include "base/ttrpc/ttrpc.h"
+#include "shim/bundle.h"
 #include "shim/events.h"
 #include "shim/flags.h"
 #include "shim/reaper.h"
@@ -26,7 +27,7 @@
 #define UNUSED_NS (60 * NS_PER_S) /* without a container and without a caller */
 #define FLUSH_NS (2 * NS_PER_S)   /* for events, after Shutdown */
 #define LINGER_NS (60 * NS_PER_S) /* for attached clients, after Shutdown */
-#define KILL_NS (10 * NS_PER_S)   /* from SIGTERM to SIGKILL */
+#define EXPECT_NS (30 * NS_PER_S) /* from a start to its Create */
 
 struct shim {
 	struct hoy_loop *loop;
@@ -34,8 +35,11 @@ struct shim {
 	struct hoy_tasks tasks;
 	struct hoy_service service;
 	struct hoy_source *sigterm, *sigint, *unused, *flush, *linger, *kill, *post;
+	const char *socket;
 	char *socket_dir;
+	uint64_t expected_until; /* a start was told that we serve it: its Create comes until then; 0: none does */
 	bool shutting_down, events_given_up, clients_given_up, terminating;
+	bool shutdown_asked;
 };
 
 /* --- ending ------------------------------------------------------------------------------------------------------- */
@@ -72,15 +76,48 @@ static void on_linger_timeout(struct hoy_source *source, void *userdata)
 	shim->clients_given_up = true;
 }
 
-static void shut_down(void *userdata)
+/* From here on the next start of the group makes a shim of its own, also while clients of ours still read. The name
+ * goes before the listener does: whoever finds it gets an answer or a closed connection, and looks again. */
+static void shut_down(struct shim *shim)
 {
-	struct shim *shim = userdata;
-
 	if (shim->shutting_down)
 		return;
 	shim->shutting_down = true;
+	(void) unlink(shim->socket);
+	hoy_ttrpc_server_stop_listening(shim->server);
 	hoy_source_set_timer(shim->flush, FLUSH_NS);
 	hoy_source_set_timer(shim->linger, LINGER_NS);
+}
+
+/* The last Shutdown was answered; a start that was sent to us meanwhile is waited for. */
+static void on_shutdown(void *userdata)
+{
+	struct shim *shim = userdata;
+
+	if (hoy_loop_now(shim->loop) < shim->expected_until) {
+		shim->shutdown_asked = true;
+		hoy_source_set_timer(shim->unused, shim->expected_until - hoy_loop_now(shim->loop));
+		return;
+	}
+	shut_down(shim);
+}
+
+static bool on_expect(void *userdata)
+{
+	struct shim *shim = userdata;
+
+	if (shim->shutting_down || shim->terminating)
+		return false;
+	shim->expected_until = hoy_loop_now(shim->loop) + EXPECT_NS;
+	return true;
+}
+
+static void on_create(void *userdata)
+{
+	struct shim *shim = userdata;
+
+	shim->expected_until = 0;
+	shim->shutdown_asked = false;
 }
 
 /* A caller that died between start and Create, or that never shuts down, leaves no shim behind. */
@@ -90,7 +127,7 @@ static void on_unused(struct hoy_source *source, void *userdata)
 
 	if (shim->tasks.first)
 		return;
-	if (hoy_ttrpc_server_connections(shim->server))
+	if (hoy_ttrpc_server_connections(shim->server) && !shim->shutdown_asked)
 		hoy_source_set_timer(source, UNUSED_NS);
 	else
 		shut_down(shim);
@@ -106,16 +143,25 @@ static bool anything_runs(const struct shim *shim)
 	return false;
 }
 
-static void signal_all(struct shim *shim, int sig)
+/* Each container gets the signal it wants to end by, and the longest time that one of them was given. */
+static uint64_t end_all(struct shim *shim)
 {
-	for (struct hoy_task *task = shim->tasks.first; task; task = task->next)
-		(void) hoy_process_kill(&task->init, sig, /* all= */ false, /* err= */ NULL);
+	unsigned int grace = 0;
+
+	for (struct hoy_task *task = shim->tasks.first; task; task = task->next) {
+		grace = MAX(grace, task->kill_timeout);
+		(void) hoy_process_kill(&task->init, hoy_bundle_stop_signal(task->bundle), /* all= */ false, NULL);
+	}
+	return grace * NS_PER_S;
 }
 
 static void on_kill_timeout(struct hoy_source *source, void *userdata)
 {
+	struct shim *shim = userdata;
+
 	(void) source;
-	signal_all(userdata, SIGKILL);
+	for (struct hoy_task *task = shim->tasks.first; task; task = task->next)
+		(void) hoy_process_kill(&task->init, SIGKILL, /* all= */ true, /* err= */ NULL);
 }
 
 /* Callers that are there will delete and shut down; without any the shim has nothing left to do. */
@@ -125,7 +171,7 @@ static void on_change(void *userdata)
 
 	if (shim->terminating && !anything_runs(shim) && !hoy_ttrpc_server_connections(shim->server))
 		shut_down(shim);
-	if (!shim->tasks.first)
+	if (!shim->tasks.first && !shim->shutdown_asked)
 		hoy_source_set_timer(shim->unused, UNUSED_NS);
 	(void) malloc_trim(0);
 }
@@ -141,8 +187,7 @@ static void on_terminate(struct hoy_source *source, const struct signalfd_siginf
 		shut_down(shim);
 		return;
 	}
-	signal_all(shim, SIGTERM);
-	hoy_source_set_timer(shim->kill, KILL_NS);
+	hoy_source_set_timer(shim->kill, end_all(shim));
 }
 
 /* --- setting up --------------------------------------------------------------------------------------------------- */
@@ -194,7 +239,14 @@ static int set_up(struct shim *shim, const struct hoy_shim_flags *flags, struct 
 	shim->tasks.socket_dir = shim->socket_dir;
 	shim->tasks.on_change = on_change;
 	shim->tasks.userdata = shim;
-	shim->service = (struct hoy_service){ &shim->tasks, shut_down, shim };
+	shim->socket = flags->socket;
+	shim->service = (struct hoy_service){
+		.tasks = &shim->tasks,
+		.shutdown = on_shutdown,
+		.expect = on_expect,
+		.create = on_create,
+		.userdata = shim,
+	};
 	r = hoy_ttrpc_server_new(
 		shim->loop, HOY_SHIM_LISTEN_FD, hoy_service_handle, &shim->service, &shim->server, err);
 	return r < 0 ? r : set_up_sources(shim, err);
@@ -244,7 +296,8 @@ int hoy_shim_serve(const struct hoy_shim_flags *flags, struct hoy_err *err)
 	clean_environment();
 	if (r >= 0)
 		r = hoy_loop_run(shim.loop, err);
-	(void) unlink(flags->socket);
+	if (!shim.shutting_down)
+		(void) unlink(flags->socket);
 	tear_down(&shim);
 	return r;
 }

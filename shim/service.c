@@ -58,6 +58,7 @@ static void handle_create(struct hoy_service *service, ProtobufCMessage **messag
 	Hoy__Pb__CreateTaskRequest *request = (Hoy__Pb__CreateTaskRequest *) *message;
 
 	*message = NULL;
+	service->create(service->userdata);
 	hoy_task_create(service->tasks, request, req);
 }
 
@@ -316,7 +317,7 @@ static void handle_shutdown(struct hoy_service *service, ProtobufCMessage **mess
 
 static void handle_hello(struct hoy_service *service, ProtobufCMessage **message, struct hoy_ttrpc_request *req)
 {
-	static const char *const features[] = { "json-file", "attach", "exit-file" };
+	static const char *const features[] = { "json-file", "attach", "exit-file", "expect" };
 	Hoy__Pb__ShimHelloResponse response = HOY__PB__SHIM_HELLO_RESPONSE__INIT;
 
 	(void) service;
@@ -325,6 +326,15 @@ static void handle_hello(struct hoy_service *service, ProtobufCMessage **message
 	response.features = (char **) features;
 	response.n_features = ARRAY_LEN(features);
 	hoy_ttrpc_answer(req, &response.base);
+}
+
+static void handle_expect(struct hoy_service *service, ProtobufCMessage **message, struct hoy_ttrpc_request *req)
+{
+	(void) message;
+	if (service->expect(service->userdata))
+		hoy_ttrpc_answer_empty(req);
+	else
+		hoy_ttrpc_answer_code(req, HOY_TTRPC_UNAVAILABLE, "the shim is ending");
 }
 
 static const struct method task_methods[] = {
@@ -350,6 +360,7 @@ static const struct method task_methods[] = {
 
 static const struct method shim_methods[] = {
 	{ "Hello", &hoy__pb__shim_hello_request__descriptor, handle_hello },
+	{ "Expect", &hoy__pb__shim_expect_request__descriptor, handle_expect },
 	{ 0 },
 };
 

@@ -11,6 +11,8 @@ struct hoy_ttrpc_request;
 struct hoy_service {
 	struct hoy_tasks *tasks;
 	void (*shutdown)(void *userdata); /* the last Shutdown was answered */
+	bool (*expect)(void *userdata);   /* a Create will come; false: too late, the shim ends */
+	void (*create)(void *userdata);   /* it came */
 	void *userdata;
 };
 

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,6 +12,7 @@
 #include "base/cgroup/cgroup.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/path.h"
 #include "base/process.h"
 #include "base/str.h"
@@ -20,71 +20,39 @@
 #include "shim/flags.h"
 #include "shim/protocol.h"
 #include "shim/server.h"
-#include "shim/sha256.h"
+#include "shim/socket.h"
 
 #define MAX_STDIN ((size_t) 10 << 20)
 #define MAX_SOCKET_PATH 106
 #define OOM_SCORE_MAX 1000
 
-char *hoy_shim_socket_path(const char *dir, const char *address, const char *namespace_, const char *group)
-{
-	auto_free char *joined = hoy_str_printf("%s/%s/%s", address, namespace_, group);
-	auto_free char *clean = joined ? hoy_path_clean(joined) : NULL;
-	char hex[HOY_SHA256_HEX];
-
-	if (!clean)
-		return NULL;
-	hoy_sha256_hex(clean, strlen(clean), hex);
-	return hoy_str_printf("%s/%s", dir, hex);
-}
-
-static int read_options(struct hoy_shim_options *options, struct hoy_err *err)
+int hoy_shim_read_stdin(struct hoy_shim_options *options, struct hoy_shim_bootstrap *bootstrap, struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf input = { .cap = MAX_STDIN };
 	int r = hoy_file_read_fd(STDIN_FILENO, "options on stdin", &input, err);
 
 	if (r < 0 || !input.len)
 		return r;
-	return hoy_shim_options_from_stdin(options, input.data, input.len, err);
+	return hoy_shim_options_from_stdin(options, bootstrap, input.data, input.len, err);
+}
+
+/* The command line goes first; the server learns of the rest by its environment. */
+static void fill_in(struct hoy_shim_flags *flags, const struct hoy_shim_bootstrap *bootstrap)
+{
+	if (!flags->id)
+		flags->id = bootstrap->id;
+	if (!flags->namespace_)
+		flags->namespace_ = bootstrap->namespace_;
+	if (!flags->address)
+		flags->address = bootstrap->grpc_address;
+	if (!flags->publish_binary)
+		flags->publish_binary = bootstrap->containerd_binary;
+	flags->debug |= bootstrap->debug;
+	if (bootstrap->ttrpc_address)
+		(void) setenv("TTRPC_ADDRESS", bootstrap->ttrpc_address, /* overwrite= */ 0);
 }
 
 /* --- the socket --------------------------------------------------------------------------------------------------- */
-
-/* The listening socket; -EALREADY: a shim of the group answers there. */
-static int listen_or_find(const char *path, struct hoy_err *err)
-{
-	for (int tries = 0; tries < 2; tries++) {
-		int fd = hoy_fd_unix_listen(path, SOCK_STREAM, 0600, err);
-		int alive;
-
-		if (fd != -EADDRINUSE)
-			return fd;
-		alive = hoy_fd_unix_connect(path, SOCK_STREAM, /* err= */ NULL);
-		if (alive >= 0) {
-			(void) close(alive);
-			return -EALREADY;
-		}
-		if (unlink(path) < 0 && errno != ENOENT)
-			return hoy_err_sys(err, "remove stale socket '%s'", path);
-	}
-	return hoy_err_code(err, -EADDRINUSE, "socket '%s'", path);
-}
-
-/* Two `start` of one group may race: the directory is the lock. */
-static int lock_dir(const char *dir, struct hoy_err *err)
-{
-	auto_fd int fd = -EBADF;
-	int r = hoy_path_mkdir_all(dir, 0711, err);
-
-	if (r < 0)
-		return r;
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return hoy_err_sys(err, "open '%s'", dir);
-	if (TEMP_FAILURE_RETRY(flock(fd, LOCK_EX)) < 0)
-		return hoy_err_sys(err, "lock '%s'", dir);
-	return TAKE_FD(fd);
-}
 
 static int write_address(const char *socket, char **ret_address, struct hoy_err *err)
 {
@@ -163,8 +131,8 @@ static int spawn_server(const struct hoy_shim_flags *flags, const char *socket, 
 	auto_free char *self = own_path(); /* rather than the link, so that ps shows a name */
 	const int fds[] = { -1, -1, log, listener };
 	const char *argv[] = { "containerd-shim-hoy-v2", "-namespace", flags->namespace_, "-id", flags->id, "-address",
-		flags->address, "-socket", socket, flags->debug ? "-debug=true" : "-debug=false",
-		HOY_SHIM_SERVER_ACTION, NULL };
+		flags->address, "-socket", socket, flags->debug ? "-debug=true" : "-debug=false", "-publish-binary",
+		flags->publish_binary ? flags->publish_binary : "", HOY_SHIM_SERVER_ACTION, NULL };
 	struct hoy_spawn spawn = {
 		.path = self,
 		.argv = (char *const *) argv,
@@ -214,10 +182,10 @@ static int start_in(const struct hoy_shim_flags *flags, const struct hoy_shim_op
 		return hoy_err_oom(err);
 	if (strlen(socket) > MAX_SOCKET_PATH)
 		return hoy_err_invalid(err, "socket path '%s' is longer than %d bytes", socket, MAX_SOCKET_PATH);
-	lock = lock_dir(dir, err);
+	lock = hoy_shim_socket_lock(dir, err);
 	if (lock < 0)
 		return lock;
-	listener = listen_or_find(socket, err);
+	listener = hoy_shim_socket_listen(socket, flags->id, err);
 	if (listener == -EALREADY)
 		return write_address(socket, ret_address, err);
 	if (listener < 0)
@@ -230,21 +198,45 @@ static int start_in(const struct hoy_shim_flags *flags, const struct hoy_shim_op
 	return r;
 }
 
-int hoy_shim_start(const struct hoy_shim_flags *flags, struct hoy_err *err)
+/* Callers before containerd 1.7 know the bare address only, all others know it as well. */
+static int print_address(const char *address, unsigned int version, struct hoy_err *err)
 {
-	auto_(hoy_shim_options_done) struct hoy_shim_options options = { 0 };
-	auto_free char *address = NULL;
-	int r = check_flags(flags, err);
+	auto_(hoy_buf_done) struct hoy_buf text = {};
+	struct hoy_json_writer w = { .buf = &text };
+	int r;
 
-	if (r >= 0)
-		r = read_options(&options, err);
+	if (!version) {
+		(void) hoy_buf_adds(&text, address);
+	} else {
+		hoy_json_object(&w, NULL);
+		hoy_json_add_u64(&w, "version", version);
+		hoy_json_add_string(&w, "address", address);
+		hoy_json_add_string(&w, "protocol", "ttrpc");
+		hoy_json_end(&w);
+	}
+	r = hoy_buf_check(&text, "address", err);
+	if (r < 0)
+		return r;
+	r = hoy_fd_write_all(STDOUT_FILENO, text.data, text.len);
+	return r < 0 ? hoy_err_code(err, r, "print the address") : 0;
+}
+
+int hoy_shim_start(const struct hoy_shim_flags *given, struct hoy_err *err)
+{
+	auto_(hoy_shim_options_done) struct hoy_shim_options options = HOY_SHIM_OPTIONS_INIT;
+	auto_(hoy_shim_bootstrap_done) struct hoy_shim_bootstrap bootstrap = { 0 };
+	struct hoy_shim_flags flags = *given;
+	auto_free char *address = NULL;
+	int r = hoy_shim_read_stdin(&options, &bootstrap, err);
+
+	if (r < 0)
+		return r;
+	fill_in(&flags, &bootstrap);
+	r = check_flags(&flags, err);
 	if (r >= 0)
 		r = hoy_shim_options_save(&options, ".", err);
 	if (r >= 0)
-		r = start_in(flags, &options, options.socket_dir ? options.socket_dir : HOY_SHIM_DEFAULT_SOCKET_DIR,
+		r = start_in(&flags, &options, options.socket_dir ? options.socket_dir : HOY_SHIM_DEFAULT_SOCKET_DIR,
 			&address, err);
-	if (r < 0)
-		return r;
-	r = hoy_fd_write_all(STDOUT_FILENO, address, strlen(address));
-	return r < 0 ? hoy_err_code(err, r, "print the address") : 0;
+	return r < 0 ? r : print_address(address, options.bootstrap_version, err);
 }

@@ -88,6 +88,7 @@ struct hoy_task {
 	char *id, *bundle;
 	struct hoy_runtime runtime;
 	bool no_pivot_root, no_new_keyring;
+	unsigned int kill_timeout; /* seconds from the shim's SIGTERM to SIGKILL */
 	bool shares_pids; /* no pid namespace of its own: the kernel doesn't end its processes with the first one */
 	uid_t io_uid;
 	gid_t io_gid;

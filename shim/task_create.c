@@ -192,7 +192,7 @@ static void create_with_io(struct hoy_process *init)
 
 static int load_options(struct hoy_task *task, const Hoy__Pb__Any *any, struct hoy_err *err)
 {
-	auto_(hoy_shim_options_done) struct hoy_shim_options options = {};
+	auto_(hoy_shim_options_done) struct hoy_shim_options options = HOY_SHIM_OPTIONS_INIT;
 	int r = hoy_shim_options_load(task->bundle, &options, err);
 
 	if (r >= 0 && any && *any->type_url) {
@@ -204,6 +204,7 @@ static int load_options(struct hoy_task *task, const Hoy__Pb__Any *any, struct h
 		return r;
 	task->no_pivot_root = options.no_pivot_root;
 	task->no_new_keyring = options.no_new_keyring;
+	task->kill_timeout = options.kill_timeout;
 	task->io_uid = options.io_uid;
 	task->io_gid = options.io_gid;
 	return hoy_runtime_init(&task->runtime, &options, task->tasks->namespace_, task->bundle, err);

@@ -27,8 +27,10 @@ struct peer {
 
 struct hoy_ttrpc_request {
 	struct hoy_ttrpc_request *next, **link;
-	struct peer *peer; /* NULL: the connection is gone */
+	struct peer *peer; /* NULL: the connection is gone, or it never had one */
 	uint32_t stream;
+	hoy_ttrpc_done done; /* asked by this program itself */
+	void *userdata;
 };
 
 struct hoy_ttrpc_server {
@@ -226,6 +228,13 @@ void hoy_ttrpc_server_free(struct hoy_ttrpc_server *server)
 	free(server);
 }
 
+void hoy_ttrpc_server_stop_listening(struct hoy_ttrpc_server *server)
+{
+	server->source = hoy_source_free(server->source);
+	server->resume = hoy_source_free(server->resume);
+	hoy_fd_close(&server->fd);
+}
+
 size_t hoy_ttrpc_server_unsent(const struct hoy_ttrpc_server *server)
 {
 	size_t n = 0;
@@ -240,11 +249,41 @@ size_t hoy_ttrpc_server_connections(const struct hoy_ttrpc_server *server)
 	return server->n_peers;
 }
 
+struct hoy_ttrpc_request *hoy_ttrpc_request_local(hoy_ttrpc_done done, void *userdata)
+{
+	struct hoy_ttrpc_request *req = calloc(1, sizeof *req);
+
+	if (req) {
+		req->done = done;
+		req->userdata = userdata;
+	}
+	return req;
+}
+
+static void respond_here(struct hoy_ttrpc_request *req, const Hoy__Pb__RpcResponse *response)
+{
+	const struct hoy_ttrpc_reply reply = {
+		.code = response->status ? (enum hoy_ttrpc_code) response->status->code : HOY_TTRPC_OK,
+		.message = response->status ? response->status->message : "",
+		.payload = response->payload.data,
+		.len = response->payload.len,
+	};
+	hoy_ttrpc_done done = req->done;
+	void *userdata = req->userdata;
+
+	request_free(req);
+	done(userdata, &reply);
+}
+
 /* A peer that can't be answered is found dead by its own source: shutdown() wakes it, nothing is freed in here. */
 static void respond(struct hoy_ttrpc_request *req, const Hoy__Pb__RpcResponse *response)
 {
 	struct peer *peer = req->peer;
 
+	if (req->done) {
+		respond_here(req, response);
+		return;
+	}
 	if (peer && hoy_ttrpc_conn_send(&peer->conn, req->stream, HOY_TTRPC_RESPONSE, &response->base) < 0)
 		(void) shutdown(peer->conn.fd, SHUT_RDWR);
 	request_free(req);

@@ -20,6 +20,7 @@ struct hoy_loop;
 #define HOY_TTRPC_TASK_SERVICE "containerd.task.v2.Task"
 #define HOY_TTRPC_TASK_SERVICE_V3 "containerd.task.v3.Task"
 #define HOY_TTRPC_SHIM_SERVICE "hoy.shim.v1"
+#define HOY_TTRPC_SANDBOX_SERVICE "containerd.runtime.sandbox.v1.Sandbox"
 #define HOY_TTRPC_EVENTS_SERVICE "containerd.services.events.ttrpc.v1.Events"
 
 enum hoy_ttrpc_code {
@@ -117,6 +118,13 @@ int hoy_ttrpc_server_new(struct hoy_loop *loop, int fd, hoy_ttrpc_handler handle
 /* Closes listener and connections; requests still unanswered may be answered later, into nothing. NULL is fine. */
 void hoy_ttrpc_server_free(struct hoy_ttrpc_server *server);
 HOY_DEFINE_AUTO_PTR(struct hoy_ttrpc_server, hoy_ttrpc_server_free);
+
+/* No new connections from now on: who connects is refused. Those that are open stay. */
+void hoy_ttrpc_server_stop_listening(struct hoy_ttrpc_server *server);
+
+/* A request of the program's own, for code that answers requests: the answer goes to `done`, from inside the
+ * hoy_ttrpc_answer*() call. NULL when out of memory. */
+struct hoy_ttrpc_request *hoy_ttrpc_request_local(hoy_ttrpc_done done, void *userdata);
 
 /* Answers that the kernel did not take yet, over all connections (0: everything is on its way). */
 size_t hoy_ttrpc_server_unsent(const struct hoy_ttrpc_server *server);

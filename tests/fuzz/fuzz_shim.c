@@ -43,12 +43,13 @@ static void encode(const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	auto_(hoy_shim_options_done) struct hoy_shim_options options = { 0 };
+	auto_(hoy_shim_bootstrap_done) struct hoy_shim_bootstrap bootstrap = { 0 };
 	auto_free char *text = malloc(size + 1);
 
 	assert(text);
 	memcpy(text, data, size);
 	text[size] = '\0';
-	(void) hoy_shim_options_from_stdin(&options, data, size, /* err= */ NULL);
+	(void) hoy_shim_options_from_stdin(&options, &bootstrap, data, size, /* err= */ NULL);
 	parse_uris(text);
 	encode(data, size);
 	return 0;

@@ -3,7 +3,8 @@
 
     shim-client.py ADDRESS METHOD [KEY=VALUE...]      e.g. Create id=a bundle=/b stdout=none: terminal=true
     shim-client.py BUNDLE attach [KEY=VALUE...]       connects this process's stdin and stdout to a container
-    shim-client.py - bootstrap [KEY=VALUE...]         prints BootstrapParams: binary_name, root, socket_dir
+    shim-client.py - bootstrap [KEY=VALUE...]         prints BootstrapParams: binary_name, root, socket_dir, id, ns, grpc;
+                                                      config=TOML instead of binary_name and root
     shim-client.py ADDRESS execs id=a n=100 spec=JSON  execs that many at once, kill=50 the container among them; says
                                                       how many were started, refused and waited for
 
@@ -37,6 +38,7 @@ REQUESTS = {  # method: request fields, answer fields
     "Connect": ("id", "shim_pid:n task_pid:n version"),
     "Shutdown": ("id now:b", ""),
     "Hello": ("", "version features:l"),
+    "Expect": ("id", ""),
 }
 
 
@@ -133,7 +135,7 @@ def receive(sock, length):
 
 
 def frame(method, values, stream=1):
-    service = values.pop("service", "hoy.shim.v1" if method == "Hello" else TASK)
+    service = values.pop("service", "hoy.shim.v1" if method in ("Hello", "Expect") else TASK)
     request = field(1, service) + field(2, method) + field(3, encode(REQUESTS.get(method, ("id",))[0], values))
     return struct.pack(">IIBB", len(request), stream, 1, 0) + request
 
@@ -223,10 +225,13 @@ def attach(bundle, values):
 
 
 def bootstrap(values):
-    options = b"".join(field(n, values[key]) for n, key in ((6, "binary_name"), (7, "root")) if key in values)
-    any_ = field(1, "containerd.runc.v1.Options") + field(2, options)
-    params = field(1, "id") + field(2, "ns") + field(8, field(1, any_)) + field(9, values["socket_dir"])
-    sys.stdout.buffer.write(params)
+    if "config" in values:
+        any_ = field(1, "runtimeoptions.v1.Options") + field(2, field(3, values["config"]))
+    else:
+        options = b"".join(field(n, values[key]) for n, key in ((6, "binary_name"), (7, "root")) if key in values)
+        any_ = field(1, "containerd.runc.v1.Options") + field(2, options)
+    params = field(1, values.get("id", "id")) + field(2, values.get("ns", "ns")) + field(6, values.get("grpc", ""))
+    sys.stdout.buffer.write(params + field(8, field(1, any_)) + field(9, values["socket_dir"]))
 
 
 def main():

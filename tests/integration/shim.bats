@@ -77,6 +77,78 @@ teardown() { shim_teardown; }
     [ "$SHIM_PID" != "$old" ]
 }
 
+@test "a shim that ends is not found by the next start" {
+    # an attached client that does not read keeps the first one
+    sh_in 'head -c 300000 /dev/zero | tr "\0" x'
+    start_shim
+    create_task
+    coproc reader { ready=$T/ready client "$B" attach stdout=true | (until [ -e "$T/go" ]; do sleep 0.05; done; wc -c); }
+    wait_for 5 test -e "$T/ready"
+    task Start
+    task Wait
+    task Delete
+    task Shutdown
+    first=$SHIM_PID
+    start_shim
+    [ "$SHIM_PID" != "$first" ]
+    ! is_dead "$first"
+    sh_in 'exit 4'
+    create_task
+    task Start
+    # the end of the first takes nothing of the second away
+    touch "$T/go"
+    read -r count <&"${reader[0]}"
+    [ "$count" = 300000 ]
+    wait_for 5 is_dead "$first"
+    [ "$(task Wait | jq .exit_status)" = 4 ]
+    task Delete
+    task Shutdown
+    wait_for 5 shim_is_gone
+    [ -z "$(ls "$T/s")" ]
+}
+
+@test "a Shutdown between a start and its Create leaves the shim" {
+    bundle_config "$B" '.annotations["io.containerd.runc.v2.group"] = "group"'
+    sh_in 'exit 3'
+    cp -al "$B" "$T/b2"
+    start_shim
+    create_task
+    task Delete
+    second=$(cd "$T/b2" && timeout 20 "$HOY_SHIM" -namespace ns -address "$T/caller.sock" -id other start <"$T/options")
+    [ "$second" = "$ADDRESS" ]
+    task Shutdown
+    client "$second" Create id=other "bundle=$T/b2"
+    client "$second" Start id=other
+    [ "$(client "$second" Wait id=other | jq .exit_status)" = 3 ]
+    client "$second" Delete id=other
+    client "$second" Shutdown id=other
+    wait_for 5 shim_is_gone
+}
+
+@test "start: what is missing on the command line comes from stdin" {
+    client - bootstrap "socket_dir=$T/s" "root=$T/r" "id=$ID" "grpc=$T/caller.sock" >"$T/options"
+    ADDRESS=$(cd "$B" && timeout 20 "$HOY_SHIM" start <"$T/options")
+    SHIM_PID=$(client "$ADDRESS" Connect "id=$ID" | jq .shim_pid)
+    grep -qz -- "$T/caller.sock" "/proc/$SHIM_PID/cmdline"
+}
+
+@test "start answers in JSON when it is configured so" {
+    client - bootstrap "socket_dir=$T/s" "config=$(printf 'Root = "%s"\nBootstrapVersion = 3' "$T/r")" >"$T/options"
+    run bash -c 'cd "$1" && exec timeout 20 "$2" -namespace ns -address "$3" -id "$4" start <"$5"' - \
+        "$B" "$HOY_SHIM" "$T/caller.sock" "$ID" "$T/options"
+    ADDRESS=$(jq -r .address <<<"$output")
+    SHIM_PID=$(client "$ADDRESS" Connect "id=$ID" | jq .shim_pid)
+    [ "$(jq -c '[.version, .protocol]' <<<"$output")" = '[3,"ttrpc"]' ]
+    [ "$(cat "$B/address")" = "$ADDRESS" ]
+}
+
+@test "info is of the runtime that the options name" {
+    printf '#!/bin/sh\n[ "$1" = features ] && echo "{\"ociVersionMax\":\"9.9.9\"}"\n' >"$T/other"
+    chmod +x "$T/other"
+    client - bootstrap "socket_dir=$T/s" "binary_name=$T/other" | "$HOY_SHIM" -info >"$T/info"
+    grep -q 9.9.9 "$T/info"
+}
+
 @test "what is wrong is said" {
     start_shim
     run client "$ADDRESS" Fly
@@ -428,6 +500,23 @@ X
     wait_for 10 [ -e "$B/exit.json" ]
     [ "$(jq .exit_status "$B/exit.json")" = 9 ]
     wait_for 10 shim_is_gone
+}
+
+@test "SIGTERM to the shim: signal and patience as configured" {
+    bundle_config "$B" '.annotations["org.opencontainers.image.stopSignal"] = "SIGUSR1"'
+    sh_in 'trap "echo asked" USR1; echo ready; while :; do sleep 0.1; done'
+    start_shim "config=$(printf 'Root = "%s"\nKillTimeout = 1' "$T/r")"
+    create_task
+    task Start
+    wait_for 5 grep -q ready "$T/log"
+    begin=$(date +%s%N)
+    kill "$SHIM_PID"
+    wait_for 5 test -e "$B/exit.json"
+    took=$((($(date +%s%N) - begin) / 1000000))
+    [ "$(jq .exit_status "$B/exit.json")" = 137 ]
+    grep -q asked "$T/log"
+    [ "$took" -ge 900 ] && [ "$took" -lt 4000 ]
+    wait_for 5 shim_is_gone
 }
 
 @test "an out-of-memory kill is written down" {

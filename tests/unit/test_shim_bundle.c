@@ -23,11 +23,14 @@ static const char options_any[] = "\x0a\x1a"
 START_TEST(an_any_of_options_on_stdin)
 {
 	struct hoy_shim_options options = { 0 };
+	struct hoy_shim_bootstrap bootstrap = { 0 };
 
-	ck_assert_int_eq(hoy_shim_options_from_stdin(&options, options_any, sizeof options_any - 1, NULL), 0);
+	ck_assert_int_eq(
+		hoy_shim_options_from_stdin(&options, &bootstrap, options_any, sizeof options_any - 1, NULL), 0);
 	ck_assert_str_eq(options.binary_name, "/usr/sbin/runc");
 	ck_assert_str_eq(options.root, "/run/r");
 	ck_assert_ptr_null(options.socket_dir);
+	ck_assert_ptr_null(bootstrap.id);
 	hoy_shim_options_done(&options);
 }
 END_TEST
@@ -38,20 +41,32 @@ START_TEST(bootstrap_parameters_on_stdin)
 	Hoy__Pb__BootstrapExtension extension = HOY__PB__BOOTSTRAP_EXTENSION__INIT, *extensions[] = { &extension };
 	Hoy__Pb__Any *any = hoy__pb__any__unpack(NULL, sizeof options_any - 1, (const uint8_t *) options_any);
 	struct hoy_shim_options options = { 0 };
+	struct hoy_shim_bootstrap bootstrap = { 0 };
 	uint8_t packed[512];
 	size_t len;
 
 	ck_assert_ptr_nonnull(any);
 	params.instance_id = (char *) "id";
 	params.namespace_ = (char *) "ns"; /* both forms begin with two strings */
+	params.log_level = -4;
+	params.ttrpc_address = (char *) "/run/t";
+	params.grpc_address = (char *) "/run/g";
+	params.containerd_binary = (char *) "/usr/bin/containerd";
 	params.socket_dir = (char *) "/run/hoy/s";
 	params.n_extensions = 1;
 	params.extensions = extensions;
 	extension.value = any;
 	len = hoy__pb__bootstrap_params__pack(&params, packed);
-	ck_assert_int_eq(hoy_shim_options_from_stdin(&options, packed, len, NULL), 0);
+	ck_assert_int_eq(hoy_shim_options_from_stdin(&options, &bootstrap, packed, len, NULL), 0);
 	ck_assert_str_eq(options.binary_name, "/usr/sbin/runc");
 	ck_assert_str_eq(options.socket_dir, "/run/hoy/s");
+	ck_assert_str_eq(bootstrap.id, "id");
+	ck_assert_str_eq(bootstrap.namespace_, "ns");
+	ck_assert_str_eq(bootstrap.ttrpc_address, "/run/t");
+	ck_assert_str_eq(bootstrap.grpc_address, "/run/g");
+	ck_assert_str_eq(bootstrap.containerd_binary, "/usr/bin/containerd");
+	ck_assert(bootstrap.debug);
+	hoy_shim_bootstrap_done(&bootstrap);
 	hoy_shim_options_done(&options);
 	hoy__pb__any__free_unpacked(any, NULL);
 }
@@ -60,10 +75,11 @@ END_TEST
 START_TEST(unknown_options_are_ignored_and_garbage_refused)
 {
 	struct hoy_shim_options options = { 0 };
+	struct hoy_shim_bootstrap bootstrap = { 0 };
 
 	ck_assert_int_eq(hoy_shim_options_set(&options, "some.other.Options", "\xff", 1, NULL), 0);
 	ck_assert_int_eq(hoy_shim_options_set(&options, "types/containerd.runc.v1.Options", "\xff", 1, NULL), -EINVAL);
-	ck_assert_int_eq(hoy_shim_options_from_stdin(&options, "\xff\xff", 2, NULL), -EINVAL);
+	ck_assert_int_eq(hoy_shim_options_from_stdin(&options, &bootstrap, "\xff\xff", 2, NULL), -EINVAL);
 	ck_assert_ptr_null(options.binary_name);
 }
 END_TEST
@@ -93,6 +109,10 @@ START_TEST(options_from_a_configuration_file)
 	ck_assert(options.systemd_cgroup);
 	ck_assert_str_eq(options.binary_name, "/usr/bin/crun");
 	ck_assert_uint_eq(options.io_uid, 7);
+	ck_assert_int_eq(set_config(&options, "KillTimeout = 3\nBootstrapVersion = 3", NULL), 0);
+	ck_assert_uint_eq(options.kill_timeout, 3);
+	ck_assert_uint_eq(options.bootstrap_version, 3);
+	ck_assert_int_eq(set_config(&options, "BootstrapVersion = 4", &err), -EINVAL);
 	ck_assert_int_eq(set_config(&options, "SystemdCgroup = \"yes\"", &err), -EINVAL);
 	ck_assert_int_eq(set_config(&options, "Root = /bare", &err), -EINVAL);
 	ck_assert_int_eq(set_config(&options, "Colour = \"red\"", &err), -EINVAL);
@@ -103,12 +123,19 @@ END_TEST
 
 START_TEST(options_survive_on_disk)
 {
-	struct hoy_shim_options options = { .systemd_cgroup = true, .io_uid = 1000, .io_gid = 2000 }, loaded;
+	struct hoy_shim_options options = {
+		.systemd_cgroup = true,
+		.io_uid = 1000,
+		.io_gid = 2000,
+		.kill_timeout = 0,
+	};
+	struct hoy_shim_options loaded;
 	char dir[] = "/tmp/hoy-bundle-XXXXXX";
 
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	ck_assert_int_eq(hoy_shim_options_load(dir, &loaded, NULL), 0);
 	ck_assert_ptr_null(loaded.binary_name);
+	ck_assert_uint_eq(loaded.kill_timeout, HOY_SHIM_DEFAULT_KILL_TIMEOUT);
 	options.binary_name = strdup("runc \"x\"");
 	ck_assert_int_eq(hoy_shim_options_save(&options, dir, NULL), 0);
 	ck_assert_int_eq(hoy_shim_options_load(dir, &loaded, NULL), 0);
@@ -116,6 +143,7 @@ START_TEST(options_survive_on_disk)
 	ck_assert(loaded.systemd_cgroup);
 	ck_assert_uint_eq(loaded.io_uid, 1000);
 	ck_assert_uint_eq(loaded.io_gid, 2000);
+	ck_assert_uint_eq(loaded.kill_timeout, 0);
 	hoy_shim_options_done(&options);
 	hoy_shim_options_done(&loaded);
 	ck_assert_int_eq(hoy_path_remove_all(AT_FDCWD, dir, NULL), 0);

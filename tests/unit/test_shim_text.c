@@ -7,7 +7,7 @@
 #include "shim/flags.h"
 #include "shim/logger.h"
 #include "shim/sha256.h"
-#include "shim/start.h"
+#include "shim/socket.h"
 #include "tests/unit/unit.h"
 
 Suite *suite_shim_text(void);
