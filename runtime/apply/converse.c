@@ -1,6 +1,8 @@
 /* The parent's part while the child sets itself up: answers its messages until it is ready. */
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/fd.h"
@@ -20,6 +22,23 @@ static int map_ids(struct creation *c, struct hoy_err *err)
 		return 0;
 	r = hoy_idmap_write(c->pid, &map, err);
 	return r < 0 ? hoy_err_wrap(err, "user namespace") : hoy_sync_send(c->sync, HOY_SYNC_GO, 0, -EBADF, err);
+}
+
+/* Before the hooks, which may want to see them. The namespace is there since the clone. */
+static int move_net_devices(struct creation *c, struct hoy_err *err)
+{
+	auto_fd int ns = -EBADF;
+	char path[64];
+
+	if (!c->spec->linux_->n_net_devices)
+		return 0;
+	if (c->net_ns < 0) {
+		(void) snprintf(path, sizeof path, "/proc/%d/ns/net", (int) c->pid);
+		ns = open(path, O_RDONLY | O_CLOEXEC);
+		if (ns < 0)
+			return hoy_err_sys(err, "linux.netDevices: open '%s'", path);
+	}
+	return hoy_net_devices_move(c->spec->linux_, c->net_ns >= 0 ? c->net_ns : ns, &c->moved, err);
 }
 
 static int run_hooks(struct creation *c, struct hoy_err *err)
@@ -53,6 +72,8 @@ int hoy_create_converse(struct creation *c, struct hoy_err *err)
 {
 	int r = map_ids(c, err);
 
+	if (r == 0)
+		r = move_net_devices(c, err);
 	while (r == 0) {
 		auto_fd int fd = -EBADF;
 		struct hoy_sync_msg msg;

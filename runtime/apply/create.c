@@ -198,6 +198,8 @@ static int open_namespaces(struct creation *c, struct hoy_err *err)
 		c->child.join_fds[i] = open(plan->joins[i].path, O_RDONLY | O_CLOEXEC);
 		if (c->child.join_fds[i] < 0)
 			return hoy_err_sys(err, "open namespace '%s'", plan->joins[i].path);
+		if (plan->joins[i].type == CLONE_NEWNET && c->spec->linux_->n_net_devices)
+			c->net_ns = hoy_fd_dup(c->child.join_fds[i]);
 	}
 	return hoy_trees_open(plan, c->child.trees, c->child.idmaps, err);
 }
@@ -281,10 +283,17 @@ static void undo_spawn(struct creation *c)
 		hoy_hooks_run_all(&(struct hoy_hook_list){ "poststop", hooks->poststop, hooks->n_poststop }, &state);
 }
 
+static void undo_set_up(struct creation *c)
+{
+	hoy_net_devices_return(&c->moved);
+}
+
 static int set_up(struct creation *c, struct hoy_err *err)
 {
 	int r = hoy_create_converse(c, err);
 
+	if (r < 0)
+		undo_set_up(c);
 	return r < 0 ? hoy_err_wrap(err, TEXT_START_PROCESS) : 0;
 }
 
@@ -322,7 +331,7 @@ static const struct {
 	{ open_start_socket },
 	{ open_namespaces },
 	{ spawn, undo_spawn },
-	{ set_up },
+	{ set_up, undo_set_up },
 	{ take_master },
 	{ commit },
 };
@@ -338,6 +347,8 @@ static void creation_done(struct creation *c)
 	hoy_cgroup_entry_close(&c->child.entry);
 	hoy_cgroup_free(c->cgroup);
 	hoy_cgroup_host_free(c->cgroup_host);
+	hoy_moved_devices_done(&c->moved);
+	hoy_fd_close(&c->net_ns);
 	hoy_fd_close(&c->sync);
 	hoy_fd_close(&c->child_sync);
 	hoy_fd_close(&c->listener);
@@ -358,6 +369,8 @@ int hoy_container_create(const struct hoy_create_options *options, struct hoy_co
 		.console_peer = -EBADF,
 		.master = -EBADF,
 		.pidfd = -EBADF,
+		.net_ns = -EBADF,
+		.moved = HOY_MOVED_DEVICES_INIT,
 		.state = { .dir = -EBADF },
 		.child = { .entry = HOY_CGROUP_ENTRY_INIT },
 	};

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/cgroup/cgroup.h"
 #include "runtime/apply/create.h"
+#include "runtime/apply/net_devices.h"
 #include "runtime/child/child.h"
 #include "runtime/plan/plan.h"
 #include "runtime/plan/seccomp.h"
@@ -19,6 +20,8 @@ struct creation {
 	struct hoy_cgroup_host *cgroup_host;
 	struct hoy_cgroup *cgroup;
 	struct hoy_child child;
+	int net_ns; /* that the container joins, when devices are to be moved there */
+	struct hoy_moved_devices moved;
 	int sync, child_sync;
 	int listener;
 	int console, console_peer; /* ours of a pair made here, and the child's end */

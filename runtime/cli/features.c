@@ -58,7 +58,7 @@ static int features_run(const struct hoy_globals *g, void *values, char **args, 
 	auto_(hoy_buf_done) struct hoy_buf text = {};
 	static char min[] = HOY_OCI_VERSION_MIN, max[] = HOY_OCI_VERSION_MAX;
 	bool yes = true, no = false;
-	struct hoy_oci_features_enabled on = { .enabled = &yes }, off = { .enabled = &no };
+	struct hoy_oci_features_enabled on = { .enabled = &yes };
 	struct hoy_oci_features_cgroup cgroup = {
 		.v1 = &yes, .v2 = &yes, .systemd = &no, .systemd_user = &no, .rdma = &yes
 	};
@@ -80,7 +80,7 @@ static int features_run(const struct hoy_globals *g, void *values, char **args, 
 		.memory_policy = &mpol,
 		.intel_rdt = &rdt,
 		.mount_extensions = &mount_extensions,
-		.net_devices = &off,
+		.net_devices = &on,
 	};
 	struct hoy_oci_features features = {
 		.oci_version_min = min,

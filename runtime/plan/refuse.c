@@ -10,7 +10,5 @@ int hoy_plan_refuse(const struct hoy_plan *plan, struct hoy_err *err)
 
 	if (l->intel_rdt)
 		return hoy_err_unsupported(err, "linux.intelRdt: cache and bandwidth allocation is not supported");
-	if (l->n_net_devices)
-		return hoy_err_unsupported(err, "linux.netDevices: moving network devices is not supported");
 	return 0;
 }

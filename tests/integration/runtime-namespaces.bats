@@ -200,3 +200,89 @@ user_namespace() {
     [[ "${lines[1]}" =~ 0\ +1000\ +1 ]]
     [ "${lines[2]}" = fine ]
 }
+
+# --- network devices ---
+
+# host_device NAME: a device of the test's own network namespace, with addresses and an MTU of its own. The other end of
+# the pair outlives it for a moment.
+host_device() {
+    PEERS=$((${PEERS:-0} + 1))
+    ip link add "$1" mtu 1400 address 02:00:00:00:00:2a type veth peer name "hoypeer$PEERS"
+    ip addr add 192.0.2.7/24 dev "$1"
+    ip addr add 198.51.100.7/32 dev "$1" scope link
+    ip -6 addr add 2001:db8::7/64 dev "$1" nodad
+    ip link set "$1" up
+}
+
+@test "netDevices are moved and renamed; addresses and attributes come along" {
+    host_device hoytest0
+    config '.linux.netDevices = {"hoytest0": {"name": "inside0"}}'
+    sh_in 'ip -o link; ip -o addr show dev inside0'
+    run_it
+    [ "$status" = 0 ] || { echo "$output"; false; }
+    [[ "$output" =~ inside0@.*UP.*mtu.1400 ]]
+    [[ "$output" == *02:00:00:00:00:2a* ]]
+    [[ "$output" == *192.0.2.7/24* ]]
+    [[ "$output" == *2001:db8::7/64* ]]
+    # Not of global scope: somebody else's to make again.
+    [[ "$output" != *198.51.100.7* ]]
+    run ip link show hoytest0
+    [ "$status" != 0 ]
+}
+
+@test "netDevices keep their name without another one; a template is filled in" {
+    host_device hoytest0
+    config '.linux.netDevices = {"hoytest0": {}}'
+    sh_in 'ip -o -4 addr show dev hoytest0'
+    run_it
+    [[ "$output" == *192.0.2.7/24* ]] || { echo "$output"; false; }
+    host_device hoytest0
+    config '.linux.netDevices = {"hoytest0": {"name": "eth%d"}, "hoypeer2": {"name": "eth%d"}}'
+    sh_in 'ip -o link | grep -c "eth[01]:.*UP"'
+    run_it
+    [ "$output" = 2 ] || { echo "$output"; false; }
+}
+
+@test "netDevices: a namespace that is joined, and hooks that see the device" {
+    config '.process.args = ["sleep", "1000"]'
+    create_it
+    first=$ID pid=$(pid_of)
+    ID=$first-b
+    host_device hoytest0
+    config '.linux.namespaces |= map(if .type == "network" then .path = $p else . end) | .linux.netDevices = {"hoytest0": {"name": "pod0"}}
+        | .hooks.createRuntime = [{"path": "/bin/sh", "args": ["sh", "-c", "nsenter -t \($pid) -n ip -o link show pod0 >$OUT"],
+            "env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "OUT=\($out)"]}]' \
+        --arg p "/proc/$pid/ns/net" --arg pid "$pid" --arg out "$T/seen"
+    sh_in 'ip -o -4 addr show dev pod0'
+    run_it
+    [[ "$output" == *192.0.2.7/24* ]] || { echo "$output"; false; }
+    grep -q pod0@ "$T/seen"
+    # The device is the namespace's now, not the container's.
+    nsenter -t "$pid" -n ip link show pod0
+}
+
+@test "netDevices: what can't be moved is an error, and the host has its devices back" {
+    host_device hoytest0
+    config '.linux.netDevices = {"hoytest0": {"name": "lo"}}'
+    fails_with "linux.netDevices.hoytest0: a device called 'lo' is there already"
+    ip -o addr show dev hoytest0 | grep -q 192.0.2.7/24
+    ip -o link show hoytest0 | grep -q 'UP.*mtu 1400'
+    config '.linux.netDevices = {"hoytest0": {}, "nosuch": {}}'
+    fails_with "linux.netDevices.nosuch: the host has no such network device"
+    ip link show hoytest0
+    config '.linux.netDevices = {"lo": {"name": "lo2"}}'
+    fails_with "linux.netDevices.lo: rtnetlink"
+    config '.linux.netDevices = {"hoytest0": {"name": "a/b"}}'
+    fails_with 'linux.netDevices.hoytest0.name: "a/b" is not the name of a network interface'
+    config '.linux.netDevices = {"hoytest0": {"name": "x"}, "hoypeer1": {"name": "x"}}'
+    fails_with "a device called 'x' is there already"
+    ip link show hoytest0 && ip link show hoypeer1
+    # A failure after the move.
+    config '.linux.netDevices = {"hoytest0": {"name": "inside0"}} | .process.args = ["/no/such/program"]'
+    fails_with "no such file or directory"
+    ip -o addr show dev hoytest0 | grep -q 192.0.2.7/24
+    ip -o -6 addr show dev hoytest0 | grep -q 2001:db8::7/64
+    config '.linux.namespaces |= map(select(.type != "network"))'
+    fails_with netDevices
+    ip link del hoytest0
+}

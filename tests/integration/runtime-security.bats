@@ -353,9 +353,7 @@ PY
 @test "fields that are not supported are refused by name" {
     config '.linux.intelRdt = {"closID": "x"}'
     fails_with "linux.intelRdt: cache and bandwidth allocation is not supported"
-    config 'del(.linux.intelRdt) | .linux.netDevices = {"eth0": {}}'
-    fails_with "linux.netDevices: moving network devices is not supported"
-    config 'del(.linux.netDevices) | .linux.mountLabel = "system_u:object_r:x:s0"'
+    config 'del(.linux.intelRdt) | .linux.mountLabel = "system_u:object_r:x:s0"'
     fails_with "linux.mountLabel: SELinux labels of mounts are not supported"
     config 'del(.linux.mountLabel) | .linux.cgroupsPath = "system.slice:hoy:x"'
     fails_with "linux.cgroupsPath: 'system.slice:hoy:x' is for the systemd cgroup manager, which is not supported"

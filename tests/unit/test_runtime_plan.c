@@ -316,7 +316,6 @@ START_TEST(what_is_not_supported_is_refused_by_name)
 		const char *config, *text;
 	} bad[] = {
 		{ "\"intelRdt\":{\"closID\":\"x\"}", "linux.intelRdt" },
-		{ "\"netDevices\":{\"eth0\":{}}", "linux.netDevices" },
 		{ "\"mountLabel\":\"x\"", "linux.mountLabel" },
 		{ "\"cgroupsPath\":\"a:b:c\"", "linux.cgroupsPath" },
 	};
