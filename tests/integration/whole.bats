@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# Runs alone: it compares the mounts, cgroups and processes of the whole machine.
 # The whole stack with hoy: a container's life, limits, what is left behind.
 load lib
 load stack
