@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -23,14 +24,18 @@
 
 extern char **environ;
 
-static bool is_sealed(int self)
+static bool is_on_readonly_mount(void)
 {
-	struct statvfs fs;
+	struct statfs fs;
+
+	return statfs(SELF, &fs) == 0 && fs.f_flags & ST_RDONLY;
+}
+
+static bool is_sealed_copy(int self)
+{
 	int seals = fcntl(self, F_GET_SEALS);
 
-	if (seals >= 0 && (seals & SEALS) == SEALS)
-		return true;
-	return fstatvfs(self, &fs) == 0 && fs.f_flag & ST_RDONLY;
+	return seals >= 0 && (seals & SEALS) == SEALS;
 }
 
 static int sealed_copy(int self, struct hoy_err *err)
@@ -71,14 +76,17 @@ static int read_arguments(struct hoy_buf *text, char ***ret, struct hoy_err *err
 
 int hoy_sealed_ensure(struct hoy_err *err)
 {
-	auto_fd int self = open(SELF, O_RDONLY | O_CLOEXEC), sealed = -EBADF;
+	auto_fd int self = -EBADF, sealed = -EBADF;
 	auto_(hoy_buf_done) struct hoy_buf text = { .cap = CMDLINE_MAX };
 	auto_free char **argv = NULL;
 	int r;
 
+	if (is_on_readonly_mount())
+		return 0;
+	self = open(SELF, O_RDONLY | O_CLOEXEC);
 	if (self < 0)
 		return hoy_err_sys(err, "open '%s'", SELF);
-	if (is_sealed(self))
+	if (is_sealed_copy(self))
 		return 0;
 	sealed = hoy_mount_clone_readonly(self, "", false, NULL);
 	if (sealed < 0)

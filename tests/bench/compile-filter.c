@@ -1,4 +1,4 @@
-/* compile-filter CONFIG: the seccomp program that hoyrun loads for that config.json, to stdout; for `floor --filter`. */
+/* compile-filter CONFIG: the seccomp program that hoyrun loads for that config.json, on stdout: for floor --filter. */
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <stdio.h>
