@@ -32,7 +32,7 @@
 
 /* --- before anything is touched -------------------------------------------------------------------------------- */
 
-static int read_config(struct creation *c, struct hoy_err *err)
+int hoy_create_read_config(struct creation *c, struct hoy_err *err)
 {
 	auto_free char *path = hoy_path_join(c->o->bundle, "config.json");
 	int r;
@@ -67,7 +67,7 @@ static unsigned int listen_fds(void)
 	return text && hoy_str_to_uint(text, &n) == 0 && n < 1024 ? n : 0;
 }
 
-static int make_plan(struct creation *c, struct hoy_err *err)
+int hoy_create_plan(struct creation *c, struct hoy_err *err)
 {
 	struct hoy_plan_params params = {
 		.id = c->o->id,
@@ -108,7 +108,7 @@ static bool has_later_hooks(const struct hoy_oci_hooks *hooks)
 	return hooks && (hooks->n_poststart || hooks->n_poststop);
 }
 
-static int make_state(struct creation *c, struct hoy_err *err)
+int hoy_create_state(struct creation *c, struct hoy_err *err)
 {
 	struct hoy_state *s = &c->state;
 	char now[HOY_TIME_MAX];
@@ -138,7 +138,7 @@ static int make_state(struct creation *c, struct hoy_err *err)
 	return r;
 }
 
-static void undo_state(struct creation *c)
+void hoy_create_undo_state(struct creation *c)
 {
 	struct hoy_err err = {};
 
@@ -147,7 +147,7 @@ static void undo_state(struct creation *c)
 }
 
 /* Before the process exists its cgroup is on disk: whoever finds the directory can clean up. */
-static int save_creating(struct creation *c, struct hoy_err *err)
+int hoy_create_save(struct creation *c, struct hoy_err *err)
 {
 	return hoy_state_save(&c->state, err);
 }
@@ -322,12 +322,12 @@ static const struct {
 	int (*run)(struct creation *c, struct hoy_err *err);
 	void (*undo)(struct creation *c);
 } steps[] = {
-	{ read_config },
-	{ make_plan },
+	{ hoy_create_read_config },
+	{ hoy_create_plan },
 	{ open_console },
-	{ make_state, undo_state },
+	{ hoy_create_state, hoy_create_undo_state },
 	{ hoy_create_cgroup, hoy_create_undo_cgroup },
-	{ save_creating },
+	{ hoy_create_save },
 	{ open_start_socket },
 	{ open_namespaces },
 	{ spawn, undo_spawn },
@@ -336,7 +336,7 @@ static const struct {
 	{ commit },
 };
 
-static void creation_done(struct creation *c)
+void hoy_creation_done(struct creation *c)
 {
 	close_namespaces(c);
 	hoy_buf_done(&c->config);
@@ -360,20 +360,7 @@ static void creation_done(struct creation *c)
 
 int hoy_container_create(const struct hoy_create_options *options, struct hoy_container *ret, struct hoy_err *err)
 {
-	auto_(creation_done) struct creation c = {
-		.o = options,
-		.sync = -EBADF,
-		.child_sync = -EBADF,
-		.listener = -EBADF,
-		.console = -EBADF,
-		.console_peer = -EBADF,
-		.master = -EBADF,
-		.pidfd = -EBADF,
-		.net_ns = -EBADF,
-		.moved = HOY_MOVED_DEVICES_INIT,
-		.state = { .dir = -EBADF },
-		.child = { .entry = HOY_CGROUP_ENTRY_INIT },
-	};
+	auto_(hoy_creation_done) struct creation c = CREATION_INIT(options);
 	size_t i;
 	int r = 0;
 

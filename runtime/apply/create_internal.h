@@ -1,4 +1,4 @@
-/* What create.c and its steps share. */
+/* What create.c, its steps and restore.c share. */
 #ifndef HOY_RUNTIME_CREATE_INTERNAL_H
 #define HOY_RUNTIME_CREATE_INTERNAL_H
 
@@ -30,8 +30,24 @@ struct creation {
 	int pidfd;
 };
 
+/* A creation that has nothing yet, and the end of one: what it still owns is closed and freed. */
+#define CREATION_INIT(options)                                                                                         \
+	{                                                                                                              \
+		.o = (options), .sync = -EBADF, .child_sync = -EBADF, .listener = -EBADF, .console = -EBADF,           \
+		.console_peer = -EBADF, .master = -EBADF, .pidfd = -EBADF, .net_ns = -EBADF,                           \
+		.moved = HOY_MOVED_DEVICES_INIT, .state = { .dir = -EBADF },                                           \
+		.child = { .entry = HOY_CGROUP_ENTRY_INIT },                                                           \
+	}
+void hoy_creation_done(struct creation *c);
+
+/* Steps, in this order; what has an undo is undone backwards when a later one fails. */
+int hoy_create_read_config(struct creation *c, struct hoy_err *err);
+int hoy_create_plan(struct creation *c, struct hoy_err *err);
+int hoy_create_state(struct creation *c, struct hoy_err *err);
+void hoy_create_undo_state(struct creation *c);
 int hoy_create_cgroup(struct creation *c, struct hoy_err *err);
 void hoy_create_undo_cgroup(struct creation *c);
+int hoy_create_save(struct creation *c, struct hoy_err *err);
 int hoy_create_converse(struct creation *c, struct hoy_err *err);
 
 #endif
