@@ -40,9 +40,10 @@ busybox_rootfs() {
     chmod 1777 "$dir/tmp"
 }
 
-# wait_for SECONDS COMMAND...: until the command succeeds; fails when the time is over.
+# wait_for SECONDS COMMAND...: until the command succeeds; fails when the time is over. The time is that of a quiet
+# machine; a busy one gets four times as much.
 wait_for() {
-    local end=$((SECONDS + $1))
+    local end=$((SECONDS + 4 * $1))
     shift
     until "$@" >/dev/null 2>&1; do
         [ $SECONDS -lt $end ] || return 1

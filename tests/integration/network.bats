@@ -13,7 +13,7 @@ teardown() {
 
 # The script on standard input runs on a host of its own.
 on_host() {
-    T=$T HOY_BUILD=$HOY_BUILD BATS_TEST_DIRNAME=$BATS_TEST_DIRNAME timeout 60 unshare -n -m --propagation private \
+    T=$T HOY_BUILD=$HOY_BUILD BATS_TEST_DIRNAME=$BATS_TEST_DIRNAME timeout 180 unshare -n -m --propagation private \
         bash -euo pipefail -c ". '$BATS_TEST_DIRNAME/network.bash'; make_host; . /dev/stdin" 3>&-
 }
 
