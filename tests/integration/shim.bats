@@ -340,13 +340,24 @@ X
     [ "$(log_text)" = "$(printf 'early-some\ninputdone')" ]
 }
 
+# say_and_leave TEXT KEY=VALUE...: a client that attaches, says this, and is gone once the container has seen it.
+say_and_leave() {
+    local text=$1 pid
+    shift
+    python3 "$TOP/tests/integration/shim-client.py" "$B" attach "id=$ID" "$@" < <(echo "$text"; exec sleep 60) >/dev/null 3>&- &
+    pid=$!
+    wait_for 10 grep -q "$text" "$T/log"
+    kill "$pid"
+    wait "$pid" || :
+}
+
 @test "input stays open for the next client until CloseIO" {
     sh_in 'cat; echo done'
     start_shim
     create_task stdin=hoy-stdin:
     task Start
-    echo one | timeout 1 python3 "$TOP/tests/integration/shim-client.py" "$B" attach "id=$ID" stdin=true || :
-    echo two | timeout 1 python3 "$TOP/tests/integration/shim-client.py" "$B" attach "id=$ID" stdin=true || :
+    say_and_leave one stdin=true
+    say_and_leave two stdin=true
     [ "$(task State | jq .status)" = 2 ]
     task CloseIO stdin=true
     task Wait
@@ -380,7 +391,7 @@ X
     wait_for 5 grep -q 'got one' "$T/log"
     [ "$(task State | jq .status)" = 2 ]
     # nor does a client that just leaves end a terminal's input
-    echo two | timeout 1 python3 "$TOP/tests/integration/shim-client.py" "$B" attach "id=$ID" stdin=true stdout=true || :
+    say_and_leave two stdin=true stdout=true
     wait_for 5 grep -q 'got two' "$T/log"
     echo three | client "$B" attach "id=$ID" stdin=true stdout=true detach_keys=a,b
     task Wait
