@@ -7,9 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/random.h>
-#include <time.h>
 
 bool hoy_str_eq(const char *a, const char *b)
 {
@@ -117,39 +115,58 @@ int hoy_str_to_mode(const char *str, mode_t *ret)
 	return 0;
 }
 
+/*
+ * Reads digits with at most one point and gives their value times `unit`, rounded down; *str ends behind them. Whole
+ * numbers all the way: exact, and strtold would bring most of libc's floating point into a static program.
+ */
+static int decimal(const char **str, uint64_t unit, unsigned __int128 *ret)
+{
+	unsigned __int128 whole = 0;
+	uint64_t fraction = 0, scale = 1;
+	const char *p = *str, *first = p;
+
+	for (; isdigit((unsigned char) *p); p++)
+		if (whole <= INT64_MAX) /* beyond, it is out of range whatever follows */
+			whole = whole * 10 + (unsigned int) (*p - '0');
+	if (*p == '.')
+		for (first++, p++; isdigit((unsigned char) *p); p++)
+			if (scale < 1000000000000000000U) {
+				fraction = fraction * 10 + (unsigned int) (*p - '0');
+				scale *= 10;
+			}
+	if (p == first)
+		return -EINVAL;
+	*ret = whole * unit + (unsigned __int128) fraction * unit / scale;
+	*str = p;
+	return 0;
+}
+
 int hoy_str_to_bytes(const char *str, int64_t *ret)
 {
 	static const char units[] = "kmgtp";
-	const char *unit;
-	long double value;
+	const char *number = str, *unit;
+	unsigned __int128 value;
 	int shift = 0;
-	char *end;
 
-	if (!isdigit((unsigned char) str[0]) && str[0] != '.')
+	if (decimal(&str, 1, &value) < 0)
 		return -EINVAL;
-	for (const char *p = str; *p && (isdigit((unsigned char) *p) || *p == '.'); p++)
-		if (p[1] == 'x' || p[1] == 'X')
-			return -EINVAL; /* strtold would take hexadecimal */
-	value = strtold(str, &end);
-	if (end == str)
-		return -EINVAL;
-	while (*end == ' ')
-		end++;
-	if (*end) {
-		unit = strchr(units, tolower((unsigned char) *end));
+	while (*str == ' ')
+		str++;
+	if (*str) {
+		unit = strchr(units, tolower((unsigned char) *str));
 		if (unit && *unit) {
 			shift = (int) (unit - units + 1) * 10;
-			end++;
-			if (tolower((unsigned char) *end) == 'i' && tolower((unsigned char) end[1]) == 'b')
-				end++;
+			str++;
+			if (tolower((unsigned char) *str) == 'i' && tolower((unsigned char) str[1]) == 'b')
+				str++;
 		}
-		if (tolower((unsigned char) *end) == 'b')
-			end++;
-		if (*end)
+		if (tolower((unsigned char) *str) == 'b')
+			str++;
+		if (*str)
 			return -EINVAL;
 	}
-	value *= (long double) (1LL << shift);
-	if (!(value < (long double) INT64_MAX))
+	(void) decimal(&number, 1ULL << shift, &value);
+	if (value >= INT64_MAX)
 		return -ERANGE;
 	*ret = (int64_t) value;
 	return 0;
@@ -159,11 +176,11 @@ int hoy_str_to_duration(const char *str, int64_t *ret_ns)
 {
 	static const struct {
 		const char *name;
-		long double ns;
-	} units[] = { { "ns", 1 }, { "us", 1e3L }, { "µs", 1e3L }, { "ms", 1e6L }, { "s", 1e9L }, { "m", 60e9L },
-		{ "h", 3600e9L } };
+		uint64_t ns;
+	} units[] = { { "ns", 1 }, { "us", 1000 }, { "µs", 1000 }, { "ms", 1000000 }, { "s", 1000000000 },
+		{ "m", 60000000000 }, { "h", 3600000000000 } };
 	bool negative = *str == '-';
-	long double total = 0;
+	unsigned __int128 total = 0;
 
 	if (*str == '-' || *str == '+')
 		str++;
@@ -174,27 +191,21 @@ int hoy_str_to_duration(const char *str, int64_t *ret_ns)
 	if (!*str)
 		return -EINVAL;
 	while (*str) {
-		size_t digits = strspn(str, "0123456789."), letters, i;
-		char *end;
-		long double value;
+		const char *unit = str + strspn(str, "0123456789.");
+		size_t letters = strcspn(unit, "0123456789."), i;
+		unsigned __int128 value;
 
-		if (!digits || digits > 40)
-			return -EINVAL;
-		value = strtold(str, &end);
-		if (end != str + digits)
-			return -EINVAL;
-		letters = strcspn(end, "0123456789.");
 		for (i = 0; i < ARRAY_LEN(units); i++)
-			if (strlen(units[i].name) == letters && strncmp(end, units[i].name, letters) == 0)
+			if (strlen(units[i].name) == letters && strncmp(unit, units[i].name, letters) == 0)
 				break;
-		if (i == ARRAY_LEN(units))
+		if (i == ARRAY_LEN(units) || decimal(&str, units[i].ns, &value) < 0 || str != unit)
 			return -EINVAL;
-		total += value * units[i].ns;
-		str = end + letters;
+		total += value;
+		if (total >= INT64_MAX)
+			return -ERANGE;
+		str = unit + letters;
 	}
-	if (!(total < (long double) INT64_MAX))
-		return -ERANGE;
-	*ret_ns = (int64_t) (negative ? -total : total);
+	*ret_ns = negative ? -(int64_t) total : (int64_t) total;
 	return 0;
 }
 
@@ -213,29 +224,40 @@ static const struct {
 	{ SIGIO, "SIGPOLL" }, /* other names of the same numbers */
 };
 
+/* "RTMIN+3", "RTMAX-2", in capitals. */
+static int realtime_signal(const char *name)
+{
+	bool from_min = hoy_str_starts(name, "RTMIN");
+	unsigned int off = 0;
+
+	if (!from_min && !hoy_str_starts(name, "RTMAX"))
+		return -EINVAL;
+	name += strlen("RTMIN");
+	if (*name && (*name != (from_min ? '+' : '-') || hoy_str_to_uint(name + 1, &off) < 0 || off > 30))
+		return -EINVAL;
+	return from_min ? 34 + (int) off : 64 - (int) off;
+}
+
 int hoy_signal_from_string(const char *str)
 {
+	char capitals[sizeof "SIGRTMIN+30"];
+	const char *name = capitals;
 	unsigned int number;
-	int base = 0;
+	size_t len = 0;
 
 	if (hoy_str_to_uint(str, &number) == 0)
 		return number >= 1 && number <= 64 ? (int) number : -EINVAL;
-	if (strncasecmp(str, "SIG", 3) == 0)
-		str += 3;
+	for (; str[len] && len + 1 < sizeof capitals; len++)
+		capitals[len] = (char) toupper((unsigned char) str[len]);
+	if (str[len])
+		return -EINVAL;
+	capitals[len] = '\0';
+	if (hoy_str_starts(name, "SIG"))
+		name += 3;
 	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
-		if (strcasecmp(str, signals[i].name + 3) == 0)
+		if (strcmp(name, signals[i].name + 3) == 0)
 			return signals[i].number;
-	if (strncasecmp(str, "RTMIN", 5) == 0)
-		base = 34;
-	else if (strncasecmp(str, "RTMAX", 5) == 0)
-		base = 64;
-	else
-		return -EINVAL;
-	if (!str[5])
-		return base;
-	if (str[5] != (base == 34 ? '+' : '-') || hoy_str_to_uint(str + 6, &number) < 0 || number > 30)
-		return -EINVAL;
-	return base == 34 ? base + (int) number : base - (int) number;
+	return realtime_signal(name);
 }
 
 const char *hoy_signal_to_string(int sig)
@@ -412,62 +434,4 @@ void hoy_random(void *out, size_t len)
 		p += n;
 		len -= (size_t) n;
 	}
-}
-
-void hoy_time_format(const struct timespec *ts, char out[HOY_TIME_MAX])
-{
-	struct tm tm;
-	size_t n;
-
-	gmtime_r(&ts->tv_sec, &tm);
-	n = strftime(out, HOY_TIME_MAX, "%Y-%m-%dT%H:%M:%S", &tm);
-	(void) snprintf(out + n, HOY_TIME_MAX - n, ".%09ldZ", ts->tv_nsec);
-}
-
-void hoy_time_now(char out[HOY_TIME_MAX])
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	hoy_time_format(&ts, out);
-}
-
-int hoy_time_parse(const char *str, struct timespec *ret)
-{
-	unsigned int year, month, day, hour, minute, second, off_hour, off_minute;
-	long nsec = 0, scale = 100000000;
-	struct tm tm;
-	int used = 0;
-	char sign[2];
-
-	if (sscanf(str, "%4u-%2u-%2u%*1[Tt ]%2u:%2u:%2u%n", &year, &month, &day, &hour, &minute, &second, &used) != 6 ||
-		!used)
-		return -EINVAL;
-	if (month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 || second > 60)
-		return -EINVAL;
-	str += used;
-	if (*str == '.') {
-		if (!isdigit((unsigned char) *++str))
-			return -EINVAL;
-		for (; isdigit((unsigned char) *str); str++, scale /= 10)
-			nsec += (*str - '0') * scale;
-	}
-	tm = (struct tm){
-		.tm_year = (int) year - 1900,
-		.tm_mon = (int) month - 1,
-		.tm_mday = (int) day,
-		.tm_hour = (int) hour,
-		.tm_min = (int) minute,
-		.tm_sec = (int) second,
-	};
-	ret->tv_sec = timegm(&tm);
-	ret->tv_nsec = nsec;
-	if ((*str == 'Z' || *str == 'z') && !str[1])
-		return 0;
-	if (sscanf(str, "%1[+-]%2u:%2u%n", sign, &off_hour, &off_minute, &used) != 3 || str[used])
-		return -EINVAL;
-	if (off_hour > 23 || off_minute > 59)
-		return -EINVAL;
-	ret->tv_sec += (sign[0] == '-' ? 1 : -1) * (time_t) (off_hour * 3600 + off_minute * 60);
-	return 0;
 }

@@ -55,12 +55,4 @@ void hoy_hex(const void *data, size_t len, char *out);
 /* `len` random bytes from the kernel. */
 void hoy_random(void *out, size_t len);
 
-/* RFC 3339 with nanoseconds in UTC ("2026-11-21T08:50:06.123456789Z"). */
-#define HOY_TIME_MAX 40
-struct timespec;
-void hoy_time_format(const struct timespec *ts, char out[HOY_TIME_MAX]);
-void hoy_time_now(char out[HOY_TIME_MAX]);
-/* Parses RFC 3339 with any fraction and offset. 0 or -EINVAL. */
-int hoy_time_parse(const char *str, struct timespec *ret);
-
 #endif

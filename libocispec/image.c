@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "base/str.h"
+#include "base/time.h"
 #include "libocispec/image_internal.h"
 
 const struct hoy_json_limits hoy_oci_image_limits = { .max_size = 4 << 20, .max_depth = 32, .max_nodes = 200000 };

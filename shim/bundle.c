@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "base/time.h"
 #include "base/ttrpc/options.pb-c.h"
 #include "shim/protocol.h"
 

@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "base/time.h"
 #include "base/utf8.h"
 #include "shim/uri.h"
 

@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/process.h"
+#include "base/time.h"
 #include "runtime/apply/create_internal.h"
 #include "runtime/apply/handover.h"
 #include "runtime/apply/spawn.h"

@@ -102,11 +102,15 @@ static int decide_rootless(const char *text, bool *ret, struct hoy_err *err)
 		*ret = true;
 	else {
 		/* Root of a user namespace that is not the first has not all ids mapped to themselves. */
-		unsigned long inside = 0, outside = 0, count = 4294967295UL;
+		unsigned long outside = 0, count = 4294967295UL;
+		char *rest;
 
 		fd = open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
-		if (fd >= 0 && read(fd, map, sizeof map - 1) > 0)
-			(void) sscanf(map, "%lu %lu %lu", &inside, &outside, &count);
+		if (fd >= 0 && read(fd, map, sizeof map - 1) > 0) {
+			(void) strtoul(map, &rest, 10); /* the id inside */
+			outside = strtoul(rest, &rest, 10);
+			count = strtoul(rest, &rest, 10);
+		}
 		*ret = outside != 0 || count != 4294967295UL;
 	}
 	return 0;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "base/time.h"
 #include "libocispec/runtime.h"
 #include "supervisor/api/internal.h"
 

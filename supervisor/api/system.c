@@ -3,7 +3,7 @@
 #include <time.h>
 
 #include "base/cgroup/cgroup.h"
-#include "base/str.h"
+#include "base/time.h"
 #include "config.h"
 #include "supervisor/api/events.h"
 #include "supervisor/api/host.h"

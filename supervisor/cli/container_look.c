@@ -6,6 +6,7 @@
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "base/time.h"
 #include "supervisor/cli/cli.h"
 #include "supervisor/cli/filter.h"
 #include "supervisor/cli/stream.h"

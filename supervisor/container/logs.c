@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/loop.h"
 #include "base/str.h"
+#include "base/time.h"
 #include "supervisor/container/internal.h"
 #include "supervisor/container/log_files.h"
 

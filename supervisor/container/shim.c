@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "base/time.h"
 #include "base/ttrpc/task.pb-c.h"
 #include "base/ttrpc/ttrpc.h"
 #include "shim/protocol.h"

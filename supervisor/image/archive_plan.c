@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/sha256.h"
 #include "base/str.h"
+#include "base/time.h"
 #include "libocispec/image.h"
 #include "supervisor/image/reference.h"
 #include "supervisor/worker/layer/protocol.h"

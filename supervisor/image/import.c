@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/sha256.h"
 #include "base/str.h"
+#include "base/time.h"
 #include "libocispec/image.h"
 #include "supervisor/image/changes.h"
 #include "supervisor/image/job.h"
