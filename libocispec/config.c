@@ -182,6 +182,42 @@ int hoy_oci_spec_validate(const struct hoy_oci_spec *spec, struct hoy_err *err)
 	return hoy_field_validate(&hoy_oci_spec_object, spec, err);
 }
 
+static const struct hoy_field mounts_fields[] = {
+	HOY_FIELD_OBJECTS(
+		struct hoy_oci_spec, "mounts", mounts, struct hoy_oci_mount, &hoy_oci_mount_object, HOY_FIELD_REQUIRED),
+};
+static const struct hoy_object mounts_object = HOY_OBJECT(struct hoy_oci_spec, mounts_fields, /* check= */ NULL);
+
+int hoy_oci_spec_replace_mounts(struct hoy_oci_spec *spec, const char *text, size_t len, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf wrapped = {};
+	auto_ptr(hoy_oci_spec_free) struct hoy_oci_spec *parsed = NULL;
+	struct hoy_oci_mount *mounts = spec->mounts;
+	size_t n = spec->n_mounts, skip = 0;
+	int r;
+
+	while (skip < len && strchr(" \t\r\n", text[skip]))
+		skip++;
+	if (skip < len && text[skip] == '[') {
+		(void) hoy_buf_adds(&wrapped, "{\"mounts\":");
+		(void) hoy_buf_add(&wrapped, text, len);
+		(void) hoy_buf_addc(&wrapped, '}');
+		r = hoy_buf_check(&wrapped, "mounts", err);
+		if (r < 0)
+			return r;
+		text = wrapped.data;
+		len = wrapped.len;
+	}
+	r = hoy_field_parse(&mounts_object, text, len, NULL, (void **) &parsed, err);
+	if (r < 0)
+		return r;
+	spec->mounts = parsed->mounts;
+	spec->n_mounts = parsed->n_mounts;
+	parsed->mounts = mounts;
+	parsed->n_mounts = n;
+	return hoy_oci_spec_validate(spec, err);
+}
+
 int hoy_oci_spec_print(const struct hoy_oci_spec *spec, struct hoy_buf *buf, unsigned int indent, struct hoy_err *err)
 {
 	return hoy_field_print(&hoy_oci_spec_object, spec, buf, indent, err);

@@ -523,6 +523,10 @@ int hoy_oci_spec_print(const struct hoy_oci_spec *spec, struct hoy_buf *buf, uns
 void hoy_oci_spec_free(struct hoy_oci_spec *spec);
 HOY_DEFINE_AUTO_PTR(struct hoy_oci_spec, hoy_oci_spec_free);
 
+/* The mounts of the document `text`, {"mounts": [...]} or the list alone, take the place of the spec's, and are
+ * validated. For mounts that are added to a running container. */
+int hoy_oci_spec_replace_mounts(struct hoy_oci_spec *spec, const char *text, size_t len, struct hoy_err *err);
+
 /* Parts on their own: `exec --process FILE`, `update --resources FILE`, a seccomp profile. Parse also validates. */
 int hoy_oci_process_parse(const char *text, size_t len, struct hoy_oci_process **ret, struct hoy_err *err);
 int hoy_oci_process_validate(const struct hoy_oci_process *process, struct hoy_err *err);

@@ -123,7 +123,7 @@ static int spawn(struct execution *e, struct hoy_err *err)
 	e->sync = pair[0];
 	e->child_sync = pair[1];
 	hoy_container_state(e->state, HOY_OCI_STATUS_RUNNING, e->state->pid, true, &state);
-	e->child.exec = true;
+	e->child.work = HOY_CHILD_EXEC;
 	e->child.plan = &e->plan;
 	e->child.seccomp = &e->seccomp;
 	e->child.cgroup = e->cgroup;

@@ -72,7 +72,8 @@ static int open_tree_of(const struct hoy_plan *plan, const struct hoy_plan_mount
 
 int hoy_trees_open(const struct hoy_plan *plan, int *trees, int *idmaps, struct hoy_err *err)
 {
-	bool all = plan->params.may_mount && hoy_plan_has_ns(plan, CLONE_NEWUSER);
+	bool live = plan->params.live;
+	bool all = live || (plan->params.may_mount && hoy_plan_has_ns(plan, CLONE_NEWUSER));
 
 	for (size_t i = 0; i < plan->n_mounts; i++) {
 		const struct hoy_plan_mount *m = &plan->mounts[i];
@@ -80,7 +81,7 @@ int hoy_trees_open(const struct hoy_plan *plan, int *trees, int *idmaps, struct 
 
 		if (m->kind != HOY_MOUNT_BIND || (!all && !m->idmap))
 			continue;
-		if (!is_below_rootfs(plan, m->source))
+		if (live || !is_below_rootfs(plan, m->source))
 			fd = trees[i] = open_tree_of(plan, m, err);
 		else if (m->idmap)
 			fd = idmaps[i] = open_idmap(plan, m, err);

@@ -16,6 +16,14 @@
 #include "runtime/plan/plan.h"
 #include "runtime/plan/seccomp.h"
 
+/* What a child is made for. */
+enum hoy_child_work {
+	HOY_CHILD_INIT,          /* the container's first process */
+	HOY_CHILD_EXEC,          /* another process of a container that exists */
+	HOY_CHILD_ADD_MOUNTS,    /* plan->mounts for a container that exists; runs no program */
+	HOY_CHILD_REMOVE_MOUNTS, /* what is mounted on their targets goes */
+};
+
 struct hoy_child {
 	/* filled in by the parent before clone; all borrowed */
 	const struct hoy_plan *plan;
@@ -30,7 +38,7 @@ struct hoy_child {
 	int *trees;         /* of plan->mounts: detached clones made by the parent, or -EBADF */
 	int *idmaps;        /* user namespaces for mounts that we clone ourselves, or -EBADF */
 	bool wait_for_maps;
-	bool exec;      /* another process of a container that exists: see exec_steps */
+	enum hoy_child_work work;
 	int foreign[3]; /* descriptors of the parent's that we must not hold: its end of the pair, its lock */
 
 	/* the child's own */
@@ -64,6 +72,9 @@ int hoy_child_make_working_dir(struct hoy_child *c, struct hoy_err *err);
 int hoy_child_pivot(struct hoy_child *c, struct hoy_err *err);
 int hoy_child_finish_rootfs(struct hoy_child *c, struct hoy_err *err);
 int hoy_child_mounts(struct hoy_child *c, struct hoy_err *err);  /* mounts.c */
+int hoy_child_mount(struct hoy_child *c, size_t i, struct hoy_err *err);
+int hoy_child_add_mounts(struct hoy_child *c, struct hoy_err *err); /* live_mounts.c */
+int hoy_child_remove_mounts(struct hoy_child *c, struct hoy_err *err);
 int hoy_child_devices(struct hoy_child *c, struct hoy_err *err); /* devices.c */
 int hoy_child_dev_links(struct hoy_child *c, struct hoy_err *err);
 int hoy_child_readonly_paths(struct hoy_child *c, struct hoy_err *err); /* paths.c */

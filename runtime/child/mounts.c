@@ -249,17 +249,24 @@ static int do_mount(struct hoy_child *c, size_t i, struct hoy_err *err)
 	return 0;
 }
 
+int hoy_child_mount(struct hoy_child *c, size_t i, struct hoy_err *err)
+{
+	const struct hoy_plan_mount *m = &c->plan->mounts[i];
+	int r = do_mount(c, i, err);
+
+	return r < 0 ? hoy_err_wrap(err, "error mounting \"%s\" to rootfs at \"%s\"",
+			       m->source ? m->source
+			       : m->type ? m->type
+					 : "none",
+			       m->target)
+		     : 0;
+}
+
 int hoy_child_mounts(struct hoy_child *c, struct hoy_err *err)
 {
-	for (size_t i = 0; i < c->plan->n_mounts; i++) {
-		const struct hoy_plan_mount *m = &c->plan->mounts[i];
+	int r = 0;
 
-		if (do_mount(c, i, err) < 0)
-			return hoy_err_wrap(err, "error mounting \"%s\" to rootfs at \"%s\"",
-				m->source ? m->source
-				: m->type ? m->type
-					  : "none",
-				m->target);
-	}
-	return 0;
+	for (size_t i = 0; r == 0 && i < c->plan->n_mounts; i++)
+		r = hoy_child_mount(c, i, err);
+	return r;
 }

@@ -175,7 +175,7 @@ int hoy_child_final_affinity(struct hoy_child *c, struct hoy_err *err)
 {
 	cpu_set_t all;
 
-	if (c->exec && (c->plan->affinity_initial || c->plan->affinity_final))
+	if (c->work == HOY_CHILD_EXEC && (c->plan->affinity_initial || c->plan->affinity_final))
 		return set_affinity(c->plan->affinity_final, err);
 	memset(&all, 0xff, sizeof all);
 	(void) sched_setaffinity(0, sizeof all, &all);

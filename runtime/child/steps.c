@@ -42,7 +42,7 @@ static bool has_start_hooks(const struct hoy_child *c)
 {
 	const struct hoy_oci_hooks *hooks = c->plan->spec->hooks;
 
-	return !c->exec && hooks && hooks->n_start_container;
+	return c->work == HOY_CHILD_INIT && hooks && hooks->n_start_container;
 }
 
 /* A filter with a listener: the agent gets that during create. */
@@ -111,6 +111,13 @@ static int step_late_seccomp(struct hoy_child *c, struct hoy_err *err)
 	return c->seccomp->notify || has_start_hooks(c) ? 0 : hoy_child_load_seccomp(c, err);
 }
 
+static int step_end(struct hoy_child *c, struct hoy_err *err)
+{
+	(void) c;
+	(void) err;
+	_exit(EXIT_SUCCESS);
+}
+
 static const struct hoy_step init_steps[] = {
 	{ "user namespace", hoy_child_wait_for_maps },
 	{ "join namespaces", hoy_child_join_namespaces },
@@ -173,10 +180,41 @@ static const struct hoy_step exec_steps[] = {
 	{ NULL, hoy_child_exec },
 };
 
+/* Not a process of the container, though it is in its namespaces: it is in none of its cgroups, runs nothing and ends.
+ */
+#define MOUNT_STEPS                                                                                                    \
+	{ "user namespace", hoy_child_wait_for_maps }, { NULL, hoy_child_open_proc },                                  \
+		{ "join namespaces", hoy_child_join_namespaces },                                                      \
+	{                                                                                                              \
+		NULL, hoy_child_open_root                                                                              \
+	}
+
+static const struct hoy_step add_mounts_steps[] = {
+	MOUNT_STEPS,
+	{ NULL, hoy_child_add_mounts },
+	{ NULL, step_end },
+};
+
+static const struct hoy_step remove_mounts_steps[] = {
+	MOUNT_STEPS,
+	{ NULL, hoy_child_remove_mounts },
+	{ NULL, step_end },
+};
+
+static const struct {
+	const struct hoy_step *steps;
+	size_t n;
+} works[] = {
+	[HOY_CHILD_INIT] = { init_steps, ARRAY_LEN(init_steps) },
+	[HOY_CHILD_EXEC] = { exec_steps, ARRAY_LEN(exec_steps) },
+	[HOY_CHILD_ADD_MOUNTS] = { add_mounts_steps, ARRAY_LEN(add_mounts_steps) },
+	[HOY_CHILD_REMOVE_MOUNTS] = { remove_mounts_steps, ARRAY_LEN(remove_mounts_steps) },
+};
+
 void hoy_child_run(struct hoy_child *c)
 {
-	const struct hoy_step *steps = c->exec ? exec_steps : init_steps;
-	size_t n_steps = c->exec ? ARRAY_LEN(exec_steps) : ARRAY_LEN(init_steps);
+	const struct hoy_step *steps = works[c->work].steps;
+	size_t n_steps = works[c->work].n;
 	struct hoy_err err = {};
 
 	for (size_t i = 0; i < ARRAY_LEN(c->foreign); i++)

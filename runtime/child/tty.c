@@ -126,7 +126,7 @@ int hoy_child_terminal(struct hoy_child *c, struct hoy_err *err)
 	if (slave < 0)
 		return slave;
 	r = set_size(slave, process->console_size, err);
-	if (r == 0 && !c->exec)
+	if (r == 0 && c->work == HOY_CHILD_INIT)
 		r = mount_console(c, slave, err);
 	if (r < 0)
 		return r;

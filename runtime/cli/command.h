@@ -58,8 +58,8 @@ struct hoy_command {
 };
 
 extern const struct hoy_command hoy_cmd_create, hoy_cmd_delete, hoy_cmd_events, hoy_cmd_exec, hoy_cmd_features,
-	hoy_cmd_kill, hoy_cmd_list, hoy_cmd_pause, hoy_cmd_ps, hoy_cmd_resume, hoy_cmd_run, hoy_cmd_spec, hoy_cmd_start,
-	hoy_cmd_state, hoy_cmd_update;
+	hoy_cmd_kill, hoy_cmd_list, hoy_cmd_mounts, hoy_cmd_pause, hoy_cmd_ps, hoy_cmd_resume, hoy_cmd_run,
+	hoy_cmd_spec, hoy_cmd_start, hoy_cmd_state, hoy_cmd_update;
 
 /*
  * Parses the options in front of (and, unless options_end_at_id, among) the arguments. *ret_args is a NULL-terminated

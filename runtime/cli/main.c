@@ -21,6 +21,7 @@ static const struct hoy_command *const commands[] = {
 	&hoy_cmd_features,
 	&hoy_cmd_kill,
 	&hoy_cmd_list,
+	&hoy_cmd_mounts,
 	&hoy_cmd_pause,
 	&hoy_cmd_ps,
 	&hoy_cmd_resume,

@@ -108,6 +108,8 @@ static int plan_mount(struct hoy_plan *plan, size_t i, struct hoy_err *err)
 		.spec = spec,
 	};
 	strip_rootfs(plan, m);
+	if (plan->params.remove)
+		return 0;
 	for (char **option = spec->options; option && *option; option++) {
 		r = hoy_mount_option_apply(m, *option, err);
 		if (r < 0)
@@ -118,6 +120,9 @@ static int plan_mount(struct hoy_plan *plan, size_t i, struct hoy_err *err)
 	r = check_kind(m, err);
 	if (r < 0)
 		return r;
+	if (plan->params.live && (is_root(m->target) || m->kind == HOY_MOUNT_CGROUP || m->kind == HOY_MOUNT_REMOUNT))
+		return hoy_err_unsupported(err,
+			"mounts[%zu]: a running container gets no mount on '/', no cgroup mount and no remount", i);
 	r = check_root_target(m, err);
 	if (r < 0)
 		return r;

@@ -98,6 +98,21 @@ int hoy_plan_make_exec(const struct hoy_oci_spec *spec, const struct hoy_plan_pa
 	return 0;
 }
 
+int hoy_plan_make_live_mounts(const struct hoy_oci_spec *spec, const struct hoy_plan_params *params,
+	struct hoy_plan *ret, struct hoy_err *err)
+{
+	auto_(hoy_plan_done) struct hoy_plan plan = { .spec = spec, .params = *params };
+	int r = hoy_plan_join_all(&plan, err);
+
+	if (r == 0)
+		r = hoy_plan_mounts(&plan, err);
+	if (r < 0)
+		return r;
+	*ret = plan;
+	plan = (struct hoy_plan){};
+	return 0;
+}
+
 void hoy_plan_done(struct hoy_plan *plan)
 {
 	for (size_t i = 0; i < plan->n_mounts; i++) {

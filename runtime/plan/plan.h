@@ -30,6 +30,8 @@ struct hoy_plan_params {
 	unsigned int preserve_fds; /* fds 3 .. 3+n-1 stay open in the container; LISTEN_FDS included */
 	unsigned int listen_fds;   /* how many of them came by socket activation */
 	const char *listen_fdnames;
+	bool live;   /* the mounts are for a container that runs */
+	bool remove; /* only their targets count */
 };
 
 struct hoy_plan_join {
@@ -143,6 +145,9 @@ int hoy_plan_make(const struct hoy_oci_spec *spec, const struct hoy_plan_params 
  * that the container has, without paths: user, pid, and all others in one. */
 int hoy_plan_make_exec(const struct hoy_oci_spec *spec, const struct hoy_plan_params *params, struct hoy_plan *ret,
 	struct hoy_err *err);
+/* For mounts that such a container gets or loses: the joins as for exec, and the mounts. */
+int hoy_plan_make_live_mounts(const struct hoy_oci_spec *spec, const struct hoy_plan_params *params,
+	struct hoy_plan *ret, struct hoy_err *err);
 void hoy_plan_done(struct hoy_plan *plan);
 
 /* One line per decision, for --debug and tests. */

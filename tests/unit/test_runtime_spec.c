@@ -718,6 +718,30 @@ START_TEST(resources_alone_are_parsed_and_validated)
 }
 END_TEST
 
+START_TEST(mounts_of_another_document_replace_those_of_the_spec)
+{
+	static const char config[] =
+		"{\"ociVersion\":\"1.0.0\",\"root\":{\"path\":\"r\"},\"linux\":{\"namespaces\":"
+		"[{\"type\":\"mount\"}]},\"mounts\":[{\"destination\":\"/a\"},{\"destination\":\"/b\"}]}";
+	static const char *const good[] = { " [{\"destination\":\"/c\"}]", "{\"mounts\":[{\"destination\":\"/c\"}]}" };
+	static const char *const bad[] = { "", "[", "{}", "[{}]", "[{\"destination\":\"\"}]", "[{\"destination\":1}]" };
+
+	for (size_t i = 0; i < ARRAY_LEN(good) + ARRAY_LEN(bad); i++) {
+		auto_ptr(hoy_oci_spec_free) struct hoy_oci_spec *spec = NULL;
+		const char *text = i < ARRAY_LEN(good) ? good[i] : bad[i - ARRAY_LEN(good)];
+		int r;
+
+		ck_assert_int_eq(hoy_oci_spec_parse(config, strlen(config), &spec, NULL), 0);
+		r = hoy_oci_spec_replace_mounts(spec, text, strlen(text), NULL);
+		ck_assert_msg((r == 0) == (i < ARRAY_LEN(good)), "%s: %d", text, r);
+		if (r < 0)
+			continue;
+		ck_assert_uint_eq(spec->n_mounts, 1);
+		ck_assert_str_eq(spec->mounts[0].destination, "/c");
+	}
+}
+END_TEST
+
 START_TEST(a_seccomp_profile_that_notifies_needs_a_listener)
 {
 	static const char good[] = "{\"defaultAction\":\"SCMP_ACT_ALLOW\"}";
@@ -746,6 +770,7 @@ Suite *suite_runtime_spec(void)
 		what_needs_a_namespace_is_refused_without, only_sysctls_of_namespaces_are_allowed,
 		faults_of_the_linux_part_are_found, faults_of_resources_are_found, faults_of_seccomp_are_found,
 		a_process_alone_is_parsed_and_validated, resources_alone_are_parsed_and_validated,
+		mounts_of_another_document_replace_those_of_the_spec,
 		a_seccomp_profile_that_notifies_needs_a_listener };
 
 	return hoy_unit_suite("runtime-spec", tests, ARRAY_LEN(tests));
