@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/buf.h"
 #include "runtime/plan/plan.h"
 
 static const char *const names[HOY_CAP_COUNT] = {
@@ -85,6 +86,28 @@ static int add_set(struct hoy_plan *plan, char *const *list, const char *field, 
 	return 0;
 }
 
+/*
+ * The kernel raises an ambient capability only where it is permitted and inheritable. One warning names them all:
+ * buildah asks for fourteen such with every RUN and shows what we say.
+ */
+static int drop_ambient(struct hoy_plan *plan, uint64_t lost, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf list = {};
+
+	if (!lost)
+		return 0;
+	for (int i = 0; i < HOY_CAP_COUNT; i++)
+		if (lost & 1ULL << i)
+			(void) hoy_buf_addf(&list, "%s%s", list.len ? ", " : "", names[i]);
+	if (hoy_buf_check(&list, "list of capabilities", err) < 0)
+		return -ENOMEM;
+	if (hoy_plan_warn(plan, "process.capabilities.ambient: not also permitted and inheritable, ignoring: %s",
+		    list.data) < 0)
+		return hoy_err_oom(err);
+	plan->caps.ambient &= ~lost;
+	return 0;
+}
+
 int hoy_plan_caps(struct hoy_plan *plan, const struct hoy_oci_capabilities *caps, struct hoy_err *err)
 {
 	struct hoy_plan_caps *c = &plan->caps;
@@ -101,15 +124,5 @@ int hoy_plan_caps(struct hoy_plan *plan, const struct hoy_oci_capabilities *caps
 		return -ENOMEM;
 	if (c->effective & ~c->permitted)
 		return hoy_err_invalid(err, "process.capabilities.effective: holds more than 'permitted'");
-	/* The kernel raises an ambient capability only where it is permitted and inheritable. */
-	uint64_t lost = c->ambient & ~(c->permitted & c->inheritable);
-
-	for (int i = 0; i < HOY_CAP_COUNT; i++)
-		if (lost & 1ULL << i &&
-			hoy_plan_warn(plan,
-				"process.capabilities.ambient: '%s' is not also permitted and inheritable, ignoring",
-				names[i]) < 0)
-			return hoy_err_oom(err);
-	c->ambient &= ~lost;
-	return 0;
+	return drop_ambient(plan, c->ambient & ~(c->permitted & c->inheritable), err);
 }
