@@ -20,6 +20,7 @@
 #include "shim/events.h"
 #include "shim/flags.h"
 #include "shim/reaper.h"
+#include "shim/sandbox.h"
 #include "shim/service.h"
 #include "shim/task.h"
 
@@ -247,6 +248,9 @@ static int set_up(struct shim *shim, const struct hoy_shim_flags *flags, struct 
 		.create = on_create,
 		.userdata = shim,
 	};
+	r = hoy_sandbox_new(shim->loop, &shim->service, &shim->service.sandbox, err);
+	if (r < 0)
+		return r;
 	r = hoy_ttrpc_server_new(
 		shim->loop, HOY_SHIM_LISTEN_FD, hoy_service_handle, &shim->service, &shim->server, err);
 	return r < 0 ? r : set_up_sources(shim, err);
@@ -258,6 +262,7 @@ static void tear_down(struct shim *shim)
 		&shim->linger, &shim->kill, &shim->post };
 
 	hoy_tasks_free_all(&shim->tasks);
+	hoy_sandbox_free(shim->service.sandbox);
 	hoy_ttrpc_server_free(shim->server);
 	hoy_events_free(shim->tasks.events);
 	hoy_reaper_free(shim->tasks.reaper);

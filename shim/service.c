@@ -1,4 +1,4 @@
-/* containerd.task.v2.Task, containerd.task.v3.Task and hoy.shim.v1. */
+/* containerd.task.v2.Task, containerd.task.v3.Task and hoy.shim.v1; sandbox.c has the Sandbox service. */
 #include "shim/service.h"
 
 #include <stdlib.h>
@@ -10,18 +10,10 @@
 #include "base/ttrpc/task.pb-c.h"
 #include "base/ttrpc/ttrpc.h"
 #include "shim/io.h"
+#include "shim/service_internal.h"
 #include "shim/task.h"
 #include "shim/task_cgroup.h"
 #include "shim/task_stats.h"
-
-/* `message` is freed by the caller, unless the handler sets *message to NULL. */
-typedef void (*method_handler)(struct hoy_service *service, ProtobufCMessage **message, struct hoy_ttrpc_request *req);
-
-struct method {
-	const char *name;
-	const ProtobufCMessageDescriptor *request;
-	method_handler handle;
-};
 
 static struct hoy_task *find_task(struct hoy_service *service, const char *id, struct hoy_ttrpc_request *req)
 {
@@ -337,7 +329,7 @@ static void handle_expect(struct hoy_service *service, ProtobufCMessage **messag
 		hoy_ttrpc_answer_code(req, HOY_TTRPC_UNAVAILABLE, "the shim is ending");
 }
 
-static const struct method task_methods[] = {
+static const struct hoy_method task_methods[] = {
 	{ "Create", &hoy__pb__create_task_request__descriptor, handle_create },
 	{ "Start", &hoy__pb__start_request__descriptor, handle_start },
 	{ "Delete", &hoy__pb__delete_request__descriptor, handle_delete },
@@ -358,20 +350,22 @@ static const struct method task_methods[] = {
 	{ 0 },
 };
 
-static const struct method shim_methods[] = {
+static const struct hoy_method shim_methods[] = {
 	{ "Hello", &hoy__pb__shim_hello_request__descriptor, handle_hello },
 	{ "Expect", &hoy__pb__shim_expect_request__descriptor, handle_expect },
 	{ 0 },
 };
 
-static const struct method *find_method(const char *service, const char *name)
+static const struct hoy_method *find_method(const char *service, const char *name)
 {
-	const struct method *method = NULL;
+	const struct hoy_method *method = NULL;
 
 	if (hoy_str_eq(service, HOY_TTRPC_TASK_SERVICE) || hoy_str_eq(service, HOY_TTRPC_TASK_SERVICE_V3))
 		method = task_methods;
 	else if (hoy_str_eq(service, HOY_TTRPC_SHIM_SERVICE))
 		method = shim_methods;
+	else if (hoy_str_eq(service, HOY_TTRPC_SANDBOX_SERVICE))
+		method = hoy_sandbox_methods;
 	while (method && method->name && strcmp(method->name, name) != 0)
 		method++;
 	return method && method->name ? method : NULL;
@@ -379,7 +373,7 @@ static const struct method *find_method(const char *service, const char *name)
 
 void hoy_service_handle(struct hoy_ttrpc_request *req, const struct hoy_ttrpc_incoming *in, void *userdata)
 {
-	const struct method *method = find_method(in->service, in->method);
+	const struct hoy_method *method = find_method(in->service, in->method);
 	ProtobufCMessage *message;
 
 	if (!method) {

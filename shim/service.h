@@ -4,12 +4,14 @@
 
 #include <stdbool.h>
 
+struct hoy_sandbox;
 struct hoy_tasks;
 struct hoy_ttrpc_incoming;
 struct hoy_ttrpc_request;
 
 struct hoy_service {
 	struct hoy_tasks *tasks;
+	struct hoy_sandbox *sandbox;
 	void (*shutdown)(void *userdata); /* the last Shutdown was answered */
 	bool (*expect)(void *userdata);   /* a Create will come; false: too late, the shim ends */
 	void (*create)(void *userdata);   /* it came */

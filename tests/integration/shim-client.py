@@ -19,6 +19,7 @@ import struct
 import sys
 
 TASK = "containerd.task.v2.Task"
+SANDBOX = "containerd.runtime.sandbox.v1.Sandbox"
 REQUESTS = {  # method: request fields, answer fields
     "Create": ("id bundle rootfs terminal:b stdin stdout stderr checkpoint parent options", "pid:n"),
     "Start": ("id exec_id", "pid:n"),
@@ -39,6 +40,15 @@ REQUESTS = {  # method: request fields, answer fields
     "Shutdown": ("id now:b", ""),
     "Hello": ("", "version features:l"),
     "Expect": ("id", ""),
+    "CreateSandbox": ("id bundle rootfs options:p netns annotations", ""),
+    "StartSandbox": ("id", "pid:n created_at:t spec"),
+    "Platform": ("id", "platform:s"),
+    "StopSandbox": ("id timeout:n", ""),
+    "WaitSandbox": ("id", "exit_status:n exited_at:t"),
+    "SandboxStatus": ("id verbose:b", "id pid:n state info:s created_at:t exited_at:t extra"),
+    "PingSandbox": ("id", ""),
+    "ShutdownSandbox": ("id", ""),
+    "SandboxMetrics": ("id", "metrics:m"),
 }
 
 
@@ -86,6 +96,18 @@ def parse(data):
     return fields
 
 
+def pod_config(pod):
+    """The CRI's PodSandboxConfig of {"hostname","cgroup_parent","network","pid","ipc","user","sysctls":{}}."""
+    namespaces = b"".join(field(n, pod[key]) for n, key in ((1, "network"), (2, "pid"), (3, "ipc")) if key in pod)
+    security = field(1, namespaces)
+    if "user" in pod:
+        security += field(3, field(1, pod["user"]))
+    linux = field(1, pod.get("cgroup_parent", "")) + field(2, security)
+    for key, value in pod.get("sysctls", {}).items():
+        linux += field(3, field(1, key) + field(2, value))
+    return field(2, pod.get("hostname", "")) + field(8, linux)
+
+
 def encode(names, values):
     out = b""
     for number, name in enumerate(names.split(), 1):
@@ -95,6 +117,8 @@ def encode(names, values):
         value = values[name]
         if kind in ("b", "n"):
             out += field(number, int(value in ("true", "1")) if kind == "b" else int(value))
+        elif kind == "p":
+            out += field(number, field(1, "runtime.v1.PodSandboxConfig") + field(2, pod_config(json.loads(value))))
         elif kind == "j":
             out += field(number, field(1, "types.example/json") + field(2, value))
         else:
@@ -115,6 +139,12 @@ def decode(names, data):
             result.setdefault(name, []).append(process.get(1, 0))
         elif kind == "l":
             result.setdefault(name, []).append(value.decode())
+        elif kind == "s":
+            result.setdefault(name, []).extend(v.decode() for _, v in parse(value))
+        elif kind == "m":
+            metric = dict(parse(value))
+            data = dict(parse(metric[3]))
+            result.update(id=metric[2].decode(), type_url=data[1].decode(), fields=sorted({n for n, _ in parse(data[2])}))
         elif kind == "a":
             any_ = dict(parse(value))
             result["type_url"] = any_[1].decode()
@@ -135,7 +165,8 @@ def receive(sock, length):
 
 
 def frame(method, values, stream=1):
-    service = values.pop("service", "hoy.shim.v1" if method in ("Hello", "Expect") else TASK)
+    own = "hoy.shim.v1" if method in ("Hello", "Expect") else SANDBOX if "Sandbox" in method or method == "Platform" else TASK
+    service = values.pop("service", own)
     request = field(1, service) + field(2, method) + field(3, encode(REQUESTS.get(method, ("id",))[0], values))
     return struct.pack(">IIBB", len(request), stream, 1, 0) + request
 
