@@ -133,7 +133,7 @@ int hoy_create_state(struct creation *c, struct hoy_err *err)
 			r = hoy_err_oom(err);
 	/* The config as it is now is the container's for good. */
 	if (r == 0)
-		r = hoy_file_write(s->dir, HOY_STATE_CONFIG, c->config.data, c->config.len, 0600, 0, err);
+		r = hoy_state_save_config(s, c->config.data, c->config.len, err);
 	if (r < 0)
 		(void) hoy_state_remove(c->o->root, s, NULL);
 	return r;

@@ -1,8 +1,9 @@
 /*
  * What hoyrun remembers of a container: the directory ROOT/ID with
  *
- *	state.json    who and where it is; replaced by rename, versioned: a newer hoyrun reads older ones, never the
- *	              other way round
+ *	state.json    who and where it is: a line of JSON for each change, the last whole one counts (an append is atomic
+ *	              as it is, and cheaper than a new file); versioned: a newer hoyrun reads older ones, never the other
+ *	              way round
  *	config.json   the configuration as it was at create; read again only for hooks and exec
  *	start.sock    where a created container waits for `start`; gone (or refusing) once it has started
  *
@@ -67,6 +68,8 @@ int hoy_state_create(const char *root, const char *id, struct hoy_state *ret, st
 int hoy_state_load(const char *root, const char *id, bool lock, struct hoy_state *ret, struct hoy_err *err);
 
 int hoy_state_save(const struct hoy_state *state, struct hoy_err *err);
+/* config.json, once and before the first hoy_state_save(). */
+int hoy_state_save_config(const struct hoy_state *state, const void *data, size_t len, struct hoy_err *err);
 
 /* The state as text, for save and for tests. */
 int hoy_state_print(const struct hoy_state *state, struct hoy_buf *buf, struct hoy_err *err);

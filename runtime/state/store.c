@@ -130,17 +130,50 @@ int hoy_state_parse(const char *text, size_t len, struct hoy_state *ret, struct 
 	return 0;
 }
 
+/* Into a directory that we alone write to. */
+static int append(int dir, const char *name, const void *data, size_t len, struct hoy_err *err)
+{
+	auto_fd int fd = openat(dir, name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int r = fd < 0 ? -errno : hoy_fd_write_all(fd, data, len);
+
+	return r < 0 ? hoy_err_code(err, r, "write '%s'", name) : 0;
+}
+
+int hoy_state_save_config(const struct hoy_state *state, const void *data, size_t len, struct hoy_err *err)
+{
+	return append(state->dir, HOY_STATE_CONFIG, data, len, err);
+}
+
 int hoy_state_save(const struct hoy_state *state, struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf text = {};
 	int r = hoy_state_print(state, &text, err);
 
-	return r < 0 ? r : hoy_file_write(state->dir, STATE_FILE, text.data, text.len, 0600, 0, err);
+	if (r < 0)
+		return r;
+	return hoy_buf_addc(&text, '\n') < 0 ? hoy_err_oom(err)
+					     : append(state->dir, STATE_FILE, text.data, text.len, err);
+}
+
+/* The last line that is whole: whoever reads without the lock may be in the middle of an append. */
+static int read_state(int dir, struct hoy_state *ret, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = { .cap = STATE_MAX };
+	int r = hoy_file_read(dir, STATE_FILE, &text, err);
+	const char *end, *line;
+
+	if (r < 0)
+		return r;
+	end = memrchr(text.data, '\n', text.len);
+	if (!end)
+		return -ENOENT;
+	line = memrchr(text.data, '\n', (size_t) (end - text.data));
+	line = line ? line + 1 : text.data;
+	return hoy_state_parse(line, (size_t) (end - line), ret, err);
 }
 
 int hoy_state_load(const char *root, const char *id, bool lock, struct hoy_state *ret, struct hoy_err *err)
 {
-	auto_(hoy_buf_done) struct hoy_buf text = { .cap = STATE_MAX };
 	auto_free char *path = NULL;
 	auto_fd int dir = -EBADF;
 	int r = hoy_state_check_id(id, err);
@@ -155,10 +188,8 @@ int hoy_state_load(const char *root, const char *id, bool lock, struct hoy_state
 		return hoy_err_set(err, HOY_ERR_NOT_FOUND, ENOENT, TEXT_NOT_FOUND);
 	if (dir < 0)
 		return dir;
-	r = hoy_file_read(dir, STATE_FILE, &text, err);
-	if (r == 0) {
-		r = hoy_state_parse(text.data, text.len, ret, err);
-	} else if (r == -ENOENT) { /* its creator is at work, or was killed, or it was deleted while we waited */
+	r = read_state(dir, ret, err);
+	if (r == -ENOENT) { /* its creator is at work, or was killed, or it was deleted while we waited */
 		struct stat st;
 
 		if (fstat(dir, &st) == 0 && st.st_nlink == 0)

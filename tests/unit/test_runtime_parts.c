@@ -1,6 +1,8 @@
 /* The small parts of hoyrun: options, state files, messages, matched texts, passwd and overlay options. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -177,10 +179,41 @@ START_TEST(a_pid_that_was_used_again_is_not_the_container)
 }
 END_TEST
 
+/* What `load` makes of a state.json with this text appended. */
+static int pid_after(struct hoy_state *s, const char *root, const char *text)
+{
+	auto_(hoy_state_done) struct hoy_state back = { .dir = -EBADF };
+	auto_fd int fd = openat(s->dir, "state.json", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+	ck_assert_int_eq(hoy_fd_write_all(fd, text, strlen(text)), 0);
+	ck_assert_int_eq(hoy_state_load(root, "web", /* lock= */ false, &back, NULL), 0);
+	return back.read ? back.pid : -1;
+}
+
+START_TEST(the_last_whole_line_of_a_state_counts)
+{
+	char root[] = "/tmp/test-state-XXXXXX";
+	auto_(hoy_state_done) struct hoy_state state = { .dir = -EBADF };
+
+	ck_assert_ptr_nonnull(mkdtemp(root));
+	ck_assert_int_eq(hoy_state_create(root, "web", &state, NULL), 0);
+	ck_assert_int_eq(pid_after(&state, root, ""), -1);
+	ck_assert_int_eq(pid_after(&state, root, "{\"version\":1,\"id\":\"we"), -1);
+	ck_assert_int_eq(pid_after(&state, root, "b\"}\n"), 0);
+	state.pid = 7;
+	ck_assert_int_eq(hoy_state_save(&state, NULL), 0);
+	ck_assert_int_eq(pid_after(&state, root, ""), 7);
+	ck_assert_int_eq(pid_after(&state, root, "{\"version\":1,\"id\":\"web\",\"pid\":8}"), 7);
+	ck_assert_int_eq(hoy_state_remove(root, &state, NULL), 0);
+	ck_assert_int_eq(rmdir(root), 0);
+}
+END_TEST
+
 Suite *suite_runtime_state(void)
 {
 	const TTest *const tests[] = { ids_are_checked, a_state_survives_print_and_parse,
-		a_newer_state_is_refused_an_unknown_member_is_not, a_pid_that_was_used_again_is_not_the_container };
+		a_newer_state_is_refused_an_unknown_member_is_not, the_last_whole_line_of_a_state_counts,
+		a_pid_that_was_used_again_is_not_the_container };
 
 	return hoy_unit_suite("runtime state", tests, ARRAY_LEN(tests));
 }
