@@ -109,7 +109,7 @@ static int enter_cgroup(const char *path, struct hoy_cgroup_entry *ret, struct h
 	if (r >= 0)
 		r = hoy_cgroup_new(host, path, &cgroup, err);
 	if (r >= 0)
-		r = hoy_cgroup_open_entry(cgroup, /* sub= */ NULL, ret, err);
+		r = hoy_cgroup_open_entry(cgroup, /* subs= */ NULL, ret, err);
 	if (r >= 0)
 		r = hoy_cgroup_enter_v1(ret, err); /* ourselves: the server is born there */
 	return r < 0 ? hoy_err_wrap(err, "shim cgroup '%s'", path) : 0;

@@ -131,10 +131,11 @@ struct hoy_cgroup_entry {
 		.v2_fd = -1                                                                                            \
 	}
 
-/* `sub` (may be NULL) is a group below it that exists, relative path. Permission is checked here, with the caller's
- * credentials. */
+/* `subs` (NULL-terminated, may be NULL) names groups below it that exist: one "PATH" for all hierarchies, or any number
+ * of "CONTROLLER[,CONTROLLER...]:PATH" for the v1 hierarchies of those controllers. Permission is checked here, with
+ * the caller's credentials. */
 int hoy_cgroup_open_entry(
-	const struct hoy_cgroup *cg, const char *sub, struct hoy_cgroup_entry *ret, struct hoy_err *err);
+	const struct hoy_cgroup *cg, const char *const *subs, struct hoy_cgroup_entry *ret, struct hoy_err *err);
 void hoy_cgroup_entry_close(struct hoy_cgroup_entry *entry); /* works on a HOY_CGROUP_ENTRY_INIT one, and twice */
 
 /* The calling, single-threaded process moves itself into the v1 groups. To be called by the child before it execs;

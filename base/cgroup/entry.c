@@ -2,6 +2,7 @@
 #include "base/cgroup/cgroup_internal.h"
 
 #include <fcntl.h>
+#include <string.h>
 
 #include "base/fd.h"
 #include "base/path.h"
@@ -31,25 +32,89 @@ static int open_in(
 	return 0;
 }
 
-int hoy_cgroup_open_entry(
-	const struct hoy_cgroup *cg, const char *sub, struct hoy_cgroup_entry *ret, struct hoy_err *err)
+/* Whether the comma-separated `list` has the `len` bytes at `item` in it. */
+static bool list_has(const char *list, const char *item, size_t len)
 {
-	auto_(hoy_cgroup_entry_close) struct hoy_cgroup_entry entry = HOY_CGROUP_ENTRY_INIT;
+	for (; *list; list += strcspn(list, ","), list += *list == ',')
+		if (strcspn(list, ",") == len && strncmp(list, item, len) == 0)
+			return true;
+	return false;
+}
+
+/* Index of the v1 hierarchy with that controller, -1: there is none. */
+static int find_v1(const struct hoy_cgroup *cg, const char *controller, size_t len)
+{
+	for (size_t i = cg->table.v2; i < cg->table.n; i++)
+		if (list_has(cg->table.hier[i].name, controller, len))
+			return (int) i;
+	return -1;
+}
+
+/* "" when it stays where it is. */
+static int clean_sub(const char *sub, char **ret, struct hoy_err *err)
+{
 	auto_free char *clean = NULL;
 
-	if (sub != NULL) {
-		clean = hoy_path_clean(sub);
-		if (clean == NULL)
-			return hoy_err_oom(err);
-		if (clean[0] == '/' || hoy_str_eq(clean, "..") || hoy_str_starts(clean, "../"))
-			return hoy_err_invalid(err, "cgroup '%s' is not below the container's", sub);
-	}
-	for (size_t i = 0; i < cg->table.n; i++) {
-		int r = open_in(cg, i, clean, &entry, err);
+	sub += strspn(sub, "/");
+	clean = hoy_path_clean(*sub ? sub : ".");
+	if (!clean)
+		return hoy_err_oom(err);
+	if (hoy_str_eq(clean, "..") || hoy_str_starts(clean, "../"))
+		return hoy_err_invalid(err, "bad sub cgroup path: %s", sub);
+	free(*ret);
+	*ret = TAKE_PTR(clean);
+	return 0;
+}
 
+/* "cpu,memory:/a" into the paths of those controllers' hierarchies. */
+static int take_controllers(const struct hoy_cgroup *cg, const char *sub, char **paths, struct hoy_err *err)
+{
+	const char *colon = strchr(sub, ':');
+
+	for (const char *p = sub; p < colon; p += strcspn(p, ",:") + 1) {
+		size_t len = strcspn(p, ",:");
+		int i = find_v1(cg, p, len), r;
+
+		if (i < 0)
+			return hoy_err_invalid(err, "unknown controller '%.*s': no v1 hierarchy has it", (int) len, p);
+		if (paths[i])
+			return hoy_err_invalid(err, "controller '%.*s': given twice", (int) len, p);
+		r = clean_sub(colon + 1, &paths[i], err);
 		if (r < 0)
 			return r;
 	}
+	return colon == sub ? hoy_err_invalid(err, "empty controller in '%s'", sub) : 0;
+}
+
+static int take_subs(const struct hoy_cgroup *cg, const char *const *subs, char **paths, struct hoy_err *err)
+{
+	int r = 0;
+
+	for (size_t k = 0; r == 0 && subs && subs[k]; k++) {
+		if (strchr(subs[k], ':'))
+			r = take_controllers(cg, subs[k], paths, err);
+		else if (k || subs[1])
+			r = hoy_err_invalid(err, "several paths, but '%s' names no controller", subs[k]);
+		else
+			for (size_t i = 0; r == 0 && i < cg->table.n; i++)
+				r = clean_sub(subs[k], &paths[i], err);
+	}
+	return r;
+}
+
+int hoy_cgroup_open_entry(
+	const struct hoy_cgroup *cg, const char *const *subs, struct hoy_cgroup_entry *ret, struct hoy_err *err)
+{
+	auto_(hoy_cgroup_entry_close) struct hoy_cgroup_entry entry = HOY_CGROUP_ENTRY_INIT;
+	char *paths[HOY_CGROUP_HIERARCHIES_MAX] = {};
+	int r = take_subs(cg, subs, paths, err);
+
+	for (size_t i = 0; r == 0 && i < cg->table.n; i++)
+		r = open_in(cg, i, paths[i], &entry, err);
+	for (size_t i = 0; i < cg->table.n; i++)
+		free(paths[i]);
+	if (r < 0)
+		return r;
 	*ret = entry;
 	entry = (struct hoy_cgroup_entry) HOY_CGROUP_ENTRY_INIT;
 	return 0;

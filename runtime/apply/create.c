@@ -35,7 +35,7 @@
 
 int hoy_create_read_config(struct creation *c, struct hoy_err *err)
 {
-	auto_free char *path = hoy_path_join(c->o->bundle, "config.json");
+	auto_free char *path = hoy_path_join(c->o->bundle, c->o->config ? c->o->config : "config.json");
 	int r;
 
 	if (!path)

@@ -16,6 +16,7 @@ struct hoy_create_options {
 	const char *root; /* --root */
 	const char *id;
 	const char *bundle;         /* absolute */
+	const char *config;         /* its file, relative to the bundle; NULL: config.json */
 	const char *console_socket; /* path, NULL: none */
 	const char *pidfd_socket;
 	const char *pid_file;

@@ -109,7 +109,36 @@ static int open_cgroup(struct execution *e, struct hoy_err *err)
 	if (!e->state->cgroup)
 		return 0;
 	r = hoy_cgroup_from_string(e->state->cgroup, &e->cgroup, err);
-	return r < 0 ? r : hoy_cgroup_open_entry(e->cgroup, e->o->cgroup, &e->child.entry, err);
+	return r < 0 ? r : hoy_cgroup_open_entry(e->cgroup, e->o->cgroups, &e->child.entry, err);
+}
+
+/* An init that hands its controllers on (systemd) has moved itself to a group further down, and the container's own
+ * takes no processes any more: the new one goes where init is. */
+static int open_init_cgroup(struct execution *e, struct hoy_err *err)
+{
+	auto_free char *path = NULL;
+	const char *own = hoy_cgroup_path(e->cgroup), *subs[2] = {};
+	int r = hoy_cgroup_path_of(e->state->pid, &path, err);
+
+	if (r < 0)
+		return r;
+	if (!hoy_str_starts(path, own) || path[strlen(own)] != '/')
+		return hoy_err_conflict(err, "its cgroup '%s' takes no processes, and init is not below", own);
+	subs[0] = path + strlen(own);
+	hoy_cgroup_entry_close(&e->child.entry);
+	return hoy_cgroup_open_entry(e->cgroup, subs, &e->child.entry, err);
+}
+
+static int spawn_child(struct execution *e, struct hoy_err *err)
+{
+	struct hoy_err first = {};
+	int r = hoy_spawn_child(&e->child, &e->pid, &e->pidfd, &first);
+
+	if (r == -EBUSY && e->cgroup && hoy_cgroup_is_unified(e->cgroup) && !e->o->cgroups[0]) {
+		r = open_init_cgroup(e, err);
+		return r < 0 ? r : hoy_spawn_child(&e->child, &e->pid, &e->pidfd, err);
+	}
+	return r < 0 ? hoy_err_import(err, &first) : 0;
 }
 
 static int spawn(struct execution *e, struct hoy_err *err)
@@ -138,7 +167,7 @@ static int spawn(struct execution *e, struct hoy_err *err)
 	e->child.foreign[2] = e->console;
 	if (prctl(PR_SET_DUMPABLE, 0) < 0)
 		return hoy_err_sys(err, "become undumpable");
-	r = hoy_spawn_child(&e->child, &e->pid, &e->pidfd, err);
+	r = spawn_child(e, err);
 	hoy_fd_close(&e->child_sync);
 	hoy_fd_close(&e->console_peer);
 	return r;

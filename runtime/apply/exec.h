@@ -12,7 +12,7 @@ struct hoy_state;
 
 struct hoy_exec_options {
 	const char *console_socket, *pidfd_socket, *pid_file; /* NULL: none */
-	const char *cgroup;                                   /* below the container's; NULL: the container's own */
+	const char *const *cgroups; /* see hoy_cgroup_open_entry(); empty: the container's own */
 	unsigned int preserve_fds;
 	bool detach;
 };

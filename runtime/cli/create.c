@@ -16,7 +16,7 @@
 #include "runtime/texts.h"
 
 struct create_values {
-	const char *bundle, *console_socket, *pidfd_socket, *pid_file;
+	const char *bundle, *config, *console_socket, *pidfd_socket, *pid_file;
 	bool no_pivot, no_new_keyring, detach, keep, no_subreaper;
 	unsigned int preserve_fds;
 };
@@ -24,6 +24,7 @@ struct create_values {
 
 #define CREATE_OPTIONS                                                                                                 \
 	O("bundle", 'b', STRING, bundle, "directory of config.json (default: the current one)"),                       \
+		O("config", 'f', STRING, config, "file in the bundle to use instead of config.json"),                  \
 		O("console-socket", 0, STRING, console_socket, "unix socket that gets the terminal's master"),         \
 		O("pidfd-socket", 0, STRING, pidfd_socket, "unix socket that gets a pidfd of the container"),          \
 		O("pid-file", 0, STRING, pid_file, "file to write the process id to"),                                 \
@@ -52,6 +53,7 @@ static int create(const struct hoy_globals *g, const struct create_values *v, co
 	struct hoy_create_options o = {
 		.root = g->root,
 		.id = id,
+		.config = v->config,
 		.console_socket = v->console_socket,
 		.pidfd_socket = v->pidfd_socket,
 		.pid_file = v->pid_file,

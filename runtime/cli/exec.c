@@ -19,8 +19,8 @@
 #define PROCESS_MAX ((size_t) 16 << 20)
 
 struct exec_values {
-	const char *console_socket, *pidfd_socket, *cwd, *user, *process, *pid_file, *process_label, *apparmor, *cgroup;
-	const char *env[HOY_MAX_STRINGS], *gids[HOY_MAX_STRINGS], *caps[HOY_MAX_STRINGS];
+	const char *console_socket, *pidfd_socket, *cwd, *user, *process, *pid_file, *process_label, *apparmor;
+	const char *env[HOY_MAX_STRINGS], *gids[HOY_MAX_STRINGS], *caps[HOY_MAX_STRINGS], *cgroups[HOY_MAX_STRINGS];
 	bool tty, detach, no_new_privs, ignore_paused, no_subreaper;
 	unsigned int preserve_fds;
 };
@@ -42,7 +42,7 @@ static const struct hoy_option exec_options[] = {
 	O("no-new-privs", 0, FLAG, no_new_privs, "no new privileges"),
 	O("cap", 'c', STRINGS, caps, "capability to add; may be given again"),
 	O("preserve-fds", 0, UINT, preserve_fds, "pass N descriptors from 3 on"),
-	O("cgroup", 0, STRING, cgroup, "group below the container's to run in"),
+	O("cgroup", 0, STRINGS, cgroups, "group below the container's, [CONTROLLER,...:]PATH; may be given again"),
 	O("ignore-paused", 0, FLAG, ignore_paused, "also in a paused container; the process waits for resume"),
 	O("no-subreaper", 0, FLAG, no_subreaper, "do not adopt processes that the program leaves behind"),
 };
@@ -211,14 +211,11 @@ static int exec_run(const struct hoy_globals *g, void *values, char **args, stru
 		.console_socket = v->console_socket,
 		.pidfd_socket = v->pidfd_socket,
 		.pid_file = v->pid_file,
-		.cgroup = v->cgroup,
+		.cgroups = v->cgroups,
 		.preserve_fds = v->preserve_fds,
 		.detach = v->detach,
 	};
 	int status = 0, r = hoy_sealed_ensure(err);
-
-	if (r == 0 && v->cgroup && (v->cgroup[0] == '/' || strstr(v->cgroup, "..")))
-		return hoy_err_invalid(err, "option --cgroup: bad sub cgroup path '%s'", v->cgroup);
 
 	if (r == 0)
 		r = hoy_state_load(g->root, args[0], false, &state, err);

@@ -17,11 +17,14 @@ static int start_run(const struct hoy_globals *g, void *values, char **args, str
 	return r < 0 ? r : hoy_container_start(&state, err);
 }
 
+#define REGEX_REFUSED "--regex: patterns of container names are not supported"
+
 struct kill_values {
-	bool all;
+	bool all, regex;
 };
 static const struct hoy_option kill_options[] = {
 	HOY_OPTION(struct kill_values, "all", 'a', FLAG, all, "signal every process of the container"),
+	HOY_OPTION(struct kill_values, "regex", 'r', FLAG, regex, "refused"),
 };
 
 static int kill_run(const struct hoy_globals *g, void *values, char **args, struct hoy_err *err)
@@ -30,6 +33,8 @@ static int kill_run(const struct hoy_globals *g, void *values, char **args, stru
 	const struct kill_values *v = values;
 	int sig = SIGTERM, r;
 
+	if (v->regex)
+		return hoy_err_unsupported(err, REGEX_REFUSED);
 	if (args[1]) {
 		sig = strcmp(args[1], "0") == 0 ? 0 : hoy_signal_from_string(args[1]); /* 0: is it there */
 		if (sig < 0)
@@ -40,18 +45,22 @@ static int kill_run(const struct hoy_globals *g, void *values, char **args, stru
 }
 
 struct delete_values {
-	bool force;
+	bool force, regex;
 };
 static const struct hoy_option delete_options[] = {
 	HOY_OPTION(struct delete_values, "force", 'f', FLAG, force, "kill the container if it still runs"),
+	HOY_OPTION(struct delete_values, "regex", 'r', FLAG, regex, "refused"),
 };
 
 static int delete_run(const struct hoy_globals *g, void *values, char **args, struct hoy_err *err)
 {
 	auto_(hoy_state_done) struct hoy_state state = { .dir = -EBADF };
 	const struct delete_values *v = values;
-	int r = hoy_state_load(g->root, args[0], true, &state, err);
+	int r;
 
+	if (v->regex)
+		return hoy_err_unsupported(err, REGEX_REFUSED);
+	r = hoy_state_load(g->root, args[0], true, &state, err);
 	if (r == -ENOENT && v->force)
 		return 0;
 	return r < 0 ? r : hoy_container_delete(g->root, &state, v->force, err);

@@ -34,13 +34,14 @@ static const struct hoy_command *const commands[] = {
 
 struct global_options {
 	bool debug, help, version, systemd_cgroup;
-	const char *root, *log, *log_format, *rootless, *criu;
+	const char *root, *log, *log_format, *log_level, *rootless;
 };
 
 static const struct hoy_option global_table[] = {
 	HOY_OPTION(struct global_options, "root", 0, STRING, root, "directory of the containers' state"),
 	HOY_OPTION(struct global_options, "log", 0, STRING, log, "file to append log messages to"),
 	HOY_OPTION(struct global_options, "log-format", 0, STRING, log_format, "text or json"),
+	HOY_OPTION(struct global_options, "log-level", 0, STRING, log_level, "error, warning (default) or debug"),
 	HOY_OPTION(struct global_options, "debug", 0, FLAG, debug, "log more"),
 	HOY_OPTION(
 		struct global_options, "systemd-cgroup", 0, FLAG, systemd_cgroup, "refused: cgroups are made directly"),
@@ -70,21 +71,55 @@ static void show_version(void)
 	(void) printf("hoyrun version " PACKAGE_VERSION "\nspec: " HOY_OCI_VERSION_MAX "\n");
 }
 
+static int find_log_level(const struct global_options *o, enum hoy_log_level *ret, struct hoy_err *err)
+{
+	static const struct {
+		const char *name;
+		enum hoy_log_level level;
+	} levels[] = { { "error", HOY_LOG_ERROR }, { "warning", HOY_LOG_WARN }, { "debug", HOY_LOG_DEBUG } };
+
+	*ret = o->debug ? HOY_LOG_DEBUG : HOY_LOG_WARN;
+	if (!o->log_level)
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(levels); i++)
+		if (strcmp(levels[i].name, o->log_level) == 0) {
+			*ret = o->debug ? HOY_LOG_DEBUG : levels[i].level;
+			return 0;
+		}
+	return hoy_err_invalid(err, "invalid log-level: %s", o->log_level);
+}
+
+/* A path, or crun's BACKEND:SPECIFIER. */
+static int find_log(const char *text, const char **ret, struct hoy_err *err)
+{
+	if (text && (hoy_str_starts(text, "journald:") || hoy_str_starts(text, "syslog:")))
+		return hoy_err_unsupported(err, "--log: '%s': only files are supported", text);
+	*ret = text && hoy_str_starts(text, "file:") ? text + strlen("file:") : text;
+	if (text && !**ret)
+		*ret = NULL;
+	return 0;
+}
+
 static int open_log(const struct global_options *o, struct hoy_globals *g, struct hoy_err *err)
 {
-	int fd = STDERR_FILENO;
+	enum hoy_log_level level;
+	int fd = STDERR_FILENO, r;
 
 	if (o->log_format && strcmp(o->log_format, "json") == 0)
 		g->log_json = true;
 	else if (o->log_format && strcmp(o->log_format, "text") != 0)
 		return hoy_err_invalid(err, "invalid log-format: %s", o->log_format);
-	g->log = o->log && o->log[0] ? o->log : NULL;
+	r = find_log_level(o, &level, err);
+	if (r == 0)
+		r = find_log(o->log, &g->log, err);
+	if (r < 0)
+		return r;
 	if (g->log) {
 		fd = open(g->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0644);
 		if (fd < 0)
 			return hoy_err_sys(err, "open log '%s'", g->log);
 	}
-	hoy_log_setup(fd, g->log_json ? HOY_LOG_JSON : HOY_LOG_TEXT, o->debug ? HOY_LOG_DEBUG : HOY_LOG_WARN);
+	hoy_log_setup(fd, g->log_json ? HOY_LOG_JSON : HOY_LOG_TEXT, level);
 	return 0;
 }
 
@@ -143,9 +178,24 @@ static const struct hoy_command *find_command(const char *name)
 	return NULL;
 }
 
-static bool asks_for_help(char **args)
+/* Of one command, or NULL: of all. */
+static int help(const char *name, struct hoy_err *err)
 {
-	for (; *args && strcmp(*args, "--") != 0; args++)
+	const struct hoy_command *c = name ? find_command(name) : NULL;
+
+	if (name && !c)
+		return hoy_err_invalid(err, "unknown command '%s'", name);
+	if (c)
+		show_command_help(c);
+	else
+		show_help();
+	return 0;
+}
+
+/* Where options end at the container's id, what follows is another program's. */
+static bool asks_for_help(char **args, bool end_at_id)
+{
+	for (; *args && strcmp(*args, "--") != 0 && !(end_at_id && **args != '-'); args++)
 		if (strcmp(*args, "--help") == 0 || strcmp(*args, "-h") == 0)
 			return true;
 	return false;
@@ -160,7 +210,7 @@ static int run_command(struct hoy_globals *g, const struct hoy_command *c, char 
 
 	if (!options)
 		return hoy_err_oom(err);
-	if (!c->options_end_at_id && asks_for_help(argv)) {
+	if (asks_for_help(argv, c->options_end_at_id)) {
 		show_command_help(c);
 		return 0;
 	}
@@ -203,10 +253,10 @@ static int start(int argc, char **argv, struct hoy_globals *g, int *error_status
 		show_version();
 		return 0;
 	}
-	if (o.help || !args[0] || strcmp(args[0], "help") == 0) {
-		show_help();
-		return 0;
-	}
+	if (o.help || !args[0])
+		return help(NULL, err);
+	if (strcmp(args[0], "help") == 0 || strcmp(args[0], "h") == 0)
+		return help(args[1], err);
 	r = open_log(&o, g, err);
 	if (r < 0)
 		return r;

@@ -255,7 +255,7 @@ static pid_t spawn_in(struct hoy_cgroup *cg, char **args, struct hoy_err *err)
 {
 	auto_(hoy_cgroup_entry_close) struct hoy_cgroup_entry entry = HOY_CGROUP_ENTRY_INIT;
 	struct clone_args clone = { .exit_signal = SIGCHLD };
-	int r = hoy_cgroup_open_entry(cg, /* sub= */ NULL, &entry, err);
+	int r = hoy_cgroup_open_entry(cg, /* subs= */ NULL, &entry, err);
 	pid_t pid;
 
 	if (r < 0)

@@ -7,7 +7,7 @@ setup_file() { runtime_setup_file; }
 
 setup() {
     runtime_setup
-    CGROUP2=$(findmnt -n -o TARGET -t cgroup2 | head -1)
+    find_cgroup2
 }
 
 teardown() {
@@ -17,34 +17,10 @@ teardown() {
     runtime_teardown
 }
 
-on_v2() { # CONTROLLER
-    [ -n "$CGROUP2" ] && grep -qw "$1" "$CGROUP2/cgroup.controllers"
-}
-
-# group_of CONTROLLER: the directory of the container's group where the controller is (v2's io is v1's blkio).
-group_of() {
-    if on_v2 "$1"; then
-        echo "$CGROUP2/$ID"
-    else
-        echo "$(findmnt -n -o TARGET -t cgroup -O "${1/%io/blkio}" | head -1)/$ID"
-    fi
-}
-
 # limit FILTER: creates the container with these resources.
 limit() {
     config ".process.args = [\"sleep\", \"1000\"] | .linux.resources += $1"
     create_it || { cat "$T/err"; return 1; }
-}
-
-# has CONTROLLER V2-FILE V2-TEXT V1-FILE V1-TEXT: the file of the version that is here holds this line.
-has() {
-    local file=$2 text=$3
-    on_v2 "$1" || { file=$4 text=$5; }
-    grep -qxF -- "$text" "$(group_of "$1")/$file" || {
-        echo "$file, wanted: $text, got:"
-        cat "$(group_of "$1")/$file"
-        return 1
-    }
 }
 
 # refused FILTER TEXT: with these resources it must not start.

@@ -81,3 +81,33 @@ fails_with() {
     [[ "$output" == *"$1"* ]] || { echo "got: $output"; echo "wanted: $1"; return 1; }
     nothing_left
 }
+
+# --- the container's cgroup: a controller is in v2, or in a v1 hierarchy of its own ---
+
+find_cgroup2() {
+    CGROUP2=$(findmnt -n -o TARGET -t cgroup2 | head -1)
+}
+
+on_v2() { # CONTROLLER
+    [ -n "$CGROUP2" ] && grep -qw "$1" "$CGROUP2/cgroup.controllers"
+}
+
+# group_of CONTROLLER: the directory of the container's group where the controller is (v2's io is v1's blkio).
+group_of() {
+    if on_v2 "$1"; then
+        echo "$CGROUP2/$ID"
+    else
+        echo "$(findmnt -n -o TARGET -t cgroup -O "${1/%io/blkio}" | head -1)/$ID"
+    fi
+}
+
+# has CONTROLLER V2-FILE V2-TEXT V1-FILE V1-TEXT: the file of the version that is here holds this line.
+has() {
+    local file=$2 text=$3
+    on_v2 "$1" || { file=$4 text=$5; }
+    grep -qxF -- "$text" "$(group_of "$1")/$file" || {
+        echo "$file, wanted: $text, got:"
+        cat "$(group_of "$1")/$file"
+        return 1
+    }
+}

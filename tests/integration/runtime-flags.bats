@@ -1,0 +1,333 @@
+#!/usr/bin/env bats
+# hoyrun: the options that no other suite needs, and the table of all of them.
+load runtime
+
+setup_file() { runtime_setup_file; }
+setup() {
+    runtime_setup
+    find_cgroup2
+}
+teardown() {
+    [ -z "${RECEIVER:-}" ] || kill "$RECEIVER" 2>/dev/null || :
+    runtime_teardown
+}
+
+running() {
+    config '.process.args = ["sleep", "1000"]'
+    r run -d -b "$B" "$ID" </dev/null >"$T/out" 2>"$T/err" 3>&- 4>&-
+}
+
+@test "the table of options is complete" {
+    commands=$(timeout 5 "$HOYRUN" --help | awk '/^Commands:/ { on = 1; next } /^$/ { on = 0 } on { print $1 }')
+    {
+        timeout 5 "$HOYRUN" --help | awk '$1 ~ /^--/ { sub(",$", "", $1); print "global " $1 }'
+        for c in $commands; do
+            timeout 5 "$HOYRUN" "$c" --help | awk -v c="$c" '$1 ~ /^--/ { sub(",$", "", $1); print c " " $1 }'
+            echo "$c"
+        done
+    } | sort >"$T/have"
+    grep -v '^#' "$TOP/tests/coverage/hoyrun-flags.tsv" | cut -f1 | sort >"$T/table"
+    diff "$T/table" "$T/have"
+    [ "$(wc -l <"$T/have")" -gt 80 ]
+}
+
+@test "help: of all, of one command, after a command; not of the container's program" {
+    for args in --help -h help h ''; do
+        run timeout 5 "$HOYRUN" $args
+        [ "$status" = 0 ]
+        [[ "$output" == *"Commands:"*create* ]]
+    done
+    for args in 'help exec' 'exec --help' 'exec -h'; do
+        run timeout 5 "$HOYRUN" $args
+        [ "$status" = 0 ]
+        [[ "$output" == *"--ignore-paused"* ]]
+    done
+    run timeout 5 "$HOYRUN" help nosuch
+    [ "$status" = 1 ]
+    running
+    [ "$(r exec "$ID" echo --help)" = --help ]
+    run timeout 5 "$HOYRUN" --version
+    [[ "${lines[0]}" == "hoyrun version "* ]]
+    [[ "$output" == *$'\nspec: 1.3.0'* ]]
+}
+
+@test "--log takes a file, with or without a backend; --log-level and --debug decide what is in it" {
+    config '.process.capabilities.bounding += ["CAP_NOSUCH"]'
+    r --log "file:$T/log" run -b "$B" "$ID"
+    grep -q 'level=warning.*CAP_NOSUCH' "$T/log"
+    r --log "$T/log2" --log-level error run -b "$B" "$ID"
+    [ ! -s "$T/log2" ]
+    r --log "$T/log3" --log-format json --debug run -b "$B" "$ID"
+    [ "$(jq -r .level <"$T/log3" | sort -u | tr '\n' ' ')" = "debug warning " ]
+    r --log "$T/log4" --log-level debug run -b "$B" "$ID"
+    grep -q level=debug "$T/log4"
+    for log in syslog:x journald:x; do
+        run r --log $log run -b "$B" "$ID"
+        [ "$status" = 1 ]
+        [[ "$output" == *"--log: '$log': only files are supported"* ]]
+    done
+    run r --log-level loud list
+    [[ "$output" == *"invalid log-level: loud"* ]]
+    run r --log-format xml list
+    [[ "$output" == *"invalid log-format: xml"* ]]
+}
+
+@test "--config names another file of the bundle" {
+    jq '.process.args = ["echo", "other"]' "$B/config.json" >"$B/other.json"
+    for args in '--config other.json' '-f other.json' "--config=$B/other.json"; do
+        run_it $args
+        [ "$output" = other ] || { echo "$output"; false; }
+    done
+    run_it --config nosuch.json
+    [[ "$output" == *"nosuch.json not found"* ]]
+}
+
+@test "--pidfd-socket gets a pidfd of the new process, in create, run and exec" {
+    cat >"$T/receive.py" <<'PY'
+import array, os, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+s.bind(sys.argv[1])
+s.listen(3)
+while True:
+    c, _ = s.accept()
+    _, anc, _, _ = c.recvmsg(100, socket.CMSG_SPACE(4))
+    fd = array.array("i", anc[0][2][:4])[0]
+    for line in open("/proc/self/fdinfo/%d" % fd):
+        if line.startswith("Pid:"):
+            print(line.split()[1], flush=True)
+PY
+    python3 "$T/receive.py" "$T/sock" >"$T/pids" 2>&1 3>&- 4>&- &
+    RECEIVER=$!
+    wait_for 5 test -S "$T/sock"
+    config '.process.args = ["sleep", "1000"]'
+    create_it --pidfd-socket "$T/sock"
+    r exec -d --pidfd-socket "$T/sock" --pid-file "$T/pid" "$ID" sleep 999 </dev/null >/dev/null 2>&1 3>&- 4>&-
+    wait_for 5 test "$(wc -l <"$T/pids")" = 2 || :
+    wait_for 5 grep -qx "$(cat "$T/pid")" "$T/pids"
+    [ "$(head -1 "$T/pids")" = "$(pid_of)" ]
+    run r create --pidfd-socket "$T/nosuch" -b "$B" "$ID-2"
+    [ "$status" = 1 ]
+    [[ "$output" == *"pidfd socket"* ]]
+}
+
+@test "run and exec adopt what the program leaves behind, but not with --no-subreaper" {
+    config '.linux.namespaces |= map(select(.type != "pid")) | .root.readonly = false | .process.args = ["sleep", "1000"]'
+    create_it
+    orphan='sh -c "sleep 500 & echo \$! >/tmp/orphan"; sleep 500'
+    parent() { awk '/PPid/ { print $2 }' "/proc/$(cat "$B/rootfs/tmp/orphan")/status"; }
+    for flag in '' --no-subreaper; do
+        rm -f "$B/rootfs/tmp/orphan"
+        "$HOYRUN" --root "$T/root" exec $flag "$ID" sh -c "$orphan" </dev/null >/dev/null 2>&1 3>&- 4>&- &
+        wait_for 10 test -s "$B/rootfs/tmp/orphan"
+        sleep 0.2
+        [ "$([ "$(parent)" = $! ] && echo adopted)" = "$([ -n "$flag" ] || echo adopted)" ]
+    done
+    r delete -f "$ID"
+    sh_in "$orphan"
+    for flag in '' --no-subreaper; do
+        rm -f "$B/rootfs/tmp/orphan"
+        "$HOYRUN" --root "$T/root" run $flag -b "$B" "$ID" </dev/null >/dev/null 2>&1 3>&- 4>&- &
+        wait_for 10 test -s "$B/rootfs/tmp/orphan"
+        sleep 0.2
+        [ "$([ "$(parent)" = $! ] && echo adopted)" = "$([ -n "$flag" ] || echo adopted)" ]
+        r kill --all "$ID" KILL
+        wait $! || :
+    done
+}
+
+@test "exec: --tty, --ignore-paused, --additional-gids, --no-new-privs by their long names" {
+    config '.process.noNewPrivileges = false'
+    running
+    [ "$(r exec --tty "$ID" tty </dev/null)" = /dev/pts/0 ]
+    run r exec --additional-gids 7 --additional-gids 9 "$ID" id -G
+    [[ "$output" == *"7 9"* ]]
+    [[ "$(r exec "$ID" grep NoNewPrivs /proc/self/status)" == *0 ]]
+    [[ "$(r exec --no-new-privs "$ID" grep NoNewPrivs /proc/self/status)" == *1 ]]
+    r pause "$ID"
+    "$HOYRUN" --root "$T/root" exec --ignore-paused "$ID" echo thawed </dev/null >"$T/thawed" 2>&1 3>&- 4>&- &
+    sleep 0.3
+    [ ! -s "$T/thawed" ]
+    r resume "$ID"
+    wait $!
+    [ "$(cat "$T/thawed")" = thawed ]
+}
+
+@test "exec: labels of modules that the host has not are refused" {
+    running
+    [ -e /sys/module/apparmor/parameters/enabled ] || {
+        run r exec --apparmor x "$ID" true
+        [ "$status" = 255 ]
+        [[ "$output" == *"process.apparmorProfile: 'x' asked for, but AppArmor is not enabled on this host"* ]]
+    }
+    run r exec --process-label x "$ID" true
+    [ "$status" = 255 ]
+    [[ "$output" == *"process.selinuxLabel: 'x' asked for, but SELinux is not enabled on this host"* ]]
+}
+
+# groups_below NAME: a group of this name below the container's, in every hierarchy.
+groups_below() {
+    local dir
+    for dir in $(find /sys/fs/cgroup -maxdepth 3 -type d -name "$ID"); do
+        mkdir "$dir/$1"
+        cat "$dir/cpuset.cpus" >"$dir/$1/cpuset.cpus" 2>/dev/null && cat "$dir/cpuset.mems" >"$dir/$1/cpuset.mems" || :
+    done
+}
+
+@test "exec --cgroup: a group below the container's, / for its own, one per controller" {
+    config '.linux.namespaces |= map(select(.type != "cgroup"))'
+    running
+    groups_below sub
+    run r exec --cgroup sub "$ID" cat /proc/self/cgroup
+    [ "$status" = 0 ] || { echo "$output"; false; }
+    [ "$(cut -d: -f3 <<<"$output" | sort -u)" = "/$ID/sub" ]
+    for own in / . ''; do
+        run r exec --cgroup "$own" "$ID" cat /proc/self/cgroup
+        [ "$(cut -d: -f3 <<<"$output" | sort -u)" = "/$ID" ] || { echo "$output"; false; }
+    done
+    run r exec --cgroup nosuch "$ID" true
+    [ "$status" = 255 ]
+    [[ "$output" == *"/nosuch'"* ]]
+    run r exec --cgroup ../x "$ID" true
+    [[ "$output" == *"bad sub cgroup path: ../x"* ]]
+    run r exec --cgroup sub --cgroup sub "$ID" true
+    [[ "$output" == *"several paths, but 'sub' names no controller"* ]]
+    run r exec --cgroup nosuch:sub "$ID" true
+    [[ "$output" == *"unknown controller 'nosuch': no v1 hierarchy has it"* ]]
+    run r exec --cgroup :sub "$ID" true
+    [[ "$output" == *"empty controller in ':sub'"* ]]
+    if on_v2 pids; then
+        run r exec --cgroup pids:sub "$ID" true
+        [[ "$output" == *"unknown controller 'pids'"* ]]
+        return
+    fi
+    run r exec --cgroup pids,memory:sub --cgroup freezer:/sub "$ID" cat /proc/self/cgroup
+    [ "$status" = 0 ]
+    for c in pids memory freezer; do grep -q ":$c:/$ID/sub$" <<<"$output"; done
+    grep -q ":cpu:/$ID$" <<<"$output"
+    run r exec --cgroup pids:sub --cgroup pids:sub "$ID" true
+    [[ "$output" == *"controller 'pids': given twice"* ]]
+}
+
+@test "exec goes where init is, when the container's own group takes no processes any more" {
+    on_v2 pids || skip_because no-controller "cgroup v2 has no controllers here that a group could hand on"
+    config '.mounts |= map(if .type == "cgroup" then .options -= ["ro"] else . end)'
+    sh_in 'mkdir /sys/fs/cgroup/init; echo 1 >/sys/fs/cgroup/init/cgroup.procs; echo +pids >/sys/fs/cgroup/cgroup.subtree_control; sleep 1000'
+    r run -d -b "$B" "$ID" </dev/null >"$T/out" 2>"$T/err" 3>&- 4>&-
+    wait_for 10 grep -q pids "$CGROUP2/$ID/cgroup.subtree_control"
+    [ "$(r exec "$ID" cat /proc/self/cgroup)" = 0::/init ]
+    run r exec --cgroup / "$ID" true
+    [ "$status" = 255 ]
+}
+
+@test "list -q and --format; a root that is not there" {
+    running
+    [ "$(r list --quiet)" = "$ID" ]
+    [ "$(r list --format json | jq -r '.[0].id')" = "$ID" ]
+    run r list --format table
+    [[ "${lines[0]}" == "ID "*"PID "*"STATUS "*"BUNDLE "*"CREATED "*"OWNER" ]]
+    run r list --format yaml
+    [[ "$output" == *"invalid format option 'yaml'"* ]]
+    run timeout 5 "$HOYRUN" --root "$T/nosuch" list
+    [ "$status" != 0 ] || [ -z "$(sed 1d <<<"$output")" ]
+    run r ps --format yaml "$ID"
+    [[ "$output" == *"invalid format option 'yaml'"* ]]
+}
+
+@test "kill and delete: crun's patterns are refused" {
+    running
+    for c in kill delete; do
+        run r $c --regex "$ID"
+        [ "$status" = 1 ]
+        [[ "$output" == *"--regex: patterns of container names are not supported"* ]]
+    done
+    is_status running
+}
+
+@test "update: each CPU, memory and pids option" {
+    config '.linux.resources += {"memory": {"limit": 67108864, "swap": 67108864}, "cpu": {"shares": 512, "cpus": "0", "mems": "0"}, "pids": {"limit": 40}}'
+    running
+    r update --cpu-quota 30000 --cpu-period 60000 "$ID"
+    has cpu cpu.max "30000 60000" cpu.cfs_quota_us 30000
+    has cpu cpu.max "30000 60000" cpu.cfs_period_us 60000
+    r update --cpu-burst 5000 "$ID"
+    has cpu cpu.max.burst 5000 cpu.cfs_burst_us 5000
+    r update --cpu-share 262144 "$ID"
+    has cpu cpu.weight 10000 cpu.shares 262144
+    r update --cpu-shares 2 "$ID"
+    has cpu cpu.weight 1 cpu.shares 2
+    r update --cpu-idle 1 "$ID"
+    has cpu cpu.idle 1 cpu.idle 1
+    r update --cpuset-cpus 0-1 --cpuset-mems 0 "$ID"
+    has cpuset cpuset.cpus 0-1 cpuset.cpus 0-1
+    has cpuset cpuset.mems 0 cpuset.mems 0
+    r update --pids-limit 60 "$ID"
+    has pids pids.max 60 pids.max 60
+    r update --memory 33554432 --memory-swap 50331648 "$ID"
+    has memory memory.max 33554432 memory.limit_in_bytes 33554432
+    [ "$(cat "$(group_of memory)/memory.swap.max" 2>/dev/null || cat "$(group_of memory)/memory.memsw.limit_in_bytes" 2>/dev/null || echo 50331648)" = "$(on_v2 memory && echo 16777216 || echo 50331648)" ]
+    r update --memory-reservation 16m "$ID"
+    has memory memory.low 16777216 memory.soft_limit_in_bytes 16777216
+    r update --memory -1 --memory-swap -1 "$ID"
+    on_v2 memory && has memory memory.max max - - || [ "$(cat "$(group_of memory)/memory.limit_in_bytes")" -gt 1000000000000 ]
+    # What was set before and not mentioned since is as it was.
+    has pids pids.max 60 pids.max 60
+    has cpu cpu.max "30000 60000" cpu.cfs_quota_us 30000
+}
+
+@test "update: options of hierarchies that are not here are refused, not forgotten" {
+    running
+    if on_v2 cpu; then
+        for o in '--cpu-rt-runtime 1000' '--cpu-rt-period 500000' '--kernel-memory-tcp 4m'; do
+            run r update $o "$ID"
+            [ "$status" = 1 ] || { echo "$o"; false; }
+            [[ "$output" == *"cgroup v2 has no"* ]] || { echo "$o: $output"; false; }
+        done
+    else
+        r update --cpu-rt-period 500000 "$ID"
+        has cpu - - cpu.rt_period_us 500000
+        r update --cpu-rt-runtime 1000 "$ID"
+        has cpu - - cpu.rt_runtime_us 1000
+        r update --kernel-memory-tcp 4194304 "$ID"
+        has memory - - memory.kmem.tcp.limit_in_bytes 4194304
+    fi
+    run r update --kernel-memory 4m "$ID"
+    [ "$status" = 1 ]
+    [[ "$output" == *kernel* ]]
+}
+
+@test "update --blkio-weight" {
+    running
+    run r update --blkio-weight 500 "$ID"
+    if [ "$status" != 0 ]; then
+        [[ "$output" == *"blockIO.weight"* ]] || { echo "$output"; false; }
+        skip_because no-controller "no weights of block I/O on this kernel"
+    fi
+    cat "$(group_of io)"/*.weight | grep -qE '(^|default )(500|4950)$'
+}
+
+@test "update --resources: a file, and what is wrong in it" {
+    config '.linux.resources.pids.limit = 10'
+    running
+    echo '{"pids": {"limit": 60}}' >"$T/r.json"
+    r update --resources "$T/r.json" "$ID"
+    has pids pids.max 60 pids.max 60
+    echo '{"pids": {"limit": "x"}}' >"$T/r.json"
+    run r update -r "$T/r.json" "$ID"
+    [ "$status" = 1 ]
+    [[ "$output" == *pids.limit* ]]
+}
+
+@test "spec --bundle and --rootless" {
+    mkdir "$T/new"
+    timeout 5 "$HOYRUN" spec --bundle "$T/new"
+    [ "$(jq -r '.linux.uidMappings' "$T/new/config.json")" = null ]
+    run timeout 5 "$HOYRUN" spec -b "$T/new"
+    [ "$status" = 1 ]
+    [[ "$output" == *"File config.json exists. Remove it first"* ]]
+    rm "$T/new/config.json"
+    timeout 5 "$HOYRUN" spec -b "$T/new" --rootless
+    [ "$(jq -r '.linux.uidMappings[0].hostID' "$T/new/config.json")" = "$(id -u)" ]
+    jq -e '.linux.namespaces | map(.type) | index("user")' "$T/new/config.json"
+    run timeout 5 "$HOYRUN" spec -b "$T/nosuch"
+    [ "$status" = 1 ]
+}
