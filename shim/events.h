@@ -1,6 +1,7 @@
 /*
- * Task events on their way to containerd: one queue, one event in flight, order kept. When containerd is away the same
- * event is tried again until it is back. Without an address nothing is published.
+ * Task events on their way to containerd: one queue, one event in flight, order kept. They go over ttrpc, or, where the
+ * caller gave no address for it, by its publish program. When containerd is away the same event is tried again until it
+ * is back. A caller that gave neither gets none.
  */
 #ifndef HOY_SHIM_EVENTS_H
 #define HOY_SHIM_EVENTS_H
@@ -12,10 +13,16 @@
 
 struct hoy_events;
 struct hoy_loop;
+struct hoy_reaper;
 
-/* `address` NULL or "": every event is dropped. */
-int hoy_events_new(struct hoy_loop *loop, const char *address, const char *namespace_, struct hoy_events **ret,
-	struct hoy_err *err);
+struct hoy_events_options {
+	struct hoy_loop *loop;
+	struct hoy_reaper *reaper;
+	const char *namespace_;
+	const char *ttrpc_address;                 /* NULL or "": none */
+	const char *publish_binary, *grpc_address; /* both, or the events are dropped */
+};
+int hoy_events_new(const struct hoy_events_options *options, struct hoy_events **ret, struct hoy_err *err);
 void hoy_events_free(struct hoy_events *events);
 
 /* Queues `message` (its Any type is its name with the prefix "containerd.events.") under `topic` ("/tasks/exit"). When

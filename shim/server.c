@@ -218,6 +218,20 @@ static int set_up_sources(struct shim *shim, struct hoy_err *err)
 	return r;
 }
 
+static int set_up_events(struct shim *shim, const struct hoy_shim_flags *flags, struct hoy_err *err)
+{
+	const struct hoy_events_options options = {
+		.loop = shim->loop,
+		.reaper = shim->tasks.reaper,
+		.namespace_ = flags->namespace_,
+		.ttrpc_address = getenv("TTRPC_ADDRESS"),
+		.publish_binary = flags->publish_binary,
+		.grpc_address = flags->address,
+	};
+
+	return hoy_events_new(&options, &shim->tasks.events, err);
+}
+
 static int set_up(struct shim *shim, const struct hoy_shim_flags *flags, struct hoy_err *err)
 {
 	const char *slash = strrchr(flags->socket, '/');
@@ -232,7 +246,7 @@ static int set_up(struct shim *shim, const struct hoy_shim_flags *flags, struct 
 	if (r >= 0)
 		r = hoy_reaper_new(shim->loop, &shim->tasks.reaper, err);
 	if (r >= 0)
-		r = hoy_events_new(shim->loop, getenv("TTRPC_ADDRESS"), flags->namespace_, &shim->tasks.events, err);
+		r = set_up_events(shim, flags, err);
 	if (r < 0)
 		return r;
 	shim->tasks.loop = shim->loop;

@@ -56,6 +56,46 @@ static void answer_metrics(const char *type, const ProtobufCMessage *metrics, st
 		_list;                                                                                                 \
 	})
 
+struct rdma {
+	Hoy__Pb__RdmaStat stat;
+	Hoy__Pb__RdmaEntry *current, *limit;
+};
+
+static uint32_t rdma_limit(uint64_t limit)
+{
+	return limit > UINT32_MAX ? UINT32_MAX : (uint32_t) limit;
+}
+
+/* NULL on a host without such devices. */
+static Hoy__Pb__RdmaStat *set_rdma(struct rdma *rdma, const struct hoy_cgroup_stats *stats)
+{
+	*rdma = (struct rdma){ .stat = HOY__PB__RDMA_STAT__INIT };
+	if (!stats->n_rdma)
+		return NULL;
+	rdma->stat.current = NEW_LIST(Hoy__Pb__RdmaEntry, hoy__pb__rdma_entry__init, stats->n_rdma, &rdma->current);
+	rdma->stat.limit = NEW_LIST(Hoy__Pb__RdmaEntry, hoy__pb__rdma_entry__init, stats->n_rdma, &rdma->limit);
+	for (size_t i = 0; i < stats->n_rdma && rdma->current && rdma->limit && rdma->stat.current && rdma->stat.limit;
+		i++) {
+		const struct hoy_cgroup_rdma_stat *from = &stats->rdma[i];
+
+		rdma->current[i].device = rdma->limit[i].device = (char *) from->device;
+		rdma->current[i].hca_handles = (uint32_t) from->handles;
+		rdma->current[i].hca_objects = (uint32_t) from->objects;
+		rdma->limit[i].hca_handles = rdma_limit(from->handles_limit);
+		rdma->limit[i].hca_objects = rdma_limit(from->objects_limit);
+		rdma->stat.n_current = rdma->stat.n_limit = i + 1;
+	}
+	return &rdma->stat;
+}
+
+static void rdma_done(struct rdma *rdma)
+{
+	free(rdma->stat.current);
+	free(rdma->stat.limit);
+	free(rdma->current);
+	free(rdma->limit);
+}
+
 /* --- v1 ----------------------------------------------------------------------------------------------------------- */
 
 static void set_v1_entry(Hoy__Pb__V1MemoryEntry *entry, const struct hoy_cgroup_memory_counter *counter)
@@ -107,6 +147,7 @@ static void answer_v1(const struct hoy_cgroup_stats *stats, struct hoy_ttrpc_req
 	auto_free Hoy__Pb__V1Hugetlb *hugetlb = NULL;
 	auto_free Hoy__Pb__V1Hugetlb **hugetlb_list = NEW_LIST(
 		Hoy__Pb__V1Hugetlb, hoy__pb__v1_hugetlb__init, stats->n_hugetlb, &hugetlb);
+	auto_(rdma_done) struct rdma rdma;
 
 	pids.current = stats->pids.current;
 	pids.limit = stats->pids.limit == HOY_CGROUP_UNLIMITED ? 0 : stats->pids.limit;
@@ -148,11 +189,36 @@ static void answer_v1(const struct hoy_cgroup_stats *stats, struct hoy_ttrpc_req
 	metrics.cpu = &cpu;
 	metrics.memory = &memory;
 	metrics.blkio = &blkio;
+	metrics.rdma = set_rdma(&rdma, stats);
 	metrics.memory_oom_control = &oom;
 	answer_metrics("io.containerd.cgroups.v1.Metrics", &metrics.base, req);
 }
 
 /* --- v2 ----------------------------------------------------------------------------------------------------------- */
+
+struct psi {
+	Hoy__Pb__V2Psi psi;
+	Hoy__Pb__V2PsiData some, full;
+};
+
+/* NULL where the kernel doesn't measure it. */
+static Hoy__Pb__V2Psi *set_psi(struct psi *to, const struct hoy_cgroup_psi *from)
+{
+	*to = (struct psi){ HOY__PB__V2_PSI__INIT, HOY__PB__V2_PSI_DATA__INIT, HOY__PB__V2_PSI_DATA__INIT };
+	if (!from->present)
+		return NULL;
+	to->some.avg10 = (double) from->some_avg10 / 100;
+	to->some.avg60 = (double) from->some_avg60 / 100;
+	to->some.avg300 = (double) from->some_avg300 / 100;
+	to->some.total = from->some_total;
+	to->full.avg10 = (double) from->full_avg10 / 100;
+	to->full.avg60 = (double) from->full_avg60 / 100;
+	to->full.avg300 = (double) from->full_avg300 / 100;
+	to->full.total = from->full_total;
+	to->psi.some = &to->some;
+	to->psi.full = &to->full;
+	return &to->psi;
+}
 
 static void set_v2_cpu(Hoy__Pb__V2Cpu *cpu, const struct hoy_cgroup_stats *stats)
 {
@@ -176,6 +242,7 @@ static void set_v2_memory(Hoy__Pb__V2Memory *memory, const struct hoy_cgroup_sta
 	memory->max_usage = stats->memory.usage.max;
 	memory->swap_usage = stats->memory.swap.usage;
 	memory->swap_limit = stats->memory.swap.limit;
+	memory->swap_max_usage = stats->memory.swap.max;
 }
 
 static void answer_v2(const struct hoy_cgroup_stats *stats, struct hoy_ttrpc_request *req)
@@ -192,9 +259,14 @@ static void answer_v2(const struct hoy_cgroup_stats *stats, struct hoy_ttrpc_req
 	auto_free Hoy__Pb__V2Hugetlb *hugetlb = NULL;
 	auto_free Hoy__Pb__V2Hugetlb **hugetlb_list = NEW_LIST(
 		Hoy__Pb__V2Hugetlb, hoy__pb__v2_hugetlb__init, stats->n_hugetlb, &hugetlb);
+	auto_(rdma_done) struct rdma rdma;
+	struct psi cpu_psi, memory_psi, io_psi;
 
 	pids.current = stats->pids.current;
-	pids.limit = stats->pids.limit == HOY_CGROUP_UNLIMITED ? 0 : stats->pids.limit;
+	pids.limit = stats->pids.limit; /* v2: "max" is the largest number, v1: it is 0 */
+	cpu.psi = set_psi(&cpu_psi, &stats->cpu.psi);
+	memory.psi = set_psi(&memory_psi, &stats->memory.psi);
+	io.psi = set_psi(&io_psi, &stats->io.psi);
 	set_v2_cpu(&cpu, stats);
 	set_v2_memory(&memory, stats);
 	for (size_t i = 0; i < stats->io.n_devices && entries && entry_list; i++) {
@@ -219,10 +291,12 @@ static void answer_v2(const struct hoy_cgroup_stats *stats, struct hoy_ttrpc_req
 	events.max = stats->memory.events_max;
 	events.oom = stats->memory.events_oom;
 	events.oom_kill = stats->memory.oom_kill;
+	events.oom_group_kill = stats->memory.oom_group_kill;
 	metrics.pids = &pids;
 	metrics.cpu = &cpu;
 	metrics.memory = &memory;
 	metrics.io = &io;
+	metrics.rdma = set_rdma(&rdma, stats);
 	metrics.memory_events = &events;
 	answer_metrics("io.containerd.cgroups.v2.Metrics", &metrics.base, req);
 }

@@ -305,7 +305,7 @@ struct hoy_cgroup_stats {
 		struct hoy_cgroup_memory_counter kernel, kernel_tcp; /* v1 only */
 		struct hoy_cgroup_stat *stat;                        /* memory.stat, owned; see hoy_cgroup_stat_get() */
 		size_t n_stat;
-		uint64_t events_low, events_high, events_max, events_oom, oom_kill;
+		uint64_t events_low, events_high, events_max, events_oom, oom_kill, oom_group_kill;
 		bool oom_kill_disabled, under_oom; /* v1 only */
 		struct hoy_cgroup_psi psi;
 	} memory;

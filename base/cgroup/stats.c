@@ -146,6 +146,7 @@ static void memory_v2(const struct hoy_cgroup *cg, struct hoy_cgroup_stats *stat
 	stats->memory.events_max = hoy_cgroup_keyed(text, "max");
 	stats->memory.events_oom = hoy_cgroup_keyed(text, "oom");
 	stats->memory.oom_kill = hoy_cgroup_keyed(text, "oom_kill");
+	stats->memory.oom_group_kill = hoy_cgroup_keyed(text, "oom_group_kill");
 }
 
 static int stats_memory(const struct hoy_cgroup *cg, struct hoy_cgroup_stats *stats, char *text)

@@ -148,9 +148,28 @@ def decode(names, data):
         elif kind == "a":
             any_ = dict(parse(value))
             result["type_url"] = any_[1].decode()
-            result["fields"] = sorted({n for n, _ in parse(any_.get(2, b""))})
+            result["metrics"] = metrics(result["type_url"], any_.get(2, b""))
         else:
             result[name] = value.decode()
+    return result
+
+
+METRICS = {  # which fields of the two Metrics messages are messages themselves
+    "io.containerd.cgroups.v1.Metrics": "2 3 3.1 3.2 4 4.33 4.34 4.35 4.36 5 5.1 5.2 9",
+    "io.containerd.cgroups.v2.Metrics": "1 2 2.7 2.7.1 2.7.2 4 4.38 4.38.1 4.38.2 6 6.1 6.2 6.2.1 6.2.2 8",
+}
+
+
+def metrics(type_url, data, path=""):
+    """Field numbers as keys, "4.33"-like for what lies deeper; of repeated fields the last."""
+    result = {}
+    for number, value in parse(data):
+        name = path + str(number)
+        if name in METRICS[type_url].split():
+            result[name] = True
+            result.update(metrics(type_url, value, name + "."))
+        else:
+            result[name] = str(value) if isinstance(value, int) else True  # jq would round large ones
     return result
 
 

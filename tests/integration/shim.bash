@@ -57,6 +57,17 @@ log_text() {
     jq -rj .log "${1:-$T/log}"
 }
 
+# containerd_is [KEY=N]: takes the shim's events from now on.
+containerd_is() {
+    python3 "$TOP/tests/integration/shim-events.py" "$T/events.sock" "$@" >>"$T/events" 2>"$T/events.err" 3>&- &
+    events_pid=$!
+    wait_for 5 test -S "$T/events.sock"
+}
+
+topics() {
+    sed 's/ .*//' "$T/events" | tr '\n' ' '
+}
+
 # is_dead PID: gone, or a zombie that the host's init has yet to notice.
 is_dead() {
     local state

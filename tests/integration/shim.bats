@@ -459,37 +459,6 @@ say_and_leave() {
     task Delete
 }
 
-@test "pause and resume" {
-    sh_in 'while :; do echo tick; sleep 0.05; done'
-    start_shim
-    create_task
-    task Start
-    task Pause
-    [ "$(task State | jq .status)" = 4 ]
-    before=$(wc -l <"$T/log")
-    sleep 0.3
-    [ "$(wc -l <"$T/log")" -le $((before + 1)) ]
-    task Resume
-    [ "$(task State | jq .status)" = 2 ]
-    wait_for 5 [ "$(wc -l <"$T/log")" -gt "$before" ]
-    task Kill signal=9 all=true
-    task Wait
-}
-
-@test "update of limits" {
-    sh_in 'sleep 100'
-    start_shim
-    create_task
-    task Start
-    task Update 'resources={"pids":{"limit":17}}'
-    run task Update 'resources={"pids":{"limit":"many"}}'
-    [[ "$output" == "code 2: OCI runtime update failed: "* ]]
-    path=$(sed -n 's/^[0-9]*:\(pids\|\):\(.*\)/\1:\2/p' "/proc/$(cat "$B/init.pid")/cgroup" | sort -r | head -1)
-    grep -qx 17 /sys/fs/cgroup{/pids,}"${path#*:}"/pids.max 2>/dev/null
-    task Kill signal=9
-    task Wait
-}
-
 @test "another runtime: runc" {
     sh_in 'echo out; exit 3'
     start_shim "binary_name=$(command -v runc)"
@@ -530,32 +499,59 @@ say_and_leave() {
     wait_for 5 shim_is_gone
 }
 
-@test "an out-of-memory kill is written down" {
-    [ -e /sys/fs/cgroup/memory ] || grep -qw memory /sys/fs/cgroup/cgroup.controllers
-    bundle_config "$B" '.linux.resources.memory = {limit: 20971520, swap: 20971520}'
-    sh_in 'x=$(head -c 60000000 /dev/zero | tr "\0" x); echo survived'
+@test "events wait for a containerd that is away, in their order" {
+    sh_in 'echo ready; sleep 100'
+    export TTRPC_ADDRESS=$T/events.sock
     start_shim
+    # away from the beginning, then refusing, then closing the connection in the middle
     create_task
     task Start
-    task Wait
-    [ "$(jq .oom_killed "$B/exit.json")" = true ]
-    task Delete
-}
-
-@test "stats are those of the cgroup" {
-    sh_in 'sleep 100'
-    start_shim
-    create_task
-    task Start
-    run task Stats
-    [ "$status" = 0 ]
-    case $(jq -r .type_url <<<"$output") in
-    io.containerd.cgroups.v1.Metrics) fields='[2,3,4]' ;;
-    io.containerd.cgroups.v2.Metrics) fields='[1,2,4]' ;;
-    esac
-    jq -e --argjson want "$fields" '.fields | contains($want)' <<<"$output"
+    wait_for 5 grep -q ready "$T/log"
+    task Exec exec_id=e 'spec={"args":["sh","-c","exit 3"],"cwd":"/","env":["PATH=/bin"]}'
+    task Start exec_id=e
+    task Wait exec_id=e
+    containerd_is refuse=1 drop=2
+    wait_for 10 grep -q /tasks/exec-started "$T/events"
+    kill "$events_pid"
+    rm "$T/events.sock"
+    task Pause
+    task Resume
     task Kill signal=9
     task Wait
+    containerd_is
+    task Delete
+    task Shutdown # flushes for two seconds
+    wait_for 5 shim_is_gone
+    kill "$events_pid"
+    cat "$T/events.err"
+    [ "$(topics)" = "/tasks/create /tasks/start /tasks/exec-added /tasks/exec-started /tasks/exit /tasks/paused \
+/tasks/resumed /tasks/exit /tasks/delete " ]
+    grep -q "^/tasks/exit ns containerd.events.TaskExit $ID e" "$T/events"
+    grep -q "^/tasks/exit ns containerd.events.TaskExit $ID $ID" "$T/events"
+}
+
+@test "events by the caller's program, where there is no ttrpc address" {
+    cat >"$T/publish" <<X
+#!/bin/sh
+[ -e "$T/back" ] || { touch "$T/tried"; exit 1; }
+echo "\$* \$(tr -dc '[:alnum:].')" >>"$T/events"
+X
+    chmod +x "$T/publish"
+    unset TTRPC_ADDRESS
+    client - bootstrap "socket_dir=$T/s" "root=$T/r" >"$T/options"
+    ADDRESS=$(cd "$B" && timeout 20 "$HOY_SHIM" -namespace ns -address /the/address -publish-binary "$T/publish" \
+        -id "$ID" start <"$T/options")
+    SHIM_PID=$(client "$ADDRESS" Connect "id=$ID" | jq .shim_pid)
+    sh_in 'exit 1'
+    create_task
+    wait_for 5 test -e "$T/tried"
+    task Start
+    task Wait
+    touch "$T/back"
+    wait_for 10 grep -q /tasks/exit "$T/events"
+    task Delete
+    [ "$(sed 's/.*--topic \([^ ]*\).*/\1/' "$T/events" | head -n 3 | tr '\n' ' ')" = "/tasks/create /tasks/start /tasks/exit " ]
+    grep -q -- "^--address /the/address publish --topic /tasks/exit --namespace ns .*containerd.events.TaskExit.*${ID//-/}" "$T/events"
 }
 
 @test "garbage does not disturb other callers" {
