@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/path.h"
 #include "base/str.h"
 #include "runtime/child/child.h"
 #include "runtime/child/mount_api.h"
@@ -67,23 +68,38 @@ static int bind_node(int dir, const char *name, const struct hoy_plan_device *d,
 	return hoy_mount_attach(node, target, err);
 }
 
+/* In the directory of the one before, mostly. */
+static bool in_same_directory(const char *a, const char *b)
+{
+	size_t len = (size_t) (hoy_path_base(a) - a);
+
+	return len == (size_t) (hoy_path_base(b) - b) && memcmp(a, b, len) == 0 && hoy_path_is_component(b + len);
+}
+
 int hoy_child_devices(struct hoy_child *c, struct hoy_err *err)
 {
 	const struct hoy_plan *plan = c->plan;
+	const char *former = NULL, *name;
+	auto_fd int dir = -EBADF;
 
 	for (size_t i = 0; plan->own_dev && i < plan->n_devices; i++) {
 		const struct hoy_plan_device *d = &plan->devices[i];
-		auto_fd int dir = -EBADF;
-		const char *name;
-		int r;
+		int r = 0;
 
 		/* ptmx and console have their own ways. */
 		if (strcmp(d->path, "/dev/ptmx") == 0)
 			continue;
-		dir = hoy_target_parent(c->root, d->path, &name, err);
-		r = dir < 0 ? dir : plan->bind_devices ? bind_node(dir, name, d, err) : make_node(dir, name, d, err);
+		if (former && in_same_directory(former, d->path)) {
+			name = hoy_path_base(d->path);
+		} else {
+			hoy_fd_close(&dir);
+			r = dir = hoy_target_parent(c->root, d->path, &name, err);
+		}
+		if (r >= 0)
+			r = plan->bind_devices ? bind_node(dir, name, d, err) : make_node(dir, name, d, err);
 		if (r < 0)
 			return hoy_err_wrap(err, "device '%s'", d->path);
+		former = d->path;
 	}
 	return 0;
 }
@@ -98,7 +114,9 @@ static int link_once(int dev, const char *to, const char *name, struct hoy_err *
 /* /dev/ptmx of the container's own devpts, whatever the image had there. */
 static int link_ptmx(int dev, struct hoy_err *err)
 {
-	if (unlinkat(dev, "ptmx", 0) < 0 && errno != ENOENT)
+	if (symlinkat("pts/ptmx", dev, "ptmx") == 0)
+		return 0;
+	if (errno == EEXIST && unlinkat(dev, "ptmx", 0) < 0 && errno != ENOENT)
 		return hoy_err_sys(err, "remove '/dev/ptmx'");
 	return link_once(dev, "pts/ptmx", "ptmx", err);
 }

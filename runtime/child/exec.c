@@ -23,23 +23,18 @@
  * kernel then has no path for it. */
 static int check_working_dir(const char *cwd, struct hoy_err *err)
 {
-	char path[8];
+	auto_free char *whole = NULL;
+	char path[256];
 	long n = syscall(SYS_getcwd, path, sizeof path);
+	const char *now = path;
 
-	if (n < 0 && errno != ERANGE)
+	if (n < 0 && errno == ERANGE)
+		now = whole = getcwd(NULL, 0);
+	else if (n < 0)
+		now = NULL;
+	if (!now)
 		return hoy_err_sys(err, "process.cwd: '%s' is not in the container", cwd);
-	if (n > 0 && path[0] != '/')
-		return hoy_err_set(err, HOY_ERR_INVALID, EPERM, "process.cwd: '%s' is not in the container", cwd);
-	return 0;
-}
-
-static int check_long_working_dir(const char *cwd, struct hoy_err *err)
-{
-	auto_free char *path = getcwd(NULL, 0);
-
-	if (!path)
-		return hoy_err_sys(err, "process.cwd: '%s' is not in the container", cwd);
-	if (path[0] != '/')
+	if (now[0] != '/')
 		return hoy_err_set(err, HOY_ERR_INVALID, EPERM, "process.cwd: '%s' is not in the container", cwd);
 	return 0;
 }
@@ -47,12 +42,10 @@ static int check_long_working_dir(const char *cwd, struct hoy_err *err)
 int hoy_child_working_dir(struct hoy_child *c, struct hoy_err *err)
 {
 	const char *cwd = c->plan->spec->process->cwd;
-	int r;
 
 	if (c->cwd_error && chdir(cwd) < 0)
 		return hoy_err_code(err, -c->cwd_error, "process.cwd: chdir '%s'", cwd);
-	r = check_working_dir(cwd, err);
-	return r < 0 ? r : check_long_working_dir(cwd, err);
+	return check_working_dir(cwd, err);
 }
 
 static int add_home(struct hoy_child *c, char ***env, struct hoy_err *err)

@@ -26,7 +26,11 @@ int hoy_mount_propagation(int at, const char *path, unsigned int ms_flags, struc
  */
 int hoy_mount_new(const char *type, const char *source, char *const *data, uint64_t attrs, struct hoy_err *err);
 
-/* By mount(2), for what the call above can't carry: a value longer than 255 bytes. Mounts on `target` directly; the
+/* The same on the directory `target` and by mount(2), in one call. False: it can't be done so, or was refused; nothing
+ * has happened but that `target` may be the working directory. */
+bool hoy_mount_at_once(const char *type, const char *source, char *const *data, uint64_t attrs, int target);
+
+/* By mount(2), for what hoy_mount_new() can't carry: a value longer than 255 bytes. Mounts on `target` directly; the
  * caller opens the new mount by its path and sets the attributes. */
 int hoy_mount_new_by_string(const char *type, const char *source, char *const *data, int target, struct hoy_err *err);
 bool hoy_mount_needs_string(char *const *data);

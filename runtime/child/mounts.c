@@ -50,9 +50,9 @@ static int check_target(const struct hoy_plan_mount *m, int target, struct hoy_e
 {
 	auto_free char *clean = hoy_path_clean(m->target);
 
-	if (!hoy_fd_is_on(target, PROC_SUPER_MAGIC))
-		return 0;
 	if (clean && strcmp(clean, "/proc") == 0)
+		return 0;
+	if (!hoy_fd_is_on(target, PROC_SUPER_MAGIC))
 		return 0;
 	if (m->kind == HOY_MOUNT_BIND && is_allowed_in_proc(m->target))
 		return 0;
@@ -60,24 +60,39 @@ static int check_target(const struct hoy_plan_mount *m, int target, struct hoy_e
 		err, HOY_ERR_INVALID, EPERM, "\"%s\" cannot be mounted because it is inside /proc", m->target);
 }
 
-/* procfs and sysfs stand on directories of the rootfs proper: a symlink there is an attack on who trusts "/proc". */
-static int check_proc_target(const struct hoy_child *c, const struct hoy_plan_mount *m, struct hoy_err *err)
+/* One that we just made is not in a procfs: nothing can be made there. */
+static int make_target(
+	struct hoy_child *c, const struct hoy_plan_mount *m, bool directory, bool *ret_made, struct hoy_err *err)
 {
-	auto_fd int dir = -EBADF;
-	const char *name;
+	auto_fd int target = hoy_target_make_new(c->root, m->target, directory, ret_made, err);
+	int r = target < 0 ? target : *ret_made ? 0 : check_target(m, target, err);
+
+	return r < 0 ? r : TAKE_FD(target);
+}
+
+static bool is_directory(int fd)
+{
 	struct stat st;
 
-	if (m->kind != HOY_MOUNT_NEW || (strcmp(m->type, "proc") != 0 && strcmp(m->type, "sysfs") != 0))
-		return 0;
-	dir = hoy_target_parent(c->root, m->target, &name, err);
-	if (dir < 0)
-		return dir;
-	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? 0 : hoy_err_sys(err, "stat '%s'", m->target);
-	if (!S_ISDIR(st.st_mode))
+	return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* procfs and sysfs stand on directories of the rootfs proper: a symlink there is an attack on who trusts "/proc". */
+static int make_plain_target(struct hoy_child *c, const struct hoy_plan_mount *m, bool *ret_made, struct hoy_err *err)
+{
+	auto_fd int target = hoy_path_open_in_root(c->root, m->target, O_PATH | O_NOFOLLOW, 0, NULL);
+	int r;
+
+	*ret_made = false;
+	if (target == -ENOENT)
+		return make_target(c, m, /* directory= */ true, ret_made, err);
+	if (target < 0)
+		return hoy_err_code(err, target, "open '%s' in rootfs", m->target);
+	if (!is_directory(target))
 		return hoy_err_set(err, HOY_ERR_INVALID, ENOTDIR,
 			"filesystem \"%s\" must be mounted on ordinary directory", m->type);
-	return 0;
+	r = check_target(m, target, err);
+	return r < 0 ? r : TAKE_FD(target);
 }
 
 static int set_propagation(const struct hoy_plan_mount *m, int mount, struct hoy_err *err)
@@ -105,13 +120,6 @@ static int set_attributes(const struct hoy_plan_mount *m, int tree, struct hoy_e
 	return r;
 }
 
-static bool is_directory(int fd)
-{
-	struct stat st;
-
-	return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
 /* Relative sources are relative to the bundle. */
 static int clone_source(struct hoy_child *c, const struct hoy_plan_mount *m, struct hoy_err *err)
 {
@@ -126,6 +134,7 @@ static int do_bind(struct hoy_child *c, size_t i, struct hoy_err *err)
 {
 	const struct hoy_plan_mount *m = &c->plan->mounts[i];
 	auto_fd int tree = c->trees[i], target = -EBADF;
+	bool made;
 	int r;
 
 	c->trees[i] = -EBADF;
@@ -138,12 +147,10 @@ static int do_bind(struct hoy_child *c, size_t i, struct hoy_err *err)
 		if (r < 0)
 			return r;
 	}
-	target = hoy_target_make(c->root, m->target, is_directory(tree), err);
+	target = make_target(c, m, is_directory(tree), &made, err);
 	if (target < 0)
 		return target;
-	r = check_target(m, target, err);
-	if (r == 0)
-		r = set_attributes(m, tree, err);
+	r = set_attributes(m, tree, err);
 	if (r == 0)
 		r = hoy_mount_attach(tree, target, err);
 	if (r == 0)
@@ -176,42 +183,55 @@ static int keep_mode(const struct hoy_plan_mount *m, int target, char ***ret, st
 	return 0;
 }
 
-static int do_new(struct hoy_child *c, size_t i, struct hoy_err *err)
+/* Nothing is to be done to the new mount. */
+static bool is_simple(const struct hoy_plan_mount *m)
 {
-	auto_ptr(hoy_strv_free) char **with_mode = NULL;
-	bool was_there;
-	const struct hoy_plan_mount *m = &c->plan->mounts[i];
-	auto_fd int mount = -EBADF, target = -EBADF;
-	int r = check_proc_target(c, m, err);
+	return !m->copy_up && !m->late_readonly && !m->rec_set && !m->rec_clr && !m->n_propagation;
+}
 
-	if (r < 0)
-		return r;
-	target = hoy_target_open(c->root, m->target, NULL);
-	was_there = target >= 0;
-	if (!was_there)
-		target = hoy_target_make(c->root, m->target, /* directory= */ true, err);
-	if (target < 0)
-		return target;
-	r = check_target(m, target, err);
-	if (r < 0)
-		return r;
-	if (hoy_mount_needs_string(m->data)) {
-		r = hoy_mount_new_by_string(m->type, m->source, m->data, target, err);
+/* Mounts it on the target; the mount's fd. */
+static int mount_new(
+	struct hoy_child *c, const struct hoy_plan_mount *m, char *const *data, int target, struct hoy_err *err)
+{
+	auto_fd int mount = -EBADF;
+	int r;
+
+	if (hoy_mount_needs_string(data)) {
+		r = hoy_mount_new_by_string(m->type, m->source, data, target, err);
 		if (r < 0)
 			return r;
 		mount = hoy_target_open(c->root, m->target, err);
 		r = mount < 0 ? mount : hoy_mount_set(mount, m->attr_set, m->attr_clr, false, err);
 	} else {
-		r = was_there ? keep_mode(m, target, &with_mode, err) : 0;
-		if (r < 0)
-			return r;
-		mount = hoy_mount_new(m->type, m->source, with_mode ? with_mode : m->data, m->attr_set, err);
+		mount = hoy_mount_new(m->type, m->source, data, m->attr_set, err);
 		r = mount < 0 ? mount : m->copy_up ? hoy_copy_up(target, mount, err) : 0;
 		if (r == 0)
 			r = hoy_mount_attach(mount, target, err);
 	}
-	if (r == 0)
-		r = hoy_mount_set(mount, m->rec_set, m->rec_clr, true, err);
+	return r < 0 ? r : TAKE_FD(mount);
+}
+
+static int do_new(struct hoy_child *c, size_t i, struct hoy_err *err)
+{
+	auto_ptr(hoy_strv_free) char **with_mode = NULL;
+	const struct hoy_plan_mount *m = &c->plan->mounts[i];
+	bool plain = strcmp(m->type, "proc") == 0 || strcmp(m->type, "sysfs") == 0, made;
+	auto_fd int mount = -EBADF, target = plain ? make_plain_target(c, m, &made, err)
+						   : make_target(c, m, /* directory= */ true, &made, err);
+	char *const *data = m->data;
+	int r;
+
+	if (target < 0)
+		return target;
+	r = made ? 0 : keep_mode(m, target, &with_mode, err);
+	if (r < 0)
+		return r;
+	if (with_mode)
+		data = with_mode;
+	if (is_simple(m) && hoy_mount_at_once(m->type, m->source, data, m->attr_set, target))
+		return 0;
+	mount = mount_new(c, m, data, target, err);
+	r = mount < 0 ? mount : hoy_mount_set(mount, m->rec_set, m->rec_clr, true, err);
 	if (r == 0)
 		r = set_propagation(m, mount, err);
 	if (r == 0 && m->late_readonly)

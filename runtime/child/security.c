@@ -217,14 +217,15 @@ static int change_user(struct hoy_child *c, const struct hoy_oci_user *user, str
 		r = drop_bounding(c->plan->caps.bounding, err);
 	if (r < 0)
 		return r;
-	if (prctl(PR_SET_KEEPCAPS, 1) < 0)
+	/* Root that stays root keeps them in any case. */
+	if (user->uid && prctl(PR_SET_KEEPCAPS, 1) < 0)
 		return hoy_err_sys(err, "keep capabilities");
 	r = set_groups(user, err);
 	if (r < 0)
 		return r;
 	if (setresuid(user->uid, user->uid, user->uid) < 0)
 		return hoy_err_sys(err, "process.user.uid: setuid %u", user->uid);
-	if (prctl(PR_SET_KEEPCAPS, 0) < 0)
+	if (user->uid && prctl(PR_SET_KEEPCAPS, 0) < 0)
 		return hoy_err_sys(err, "keep capabilities");
 	return 0;
 }

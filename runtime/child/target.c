@@ -40,19 +40,20 @@ static char *read_link(int dir, const char *name)
 	return TAKE_PTR(text);
 }
 
+/* -EEXIST: there is something (a dangling symlink, or somebody else made it). */
 static int make_last(int dir, const char *name, bool directory, struct hoy_err *err)
 {
-	auto_fd int made = -EBADF;
+	int fd;
 
-	if (directory) {
-		if (mkdirat(dir, name, 0755) < 0 && errno != EEXIST)
-			return hoy_err_sys(err, "make directory '%s' in rootfs", name);
-	} else {
-		made = openat(dir, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_WRONLY, 0644);
-		if (made < 0 && errno != EEXIST)
-			return hoy_err_sys(err, "make file '%s' in rootfs", name);
-	}
-	return 0;
+	if (directory && mkdirat(dir, name, 0755) < 0)
+		return errno == EEXIST ? -EEXIST : hoy_err_sys(err, "make directory '%s' in rootfs", name);
+	if (directory)
+		fd = openat(dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	else
+		fd = openat(dir, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_RDONLY, 0644);
+	if (fd < 0)
+		return errno == EEXIST ? -EEXIST : hoy_err_sys(err, "make '%s' in rootfs", name);
+	return fd;
 }
 
 /* What path to try after `parent`/`name` turned out to be the symlink `link`. */
@@ -64,20 +65,20 @@ static char *follow(const char *path, const char *name, const char *link)
 	return joined ? hoy_path_clean(joined) : NULL;
 }
 
-int hoy_target_make(int root, const char *path, bool directory, struct hoy_err *err)
+int hoy_target_make_new(int root, const char *path, bool directory, bool *ret_made, struct hoy_err *err)
 {
 	auto_free char *rooted = hoy_str_printf("/%s", path);
 	auto_free char *now = rooted ? hoy_path_clean(rooted) : NULL;
 
 	if (!now)
 		return hoy_err_oom(err);
+	*ret_made = false;
 	for (int links = 0; links < MAX_SYMLINKS; links++) {
 		int fd = hoy_target_open(root, now, NULL);
 		auto_fd int dir = -EBADF;
 		auto_free char *link = NULL;
 		char *next;
 		const char *name;
-		int r;
 
 		if (fd >= 0)
 			return fd;
@@ -86,13 +87,13 @@ int hoy_target_make(int root, const char *path, bool directory, struct hoy_err *
 		dir = hoy_target_parent(root, now, &name, err);
 		if (dir < 0)
 			return dir;
+		fd = make_last(dir, name, directory, err);
+		*ret_made = fd >= 0;
+		if (fd != -EEXIST)
+			return fd;
 		link = read_link(dir, name);
-		if (!link) {
-			r = make_last(dir, name, directory, err);
-			if (r < 0)
-				return r;
+		if (!link)
 			continue;
-		}
 		next = follow(now, name, link);
 		if (!next)
 			return hoy_err_oom(err);
@@ -100,6 +101,13 @@ int hoy_target_make(int root, const char *path, bool directory, struct hoy_err *
 		now = next;
 	}
 	return hoy_err_code(err, -ELOOP, "make '%s' in rootfs", path);
+}
+
+int hoy_target_make(int root, const char *path, bool directory, struct hoy_err *err)
+{
+	bool made;
+
+	return hoy_target_make_new(root, path, directory, &made, err);
 }
 
 int hoy_target_parent(int root, const char *path, const char **ret_name, struct hoy_err *err)

@@ -13,6 +13,8 @@ int hoy_target_open(int root, const char *path, struct hoy_err *err);
 /* The same; what is missing is made: directories (0755) on the way, and an empty file or a directory at the end. A
  * dangling symlink is followed: what it names is made. */
 int hoy_target_make(int root, const char *path, bool directory, struct hoy_err *err);
+/* *ret_made: its last part was not there. */
+int hoy_target_make_new(int root, const char *path, bool directory, bool *ret_made, struct hoy_err *err);
 
 /* Directory that holds the last part of `path`, made when missing; *ret_name points into `path`. */
 int hoy_target_parent(int root, const char *path, const char **ret_name, struct hoy_err *err);
