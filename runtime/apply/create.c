@@ -254,7 +254,7 @@ static int spawn(struct creation *c, struct hoy_err *err)
 	c->child.console_socket = c->console_peer;
 	c->child.wait_for_maps = c->plan.new_ns & CLONE_NEWUSER;
 	c->child.state = &hook_state;
-	c->child.root = c->child.proc = -EBADF;
+	c->child.root = c->child.proc = c->child.procfs = c->child.sysfs = -EBADF;
 	c->child.foreign[0] = c->sync;
 	c->child.foreign[1] = c->state.dir;
 	c->child.foreign[2] = c->console;

@@ -136,6 +136,10 @@ static int spawn_child(struct execution *e, struct hoy_err *err)
 
 	if (r == -EBUSY && e->cgroup && hoy_cgroup_is_unified(e->cgroup) && !e->o->cgroups[0]) {
 		r = open_init_cgroup(e, err);
+		for (size_t i = 0; i < MAX_JOINS; i++) /* the attempt has used some of them up */
+			hoy_fd_close(&e->join_fds[i]);
+		if (r == 0)
+			r = open_namespaces(e, err);
 		return r < 0 ? r : hoy_spawn_child(&e->child, &e->pid, &e->pidfd, err);
 	}
 	return r < 0 ? hoy_err_import(err, &first) : 0;
@@ -161,7 +165,7 @@ static int spawn(struct execution *e, struct hoy_err *err)
 	e->child.console_socket = e->console_peer;
 	e->child.join_fds = e->join_fds;
 	e->child.state = &state;
-	e->child.root = e->child.proc = -EBADF;
+	e->child.root = e->child.proc = e->child.procfs = e->child.sysfs = -EBADF;
 	e->child.foreign[0] = e->sync;
 	e->child.foreign[1] = e->state->dir;
 	e->child.foreign[2] = e->console;

@@ -82,6 +82,7 @@ static int run_child(struct work *w, struct hoy_err *err)
 	w->child.foreign[1] = w->state->dir;
 	w->child.foreign[2] = -EBADF;
 	w->child.start_listener = w->child.console_socket = w->child.root = w->child.proc = -EBADF;
+	w->child.procfs = w->child.sysfs = -EBADF;
 	w->child.plan = &w->plan;
 	w->child.join_fds = w->join_fds;
 	if (prctl(PR_SET_DUMPABLE, 0) < 0)

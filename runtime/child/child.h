@@ -43,6 +43,7 @@ struct hoy_child {
 
 	/* the child's own */
 	int root;           /* the container's "/" */
+	int procfs, sysfs;  /* what the config mounts on /proc and /sys, opened when first wanted; -EBADF */
 	int proc;           /* the host's /proc, for what must be written there before it is gone */
 	int *late_readonly; /* mount fds, -EBADF for none */
 	int cwd_error;
@@ -71,7 +72,7 @@ int hoy_child_prepare_rootfs(struct hoy_child *c, struct hoy_err *err); /* rootf
 int hoy_child_make_working_dir(struct hoy_child *c, struct hoy_err *err);
 int hoy_child_pivot(struct hoy_child *c, struct hoy_err *err);
 int hoy_child_finish_rootfs(struct hoy_child *c, struct hoy_err *err);
-int hoy_child_mounts(struct hoy_child *c, struct hoy_err *err);  /* mounts.c */
+int hoy_child_mounts(struct hoy_child *c, struct hoy_err *err); /* mounts.c */
 int hoy_child_mount(struct hoy_child *c, size_t i, struct hoy_err *err);
 int hoy_child_add_mounts(struct hoy_child *c, struct hoy_err *err); /* live_mounts.c */
 int hoy_child_remove_mounts(struct hoy_child *c, struct hoy_err *err);

@@ -44,6 +44,20 @@ static bool is_allowed_in_proc(const char *target)
 	return false;
 }
 
+/* On "/proc" goes a procfs and nothing else: who looks there must not see what an image made up. `tree` is what a bind
+ * mount puts there. */
+static int check_on_proc(const struct hoy_plan_mount *m, int tree, struct hoy_err *err)
+{
+	auto_free char *clean = strstr(m->target, "proc") ? hoy_path_clean(m->target) : NULL;
+
+	if (!clean || strcmp(clean, "/proc") != 0)
+		return 0;
+	if (tree >= 0 ? hoy_fd_is_on(tree, PROC_SUPER_MAGIC) : strcmp(m->type, "proc") == 0)
+		return 0;
+	return hoy_err_set(
+		err, HOY_ERR_INVALID, EPERM, "\"%s\" cannot be mounted because it is not of type proc", m->target);
+}
+
 /* The target itself must not be on a procfs, whatever path led there. "/proc" may be mounted once more: then the
  * descriptor is the root of the mount. */
 static int check_target(const struct hoy_plan_mount *m, int target, struct hoy_err *err)
@@ -142,6 +156,9 @@ static int do_bind(struct hoy_child *c, size_t i, struct hoy_err *err)
 		tree = clone_source(c, m, err);
 	if (tree < 0)
 		return tree;
+	r = check_on_proc(m, tree, err);
+	if (r < 0)
+		return r;
 	if (c->idmaps[i] >= 0) {
 		r = hoy_mount_idmap(tree, c->idmaps[i], m->idmap_recursive, m->source, err);
 		if (r < 0)
@@ -216,11 +233,13 @@ static int do_new(struct hoy_child *c, size_t i, struct hoy_err *err)
 	auto_ptr(hoy_strv_free) char **with_mode = NULL;
 	const struct hoy_plan_mount *m = &c->plan->mounts[i];
 	bool plain = strcmp(m->type, "proc") == 0 || strcmp(m->type, "sysfs") == 0, made;
-	auto_fd int mount = -EBADF, target = plain ? make_plain_target(c, m, &made, err)
-						   : make_target(c, m, /* directory= */ true, &made, err);
+	auto_fd int mount = -EBADF, target = -EBADF;
 	char *const *data = m->data;
-	int r;
+	int r = check_on_proc(m, /* tree= */ -EBADF, err);
 
+	if (r < 0)
+		return r;
+	target = plain ? make_plain_target(c, m, &made, err) : make_target(c, m, /* directory= */ true, &made, err);
 	if (target < 0)
 		return target;
 	r = made ? 0 : keep_mode(m, target, &with_mode, err);

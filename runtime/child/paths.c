@@ -9,16 +9,66 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/path.h"
 #include "base/str.h"
 #include "runtime/child/child.h"
 #include "runtime/child/mount_api.h"
 #include "runtime/child/target.h"
 
+/* The file system that the config mounts on `name`: opened, and proven by its kind, because an image's owner may
+ * exchange names meanwhile. -EBADF: it mounts none there. */
+static int open_own(const struct hoy_child *c, const char *name, const char *type, long magic, struct hoy_err *err)
+{
+	const struct hoy_plan *plan = c->plan;
+
+	for (size_t i = 0; i < plan->n_mounts; i++) {
+		const struct hoy_plan_mount *m = &plan->mounts[i];
+		auto_fd int fd = -EBADF;
+
+		if (m->kind != HOY_MOUNT_NEW || strcmp(m->type, type) != 0 || strcmp(m->target, name) != 0)
+			continue;
+		fd = hoy_path_open_in_root(c->root, name, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0, err);
+		if (fd < 0)
+			return fd == -EBADF ? -EIO : fd;
+		if (!hoy_fd_is_on(fd, magic))
+			return hoy_err_code(err, -EXDEV, "'%s' is not what was mounted there", name);
+		return TAKE_FD(fd);
+	}
+	return -EBADF;
+}
+
+/* Where the path begins: in the procfs or sysfs of the container, else in its root. The descriptor or -errno. */
+static int find_start(struct hoy_child *c, const char **path, struct hoy_err *err)
+{
+	const struct {
+		const char *name, *type;
+		long magic;
+		int *fd;
+	} starts[] = { { "/proc", "proc", PROC_SUPER_MAGIC, &c->procfs }, { "/sys", "sysfs", SYSFS_MAGIC, &c->sysfs } };
+
+	for (size_t i = 0; i < ARRAY_LEN(starts); i++) {
+		size_t len = strlen(starts[i].name);
+
+		if (strncmp(*path, starts[i].name, len) != 0 || (*path)[len] != '/' || strstr(*path, ".."))
+			continue;
+		if (*starts[i].fd < 0)
+			*starts[i].fd = open_own(c, starts[i].name, starts[i].type, starts[i].magic, err);
+		if (*starts[i].fd == -EBADF)
+			return c->root;
+		*path += len;
+		return *starts[i].fd;
+	}
+	return c->root;
+}
+
 /* -ENOENT: nothing there to protect. */
 static int open_existing(struct hoy_child *c, const char *path, struct hoy_err *err)
 {
-	int fd = hoy_target_open(c->root, path, err);
+	int start = find_start(c, &path, err), fd;
 
+	if (start < 0)
+		return start == -ENOENT ? hoy_err_code(err, -EXDEV, "the file system mounted there is gone") : start;
+	fd = hoy_target_open(start, path, err);
 	return fd == -ENOTDIR ? -ENOENT : fd;
 }
 

@@ -6,6 +6,8 @@ setup_file() { runtime_setup_file; }
 setup() { runtime_setup; }
 teardown() {
     [ -z "${AGENT:-}" ] || kill "$AGENT" 2>/dev/null || :
+    [ -z "${MOUNTED:-}" ] || umount "$MOUNTED" || :
+    stop_swapping
     runtime_teardown
 }
 
@@ -208,13 +210,26 @@ PY
     done
 }
 
-@test "attack: mounts over and inside /proc" {
+@test "attack: mounts over and inside /proc (CVE-2019-16884)" {
     mkdir "$T/fake"
-    for target in /proc/self/attr /proc/sys /proc/1 /proc; do
+    for target in /proc/self/attr /proc/sys /proc/1; do
         config '.mounts = [.mounts[0], {"destination": $d, "type": "bind", "source": $s, "options": ["bind"]}]' \
             --arg d $target --arg s "$T/fake"
-        [ $target = /proc ] || fails_with "cannot be mounted because it is inside /proc"
+        fails_with "cannot be mounted because it is inside /proc"
     done
+    # On /proc itself only a procfs goes, first or second.
+    config '.mounts[1].destination = "/proc"'
+    fails_with '"/proc" cannot be mounted because it is not of type proc'
+    config '.mounts |= reverse'
+    fails_with '"/proc" cannot be mounted because it is not of type proc'
+    config '.mounts = [{"destination": "/proc/.", "type": "tmpfs", "source": "tmpfs"}]'
+    fails_with 'cannot be mounted because it is not of type proc'
+    config '.mounts = [{"destination": "/proc", "type": "bind", "source": "/proc", "options": ["rbind"]}]
+        | .linux.namespaces |= map(select(.type != "pid"))'
+    run_it
+    [ "$status" = 0 ]
+    config '.mounts = [{"destination": "/proc", "type": "proc", "source": "proc"}, {"destination": "/x", "type": "bind", "source": $s, "options": ["bind"]}]
+        | .linux.namespaces += [{"type": "pid"}]' --arg s "$T/fake"
     # The same through a symlink of the image.
     ln -s /proc "$B/rootfs/innocent"
     config '.mounts[1].destination = "/innocent/sys"'
@@ -331,23 +346,170 @@ PY
     [ "$status" != 0 ]
 }
 
-@test "attack: swapping a mount's target for a symlink while it is made (CVE-2021-30465)" {
-    mkdir -p "$T/shared/dir" "$T/victim"
-    config '.mounts += [{"destination": "/vol", "type": "bind", "source": $s, "options": ["bind"]},
-        {"destination": "/vol/dir/inner", "type": "tmpfs", "source": "tmpfs"}] | .process.args = ["true"]' --arg s "$T/shared"
-    ( cd "$T/shared"; while [ -e "$T/go" ]; do
-        ln -sfn "$T/victim" link; mv -T --exchange link dir 2>/dev/null || { mv dir d2; mv link dir; rm -f dir; mv d2 dir; }
-    done ) >/dev/null 2>&1 3>&- 4>&- &
-    SWAPPER=$!
-    touch "$T/go"
-    for i in $(seq 20); do
+# race_it TIMES: creates and deletes; what comes of it is the attacker's business, as long as it stays inside.
+race_it() {
+    local i
+    for i in $(seq "$1"); do
         r run -b "$B" "$ID" </dev/null >/dev/null 2>&1 || :
         r delete -f "$ID"
     done
-    rm "$T/go"
-    kill $SWAPPER 2>/dev/null || :
+}
+
+# A volume of the image's owner: dir and link (to the victim) take each other's place all the time.
+race_volume() {
+    mkdir -p "$T/shared/dir" "$T/victim"
+    ln -s "$T/victim" "$T/shared/link"
+    config '.mounts += [{"destination": "/vol", "type": "bind", "source": $s, "options": ["bind"]}]' --arg s "$T/shared"
+    swap_forever "$T/shared" dir link
+}
+
+@test "attack: swapping a mount's target for a symlink while it is made (CVE-2021-30465)" {
+    race_volume
+    config '.mounts += [{"destination": "/vol/dir/inner", "type": "tmpfs", "source": "tmpfs"},
+        {"destination": "/vol/dir", "type": "tmpfs", "source": "tmpfs"}]'
+    race_it "${HOY_RUNS:-30}"
+    stop_swapping
     [ -z "$(ls -A "$T/victim")" ]
     nothing_left
+}
+
+@test "attack: mount points, devices and working directories are made in a volume that another container changes (CVE-2024-45310)" {
+    race_volume
+    echo x >"$T/file"
+    config '.mounts += [{"destination": "/vol/dir/a/b/file", "type": "bind", "source": $f, "options": ["bind"]}]
+        | .linux.devices = [{"path": "/vol/dir/c/null", "type": "c", "major": 1, "minor": 3}] | .process.cwd = "/vol/dir/d/e"' --arg f "$T/file"
+    race_it "${HOY_RUNS:-30}"
+    stop_swapping
+    [ -z "$(ls -A "$T/victim")" ] || { ls -lR "$T/victim"; false; }
+    nothing_left
+}
+
+@test "attack: a running container swaps names in the volume that it shares" {
+    mkdir -p "$T/shared/dir" "$T/victim"
+    config '.mounts += [{"destination": "/vol", "type": "bind", "source": $s, "options": ["bind"]}]
+        | .process.args = ["sh", "-c", "cd /vol; ln -s $V link; while :; do mv dir d2; mv link dir; mv dir link; mv d2 dir; done"]
+        | .process.env += ["V=\($v)"]' --arg s "$T/shared" --arg v "$T/victim"
+    create_it
+    r start "$ID"
+    ID=$ID-b
+    config '.process.args = ["true"] | .mounts += [{"destination": "/vol/dir/inner", "type": "tmpfs", "source": "tmpfs"}]
+        | .linux.maskedPaths += ["/vol/dir/m"] | .linux.readonlyPaths += ["/vol/dir"]'
+    race_it "${HOY_RUNS:-30}"
+    [ -z "$(ls -A "$T/victim")" ]
+}
+
+@test "attack: /proc is a directory of the image now, a symlink then (CVE-2019-19921, CVE-2023-27561)" {
+    # Where /proc leads to, the image has a procfs of its own making.
+    mkdir -p "$B/rootfs/fake/self/attr" "$B/rootfs/fake/sys/kernel"
+    echo untouched >"$B/rootfs/fake/sys/kernel/domainname"
+    for link in fake /fake ../fake nosuch; do
+        rmdir "$B/rootfs/proc" 2>/dev/null || rm "$B/rootfs/proc"
+        ln -s "$link" "$B/rootfs/proc"
+        fails_with 'filesystem "proc" must be mounted on ordinary directory'
+    done
+    # Swapped while the container is made: mounted on the directory or refused. The names may go on changing; what is
+    # written and masked is so in the real one, wherever it is, and what is in the fake stays as it is.
+    mv "$B/rootfs/proc" "$B/rootfs/link"
+    mkdir "$B/rootfs/proc"
+    rm "$B/rootfs/link"
+    ln -s /fake "$B/rootfs/link"
+    config '.linux.sysctl = {"kernel.domainname": "hit"} | .linux.maskedPaths += ["/proc/uptime"]'
+    sh_in 'for p in /proc /link /proc /link; do
+            cd $p 2>/dev/null && [ "$(stat -f -c %T .)" = proc ] || continue
+            read name <sys/kernel/domainname; echo x 2>/dev/null >sys/kernel/msgmax && echo written
+            echo "$name $(stat -c %t:%T uptime)"; break
+        done'
+    swap_forever "$B/rootfs" proc link
+    for i in $(seq "${HOY_RUNS:-30}"); do
+        run_it
+        [ "$status" != 0 ] || [[ -z "$output" || "$output" == "hit 1:3" ]] || { echo "$output"; false; }
+        [ "$output" != "hit 1:3" ] || seen=1
+        r delete -f "$ID"
+    done
+    stop_swapping
+    [ "${seen:-}" = 1 ]
+    [ "$(cat "$B/rootfs/fake/sys/kernel/domainname")" = untouched ]
+    [ "$(ls "$B/rootfs/fake")" = $'self\nsys' ]
+}
+
+@test "attack: what is written for the container does not go through its own /proc (CVE-2025-52881)" {
+    # No proc mount: the image's directory stands there, with links to files of the host.
+    echo untouched >"$T/file"
+    rmdir "$B/rootfs/proc"
+    mkdir -p "$B/rootfs/proc/sys/kernel" "$B/rootfs/proc/self"
+    ln -s "$T/file" "$B/rootfs/proc/sys/kernel/domainname"
+    ln -s "$T/file" "$B/rootfs/proc/self/timens_offsets"
+    cp "$T/file" "$B/rootfs/proc/sys/kernel/shmmni"
+    config '.mounts |= map(select(.destination != "/proc")) | .linux.sysctl = {"kernel.domainname": "hit", "kernel.shmmni": "77"}
+        | .process.args = ["sleep", "1000"]'
+    create_it
+    [ "$(nsenter -t "$(pid_of)" -u cat /proc/sys/kernel/domainname)" = hit ]
+    [ "$(nsenter -t "$(pid_of)" -i cat /proc/sys/kernel/shmmni)" = 77 ]
+    [ "$(cat "$T/file" "$B/rootfs/proc/sys/kernel/shmmni")" = $'untouched\nuntouched' ]
+    r delete -f "$ID"
+    # With one, nothing of the config can be mounted into it first.
+    config '.mounts = [{"destination": "/proc", "type": "proc", "source": "proc"},
+        {"destination": "/proc/self/attr", "type": "tmpfs", "source": "tmpfs"}, {"destination": "/dev/shm", "type": "tmpfs", "source": "tmpfs"}]'
+    rm -rf "$B/rootfs/proc"
+    fails_with "cannot be mounted because it is inside /proc"
+}
+
+@test "attack: /dev of the image leads out of it (CVE-2026-41579)" {
+    mkdir "$T/victim"
+    rm -rf "$B/rootfs/dev"
+    for link in "$T/victim" "../../../../../../../../..$T/victim"; do
+        ln -sfn "$link" "$B/rootfs/dev"
+        config '.mounts |= map(select(.destination | startswith("/dev") | not)) | .root.readonly = false'
+        run_it
+        [ -z "$(ls -A "$T/victim")" ] || { ls -l "$T/victim"; false; }
+        nothing_left
+    done
+}
+
+@test "attack: the null device that covers files is exchanged (CVE-2025-31133)" {
+    # The image's null device is a link to what must not be written; masks take the host's, proven by its number.
+    echo untouched >"$T/file"
+    config '.mounts |= map(select(.destination | startswith("/dev") | not)) | .root.readonly = false
+        | .linux.maskedPaths = ["/proc/kcore", "/bin/mask"]'
+    mknod "$B/rootfs/dev/null" c 1 3
+    ln -s "$T/file" "$B/rootfs/dev/link"
+    touch "$B/rootfs/bin/mask"
+    sh_in 'stat -c %t:%T /bin/mask; echo x >/bin/mask; echo y >/proc/kcore'
+    swap_forever "$B/rootfs/dev" null link
+    for i in $(seq "${HOY_RUNS:-20}"); do
+        run_it
+        [ "$status" != 0 ] || [ "$output" = 1:3 ] || { echo "$output"; false; }
+        r delete -f "$ID"
+    done
+    stop_swapping
+    [ "$(cat "$T/file")" = untouched ]
+}
+
+@test "attack: /dev/console becomes a link while the terminal is made (CVE-2025-52565)" {
+    echo untouched >"$T/file"
+    config '.mounts |= map(select(.destination | startswith("/dev") | not)) | .root.readonly = false | .process.terminal = true
+        | .mounts += [{"destination": "/dev/pts", "type": "devpts", "source": "devpts", "options": ["newinstance", "ptmxmode=0666"]}]'
+    mkdir -p "$B/rootfs/dev/pts"
+    touch "$B/rootfs/dev/console"
+    ln -s "$T/file" "$B/rootfs/dev/link"
+    sh_in 'echo x >/dev/console'
+    swap_forever "$B/rootfs/dev" console link
+    race_it "${HOY_RUNS:-20}"
+    stop_swapping
+    [ "$(cat "$T/file")" = untouched ]
+    nothing_left
+}
+
+@test "attack: the host's cgroups are not writable from a user namespace (CVE-2023-25809)" {
+    config '.linux.namespaces = [{"type": "mount"}, {"type": "pid"}, {"type": "user"}] | del(.hostname)
+        | .linux.uidMappings = [{"containerID": 0, "hostID": 0, "size": 65536}] | .linux.gidMappings = .linux.uidMappings
+        | .mounts |= map(select(.type != "sysfs" and .type != "mqueue"))
+        | .mounts += [{"destination": "/sys", "type": "bind", "source": "/sys", "options": ["rbind", "nosuid", "noexec", "nodev", "ro"]},
+            {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["nosuid", "noexec", "nodev", "relatime", "ro"]}]'
+    sh_in 'for d in $(find /sys/fs/cgroup -maxdepth 2 -type d); do mkdir $d/hoytest 2>/dev/null && echo "made $d/hoytest"; done; echo looked'
+    run_it
+    [ "$status" = 0 ] || { echo "$output"; false; }
+    [ "$output" = looked ] || { echo "$output"; false; }
 }
 
 @test "fields that are not supported are refused by name" {

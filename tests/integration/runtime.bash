@@ -74,6 +74,25 @@ nothing_left() {
     ! grep "$T" /proc/self/mountinfo || return 1
 }
 
+# swap_forever DIR A B: exchanges two names in DIR, atomically and as often as it can, until $SWAPPER is killed.
+swap_forever() {
+    python3 - "$@" <<'PY' >/dev/null 2>&1 3>&- 4>&- &
+import ctypes, os, sys
+os.chdir(sys.argv[1])
+libc = ctypes.CDLL(None)
+a, b = sys.argv[2].encode(), sys.argv[3].encode()
+parent = os.getppid()
+while os.getppid() == parent:
+    libc.renameat2(-100, a, -100, b, 2)
+PY
+    SWAPPER=$!
+}
+
+stop_swapping() {
+    [ -z "${SWAPPER:-}" ] || kill "$SWAPPER" 2>/dev/null || :
+    SWAPPER=
+}
+
 # fails_with TEXT: the container must not start, the last error line holds TEXT, nothing is left.
 fails_with() {
     run_it
