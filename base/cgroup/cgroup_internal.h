@@ -24,7 +24,8 @@ struct hoy_cgroup_host {
 struct hoy_cgroup {
 	char *path;
 	struct hoy_cgroup_table table;
-	int *dirs; /* open directories per hierarchy, -EBADF: not yet */
+	int *dirs;  /* open directories per hierarchy, -EBADF: not yet */
+	bool fresh; /* we made its v2 directory: no program is attached */
 };
 
 #define HOY_CGROUP_BIT(controller) (1u << (controller))
@@ -110,8 +111,8 @@ struct bpf_insn;
 /* The program that decides a list: heap, -E2BIG when a jump would be too far. */
 int hoy_cgroup_device_program(
 	const struct hoy_cgroup_device_list *list, struct bpf_insn **ret, size_t *ret_n, struct hoy_err *err);
-/* Loads and attaches it to the v2 directory, in place of the one that hoy_cgroup_device_attach() attached before. */
-int hoy_cgroup_device_attach(int dir, const struct bpf_insn *insns, size_t n, struct hoy_err *err);
+/* Loads and attaches it to the v2 directory; `replace`: in place of the one that it attached before, if any. */
+int hoy_cgroup_device_attach(int dir, const struct bpf_insn *insns, size_t n, bool replace, struct hoy_err *err);
 /* True when such a program is attached. */
 bool hoy_cgroup_device_attached(int dir);
 

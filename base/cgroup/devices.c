@@ -176,7 +176,7 @@ static int set_v2(const struct hoy_cgroup *cg, const struct hoy_cgroup_device_li
 		return hoy_err_code(err, dir, "open cgroup '%s'", cg->path);
 	r = hoy_cgroup_device_program(list, &insns, &n, err);
 	if (r == 0)
-		r = hoy_cgroup_device_attach(dir, insns, n, err);
+		r = hoy_cgroup_device_attach(dir, insns, n, !cg->fresh, err);
 	return r < 0 ? hoy_err_wrap(err, "set the devices of cgroup '%s'", cg->path) : 0;
 }
 
@@ -190,8 +190,8 @@ static int set_program(
 	return r < 0 || v1 < 0 ? r : set_v1(cg, (size_t) v1, &everything, err);
 }
 
-int hoy_cgroup_set_devices(
-	struct hoy_cgroup *cg, const struct hoy_cgroup_device *rules, size_t n_rules, struct hoy_err *err)
+static int set_list(
+	const struct hoy_cgroup *cg, const struct hoy_cgroup_device *rules, size_t n_rules, struct hoy_err *err)
 {
 	auto_(hoy_cgroup_device_list_done) struct hoy_cgroup_device_list list = {}, simple = {};
 	int v1 = hoy_cgroup_table_find(&cg->table, HOY_CGROUP_DEVICES);
@@ -205,7 +205,7 @@ int hoy_cgroup_set_devices(
 		return hoy_err_unsupported(err, "device rules: this host has no devices cgroup controller");
 
 	/* Where a program is attached already it goes on deciding, so the new list has to be in it. */
-	if (v1 < 0 || (cg->table.v2 && hoy_cgroup_device_attached(hoy_cgroup_dirfd(cg, 0))))
+	if (v1 < 0 || (cg->table.v2 && !cg->fresh && hoy_cgroup_device_attached(hoy_cgroup_dirfd(cg, 0))))
 		return set_program(cg, v1, &list, err);
 	if (hoy_cgroup_device_list_simplify(&simple))
 		return set_v1(cg, (size_t) v1, &simple, err);
@@ -213,4 +213,13 @@ int hoy_cgroup_set_devices(
 		return set_program(cg, v1, &list, err);
 	return hoy_err_unsupported(
 		err, "device rules: the v1 devices controller can't deny a part of what a rule allows");
+}
+
+int hoy_cgroup_set_devices(
+	struct hoy_cgroup *cg, const struct hoy_cgroup_device *rules, size_t n_rules, struct hoy_err *err)
+{
+	int r = set_list(cg, rules, n_rules, err);
+
+	cg->fresh = false;
+	return r;
 }

@@ -251,9 +251,9 @@ bool hoy_cgroup_device_attached(int dir)
 	return prog >= 0;
 }
 
-int hoy_cgroup_device_attach(int dir, const struct bpf_insn *insns, size_t n, struct hoy_err *err)
+int hoy_cgroup_device_attach(int dir, const struct bpf_insn *insns, size_t n, bool replace, struct hoy_err *err)
 {
-	auto_fd int old = find_attached(dir), prog = load(insns, n, err);
+	auto_fd int old = replace ? find_attached(dir) : -ENOENT, prog = load(insns, n, err);
 	union bpf_attr attr = {
 		.target_fd = (uint32_t) dir,
 		.attach_bpf_fd = (uint32_t) prog,

@@ -341,6 +341,7 @@ int hoy_cgroup_create(struct hoy_cgroup *cg, struct hoy_err *err)
 		if (r >= 0)
 			r = set_up_in(cg, i, err);
 	}
+	cg->fresh = cg->table.v2 && made[0];
 	if (r >= 0)
 		return 0;
 	for (size_t i = 0; i < cg->table.n; i++)

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/path.h"
 #include "base/str.h"
 
 #define USUAL_MOUNT "/sys/fs/cgroup"
@@ -235,12 +236,9 @@ int hoy_cgroup_table_parse_mountinfo(struct hoy_cgroup_table *table, char *text,
 static int read_v2_controllers(struct hoy_cgroup_hier *hier, struct hoy_err *err)
 {
 	char text[512];
-	auto_fd int dir = open(hier->mount, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	ssize_t n;
+	auto_free char *path = hoy_path_join(hier->mount, "cgroup.controllers");
+	ssize_t n = path ? hoy_cgroup_read_at(AT_FDCWD, path, text, sizeof text) : -ENOMEM;
 
-	if (dir < 0)
-		return hoy_err_sys(err, "open '%s'", hier->mount);
-	n = hoy_cgroup_read_at(dir, "cgroup.controllers", text, sizeof text);
 	if (n < 0)
 		return hoy_err_code(err, (int) n, "read '%s/cgroup.controllers'", hier->mount);
 	hier->controllers = hoy_cgroup_controllers_parse(text);

@@ -225,9 +225,12 @@ static void close_namespaces(struct creation *c)
 /* The child starts in the rootfs directory (see hoy_child_prepare_rootfs), we come back. */
 static int spawn_in_rootfs(struct creation *c, struct hoy_err *err)
 {
-	auto_fd int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	auto_fd int here = -EBADF;
 	int r;
 
+	if (!hoy_child_starts_in_rootfs(&c->plan))
+		return hoy_spawn_child(&c->child, &c->pid, &c->pidfd, err);
+	here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (chdir(c->plan.rootfs) < 0)
 		return hoy_err_sys(err, "rootfs '%s'", c->plan.rootfs);
 	r = hoy_spawn_child(&c->child, &c->pid, &c->pidfd, err);

@@ -9,6 +9,7 @@
 #define HOY_RUNTIME_CHILD_H
 
 #include <stdbool.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "base/cgroup/cgroup.h"
@@ -47,12 +48,16 @@ struct hoy_child {
 	int proc;           /* the host's /proc, for what must be written there before it is gone */
 	int *late_readonly; /* mount fds, -EBADF for none */
 	int cwd_error;
+	struct stat stdio[3]; /* as far as somebody looked already: st_mode */
 	unsigned int denied_rlimits; /* bit per plan->rlimits that the parent must set, who may raise them */
 	struct hoy_oci_state *state; /* for hooks; pid filled in */
 	char *program;               /* found in the rootfs */
 };
 
 _Noreturn void hoy_child_run(struct hoy_child *child);
+
+/* The parent starts it in the rootfs directory: with a user namespace it might not be allowed to walk there itself. */
+bool hoy_child_starts_in_rootfs(const struct hoy_plan *plan);
 
 struct hoy_step {
 	const char *name; /* NULL: its errors stand for themselves */

@@ -57,9 +57,21 @@ static int attach_tree(struct hoy_child *c, int dir, struct hoy_err *err)
 	return r;
 }
 
-/* The host's procfs stays in reach by descriptor, whatever we see under its name later. */
+static bool writes_to_proc(const struct hoy_child *c)
+{
+	const struct hoy_oci_process *p = c->plan->spec->process;
+
+	return (c->work != HOY_CHILD_EXEC && c->work != HOY_CHILD_INIT) ||
+	       (c->work == HOY_CHILD_INIT && c->plan->spec->linux_->n_sysctl) ||
+	       (p && ((p->apparmor_profile && p->apparmor_profile[0]) || (p->selinux_label && p->selinux_label[0])));
+}
+
+/* The host's procfs stays in reach by descriptor, whatever we see under its name later; for sysctls, labels, and
+ * mounts of a running container. */
 int hoy_child_open_proc(struct hoy_child *c, struct hoy_err *err)
 {
+	if (!writes_to_proc(c))
+		return 0;
 	c->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (c->proc < 0)
 		return hoy_err_sys(err, "open '/proc'");
@@ -75,8 +87,11 @@ int hoy_child_open_root(struct hoy_child *c, struct hoy_err *err)
 	return c->root < 0 ? hoy_err_sys(err, "open '/'") : 0;
 }
 
-/* We start in the rootfs directory: the parent went there, because with a user namespace we might not be allowed to
- * walk to it ourselves. */
+bool hoy_child_starts_in_rootfs(const struct hoy_plan *plan)
+{
+	return !(plan->new_ns & CLONE_NEWNS) || hoy_plan_has_ns(plan, CLONE_NEWUSER);
+}
+
 int hoy_child_prepare_rootfs(struct hoy_child *c, struct hoy_err *err)
 {
 	const struct hoy_plan *plan = c->plan;
@@ -86,7 +101,7 @@ int hoy_child_prepare_rootfs(struct hoy_child *c, struct hoy_err *err)
 	r = hoy_mount_propagation(AT_FDCWD, "/", plan->root_propagation, err);
 	if (r < 0)
 		return r;
-	dir = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	dir = open(hoy_child_starts_in_rootfs(plan) ? "." : plan->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return hoy_err_sys(err, "open '%s'", plan->rootfs);
 	if (plan->root_propagation & MS_SHARED) {
@@ -125,6 +140,32 @@ static int move_root(struct hoy_child *c, struct hoy_err *err)
 	return 0;
 }
 
+/* Unmounting the old root must not travel back to the host. */
+static int stop_propagation(int old, struct hoy_err *err)
+{
+	if (old < 0 || fchdir(old) < 0)
+		return hoy_err_sys(err, "chdir to the old root");
+	return hoy_mount_propagation(AT_FDCWD, ".", MS_SLAVE | MS_REC, err);
+}
+
+static int pivot(struct hoy_child *c, struct hoy_err *err)
+{
+	bool shared = c->plan->root_propagation & MS_SHARED || !(c->plan->root_propagation & MS_REC);
+	auto_fd int old = shared ? open("/", O_PATH | O_DIRECTORY | O_CLOEXEC) : -EBADF;
+	int r;
+
+	if (fchdir(c->root) < 0)
+		return hoy_err_sys(err, "chdir to the rootfs");
+	/* The old root ends up over the new one, at the same place: no directory for it is needed. */
+	if (syscall(SYS_pivot_root, ".", ".") < 0)
+		return hoy_err_sys(err, "pivot");
+	r = shared ? stop_propagation(old, err) : 0;
+	if (r < 0)
+		return r;
+	/* "." is what lies over the working directory: the old root in either case. */
+	return umount2(".", MNT_DETACH) < 0 ? hoy_err_sys(err, "unmount the old root") : 0;
+}
+
 int hoy_child_pivot(struct hoy_child *c, struct hoy_err *err)
 {
 	int r;
@@ -135,21 +176,9 @@ int hoy_child_pivot(struct hoy_child *c, struct hoy_err *err)
 		if (r < 0)
 			return r;
 	} else {
-		auto_fd int old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-		if (old < 0 || fchdir(c->root) < 0)
-			return hoy_err_sys(err, "chdir to the rootfs");
-		/* The old root ends up over the new one, at the same place: no directory for it is needed. */
-		if (syscall(SYS_pivot_root, ".", ".") < 0)
-			return hoy_err_sys(err, "pivot");
-		if (fchdir(old) < 0)
-			return hoy_err_sys(err, "chdir to the old root");
-		/* Unmounting must not travel back to the host. */
-		r = hoy_mount_propagation(AT_FDCWD, ".", MS_SLAVE | MS_REC, err);
+		r = pivot(c, err);
 		if (r < 0)
 			return r;
-		if (umount2(".", MNT_DETACH) < 0)
-			return hoy_err_sys(err, "unmount the old root");
 	}
 	return chdir("/") < 0 ? hoy_err_sys(err, "chdir '/'") : 0;
 }

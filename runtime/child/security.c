@@ -131,14 +131,14 @@ static int apply_caps(const struct hoy_plan_caps *caps, bool keep_admin, struct 
 
 /* The container's user owns the pipes it got as stdio, so that it may open /dev/stdout. Devices are left alone: the
  * null device is the host's. */
-static int own_stdio(uid_t uid, struct hoy_err *err)
+static int own_stdio(struct hoy_child *c, uid_t uid, struct hoy_err *err)
 {
 	for (int fd = 0; fd <= 2; fd++) {
-		struct stat st;
+		struct stat *st = &c->stdio[fd];
 
-		if (fstat(fd, &st) < 0)
+		if (!st->st_mode && fstat(fd, st) < 0)
 			return hoy_err_sys(err, "stat descriptor %d", fd);
-		if (st.st_uid == uid || (S_ISCHR(st.st_mode) && major(st.st_rdev) == 1) || S_ISREG(st.st_mode))
+		if (st->st_uid == uid || (S_ISCHR(st->st_mode) && major(st->st_rdev) == 1) || S_ISREG(st->st_mode))
 			continue;
 		if (fchown(fd, uid, (gid_t) -1) < 0 && errno != EINVAL && errno != EPERM && errno != EROFS)
 			return hoy_err_sys(err, "chown descriptor %d", fd);
@@ -209,7 +209,7 @@ static int set_rlimits(struct hoy_child *c, struct hoy_err *err)
 
 static int change_user(struct hoy_child *c, const struct hoy_oci_user *user, struct hoy_err *err)
 {
-	int r = own_stdio(user->uid, err);
+	int r = own_stdio(c, user->uid, err);
 
 	if (r == 0)
 		r = set_rlimits(c, err);
@@ -242,7 +242,7 @@ int hoy_child_user(struct hoy_child *c, struct hoy_err *err)
 	if (r < 0)
 		return r;
 	/* The working directory may be readable for root only: go there now, and again as the user if that fails. */
-	c->cwd_error = chdir(p->cwd) < 0 ? errno : 0;
+	c->cwd_error = strcmp(p->cwd, "/") != 0 && chdir(p->cwd) < 0 ? errno : 0;
 	r = change_user(c, &p->user, err);
 	if (r == 0 && c->plan->has_caps)
 		r = apply_caps(&c->plan->caps, late_filter, err);

@@ -99,7 +99,9 @@ static int use_own_null(struct hoy_child *c)
 	struct stat st;
 
 	for (int fd = 0; fd <= 2; fd++) {
-		if (fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
+		const struct stat *now = &c->stdio[fd];
+
+		if (fstat(fd, &c->stdio[fd]) < 0 || !S_ISCHR(now->st_mode) || now->st_rdev != makedev(1, 3))
 			continue;
 		if (null < 0)
 			null = hoy_path_open_in_root(c->root, "/dev/null", O_RDWR | O_NOCTTY, 0, NULL);

@@ -93,16 +93,6 @@ static void destroy(const struct hoy_globals *g, struct hoy_state *state)
 		hoy_log_ignored(&err, "delete container '%s'", state->id);
 }
 
-/* While the program ran the lock was open: the container may have been deleted, and its name be another's now. */
-static void destroy_if_same(const struct hoy_globals *g, const struct hoy_state *state)
-{
-	auto_(hoy_state_done) struct hoy_state now = { .dir = -EBADF };
-
-	if (hoy_state_load(g->root, state->id, /* lock= */ true, &now, NULL) == 0 && now.pid == state->pid &&
-		now.start_time == state->start_time)
-		destroy(g, &now);
-}
-
 static int start_program(struct hoy_container *c, struct hoy_err *err)
 {
 	int r = hoy_sync_wait_exec(c->sync, err);
@@ -129,12 +119,12 @@ static int run_run(const struct hoy_globals *g, void *values, char **args, struc
 		return r;
 	r = start_program(&c, err);
 	if (r == 0) {
-		hoy_fd_close(&c.state.dir); /* the lock: others may see and kill it now */
+		hoy_state_unlock(&c.state); /* others may see and kill it now */
 		if (v->detach)
 			return 0;
 		r = hoy_foreground_serve(&c, &status, err);
-		if (r < 0 || !v->keep)
-			destroy_if_same(g, &c.state);
+		if ((r < 0 || !v->keep) && hoy_state_lock_again(&c.state))
+			destroy(g, &c.state);
 	} else {
 		destroy(g, &c.state); /* of no use to anybody */
 	}

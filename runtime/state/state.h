@@ -67,6 +67,10 @@ int hoy_state_create(const char *root, const char *id, struct hoy_state *ret, st
  * stopped. */
 int hoy_state_load(const char *root, const char *id, bool lock, struct hoy_state *ret, struct hoy_err *err);
 
+/* Lets others change it for a while; false: they have removed it (what has its name now is another's). */
+void hoy_state_unlock(const struct hoy_state *state);
+bool hoy_state_lock_again(const struct hoy_state *state);
+
 int hoy_state_save(const struct hoy_state *state, struct hoy_err *err);
 /* config.json, once and before the first hoy_state_save(). */
 int hoy_state_save_config(const struct hoy_state *state, const void *data, size_t len, struct hoy_err *err);

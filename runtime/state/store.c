@@ -218,6 +218,18 @@ int hoy_state_remove(const char *root, struct hoy_state *state, struct hoy_err *
 	return hoy_path_remove_all(AT_FDCWD, path, err);
 }
 
+void hoy_state_unlock(const struct hoy_state *state)
+{
+	(void) flock(state->dir, LOCK_UN);
+}
+
+bool hoy_state_lock_again(const struct hoy_state *state)
+{
+	struct stat st;
+
+	return flock(state->dir, LOCK_EX) == 0 && fstat(state->dir, &st) == 0 && st.st_nlink > 0;
+}
+
 static int compare(const void *a, const void *b)
 {
 	return strcmp(*(char *const *) a, *(char *const *) b);
