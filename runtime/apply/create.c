@@ -292,10 +292,19 @@ static void undo_set_up(struct creation *c)
 	hoy_net_devices_return(&c->moved);
 }
 
+static bool was_oom_killed(const struct creation *c)
+{
+	uint64_t kills;
+
+	return c->cgroup && hoy_cgroup_oom_kills(c->cgroup, &kills, NULL) == 0 && kills > 0;
+}
+
 static int set_up(struct creation *c, struct hoy_err *err)
 {
 	int r = hoy_create_converse(c, err);
 
+	if (r == -EPIPE && was_oom_killed(c))
+		r = hoy_err_set(err, HOY_ERR_SYSTEM, ENOMEM, TEXT_INIT_OOM);
 	if (r < 0)
 		undo_set_up(c);
 	return r < 0 ? hoy_err_wrap(err, TEXT_START_PROCESS) : 0;

@@ -134,6 +134,16 @@ static int set_attributes(const struct hoy_plan_mount *m, int tree, struct hoy_e
 	return r;
 }
 
+/* The kernel has EINVAL for a directory on a file; whoever calls us looks for ENOTDIR, which mount(2) gave. */
+static int attach(int tree, int target, struct hoy_err *err)
+{
+	int r = hoy_mount_attach(tree, target, err);
+
+	if (r != -EINVAL || is_directory(tree) == is_directory(target))
+		return r;
+	return hoy_err_code(err, -ENOTDIR, "one is a directory, the other is not");
+}
+
 /* Relative sources are relative to the bundle. */
 static int clone_source(struct hoy_child *c, const struct hoy_plan_mount *m, struct hoy_err *err)
 {
@@ -169,7 +179,7 @@ static int do_bind(struct hoy_child *c, size_t i, struct hoy_err *err)
 		return target;
 	r = set_attributes(m, tree, err);
 	if (r == 0)
-		r = hoy_mount_attach(tree, target, err);
+		r = attach(tree, target, err);
 	if (r == 0)
 		r = set_propagation(m, tree, err);
 	return r;
@@ -223,7 +233,7 @@ static int mount_new(
 		mount = hoy_mount_new(m->type, m->source, data, m->attr_set, err);
 		r = mount < 0 ? mount : m->copy_up ? hoy_copy_up(target, mount, err) : 0;
 		if (r == 0)
-			r = hoy_mount_attach(mount, target, err);
+			r = attach(mount, target, err);
 	}
 	return r < 0 ? r : TAKE_FD(mount);
 }

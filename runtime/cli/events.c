@@ -221,7 +221,7 @@ static int events_run(const struct hoy_globals *g, void *values, char **args, st
 	if (v->interval && (hoy_str_to_duration(v->interval, &interval) < 0 || interval <= 0))
 		return hoy_err_invalid(err, "duration interval must be greater than 0");
 	if (hoy_state_status(&state) == HOY_STATUS_STOPPED)
-		return hoy_err_conflict(err, "container with id %s is not running", args[0]);
+		return hoy_err_conflict(err, TEXT_EVENTS_STOPPED, args[0]);
 	if (!state.cgroup)
 		return hoy_err_unsupported(err, "container '%s' has no cgroup of its own", args[0]);
 	r = hoy_cgroup_from_string(state.cgroup, &cg, err);

@@ -43,62 +43,6 @@ teardown() { runtime_teardown; }
     nothing_left
 }
 
-@test "wrong states are refused with the texts that callers match" {
-    config '.process.args = ["sleep", "1000"]'
-    run r state "$ID"
-    [ "$status" = 1 ]
-    [[ "$output" == *"container does not exist"* ]]
-    run r start "$ID"
-    [[ "$output" == *"container does not exist"* ]]
-    run r kill "$ID"
-    [[ "$output" == *"container does not exist"* ]]
-    run r delete "$ID"
-    [[ "$output" == *"container does not exist"* ]]
-    r delete --force "$ID"
-
-    create_it
-    run create_it
-    [ "$status" = 1 ]
-    [[ "$(cat "$T/err")" == *"already exists"* ]]
-    run r delete "$ID"
-    [[ "$output" == *"cannot delete container $ID that is not stopped: created"* ]]
-    r start "$ID"
-    run r start "$ID"
-    [[ "$output" == *"cannot start an already running container"* ]]
-    run r delete "$ID"
-    [[ "$output" == *"cannot delete container $ID that is not stopped: running"* ]]
-    r kill "$ID" SIGKILL
-    wait_for 5 is_status stopped
-    run r kill "$ID" 9
-    [[ "$output" == *"container not running"* ]]
-    run r start "$ID"
-    [[ "$output" == *"cannot start a container that has stopped"* ]]
-}
-
-@test "programs that can't be executed fail at create, with runc's words" {
-    config '.process.args = ["no-such-program"]'
-    fails_with 'exec: "no-such-program": executable file not found in $PATH'
-    config '.process.args = ["/no/such"]'
-    fails_with 'exec: "/no/such": stat /no/such: no such file or directory'
-    config '.process.args = ["/etc/passwd"]'
-    fails_with 'exec: "/etc/passwd": permission denied'
-    config '.process.args = ["/etc"]'
-    fails_with 'exec: "/etc": is a directory'
-}
-
-@test "a program that turns out not to be one fails at start" {
-    printf 'garbage' >"$B/rootfs/bin/garbage"
-    chmod 755 "$B/rootfs/bin/garbage"
-    config '.process.args = ["garbage"]'
-    create_it
-    run r start "$ID"
-    [ "$status" = 1 ]
-    [[ "$output" == *'exec garbage: exec format error'* ]]
-    wait_for 5 is_status stopped
-    r delete "$ID"
-    nothing_left
-}
-
 @test "the last line of a JSON log is the error" {
     config '.process.args = ["no-such-program"]'
     run r --log "$T/log" --log-format json create -b "$B" "$ID"

@@ -292,10 +292,10 @@ START_TEST(callers_match_these_texts)
 {
 	char text[200];
 
-	ck_assert(strstr(TEXT_EXISTS, "already exists"));
+	ck_assert_str_eq(TEXT_EXISTS, "container with given ID already exists");
 	ck_assert_str_eq(TEXT_NOT_FOUND, "container does not exist");
 	ck_assert_str_eq(TEXT_NOT_RUNNING, "container not running");
-	ck_assert_str_eq(TEXT_PROCESS_FINISHED, "process already finished");
+	ck_assert_str_eq(TEXT_PROCESS_FINISHED, "os: process already finished");
 	(void) snprintf(text, sizeof text, TEXT_DELETE_NOT_STOPPED, "web", "running");
 	ck_assert_str_eq(text, "cannot delete container web that is not stopped: running");
 	(void) snprintf(text, sizeof text, TEXT_EXEC_NOT_IN_PATH, "x");
@@ -304,6 +304,18 @@ START_TEST(callers_match_these_texts)
 	ck_assert_str_eq(text, "exec: \"x\": permission denied");
 	(void) snprintf(text, sizeof text, TEXT_EXEC_MISSING, "/x", "/x");
 	ck_assert_str_eq(text, "exec: \"/x\": stat /x: no such file or directory");
+	(void) snprintf(text, sizeof text, TEXT_EXEC_DIRECTORY, "x");
+	ck_assert_str_eq(text, "exec: \"x\": is a directory");
+	(void) snprintf(text, sizeof text, TEXT_EXEC_FAILED, "x", "exec format error");
+	ck_assert_str_eq(text, "exec x: exec format error");
+	(void) snprintf(text, sizeof text, TEXT_PAUSE_STATE, "paused");
+	ck_assert_str_eq(text, "container not running or created: paused");
+	(void) snprintf(text, sizeof text, TEXT_EVENTS_STOPPED, "web");
+	ck_assert_str_eq(text, "container with id web is not running");
+	ck_assert_str_eq(TEXT_NO_PROCESS, "process property must be set");
+	ck_assert_str_eq(TEXT_INIT_OOM, "container init was OOM-killed (memory limit too low?)");
+	ck_assert_str_eq(TEXT_CGROUP_NOT_EMPTY, "container's cgroup is not empty");
+	ck_assert_str_eq(TEXT_CGROUP_FROZEN, "container's cgroup unexpectedly frozen");
 	ck_assert_str_eq(TEXT_START_RUNNING, "cannot start an already running container");
 	ck_assert_str_eq(TEXT_START_STOPPED, "cannot start a container that has stopped");
 	ck_assert_str_eq(TEXT_PAUSED, "cannot exec in a paused container");
