@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -89,8 +90,12 @@ int hoy_fd_cloexec_from(unsigned int first)
 
 int hoy_fd_ensure_stdio(void)
 {
+	struct pollfd p[] = { { .fd = 0 }, { .fd = 1 }, { .fd = 2 } };
+
+	if (poll(p, ARRAY_LEN(p), 0) < 0) /* interrupted, or out of memory: ask again, and not in vain */
+		p[0].revents = p[1].revents = p[2].revents = POLLNVAL;
 	for (int fd = 0; fd <= 2; fd++) {
-		if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)
+		if (!(p[fd].revents & POLLNVAL) || fcntl(fd, F_GETFD) >= 0)
 			continue;
 		if (open("/dev/null", O_RDWR) != fd)
 			return -EBADF;

@@ -11,11 +11,13 @@
 
 int hoy_file_read_fd(int fd, const char *name, struct hoy_buf *buf, struct hoy_err *err)
 {
-	size_t chunk = 4096;
+	size_t chunk = 4096, size = 0, begin = buf->len;
 	struct stat st;
 
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0)
-		chunk = MIN((size_t) st.st_size + 1, (size_t) 1 << 20);
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0) {
+		size = (size_t) st.st_size;
+		chunk = MIN(size + 1, (size_t) 1 << 20);
+	}
 	for (;;) {
 		size_t cap = buf->cap ? buf->cap : HOY_BUF_DEFAULT_CAP;
 		/* At the cap, one byte more tells a file that just fits from one that does not. */
@@ -32,13 +34,15 @@ int hoy_file_read_fd(int fd, const char *name, struct hoy_buf *buf, struct hoy_e
 				continue;
 			return hoy_err_sys(err, "read '%s'", name);
 		}
-		if (n == 0)
-			return hoy_buf_add(buf, "", 0) < 0 ? hoy_buf_check(buf, name, err) : 0;
-		if (!room) {
+		if (n > 0 && !room) {
 			buf->failed = -EMSGSIZE;
 			return hoy_buf_check(buf, name, err);
 		}
-		hoy_buf_commit(buf, (size_t) n);
+		if (n > 0)
+			hoy_buf_commit(buf, (size_t) n);
+		/* A read that asked for more than the file's size and got just that has seen its end. */
+		if (n == 0 || ((size_t) n < room && buf->len - begin == size))
+			return hoy_buf_add(buf, "", 0) < 0 ? hoy_buf_check(buf, name, err) : 0;
 	}
 }
 

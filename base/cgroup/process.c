@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/fd.h"
@@ -181,17 +182,25 @@ int hoy_cgroup_thaw(struct hoy_cgroup *cg, struct hoy_err *err)
 
 int hoy_cgroup_is_frozen(const struct hoy_cgroup *cg, struct hoy_err *err)
 {
-	int i = hoy_cgroup_table_find(&cg->table, HOY_CGROUP_FREEZER);
+	int i = cg->table.v2 ? 0 : hoy_cgroup_table_find(&cg->table, HOY_CGROUP_FREEZER);
+	auto_free char *path = NULL;
+	auto_fd int fd = -EBADF;
 	char text[256];
 	ssize_t n;
 
-	if (!cg->table.v2 && i < 0)
+	if (i < 0)
 		return 0;
-	n = cg->table.v2 ? hoy_cgroup_read(cg, 0, "cgroup.events", text, sizeof text)
-			 : hoy_cgroup_read(cg, (size_t) i, "freezer.state", text, sizeof text);
+	/* `list` asks for each container: by its whole path, and both files give all they have in one read. */
+	path = hoy_str_printf(
+		"%s%s/%s", cg->table.hier[i].mount, cg->path, cg->table.v2 ? "cgroup.events" : "freezer.state");
+	if (!path)
+		return hoy_err_oom(err);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
 	if (n < 0)
-		return hoy_err_code(err, (int) n, "read whether cgroup '%s' is frozen", cg->path);
-	return cg->table.v2 ? hoy_cgroup_keyed(text, "frozen") != 0 : strcmp(text, "FROZEN") == 0;
+		return hoy_err_sys(err, "read whether cgroup '%s' is frozen", cg->path);
+	text[n] = '\0';
+	return cg->table.v2 ? hoy_cgroup_keyed(text, "frozen") != 0 : hoy_str_starts(text, "FROZEN");
 }
 
 /* --- killing ---------------------------------------------------------------------------------------------------- */

@@ -125,7 +125,6 @@ static int kill_group(const struct hoy_state *state, int sig, struct hoy_err *er
 int hoy_container_kill(const struct hoy_state *state, int sig, bool all, struct hoy_err *err)
 {
 	auto_fd int pidfd = hoy_state_pidfd(state);
-	enum hoy_status status;
 	int r;
 
 	/* Without a pid namespace of its own the others live on when the first process is gone. */
@@ -144,8 +143,7 @@ int hoy_container_kill(const struct hoy_state *state, int sig, bool all, struct 
 	if (r < 0)
 		return hoy_err_code(err, r, "signal process %d", (int) state->pid);
 	/* A frozen process does not even die. */
-	status = sig == SIGKILL ? hoy_state_status(state) : HOY_STATUS_RUNNING;
-	return status == HOY_STATUS_PAUSED ? kill_group(state, sig, err) : 0;
+	return sig == SIGKILL && hoy_state_is_frozen(state) ? kill_group(state, sig, err) : 0;
 }
 
 /* --- delete ---------------------------------------------------------------------------------------------------- */
@@ -185,7 +183,9 @@ static int remove_cgroup(const struct hoy_state *state, struct hoy_err *err)
 	r = hoy_cgroup_from_string(state->cgroup, &cg, err);
 	if (r < 0)
 		return r;
-	/* With a shared pid namespace, processes may have outlived the first one. */
+	/* Mostly nobody is left. With a shared pid namespace, processes may have outlived the first one. */
+	if (hoy_cgroup_remove(cg, 0, NULL) == 0)
+		return 0;
 	r = hoy_cgroup_kill(cg, SIGKILL, err);
 	return r < 0 ? r : hoy_cgroup_remove(cg, REMOVE_TIMEOUT_MS, err);
 }
@@ -202,7 +202,7 @@ int hoy_container_delete(const char *root, struct hoy_state *state, bool force, 
 	if (!force && status != HOY_STATUS_STOPPED && status != HOY_STATUS_CREATING)
 		return hoy_err_set(
 			err, HOY_ERR_CONFLICT, EBUSY, TEXT_DELETE_NOT_STOPPED, state->id, hoy_status_to_string(status));
-	r = kill_and_wait(state, err);
+	r = status == HOY_STATUS_STOPPED ? 0 : kill_and_wait(state, err);
 	if (r < 0)
 		return r;
 	if (state->has_hooks && hoy_container_config(state, &spec, &why) < 0)

@@ -14,12 +14,15 @@ struct hoy_globals {
 	const char *root; /* --root, absolute */
 	char *root_owned;
 	bool root_given;
-	bool rootless;
+	int rootless_option; /* --rootless; -1: auto. hoy_globals_rootless() decides */
 	bool debug;
 	const char *log;
 	bool log_json;
 	const char *command; /* for error texts */
 };
+
+/* Is this a user without the rights of the machine's root? */
+bool hoy_globals_rootless(const struct hoy_globals *globals);
 
 enum hoy_option_kind {
 	HOY_OPTION_FLAG,

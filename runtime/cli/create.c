@@ -57,7 +57,7 @@ static int create(const struct hoy_globals *g, const struct create_values *v, co
 		.console_socket = v->console_socket,
 		.pidfd_socket = v->pidfd_socket,
 		.pid_file = v->pid_file,
-		.rootless = g->rootless,
+		.rootless = hoy_globals_rootless(g),
 		.no_pivot = v->no_pivot,
 		.no_new_keyring = v->no_new_keyring,
 		.preserve_fds = v->preserve_fds,

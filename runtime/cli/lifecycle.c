@@ -40,7 +40,7 @@ static int kill_run(const struct hoy_globals *g, void *values, char **args, stru
 		if (sig < 0)
 			return hoy_err_invalid(err, "unknown signal \"%s\"", args[1]);
 	}
-	r = hoy_state_load(g->root, args[0], false, &state, err);
+	r = hoy_state_look(g->root, args[0], &state, err);
 	return r < 0 ? r : hoy_container_kill(&state, sig, v->all, err);
 }
 

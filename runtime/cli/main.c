@@ -123,32 +123,14 @@ static int open_log(const struct global_options *o, struct hoy_globals *g, struc
 	return 0;
 }
 
-static int decide_rootless(const char *text, bool *ret, struct hoy_err *err)
+static int parse_rootless(const char *text, int *ret, struct hoy_err *err)
 {
-	char map[64] = "";
-	auto_fd int fd = -EBADF;
-
-	if (text && strcmp(text, "true") == 0)
-		*ret = true;
-	else if (text && strcmp(text, "false") == 0)
-		*ret = false;
-	else if (text && strcmp(text, "auto") != 0)
+	if (!text || strcmp(text, "auto") == 0)
+		*ret = -1;
+	else if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0)
+		*ret = text[0] == 't';
+	else
 		return hoy_err_invalid(err, "invalid value for --rootless: '%s'", text);
-	else if (geteuid() != 0)
-		*ret = true;
-	else {
-		/* Root of a user namespace that is not the first has not all ids mapped to themselves. */
-		unsigned long outside = 0, count = 4294967295UL;
-		char *rest;
-
-		fd = open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
-		if (fd >= 0 && read(fd, map, sizeof map - 1) > 0) {
-			(void) strtoul(map, &rest, 10); /* the id inside */
-			outside = strtoul(rest, &rest, 10);
-			count = strtoul(rest, &rest, 10);
-		}
-		*ret = outside != 0 || count != 4294967295UL;
-	}
 	return 0;
 }
 
@@ -262,7 +244,7 @@ static int start(int argc, char **argv, struct hoy_globals *g, int *error_status
 		return r;
 	if (o.systemd_cgroup)
 		return hoy_err_unsupported(err, "--systemd-cgroup: the systemd cgroup manager is not supported");
-	r = decide_rootless(o.rootless, &g->rootless, err);
+	r = parse_rootless(o.rootless, &g->rootless_option, err);
 	if (r == 0)
 		r = find_root(&o, g, err);
 	if (r < 0)

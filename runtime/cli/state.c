@@ -60,7 +60,7 @@ static int state_run(const struct hoy_globals *g, void *values, char **args, str
 	auto_(hoy_buf_done) struct hoy_buf text = {};
 	auto_free char *owner = NULL;
 	struct hoy_oci_state doc;
-	int r = hoy_state_load(g->root, args[0], false, &state, err);
+	int r = hoy_state_look(g->root, args[0], &state, err);
 
 	(void) values;
 	if (r < 0)
@@ -144,7 +144,7 @@ static int list_table(const struct hoy_globals *g, char **ids, struct hoy_buf *o
 		auto_free char *owner = NULL;
 		struct hoy_oci_state doc;
 
-		if (hoy_state_load(g->root, *ids, false, &state, NULL) < 0 || !state.read)
+		if (hoy_state_look(g->root, *ids, &state, NULL) < 0 || !state.read)
 			continue;
 		owner = owner_name(state.owner);
 		fill_state(&state, owner, &doc);
@@ -167,7 +167,7 @@ static int list_json(const struct hoy_globals *g, char **ids, struct hoy_buf *ou
 		struct hoy_oci_state doc;
 		int r;
 
-		if (hoy_state_load(g->root, *ids, false, &state, NULL) < 0 || !state.read)
+		if (hoy_state_look(g->root, *ids, &state, NULL) < 0 || !state.read)
 			continue;
 		owner = owner_name(state.owner);
 		fill_state(&state, owner, &doc);

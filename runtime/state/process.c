@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/process.h"
@@ -33,7 +34,7 @@ int hoy_process_start_time(pid_t pid, uint64_t *ret, bool *ret_zombie)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -ESRCH;
-	n = hoy_fd_read_full(fd, text, sizeof text - 1);
+	n = TEMP_FAILURE_RETRY(read(fd, text, sizeof text - 1)); /* the whole line at once, or nothing */
 	if (n <= 0)
 		return -ESRCH;
 	text[n] = '\0';
@@ -51,21 +52,24 @@ int hoy_process_start_time(pid_t pid, uint64_t *ret, bool *ret_zombie)
 	return errno ? -EIO : 0;
 }
 
+bool hoy_state_is_alive(const struct hoy_state *state)
+{
+	uint64_t start_time;
+	bool zombie = false;
+
+	return state->pid > 0 && hoy_process_start_time(state->pid, &start_time, &zombie) == 0 && !zombie &&
+	       start_time == state->start_time;
+}
+
 int hoy_state_pidfd(const struct hoy_state *state)
 {
 	auto_fd int pidfd = -EBADF;
-	uint64_t start_time;
-	bool zombie = false;
 
 	if (state->pid <= 0)
 		return -ESRCH;
 	pidfd = hoy_pidfd_open(state->pid);
 	if (pidfd < 0)
 		return -ESRCH;
-	/* Read behind the pidfd: whatever process has this start time now is the one the pidfd is of. */
-	if (hoy_process_start_time(state->pid, &start_time, &zombie) < 0)
-		return -ESRCH;
-	if (zombie || start_time != state->start_time)
-		return -ESRCH;
-	return TAKE_FD(pidfd);
+	/* Asked behind the pidfd: whatever process has the start time now is the one the pidfd is of. */
+	return hoy_state_is_alive(state) ? TAKE_FD(pidfd) : -ESRCH;
 }

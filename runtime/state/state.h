@@ -1,9 +1,8 @@
 /*
  * What hoyrun remembers of a container: the directory ROOT/ID with
  *
- *	state.json    who and where it is: a line of JSON for each change, the last whole one counts (an append is atomic
- *	              as it is, and cheaper than a new file); versioned: a newer hoyrun reads older ones, never the other
- *	              way round
+ *	state.json    who and where it is: a line of JSON for each change, the last whole one counts (an append is
+ *atomic as it is, and cheaper than a new file); versioned: a newer hoyrun reads older ones, never the other way round
  *	config.json   the configuration as it was at create; read again only for hooks and exec
  *	start.sock    where a created container waits for `start`; gone (or refusing) once it has started
  *
@@ -35,8 +34,9 @@ enum hoy_status {
 };
 
 struct hoy_state {
-	int dir;   /* O_DIRECTORY fd of ROOT/ID, -EBADF when closed; not in the file, nor is the next */
-	bool read; /* state.json was there */
+	int dir;    /* O_DIRECTORY fd of ROOT/ID, -EBADF when closed; not in the file, nor are the next two */
+	char *path; /* ROOT/ID */
+	bool read;  /* state.json was there */
 	uint32_t version;
 	char *id;
 	char *oci_version;
@@ -71,6 +71,9 @@ int hoy_state_load(const char *root, const char *id, bool lock, struct hoy_state
 void hoy_state_unlock(const struct hoy_state *state);
 bool hoy_state_lock_again(const struct hoy_state *state);
 
+/* As hoy_state_load() without a lock, for who only looks: `dir` stays closed. */
+int hoy_state_look(const char *root, const char *id, struct hoy_state *ret, struct hoy_err *err);
+
 int hoy_state_save(const struct hoy_state *state, struct hoy_err *err);
 /* config.json, once and before the first hoy_state_save(). */
 int hoy_state_save_config(const struct hoy_state *state, const void *data, size_t len, struct hoy_err *err);
@@ -87,7 +90,11 @@ int hoy_state_list(const char *root, char ***ret, struct hoy_err *err);
 
 /* Status by looking at the process, the start socket and the freezer. */
 enum hoy_status hoy_state_status(const struct hoy_state *state);
+bool hoy_state_is_frozen(const struct hoy_state *state);
 const char *hoy_status_to_string(enum hoy_status status);
+
+/* Is the first process there, and no zombie? By its start time, as below. */
+bool hoy_state_is_alive(const struct hoy_state *state);
 
 /* A pidfd of the first process, proven to be that process by its start time. -ESRCH: gone (or a zombie). */
 int hoy_state_pidfd(const struct hoy_state *state);

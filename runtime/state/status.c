@@ -25,25 +25,44 @@ const char *hoy_status_to_string(enum hoy_status status)
 	return names[status];
 }
 
-/* The socket's file may outlive the waiting, when `start` was killed: only one that answers counts. */
+/* Where connect() finds the socket: by a descriptor when the path is too long for an address. */
+static int socket_address(const struct hoy_state *state, struct sockaddr_un *ret, int *ret_dir)
+{
+	size_t size = sizeof ret->sun_path;
+	int n = snprintf(ret->sun_path, size, "%s/%s", state->path, HOY_STATE_SOCKET);
+
+	if (n >= 0 && (size_t) n < size)
+		return 0;
+	*ret_dir = open(state->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (*ret_dir < 0)
+		return -errno;
+	(void) snprintf(ret->sun_path, size, "/proc/self/fd/%d/%s", *ret_dir, HOY_STATE_SOCKET);
+	return 0;
+}
+
+/*
+ * The socket's file may outlive the waiting, when `start` was killed: only one with somebody behind it counts. A socket
+ * of another type finds that out without being let in, so that nobody wakes up for the question.
+ */
 static bool waits_for_start(const struct hoy_state *state)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	auto_fd int sock = -EBADF;
+	auto_fd int sock = -EBADF, dir = -EBADF;
 
-	if (faccessat(state->dir, HOY_STATE_SOCKET, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+	if (!state->path || socket_address(state, &addr, &dir) < 0)
 		return false;
-	sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (faccessat(AT_FDCWD, addr.sun_path, F_OK, 0) < 0)
+		return false;
+	sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (sock < 0)
 		return true;
-	(void) snprintf(addr.sun_path, sizeof addr.sun_path, "/proc/self/fd/%d/%s", state->dir, HOY_STATE_SOCKET);
 	if (connect(sock, (struct sockaddr *) &addr, sizeof addr) == 0)
-		return true;
-	/* A full queue has somebody listening behind it. A user without rights on it can't know better. */
-	return errno == EAGAIN || errno == EACCES;
+		return false; /* not ours */
+	/* A user without rights on it can't know better. */
+	return errno == EPROTOTYPE || errno == EACCES;
 }
 
-static bool is_frozen(const struct hoy_state *state)
+bool hoy_state_is_frozen(const struct hoy_state *state)
 {
 	auto_ptr(hoy_cgroup_free) struct hoy_cgroup *cg = NULL;
 
@@ -53,14 +72,11 @@ static bool is_frozen(const struct hoy_state *state)
 
 enum hoy_status hoy_state_status(const struct hoy_state *state)
 {
-	auto_fd int pidfd = -EBADF;
-
 	if (!state->read || state->pid == 0)
 		return HOY_STATUS_CREATING;
-	pidfd = hoy_state_pidfd(state);
-	if (pidfd < 0)
+	if (!hoy_state_is_alive(state))
 		return HOY_STATUS_STOPPED;
-	if (is_frozen(state))
+	if (hoy_state_is_frozen(state))
 		return HOY_STATUS_PAUSED;
 	return waits_for_start(state) ? HOY_STATUS_CREATED : HOY_STATUS_RUNNING;
 }

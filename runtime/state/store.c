@@ -45,6 +45,8 @@ static const struct hoy_object state_object = {
 void hoy_state_done(struct hoy_state *state)
 {
 	hoy_fd_close(&state->dir);
+	free(state->path);
+	state->path = NULL;
 	hoy_field_done(&state_object, state);
 	state->dir = -EBADF;
 }
@@ -100,6 +102,7 @@ int hoy_state_create(const char *root, const char *id, struct hoy_state *ret, st
 		(void) rmdir(path);
 		return s.dir;
 	}
+	s.path = TAKE_PTR(path);
 	*ret = s;
 	s = (struct hoy_state){ .dir = -EBADF };
 	return 0;
@@ -156,10 +159,10 @@ int hoy_state_save(const struct hoy_state *state, struct hoy_err *err)
 }
 
 /* The last line that is whole: whoever reads without the lock may be in the middle of an append. */
-static int read_state(int dir, struct hoy_state *ret, struct hoy_err *err)
+static int read_state(int at, const char *file, struct hoy_state *ret, struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf text = { .cap = STATE_MAX };
-	int r = hoy_file_read(dir, STATE_FILE, &text, err);
+	int r = hoy_file_read(at, file, &text, err);
 	const char *end, *line;
 
 	if (r < 0)
@@ -188,7 +191,7 @@ int hoy_state_load(const char *root, const char *id, bool lock, struct hoy_state
 		return hoy_err_set(err, HOY_ERR_NOT_FOUND, ENOENT, TEXT_NOT_FOUND);
 	if (dir < 0)
 		return dir;
-	r = read_state(dir, ret, err);
+	r = read_state(dir, STATE_FILE, ret, err);
 	if (r == -ENOENT) { /* its creator is at work, or was killed, or it was deleted while we waited */
 		struct stat st;
 
@@ -200,6 +203,25 @@ int hoy_state_load(const char *root, const char *id, bool lock, struct hoy_state
 	if (r < 0)
 		return hoy_err_wrap(err, "container '%s'", id);
 	ret->dir = TAKE_FD(dir);
+	ret->path = TAKE_PTR(path);
+	return 0;
+}
+
+int hoy_state_look(const char *root, const char *id, struct hoy_state *ret, struct hoy_err *err)
+{
+	auto_free char *path = NULL, *file = NULL;
+	int r = hoy_state_check_id(id, err);
+
+	if (r < 0)
+		return r;
+	path = hoy_path_join(root, id);
+	file = path ? hoy_path_join(path, STATE_FILE) : NULL;
+	if (!file)
+		return hoy_err_oom(err);
+	/* Only what is wrong or unfinished deserves a closer look. */
+	if (read_state(AT_FDCWD, file, ret, NULL) < 0)
+		return hoy_state_load(root, id, /* lock= */ false, ret, err);
+	ret->path = TAKE_PTR(path);
 	return 0;
 }
 

@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/path.h"
 #include "base/str.h"
 #include "libocispec/runtime.h"
 #include "runtime/apply/cgroup.h"
@@ -209,11 +211,76 @@ START_TEST(the_last_whole_line_of_a_state_counts)
 }
 END_TEST
 
+static int make_state(const char *root, const char *id, struct hoy_state *ret)
+{
+	int r = hoy_state_create(root, id, ret, NULL);
+
+	if (r < 0)
+		return r;
+	ret->pid = getpid();
+	return hoy_process_start_time(ret->pid, &ret->start_time, NULL);
+}
+
+START_TEST(who_only_looks_sees_what_a_load_sees)
+{
+	char root[] = "/tmp/hoy-unit-XXXXXX";
+	auto_(hoy_state_done) struct hoy_state made = { .dir = -EBADF }, unfinished = { .dir = -EBADF },
+					       looked = { .dir = -EBADF }, creating = { .dir = -EBADF };
+	struct hoy_err err;
+
+	ck_assert_ptr_nonnull(mkdtemp(root));
+	ck_assert_int_eq(make_state(root, "web", &made), 0);
+	ck_assert_int_eq(hoy_state_save(&made, NULL), 0);
+	ck_assert_int_eq(hoy_state_create(root, "early", &unfinished, NULL), 0);
+
+	ck_assert_int_eq(hoy_state_look(root, "web", &looked, NULL), 0);
+	ck_assert(looked.read && looked.dir < 0);
+	ck_assert_int_eq(looked.pid, getpid());
+	ck_assert_int_eq(hoy_state_status(&looked), HOY_STATUS_RUNNING);
+	ck_assert_int_eq(hoy_state_look(root, "early", &creating, NULL), 0);
+	ck_assert(!creating.read);
+	ck_assert_int_eq(hoy_state_look(root, "none", &creating, &err), -ENOENT);
+	ck_assert_str_eq(err.msg, TEXT_NOT_FOUND);
+	ck_assert_int_eq(hoy_state_look(root, "../web", &creating, NULL), -EINVAL);
+
+	ck_assert_int_eq(hoy_path_remove_all(AT_FDCWD, root, NULL), 0);
+}
+END_TEST
+
+/* Also behind a path that no socket address can hold. */
+START_TEST(somebody_listening_tells_created_from_running)
+{
+	char root[] = "/tmp/hoy-unit-XXXXXX", id[2][161] = { "web", "" };
+
+	memset(id[1], 'x', sizeof id[1] - 1);
+	ck_assert_ptr_nonnull(mkdtemp(root));
+	for (int i = 0; i < 2; i++) {
+		auto_(hoy_state_done) struct hoy_state state = { .dir = -EBADF };
+		struct sockaddr_un addr = { .sun_family = AF_UNIX };
+		auto_fd int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+		ck_assert_int_eq(make_state(root, id[i], &state), 0);
+		state.read = true;
+		ck_assert_int_eq(hoy_state_status(&state), HOY_STATUS_RUNNING);
+		(void) snprintf(addr.sun_path, sizeof addr.sun_path, "/proc/self/fd/%d/start.sock", state.dir);
+		ck_assert_int_eq(bind(sock, (struct sockaddr *) &addr, sizeof addr), 0);
+		ck_assert_int_eq(listen(sock, 1), 0);
+		ck_assert_int_eq(hoy_state_status(&state), HOY_STATUS_CREATED);
+		ck_assert_int_eq(hoy_state_status(&state), HOY_STATUS_CREATED); /* asking has not filled the queue */
+		hoy_fd_close(&sock);
+		ck_assert_int_eq(faccessat(state.dir, "start.sock", F_OK, 0), 0);
+		ck_assert_int_eq(hoy_state_status(&state), HOY_STATUS_RUNNING);
+	}
+	ck_assert_int_eq(hoy_path_remove_all(AT_FDCWD, root, NULL), 0);
+}
+END_TEST
+
 Suite *suite_runtime_state(void)
 {
 	const TTest *const tests[] = { ids_are_checked, a_state_survives_print_and_parse,
 		a_newer_state_is_refused_an_unknown_member_is_not, the_last_whole_line_of_a_state_counts,
-		a_pid_that_was_used_again_is_not_the_container };
+		a_pid_that_was_used_again_is_not_the_container, who_only_looks_sees_what_a_load_sees,
+		somebody_listening_tells_created_from_running };
 
 	return hoy_unit_suite("runtime state", tests, ARRAY_LEN(tests));
 }

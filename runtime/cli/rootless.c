@@ -1,0 +1,29 @@
+/* Who calls: root of the machine, or somebody with less. Asked only by the commands that need to know. */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "runtime/cli/command.h"
+
+#define ALL_IDS 4294967295UL
+
+bool hoy_globals_rootless(const struct hoy_globals *globals)
+{
+	auto_fd int fd = -EBADF;
+	unsigned long outside = 0, count = ALL_IDS;
+	char map[64] = "", *rest;
+
+	if (globals->rootless_option >= 0)
+		return globals->rootless_option;
+	if (geteuid() != 0)
+		return true;
+	/* Root of a user namespace that is not the first has not all ids mapped to themselves. */
+	fd = open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && read(fd, map, sizeof map - 1) > 0) {
+		(void) strtoul(map, &rest, 10); /* the first id inside */
+		outside = strtoul(rest, &rest, 10);
+		count = strtoul(rest, &rest, 10);
+	}
+	return outside != 0 || count != ALL_IDS;
+}
