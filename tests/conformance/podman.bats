@@ -139,6 +139,7 @@ log_has() { p logs "$1" 2>&1 | grep -q "$2"; }
 }
 
 @test "an out-of-memory kill is the container's exit code" {
+    cd "$T" # conmon leaves a file named oom where it was started
     run -137 run_once -m 10m --memory-swap 10m busybox sh -c 'exec tail -c 60000000 /dev/zero'
 }
 
