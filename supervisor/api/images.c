@@ -10,6 +10,7 @@
 #include "supervisor/api/host.h"
 #include "supervisor/api/internal.h"
 #include "supervisor/api/progress.h"
+#include "supervisor/api/registry_auth.h"
 #include "supervisor/image/image.h"
 #include "supervisor/image/reference.h"
 
@@ -353,31 +354,12 @@ static int image_remove(struct hoy_api_request *rq, struct hoy_err *err)
 /* A job whose progress is the answer. The client may leave before it is done. */
 struct job {
 	struct hoy_http_exchange *x; /* NULL: the client is gone */
+	struct hoy_api_request *rq;  /* as long as `x` */
 	struct hoy_image_job *job;
 	bool quiet;
+	bool begun; /* the answer's head is given: errors come in the stream */
 	void (*tell_result)(struct hoy_http_exchange *x, const struct hoy_image_result *result);
 };
-
-static void on_job_progress(const struct hoy_image_progress *progress, void *userdata)
-{
-	struct job *job = userdata;
-
-	if (job->x && !job->quiet)
-		hoy_progress_status(job->x, progress->id, progress->status, progress->current, progress->total);
-}
-
-static void on_job_done(const struct hoy_err *err, const struct hoy_image_result *result, void *userdata)
-{
-	struct job *job = userdata;
-
-	if (job->x && err)
-		hoy_progress_error(job->x, err);
-	else if (job->x)
-		job->tell_result(job->x, result);
-	if (job->x)
-		hoy_http_stream_end(job->x);
-	free(job);
-}
 
 static void on_job_client_gone(struct hoy_http_exchange *x, void *userdata)
 {
@@ -386,6 +368,49 @@ static void on_job_client_gone(struct hoy_http_exchange *x, void *userdata)
 	(void) x;
 	job->x = NULL;
 	hoy_image_job_cancel(job->job);
+}
+
+static int begin_answer(struct job *job, struct hoy_err *err)
+{
+	int r = hoy_http_stream_begin(job->x, 200, "application/json", on_job_client_gone, job, err);
+
+	if (r >= 0) {
+		job->begun = true;
+		return r;
+	}
+	job->x = NULL; /* `done` frees it */
+	hoy_image_job_cancel(job->job);
+	return r;
+}
+
+static void on_job_progress(const struct hoy_image_progress *progress, void *userdata)
+{
+	struct job *job = userdata;
+
+	if (job->x && !job->begun)
+		(void) begin_answer(job, /* err= */ NULL);
+	if (job->x && !job->quiet)
+		hoy_progress_status(job->x, progress->id, progress->status, progress->current, progress->total);
+}
+
+static void on_job_done(const struct hoy_err *err, const struct hoy_image_result *result, void *userdata)
+{
+	struct job *job = userdata;
+
+	if (job->x && err && !job->begun) {
+		hoy_api_reply_error(job->rq, err);
+		free(job);
+		return;
+	}
+	if (job->x && !job->begun)
+		(void) begin_answer(job, /* err= */ NULL);
+	if (job->x && err)
+		hoy_progress_error(job->x, err);
+	else if (job->x)
+		job->tell_result(job->x, result);
+	if (job->x)
+		hoy_http_stream_end(job->x);
+	free(job);
 }
 
 static void tell_loaded(struct hoy_http_exchange *x, const struct hoy_image_result *result)
@@ -416,24 +441,15 @@ static int body_pipe(struct hoy_api_request *rq, struct hoy_err *err)
 	return r < 0 ? r : TAKE_FD(reading);
 }
 
-static int begin_answer(struct hoy_api_request *rq, struct job *job, struct hoy_err *err)
-{
-	int r = hoy_http_stream_begin(rq->x, 200, "application/json", on_job_client_gone, job, err);
-
-	if (r >= 0)
-		return r;
-	job->x = NULL; /* `done` frees it */
-	hoy_image_job_cancel(job->job);
-	return r;
-}
-
 static struct job *job_new(struct hoy_api_request *rq, struct hoy_image_job_handler *handler)
 {
 	struct job *job = calloc(1, sizeof *job);
 
 	*handler = (struct hoy_image_job_handler){ on_job_progress, on_job_done, job };
-	if (job)
+	if (job) {
 		job->x = rq->x;
+		job->rq = rq;
+	}
 	return job;
 }
 
@@ -457,7 +473,7 @@ static int image_load(struct hoy_api_request *rq, struct hoy_err *err)
 		free(job);
 		return r;
 	}
-	return begin_answer(rq, job, err);
+	return begin_answer(job, err);
 }
 
 static int start_import(
@@ -480,21 +496,12 @@ static int start_import(
 	return r < 0 ? r : hoy_images_import(rq->api->o.images, r, &options, handler, &job->job, err);
 }
 
-/* `fromSrc=-` imports; pulling (`fromImage`) is refused. */
-static int image_create(struct hoy_api_request *rq, struct hoy_err *err)
+static int import_image(struct hoy_api_request *rq, struct hoy_err *err)
 {
-	const char *source = hoy_uri_query(&rq->uri, "fromSrc");
 	struct hoy_image_job_handler handler;
-	struct job *job;
+	struct job *job = job_new(rq, &handler);
 	int r;
 
-	if (hoy_uri_query(&rq->uri, "fromImage"))
-		return hoy_err_unsupported(err,
-			"pulling '%s' from a registry is not implemented by this version of Hoy: load or import an image",
-			hoy_uri_query(&rq->uri, "fromImage"));
-	if (!source || strcmp(source, "-") != 0)
-		return hoy_err_unsupported(err, "import: only from the request's body (fromSrc=-)");
-	job = job_new(rq, &handler);
 	if (!job)
 		return hoy_err_oom(err);
 	job->tell_result = tell_imported;
@@ -504,7 +511,86 @@ static int image_create(struct hoy_api_request *rq, struct hoy_err *err)
 		free(job);
 		return r;
 	}
-	return begin_answer(rq, job, err);
+	return begin_answer(job, err);
+}
+
+/* The lines docker ends with; the first name is the one that was asked for. */
+static void tell_pulled(struct hoy_http_exchange *x, const struct hoy_image_result *result)
+{
+	auto_free char *digest = NULL, *status = NULL;
+
+	if (result->n_images == 0)
+		return;
+	digest = hoy_str_printf("Digest: %s", result->images[0].id);
+	status = hoy_str_printf("Status: %s for %s", result->changed ? "Downloaded newer image" : "Image is up to date",
+		result->images[0].name ? result->images[0].name : result->images[0].id);
+	if (digest && status) {
+		hoy_progress_status(x, /* id= */ NULL, digest, 0, 0);
+		hoy_progress_status(x, /* id= */ NULL, status, 0, 0);
+	}
+}
+
+/* "busybox" and "latest", or "busybox" and "sha256:..."; a tag in the name itself counts too. */
+static int pull_reference(struct hoy_api_request *rq, char **ret, struct hoy_err *err)
+{
+	const char *image = hoy_uri_query(&rq->uri, "fromImage"), *tag = hoy_uri_query(&rq->uri, "tag");
+
+	if (!tag || !*tag)
+		*ret = strdup(image);
+	else
+		*ret = hoy_str_printf(strchr(tag, ':') ? "%s@%s" : "%s:%s", image, tag);
+	return *ret ? 0 : hoy_err_oom(err);
+}
+
+static bool has_tag(const char *reference)
+{
+	auto_(hoy_reference_done) struct hoy_reference ref = { 0 };
+
+	return hoy_reference_parse(reference, &ref, /* err= */ NULL) < 0 || ref.tag || ref.digest;
+}
+
+/* The head of the answer waits for the first progress: what the registry refuses has a status of its own. */
+static int pull_image(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	auto_(hoy_registry_auth_done) struct hoy_registry_auth auth = { 0 };
+	auto_free char *reference = NULL;
+	struct hoy_image_pull options = { .platform = hoy_uri_query(&rq->uri, "platform") };
+	struct hoy_image_job_handler handler;
+	struct job *job;
+	int r = pull_reference(rq, &reference, err);
+
+	if (r == 0)
+		r = hoy_registry_auth_parse(hoy_http_header(rq->x, "X-Registry-Auth"), &auth, err);
+	if (r < 0)
+		return r;
+	if (!has_tag(reference))
+		return hoy_err_unsupported(
+			err, "pulling all tags of '%s' is not implemented by this version of Hoy: name one", reference);
+	options.reference = reference;
+	options.username = auth.username;
+	options.password = auth.password;
+	options.identity_token = auth.identity_token;
+	options.registry_token = auth.registry_token;
+	job = job_new(rq, &handler);
+	if (!job)
+		return hoy_err_oom(err);
+	job->tell_result = tell_pulled;
+	r = hoy_images_pull(rq->api->o.images, &options, &handler, &job->job, err);
+	if (r < 0)
+		free(job);
+	return r;
+}
+
+/* `fromImage` pulls, `fromSrc=-` imports. */
+static int image_create(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	const char *source = hoy_uri_query(&rq->uri, "fromSrc"), *image = hoy_uri_query(&rq->uri, "fromImage");
+
+	if (image && *image)
+		return pull_image(rq, err);
+	if (!source || strcmp(source, "-") != 0)
+		return hoy_err_unsupported(err, "import: only from the request's body (fromSrc=-)");
+	return import_image(rq, err);
 }
 
 const struct hoy_api_route hoy_api_image_routes[] = {

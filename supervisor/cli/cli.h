@@ -77,7 +77,7 @@ bool hoy_cli_bool(const struct hoy_json *object, const char *key);
 
 /* The tables of the command files. */
 extern const struct hoy_command hoy_cmd_attach, hoy_cmd_images, hoy_cmd_import, hoy_cmd_info, hoy_cmd_inspect,
-	hoy_cmd_kill, hoy_cmd_load, hoy_cmd_logs, hoy_cmd_ps, hoy_cmd_rm, hoy_cmd_rmi, hoy_cmd_run, hoy_cmd_start,
-	hoy_cmd_create, hoy_cmd_stop, hoy_cmd_version, hoy_cmd_wait;
+	hoy_cmd_kill, hoy_cmd_load, hoy_cmd_logs, hoy_cmd_ps, hoy_cmd_pull, hoy_cmd_rm, hoy_cmd_rmi, hoy_cmd_run,
+	hoy_cmd_start, hoy_cmd_create, hoy_cmd_stop, hoy_cmd_version, hoy_cmd_wait;
 
 #endif

@@ -17,6 +17,7 @@ static const struct hoy_command *const commands[] = {
 	&hoy_cmd_create,
 	&hoy_cmd_start,
 	&hoy_cmd_ps,
+	&hoy_cmd_pull,
 	&hoy_cmd_logs,
 	&hoy_cmd_attach,
 	&hoy_cmd_stop,
@@ -131,7 +132,7 @@ static size_t distance(const char *a, const char *b)
 /* Commands of docker's that this version has not: a clear word instead of "unknown". */
 static const char *const unsupported[] = { "build", "builder", "buildx", "checkpoint", "commit", "compose", "config",
 	"container", "context", "cp", "diff", "events", "exec", "export", "history", "image", "login", "logout",
-	"manifest", "network", "node", "pause", "plugin", "port", "pull", "push", "rename", "restart", "save", "search",
+	"manifest", "network", "node", "pause", "plugin", "port", "push", "rename", "restart", "save", "search",
 	"secret", "service", "stack", "stats", "swarm", "system", "tag", "top", "trust", "unpause", "update", "volume",
 	NULL };
 

@@ -11,7 +11,7 @@
 #include "supervisor/cli/cli.h"
 #include "supervisor/cli/context.h"
 #include "supervisor/cli/create_request.h"
-#include "supervisor/cli/progress.h"
+#include "supervisor/cli/pull.h"
 #include "supervisor/cli/stream.h"
 #include "supervisor/cli/wait.h"
 
@@ -30,24 +30,6 @@ static int status_of_start_error(const struct hoy_err *err)
 		if (strcasestr(err->msg, not_executable[i]))
 			return HOY_EXIT_NOT_EXECUTABLE;
 	return HOY_EXIT_ENGINE;
-}
-
-static int pull(struct hoy_cli *cli, const char *image, bool quiet, struct hoy_err *err)
-{
-	auto_(hoy_buf_done) struct hoy_buf path = {};
-	auto_(hoy_http_done) struct hoy_http http = { .fd = -EBADF };
-	struct hoy_http_request request = { .method = "POST", .body_fd = -1 };
-	int r;
-
-	(void) fprintf(stderr, "Unable to find image '%s' locally\n", image);
-	(void) hoy_buf_adds(&path, "/images/create?fromImage=");
-	hoy_http_escape(&path, image);
-	r = hoy_buf_check(&path, "the request", err);
-	if (r < 0)
-		return r;
-	request.path = path.data;
-	r = hoy_cli_open(cli, &request, &http, err);
-	return r < 0 ? r : hoy_progress_copy(&http, quiet ? NULL : stderr, err);
 }
 
 static int create_once(
@@ -104,7 +86,8 @@ static int create(struct hoy_cli *cli, const struct hoy_run_options *o, char **r
 	}
 	r = create_once(cli, o, body.data, ret_id, err);
 	if (r == -ENOENT && strcasestr(err->msg, "no such image") && !(o->pull && strcmp(o->pull, "never") == 0)) {
-		r = pull(cli, cli->args[0], o->quiet, err);
+		(void) fprintf(stderr, "Unable to find image '%s' locally\n", cli->args[0]);
+		r = hoy_cli_pull(cli, cli->args[0], /* platform= */ NULL, o->quiet ? NULL : stderr, err);
 		if (r == 0)
 			r = create_once(cli, o, body.data, ret_id, err);
 	}

@@ -26,6 +26,7 @@ struct planning {
 	const struct archive_entries *entries;
 	archive_reader read;
 	void *userdata;
+	const char *architecture, *variant; /* of what an index is asked for; NULL: the host's */
 	struct archive_plan plan;
 };
 
@@ -534,7 +535,7 @@ static int take_index(struct planning *p, struct plan_image *image, const struct
 	if (r == 0)
 		r = add_blob(image, entry->digest, entry->size, err);
 	if (r == 0)
-		r = hoy_oci_index_select(index, "linux", /* arch= */ NULL, /* variant= */ NULL, &chosen, err);
+		r = hoy_oci_index_select(index, "linux", p->architecture, p->variant, &chosen, err);
 	if (r == 0)
 		r = need_blob(p, chosen, &blob, err);
 	if (r < 0)
@@ -647,6 +648,27 @@ int hoy_archive_plan_make(const struct archive_entries *entries, archive_reader 
 {
 	struct planning p = { .entries = entries, .read = read, .userdata = userdata };
 	int r = plan_all(&p, err);
+
+	if (r < 0) {
+		hoy_archive_plan_done(&p.plan);
+		return r;
+	}
+	*ret = p.plan;
+	return 0;
+}
+
+int hoy_archive_plan_root(const struct archive_entries *entries, archive_reader read, void *userdata,
+	const struct archive_root *root, struct archive_plan *ret, struct hoy_err *err)
+{
+	struct planning p = { .entries = entries,
+		.read = read,
+		.userdata = userdata,
+		.architecture = root->architecture,
+		.variant = root->variant };
+	const struct hoy_oci_descriptor descriptor = { .media_type = (char *) (uintptr_t) root->media_type,
+		.digest = (char *) (uintptr_t) root->digest,
+		.size = root->size };
+	int r = take_descriptor(&p, &descriptor, err);
 
 	if (r < 0) {
 		hoy_archive_plan_done(&p.plan);

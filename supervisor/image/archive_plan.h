@@ -6,6 +6,7 @@
 #ifndef HOY_SUPERVISOR_IMAGE_ARCHIVE_PLAN_H
 #define HOY_SUPERVISOR_IMAGE_ARCHIVE_PLAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,7 @@ struct archive_entry_info {
 	uint32_t number;      /* the file's name on disk */
 	uint32_t compression; /* enum hoy_layer_compression */
 	int64_t size;
+	bool stored; /* the store has it: it is not among the job's files */
 	char digest[DIGEST_MAX];
 };
 
@@ -69,6 +71,16 @@ typedef int (*archive_reader)(
 
 int hoy_archive_plan_make(const struct archive_entries *entries, archive_reader read, void *userdata,
 	struct archive_plan *ret, struct hoy_err *err);
+
+/* The same for one image by its manifest or index, whose blobs are entries called "blobs/sha256/<hex>". It has no names
+ * yet. `architecture` and `variant` NULL: the host's. */
+struct archive_root {
+	const char *media_type, *digest;
+	int64_t size;
+	const char *architecture, *variant;
+};
+int hoy_archive_plan_root(const struct archive_entries *entries, archive_reader read, void *userdata,
+	const struct archive_root *root, struct archive_plan *ret, struct hoy_err *err);
 void hoy_archive_plan_done(struct archive_plan *plan);
 
 /* chain_id of a layer over `parent` ("" for a base layer). */

@@ -19,6 +19,22 @@
 
 #define HEX_MAX 64
 
+int hoy_images_parse_platform(const char *text, char **ret_arch, char **ret_variant, struct hoy_err *err)
+{
+	auto_ptr(hoy_strv_free) char **parts = hoy_str_split(text && *text ? text : "linux", '/');
+	size_t n = parts ? hoy_strv_len(parts) : 0;
+
+	if (!parts)
+		return hoy_err_oom(err);
+	if (n > 3 || !*parts[0])
+		return hoy_err_invalid(err, "'%s': not a platform (os[/arch[/variant]])", text);
+	if (strcmp(parts[0], "linux") != 0)
+		return hoy_err_unsupported(err, "operating system is not supported: '%s'", parts[0]);
+	*ret_arch = strdup(n > 1 ? hoy_oci_arch_normalize(parts[1]) : hoy_oci_arch_host());
+	*ret_variant = n > 2 ? strdup(parts[2]) : NULL;
+	return *ret_arch && (n < 3 || *ret_variant) ? 0 : hoy_err_oom(err);
+}
+
 /* --- open, close --- */
 
 static int open_all(struct hoy_images *images, struct hoy_err *err)

@@ -54,7 +54,7 @@ struct hoy_images_options {
 	const char *helper;    /* path of hoy-layer; NULL: looked for as programs look for their helpers */
 	/* Asked before an image is deleted: does a container use it? A running one is to be preferred. May be NULL. */
 	void (*in_use)(const char *image_id, struct hoy_image_user *ret, void *userdata);
-	/* Told after a commit: "load", "import", "tag", "untag", "delete" of `image_id` under `name` (familiar
+	/* Told after a commit: "load", "import", "pull", "tag", "untag", "delete" of `image_id` under `name` (familiar
 	 * reference or ID). May be NULL. */
 	void (*event)(const char *action, const char *image_id, const char *name, void *userdata);
 	void *userdata;
@@ -148,6 +148,7 @@ struct hoy_image_result {
 		char *name; /* familiar reference; NULL: it has none */
 	} * images;
 	size_t n_images;
+	bool changed; /* pull: the name was not this image's before */
 };
 
 /* Both are called from the loop, never from inside the call that started the job. `done` is called exactly once; `err`
@@ -177,6 +178,17 @@ struct hoy_image_import {
 /* Makes an image of one layer from a tar of a root file system (plain, gzip, zstd). Errors of `options` are returned
  * here. Takes `fd` over, also on failure. */
 int hoy_images_import(struct hoy_images *images, int fd, const struct hoy_image_import *options,
+	const struct hoy_image_job_handler *handler, struct hoy_image_job **ret, struct hoy_err *err);
+
+/* NULL members: not given. Credentials are for the registry that `reference` names. */
+struct hoy_image_pull {
+	const char *reference; /* without tag and digest: latest */
+	const char *platform;  /* "os[/arch[/variant]]"; NULL: the host's */
+	const char *username, *password, *identity_token, *registry_token;
+};
+
+/* Brings an image from its registry. Errors of `options` are returned here. */
+int hoy_images_pull(struct hoy_images *images, const struct hoy_image_pull *options,
 	const struct hoy_image_job_handler *handler, struct hoy_image_job **ret, struct hoy_err *err);
 
 /* Ends the job (client gone): `done` will be called with -ECANCELED, or as if nothing had happened when its rows are

@@ -124,6 +124,10 @@ int hoy_images_lookup(
 /* To be told with the commit of what was written before. `action` is a literal. */
 void hoy_images_tell(struct hoy_images *images, const char *action, const char *id, const char *name);
 
+/* "linux/arm/v7" (NULL or empty: the host's), whose system must be ours. *ret_arch is always given, *ret_variant when
+ * the text has one. */
+int hoy_images_parse_platform(const char *text, char **ret_arch, char **ret_variant, struct hoy_err *err);
+
 /* --- files.c: directories --- */
 
 int hoy_images_files_open(struct hoy_images *images, struct hoy_err *err);
@@ -131,7 +135,6 @@ void hoy_images_files_close(struct hoy_images *images);
 
 /* Moves everything that no row and no job names into the trash. Only while no job runs. */
 int hoy_images_files_sweep(struct hoy_images *images, struct hoy_err *err);
-
 
 /* "3f" of a layer's number. */
 #define LAYER_NAME_MAX 16

@@ -234,27 +234,12 @@ static int take_reference(struct import *import, const char *text, struct hoy_er
 	return import->reference ? 0 : hoy_err_oom(err);
 }
 
-static int take_platform(struct import *import, const char *text, struct hoy_err *err)
-{
-	auto_ptr(hoy_strv_free) char **parts = hoy_str_split(text && *text ? text : "linux", '/');
-	size_t n = parts ? hoy_strv_len(parts) : 0;
-
-	if (!parts)
-		return hoy_err_oom(err);
-	if (n > 3 || !*parts[0])
-		return hoy_err_invalid(err, "'%s': not a platform (os[/arch[/variant]])", text);
-	if (strcmp(parts[0], "linux") != 0)
-		return hoy_err_unsupported(err, "operating system is not supported: '%s'", parts[0]);
-	import->os = strdup(parts[0]);
-	import->arch = strdup(n > 1 ? hoy_oci_arch_normalize(parts[1]) : hoy_oci_arch_host());
-	import->variant = n > 2 ? strdup(parts[2]) : NULL;
-	return import->os && import->arch && (n < 3 || import->variant) ? 0 : hoy_err_oom(err);
-}
-
 static int take_options(struct import *import, const struct hoy_image_import *options, struct hoy_err *err)
 {
-	int r = take_platform(import, options->platform, err);
+	int r = hoy_images_parse_platform(options->platform, &import->arch, &import->variant, err);
 
+	if (r == 0 && !(import->os = strdup("linux")))
+		return hoy_err_oom(err);
 	if (r == 0 && options->reference)
 		r = take_reference(import, options->reference, err);
 	if (r < 0)

@@ -1,0 +1,33 @@
+/*
+ * The second half of every way in: what load and pull have brought to tmp/<job>/ becomes layers, blobs and images. The
+ * job fills `entries` and `plan`, then calls hoy_image_job_queue_unpack().
+ */
+#ifndef HOY_SUPERVISOR_IMAGE_UNPACK_H
+#define HOY_SUPERVISOR_IMAGE_UNPACK_H
+
+#include "supervisor/image/archive_plan.h"
+#include "supervisor/image/job.h"
+
+struct hoy_unpacking {
+	struct hoy_image_job job; /* first */
+	struct archive_entries entries;
+	struct archive_plan plan;
+	const char *status; /* what progress of a layer is called: "Loading layer"; a literal */
+	bool by_blob;       /* progress names layers by their blobs' digests */
+	void (*on_layer)(struct hoy_unpacking *u, const struct plan_layer *layer); /* it is there now; may be NULL */
+	size_t image, layer; /* which layer of which image is next */
+	struct layer *below; /* the layer that it goes on; NULL: it is a base layer */
+	char *layer_temp;    /* directory in l/ that is being filled */
+	int64_t blob_size;   /* of the blob that is being unpacked */
+};
+
+/* As hoy_image_job_init(); hoy_unpacking_done() is for the job's free_detail, and frees what is inside. */
+int hoy_unpacking_init(struct hoy_unpacking *u, struct hoy_images *images, const struct hoy_image_job_handler *handler,
+	const char *event, struct hoy_err *err);
+void hoy_unpacking_done(struct hoy_unpacking *u);
+
+/* An archive_reader over the job's files; `userdata` is the hoy_unpacking. */
+int hoy_unpacking_read(
+	const struct archive_entry_info *entry, struct hoy_buf *buf, void *userdata, struct hoy_err *err);
+
+#endif

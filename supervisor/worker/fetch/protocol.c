@@ -1,0 +1,86 @@
+/* The request's JSON, and the check of packets before anybody looks into them. */
+#include "supervisor/worker/fetch/protocol.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "libocispec/field.h"
+
+#define STRING(key, member, flags) HOY_FIELD_STRING(struct hoy_fetch_request, key, member, flags)
+static const struct hoy_field request_fields[] = {
+	STRING("host", host, HOY_FIELD_REQUIRED),
+	STRING("repository", repository, HOY_FIELD_REQUIRED),
+	STRING("reference", reference, HOY_FIELD_REQUIRED),
+	STRING("familiar", familiar, HOY_FIELD_REQUIRED),
+	STRING("name", name, HOY_FIELD_REQUIRED),
+	STRING("architecture", architecture, 0),
+	STRING("variant", variant, 0),
+	STRING("username", username, 0),
+	STRING("password", password, 0),
+	STRING("identityToken", identity_token, 0),
+	STRING("registryToken", registry_token, 0),
+	HOY_FIELD_BOOL(struct hoy_fetch_request, "insecure", insecure, 0),
+};
+static const struct hoy_object request_object = HOY_OBJECT(struct hoy_fetch_request, request_fields, NULL);
+
+int hoy_fetch_request_print(const struct hoy_fetch_request *rq, struct hoy_buf *buf, struct hoy_err *err)
+{
+	hoy_buf_init(buf, HOY_FETCH_REQUEST_MAX);
+	return hoy_field_print(&request_object, rq, buf, /* indent= */ 0, err);
+}
+
+int hoy_fetch_request_parse(const char *text, size_t len, struct hoy_fetch_request **ret, struct hoy_err *err)
+{
+	return hoy_field_parse(&request_object, text, len, /* limits= */ NULL, (void **) ret, err);
+}
+
+static void forget(char *secret)
+{
+	if (secret)
+		explicit_bzero(secret, strlen(secret));
+}
+
+void hoy_fetch_request_free(struct hoy_fetch_request *rq)
+{
+	if (!rq)
+		return;
+	forget(rq->password);
+	forget(rq->identity_token);
+	forget(rq->registry_token);
+	hoy_field_free(&request_object, rq);
+}
+
+static bool is_digest(const char digest[HOY_FETCH_DIGEST_MAX])
+{
+	if (strnlen(digest, HOY_FETCH_DIGEST_MAX) != 71 || strncmp(digest, "sha256:", 7) != 0)
+		return false;
+	return strspn(digest + 7, "0123456789abcdef") == 64;
+}
+
+static bool is_blob(const struct hoy_fetch_packet *packet)
+{
+	return is_digest(packet->blob.digest) && packet->blob.size <= INT64_MAX &&
+	       packet->blob.current <= packet->blob.size &&
+	       strnlen(packet->blob.media_type, HOY_FETCH_MEDIA_MAX) < HOY_FETCH_MEDIA_MAX &&
+	       packet->kind <= HOY_FETCH_LAYER;
+}
+
+int hoy_fetch_packet_check(struct hoy_fetch_packet *packet, size_t len, struct hoy_err *err)
+{
+	bool ok = false;
+
+	if (len == sizeof *packet) {
+		switch ((enum hoy_fetch_packet_type) packet->type) {
+		case HOY_FETCH_WANT:
+		case HOY_FETCH_PROGRESS:
+		case HOY_FETCH_GOT:
+		case HOY_FETCH_DONE:
+			ok = is_blob(packet);
+			break;
+		case HOY_FETCH_ERROR:
+			ok = true; /* hoy_err_import() checks it */
+			break;
+		}
+	}
+	return ok ? 0 : hoy_err_set(err, HOY_ERR_SYSTEM, EPROTO, "hoy-fetch sent a packet that makes no sense");
+}

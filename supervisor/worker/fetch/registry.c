@@ -1,0 +1,398 @@
+#include "supervisor/worker/fetch/registry.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/str.h"
+
+#define DOCKER_HUB "docker.io"
+#define DOCKER_HUB_HOST "registry-1.docker.io"
+#define ATTEMPTS_MAX 5
+#define PATIENCE_MAX_MS 60000
+#define CODE_MAX 64
+#define REFUSAL_MAX 500
+#define CERTIFICATE_MAX ((size_t) 1 << 20)
+#define ACCEPT                                                                                                         \
+	"application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "                        \
+	"application/vnd.docker.distribution.manifest.list.v2+json, "                                                  \
+	"application/vnd.docker.distribution.manifest.v2+json, */*"
+
+/* --- certificates --- */
+
+/* ca.crt and other *.crt are CAs; client.cert with client.key shows who we are. */
+static int read_certificates(struct hoy_registry *registry, const char *path, struct hoy_err *err)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!dir) {
+		hoy_fd_close(&fd);
+		return errno == ENOENT || errno == ENOTDIR ? 0 : hoy_err_sys(err, "open directory '%s'", path);
+	}
+	while (r == 0 && (entry = readdir(dir))) {
+		struct hoy_buf *into = hoy_str_ends(entry->d_name, ".crt")    ? &registry->ca
+				       : hoy_str_ends(entry->d_name, ".cert") ? &registry->cert
+				       : hoy_str_ends(entry->d_name, ".key")  ? &registry->key
+									      : NULL;
+
+		if (!into)
+			continue;
+		r = hoy_file_read(fd, entry->d_name, into, err);
+		if (r < 0)
+			(void) hoy_err_wrap(err, "certificates of '%s'", path);
+	}
+	(void) closedir(dir);
+	return r;
+}
+
+int hoy_registry_init(struct hoy_registry *registry, const struct hoy_fetch_request *rq, struct hoy_err *err)
+{
+	static const char *const roots[] = { "/etc/hoy/certs.d", "/etc/docker/certs.d" };
+	int r = 0;
+
+	*registry = (struct hoy_registry){ .rq = rq };
+	hoy_buf_init(&registry->ca, CERTIFICATE_MAX);
+	hoy_buf_init(&registry->cert, CERTIFICATE_MAX);
+	hoy_buf_init(&registry->key, CERTIFICATE_MAX);
+	registry->tls = (struct hoy_http_tls){
+		.unverified = rq->insecure, .ca = &registry->ca, .cert = &registry->cert, .key = &registry->key
+	};
+	if (strchr(rq->host, '/') || rq->host[0] == '.')
+		return hoy_err_invalid(err, "'%s' is no registry host", rq->host);
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(roots); i++) {
+		auto_free char *path = hoy_str_printf("%s/%s", roots[i], rq->host);
+
+		r = path ? read_certificates(registry, path, err) : hoy_err_oom(err);
+	}
+	return r;
+}
+
+static void forget(char *secret)
+{
+	if (secret)
+		explicit_bzero(secret, strlen(secret));
+	free(secret);
+}
+
+void hoy_registry_done(struct hoy_registry *registry)
+{
+	hoy_buf_done(&registry->ca);
+	hoy_buf_done(&registry->cert);
+	if (registry->key.data)
+		explicit_bzero(registry->key.data, registry->key.len);
+	hoy_buf_done(&registry->key);
+	free(registry->base);
+	hoy_challenge_done(&registry->challenge);
+	forget(registry->authorization);
+}
+
+/* --- refusals --- */
+
+/* {"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]} as "manifest unknown: manifest unknown". */
+static bool read_refusal(const struct hoy_buf *body, char code[CODE_MAX], char text[REFUSAL_MAX])
+{
+	auto_ptr(hoy_json_free) struct hoy_json *doc = NULL;
+	const struct hoy_json *first;
+	const char *name, *message;
+
+	if (body->len == 0 || hoy_json_parse(body->data, body->len, /* limits= */ NULL, &doc, /* err= */ NULL) < 0)
+		return false;
+	first = hoy_json_first(hoy_json_get(doc, "errors"));
+	name = hoy_json_string(hoy_json_get(first, "code"));
+	message = hoy_json_string(hoy_json_get(first, "message"));
+	if (!name)
+		return false;
+	(void) snprintf(code, CODE_MAX, "%s", name);
+	for (char *c = code; *c; c++)
+		*c = *c == '_' ? ' ' : (char) tolower((unsigned char) *c);
+	(void) snprintf(text, REFUSAL_MAX, "%s: %s", code, message ? message : "unknown error");
+	for (char *c = text; *c; c++)
+		if (iscntrl((unsigned char) *c))
+			*c = ' ';
+	return true;
+}
+
+int hoy_registry_refusal(
+	const struct hoy_registry *registry, const char *url, struct hoy_http_answer *answer, struct hoy_err *err)
+{
+	const struct hoy_fetch_request *rq = registry->rq;
+	char code[CODE_MAX], text[REFUSAL_MAX];
+
+	if (!read_refusal(&answer->body, code, text)) {
+		if (answer->status == 401)
+			return hoy_err_set(err, HOY_ERR_SYSTEM, EACCES, "Get \"%s\": %s", url,
+				rq->username || rq->identity_token || rq->registry_token
+					? "unauthorized: incorrect username or password"
+					: "no basic auth credentials");
+		return hoy_err_set(err, answer->status == 404 ? HOY_ERR_NOT_FOUND : HOY_ERR_SYSTEM,
+			answer->status == 404 ? ENOENT : EIO, "Get \"%s\": the registry answered with status %ld", url,
+			answer->status);
+	}
+	if (strcmp(code, "manifest unknown") == 0)
+		return hoy_err_not_found(err, "manifest for %s not found: %s", rq->familiar, text);
+	if (strcmp(code, "name unknown") == 0)
+		return hoy_err_not_found(err, "repository %s not found: %s", rq->name, text);
+	if (strcmp(code, "denied") == 0 || (strcmp(code, "unauthorized") == 0 && !rq->username))
+		return hoy_err_not_found(err,
+			"pull access denied for %s, repository does not exist or may require 'docker login': %s",
+			rq->name, text);
+	return hoy_err_set(err, HOY_ERR_SYSTEM, EIO, "%s", text);
+}
+
+bool hoy_registry_retry(const struct hoy_http_answer *answer, int code, unsigned int attempt, unsigned int *ret_ms)
+{
+	bool again = code == -EAGAIN ||
+		     (code == 0 && answer &&
+			     (answer->status == 429 || answer->status == 408 || answer->status / 100 == 5));
+
+	*ret_ms = 500U << (attempt - 1);
+	if (answer && answer->retry_after >= 0)
+		*ret_ms = (unsigned int) MIN(answer->retry_after * 1000, (int64_t) PATIENCE_MAX_MS);
+	return again && attempt < ATTEMPTS_MAX;
+}
+
+static void sleep_ms(unsigned int ms)
+{
+	struct timespec pause = { .tv_sec = ms / 1000, .tv_nsec = (long) (ms % 1000) * 1000000 };
+
+	while (nanosleep(&pause, &pause) < 0 && errno == EINTR)
+		;
+}
+
+/* A document, asked for until there is an answer that stands. */
+static int get(struct hoy_registry *registry, struct hoy_http_get *request, struct hoy_http_transfer **ret,
+	struct hoy_err *err)
+{
+	request->plain = registry->plain;
+	request->tls = &registry->tls;
+	for (unsigned int attempt = 1;; attempt++) {
+		struct hoy_http_transfer *transfer = NULL;
+		unsigned int ms;
+		int r = hoy_http_get(request, &transfer, err);
+
+		if (!hoy_registry_retry(transfer ? hoy_http_transfer_answer(transfer) : NULL, r, attempt, &ms)) {
+			if (r == 0)
+				*ret = transfer;
+			return r;
+		}
+		hoy_http_transfer_free(transfer);
+		sleep_ms(ms);
+	}
+}
+
+/* --- who we are --- */
+
+static int basic(const char *username, const char *password, char **ret, struct hoy_err *err)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	auto_free char *plain = hoy_str_printf("%s:%s", username, password);
+	auto_(hoy_buf_done) struct hoy_buf text = { .cap = HOY_FETCH_REQUEST_MAX };
+	size_t len = plain ? strlen(plain) : 0;
+
+	(void) hoy_buf_adds(&text, "Basic ");
+	for (size_t i = 0; i < len; i += 3) {
+		const unsigned char *in = (const unsigned char *) plain + i;
+		size_t n = MIN(len - i, (size_t) 3);
+		uint32_t bits = (uint32_t) in[0] << 16 | (n > 1 ? (uint32_t) in[1] << 8 : 0) | (n > 2 ? in[2] : 0U);
+
+		(void) hoy_buf_addc(&text, digits[bits >> 18]);
+		(void) hoy_buf_addc(&text, digits[bits >> 12 & 63]);
+		(void) hoy_buf_addc(&text, n > 1 ? digits[bits >> 6 & 63] : '=');
+		(void) hoy_buf_addc(&text, n > 2 ? digits[bits & 63] : '=');
+	}
+	if (plain)
+		explicit_bzero(plain, len);
+	if (!plain || hoy_buf_check(&text, "credentials", err) < 0)
+		return hoy_err_oom(err);
+	*ret = hoy_buf_take(&text);
+	return 0;
+}
+
+static int add_query(struct hoy_buf *buf, const char *key, const char *value, struct hoy_err *err)
+{
+	char *escaped = curl_easy_escape(NULL, value, 0);
+
+	if (!escaped)
+		return hoy_err_oom(err);
+	(void) hoy_buf_addf(buf, "%s%s=%s", buf->len == 0 ? "" : "&", key, escaped);
+	curl_free(escaped);
+	return 0;
+}
+
+static int token_query(struct hoy_registry *registry, struct hoy_buf *query, struct hoy_err *err)
+{
+	const struct hoy_challenge *challenge = &registry->challenge;
+	auto_free char *scope = hoy_str_printf("repository:%s:pull", registry->rq->repository);
+	int r = scope ? 0 : hoy_err_oom(err);
+
+	if (r == 0 && challenge->service)
+		r = add_query(query, "service", challenge->service, err);
+	return r < 0 ? r : add_query(query, "scope", scope, err);
+}
+
+static int read_token(struct hoy_registry *registry, const struct hoy_http_answer *answer, struct hoy_err *err)
+{
+	auto_ptr(hoy_json_free) struct hoy_json *doc = NULL;
+	const char *token;
+	int r = hoy_json_parse(answer->body.data, answer->body.len, /* limits= */ NULL, &doc, err);
+
+	if (r < 0)
+		return hoy_err_wrap(err, "token of '%s'", registry->challenge.realm);
+	token = hoy_json_string(hoy_json_get(doc, "token"));
+	if (!token)
+		token = hoy_json_string(hoy_json_get(doc, "access_token"));
+	if (!token || strpbrk(token, "\r\n"))
+		return hoy_err_invalid(err, "the token server '%s' sent no token", registry->challenge.realm);
+	forget(registry->authorization);
+	registry->authorization = hoy_str_printf("Bearer %s", token);
+	return registry->authorization ? 0 : hoy_err_oom(err);
+}
+
+/* The token server may be another host than the registry: it is asked by https unless plain HTTP is allowed at all. */
+static int ask_token(struct hoy_registry *registry, struct hoy_err *err)
+{
+	const struct hoy_fetch_request *rq = registry->rq;
+	auto_ptr(hoy_http_transfer_free) struct hoy_http_transfer *transfer = NULL;
+	auto_(hoy_buf_done) struct hoy_buf query = { .cap = HOY_FETCH_REQUEST_MAX };
+	auto_free char *url = NULL, *authorization = NULL;
+	struct hoy_http_get request = { 0 };
+	struct hoy_http_answer *answer;
+	int r = token_query(registry, &query, err);
+
+	if (r == 0 && rq->identity_token) {
+		r = add_query(&query, "refresh_token", rq->identity_token, err);
+		(void) hoy_buf_adds(&query, "&grant_type=refresh_token&client_id=hoy");
+		url = strdup(registry->challenge.realm);
+		request.form = query.data;
+	} else if (r == 0) {
+		url = hoy_str_printf("%s%s%s", registry->challenge.realm,
+			strchr(registry->challenge.realm, '?') ? "&" : "?", query.data ? query.data : "");
+		if (rq->username)
+			r = basic(rq->username, rq->password ? rq->password : "", &authorization, err);
+	}
+	if (r < 0 || !url || hoy_buf_check(&query, "request for a token", err) < 0)
+		return r < 0 ? r : hoy_err_oom(err);
+	request.url = url;
+	request.authorization = authorization;
+	r = get(registry, &request, &transfer, err);
+	if (r < 0)
+		return hoy_err_wrap(err, "get a token");
+	answer = hoy_http_transfer_answer(transfer);
+	if (answer->status != 200)
+		return hoy_registry_refusal(registry, registry->challenge.realm, answer, err);
+	return read_token(registry, answer, err);
+}
+
+int hoy_registry_authorize(struct hoy_registry *registry, const char *www_authenticate, struct hoy_err *err)
+{
+	const struct hoy_fetch_request *rq = registry->rq;
+	int r;
+
+	if (!www_authenticate)
+		return hoy_err_invalid(err, "registry '%s' asks for credentials, but not for which", rq->host);
+	hoy_challenge_done(&registry->challenge);
+	r = hoy_challenge_parse(www_authenticate, &registry->challenge, err);
+	if (r < 0)
+		return r;
+	if (rq->registry_token && !registry->authorization) {
+		registry->authorization = hoy_str_printf("Bearer %s", rq->registry_token);
+		return registry->authorization ? 0 : hoy_err_oom(err);
+	}
+	switch (registry->challenge.scheme) {
+	case HOY_CHALLENGE_BEARER:
+		return ask_token(registry, err);
+	case HOY_CHALLENGE_BASIC:
+		if (!rq->username || registry->authorization)
+			return hoy_err_set(err, HOY_ERR_SYSTEM, EACCES, "Get \"%s\": %s", registry->base,
+				rq->username ? "unauthorized: incorrect username or password"
+					     : "no basic auth credentials");
+		return basic(rq->username, rq->password ? rq->password : "", &registry->authorization, err);
+	case HOY_CHALLENGE_NONE:
+		break;
+	}
+	return hoy_err_unsupported(err, "registry '%s' asks for credentials of a kind that is not supported: %.200s",
+		rq->host, www_authenticate);
+}
+
+/* --- where it is --- */
+
+static int ping(struct hoy_registry *registry, const char *scheme, struct hoy_err *err)
+{
+	const char *host = strcmp(registry->rq->host, DOCKER_HUB) == 0 ? DOCKER_HUB_HOST : registry->rq->host;
+	auto_ptr(hoy_http_transfer_free) struct hoy_http_transfer *transfer = NULL;
+	struct hoy_http_get request = { .plain = strcmp(scheme, "http") == 0, .tls = &registry->tls };
+	struct hoy_http_answer *answer;
+	int r;
+
+	free(registry->base);
+	registry->base = hoy_str_printf("%s://%s/v2/", scheme, host);
+	if (!registry->base)
+		return hoy_err_oom(err);
+	request.url = registry->base;
+	registry->plain = request.plain;
+	/* Where plain HTTP is next, the first answer stands; else it is waited for. */
+	r = registry->rq->insecure && !request.plain ? hoy_http_get(&request, &transfer, err)
+						     : get(registry, &request, &transfer, err);
+	if (r < 0)
+		return r;
+	answer = hoy_http_transfer_answer(transfer);
+	return answer->status == 401 ? hoy_registry_authorize(registry, answer->www_authenticate, err) : 0;
+}
+
+int hoy_registry_connect(struct hoy_registry *registry, struct hoy_err *err)
+{
+	int r = ping(registry, "https", err);
+
+	if (r < 0 && registry->rq->insecure && !registry->authorization)
+		r = ping(registry, "http", err);
+	return r;
+}
+
+/* --- what it has --- */
+
+char *hoy_registry_blob_url(const struct hoy_registry *registry, const char *digest)
+{
+	return hoy_str_printf("%s%s/blobs/%s", registry->base, registry->rq->repository, digest);
+}
+
+int hoy_registry_manifest(struct hoy_registry *registry, const char *reference, struct hoy_buf *ret, char **ret_media,
+	struct hoy_err *err)
+{
+	auto_free char *url = hoy_str_printf("%s%s/manifests/%s", registry->base, registry->rq->repository, reference);
+
+	if (!url)
+		return hoy_err_oom(err);
+	for (bool asked = false;; asked = true) {
+		auto_ptr(hoy_http_transfer_free) struct hoy_http_transfer *transfer = NULL;
+		struct hoy_http_get request = {
+			.url = url, .accept = ACCEPT, .authorization = registry->authorization
+		};
+		struct hoy_http_answer *answer;
+		int r = get(registry, &request, &transfer, err);
+
+		if (r < 0)
+			return r;
+		answer = hoy_http_transfer_answer(transfer);
+		if (answer->status == 401 && !asked && answer->www_authenticate) {
+			r = hoy_registry_authorize(registry, answer->www_authenticate, err);
+			if (r < 0)
+				return r;
+			continue;
+		}
+		if (answer->status != 200)
+			return hoy_registry_refusal(registry, url, answer, err);
+		hoy_buf_done(ret);
+		*ret = answer->body;
+		answer->body = (struct hoy_buf){ 0 };
+		*ret_media = TAKE_PTR(answer->content_type);
+		return 0;
+	}
+}

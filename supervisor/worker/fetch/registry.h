@@ -1,0 +1,46 @@
+/*
+ * One repository of one registry, by the OCI distribution specification: where it is, what to show it, its documents.
+ */
+#ifndef HOY_SUPERVISOR_WORKER_FETCH_REGISTRY_H
+#define HOY_SUPERVISOR_WORKER_FETCH_REGISTRY_H
+
+#include "base/buf.h"
+#include "supervisor/worker/fetch/challenge.h"
+#include "supervisor/worker/fetch/http.h"
+#include "supervisor/worker/fetch/protocol.h"
+
+struct hoy_registry {
+	const struct hoy_fetch_request *rq;
+	struct hoy_buf ca, cert, key; /* PEM, of certs.d */
+	struct hoy_http_tls tls;
+	bool plain;                     /* http */
+	char *base;                     /* "https://host/v2/"; NULL: not found yet */
+	struct hoy_challenge challenge; /* the last one */
+	char *authorization;            /* what answers it; NULL: nothing is asked */
+};
+
+/* Reads certs.d: to be called with the rights to. `rq` is borrowed. */
+int hoy_registry_init(struct hoy_registry *registry, const struct hoy_fetch_request *rq, struct hoy_err *err);
+void hoy_registry_done(struct hoy_registry *registry);
+
+/* Finds out how to speak with it (https; for an insecure one http as well) and what it wants to be shown. */
+int hoy_registry_connect(struct hoy_registry *registry, struct hoy_err *err);
+
+/* Answers a 401: a (new) token, or the name and password. */
+int hoy_registry_authorize(struct hoy_registry *registry, const char *www_authenticate, struct hoy_err *err);
+
+/* Gets "manifests/<reference>" with its media type (owned). Retries what may go away. */
+int hoy_registry_manifest(struct hoy_registry *registry, const char *reference, struct hoy_buf *ret, char **ret_media,
+	struct hoy_err *err);
+
+/* The URL of a blob, NULL when out of memory. */
+char *hoy_registry_blob_url(const struct hoy_registry *registry, const char *digest);
+
+/* What an answer that is none of 2xx means: the registry's own words, in docker's form. */
+int hoy_registry_refusal(
+	const struct hoy_registry *registry, const char *url, struct hoy_http_answer *answer, struct hoy_err *err);
+
+/* Should it be asked again, and after how many milliseconds? `attempt` counts from 1. */
+bool hoy_registry_retry(const struct hoy_http_answer *answer, int code, unsigned int attempt, unsigned int *ret_ms);
+
+#endif

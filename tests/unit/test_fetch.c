@@ -1,0 +1,13 @@
+/* Unit tests of supervisor/worker/fetch/. */
+#include "base/defs.h"
+#include "tests/unit/unit.h"
+
+Suite *suite_challenge(void);
+Suite *suite_fetch_protocol(void);
+
+int main(void)
+{
+	static const hoy_suite_fn suites[] = { suite_challenge, suite_fetch_protocol };
+
+	return hoy_unit_run(suites, ARRAY_LEN(suites));
+}
