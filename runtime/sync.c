@@ -13,6 +13,7 @@ static const char *const names[] = {
 	[HOY_SYNC_PID] = "pid",
 	[HOY_SYNC_UNSHARED] = "unshared",
 	[HOY_SYNC_GO] = "go",
+	[HOY_SYNC_IDMAP] = "idmap",
 	[HOY_SYNC_HOOKS] = "hooks",
 	[HOY_SYNC_SECCOMP] = "seccomp",
 	[HOY_SYNC_READY] = "ready",

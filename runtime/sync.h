@@ -13,6 +13,7 @@ enum hoy_sync {
 	HOY_SYNC_PID,      /* helper of a joined user namespace: `number` is the pid of the child it made */
 	HOY_SYNC_UNSHARED, /* child: my user namespace exists, map its ids */
 	HOY_SYNC_GO,       /* parent: go on */
+	HOY_SYNC_IDMAP,    /* child: apply the map of mount `number` to the tree that comes with this packet */
 	HOY_SYNC_HOOKS,    /* child: mounts are done, run prestart and createRuntime */
 	HOY_SYNC_SECCOMP,  /* child: the listener of the filter comes with this packet */
 	HOY_SYNC_READY,    /* child: everything is set up but the program itself */

@@ -18,7 +18,9 @@
 #define TEXT_START_RUNNING "cannot start an already running container"
 #define TEXT_START_STOPPED "cannot start a container that has stopped"
 #define TEXT_NO_PROCESS "process property must be set"
+#define TEXT_RUN_FAILED "%s %s failed" /* program, command */
 #define TEXT_START_PROCESS "unable to start container process"
+#define TEXT_INIT "error during container init"
 /* The first two make docker's exit status 127, the others 126. */
 #define TEXT_EXEC_NOT_IN_PATH "exec: \"%s\": executable file not found in $PATH"
 #define TEXT_EXEC_MISSING "exec: \"%s\": stat %s: no such file or directory"
@@ -33,5 +35,12 @@
 #define TEXT_PAUSE_STATE "container not running or created: %s"
 #define TEXT_NOT_PAUSED "container not paused"
 #define TEXT_EVENTS_STOPPED "container with id %s is not running"
+
+/* Stages in a debug log, where scripts written for runc look for them. */
+#define TEXT_DEBUG_SETUP "nsexec container setup"
+#define TEXT_DEBUG_AFFINITY "nsexec: affinity: 0x"
+#define TEXT_DEBUG_INIT "child process in init()"
+#define TEXT_DEBUG_COMMIT "init: closing the pipe to signal completion"
+#define TEXT_DEBUG_EXEC "setns_init: about to exec"
 
 #endif

@@ -6,11 +6,14 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "runtime/apply/create_internal.h"
 #include "runtime/apply/idmap.h"
 #include "runtime/apply/process.h"
+#include "runtime/child/mount_api.h"
 #include "runtime/hooks.h"
 #include "runtime/sync.h"
+#include "runtime/texts.h"
 
 static int map_ids(struct creation *c, struct hoy_err *err)
 {
@@ -39,6 +42,19 @@ static int move_net_devices(struct creation *c, struct hoy_err *err)
 			return hoy_err_sys(err, "linux.netDevices: open '%s'", path);
 	}
 	return hoy_net_devices_move(c->spec->linux_, c->net_ns >= 0 ? c->net_ns : ns, &c->moved, err);
+}
+
+/* Of a tree that only the child could clone, but that belongs to a file system of our user namespace. */
+static int map_mount(struct creation *c, int i, int tree, struct hoy_err *err)
+{
+	const struct hoy_plan_mount *m;
+	int r;
+
+	if (i < 0 || (size_t) i >= c->plan.n_mounts || c->child.idmaps[i] < 0)
+		return hoy_err_code(err, -EPROTO, "mount %d has no map", i);
+	m = &c->plan.mounts[i];
+	r = hoy_mount_idmap(tree, c->child.idmaps[i], m->idmap_recursive, m->source, err);
+	return r < 0 ? r : hoy_sync_send(c->sync, HOY_SYNC_GO, 0, -EBADF, err);
 }
 
 static int run_hooks(struct creation *c, struct hoy_err *err)
@@ -82,11 +98,15 @@ int hoy_create_converse(struct creation *c, struct hoy_err *err)
 		if (r < 0)
 			return r;
 		if (msg.type == HOY_SYNC_READY)
+			hoy_log_debug(TEXT_DEBUG_INIT);
+		if (msg.type == HOY_SYNC_READY)
 			return hoy_apply_process(c->pid, &c->plan, c->spec->process, (unsigned int) msg.number, err);
 		if (msg.type == HOY_SYNC_HOOKS)
 			r = run_hooks(c, err);
 		else if (msg.type == HOY_SYNC_SECCOMP && fd >= 0)
 			r = pass_listener(c, fd, err);
+		else if (msg.type == HOY_SYNC_IDMAP && fd >= 0)
+			r = map_mount(c, msg.number, fd, err);
 		else
 			r = hoy_err_code(err, -EPROTO, "message '%s' of the container process",
 				hoy_sync_to_string((enum hoy_sync) msg.type));

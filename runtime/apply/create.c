@@ -247,6 +247,7 @@ static int spawn(struct creation *c, struct hoy_err *err)
 	r = hoy_sync_pair(pair, err);
 	if (r < 0)
 		return r;
+	hoy_log_debug(TEXT_DEBUG_SETUP);
 	c->sync = pair[0];
 	c->child_sync = pair[1];
 	hoy_container_state(&c->state, HOY_OCI_STATUS_CREATING, 0, true, &hook_state);
@@ -307,7 +308,7 @@ static int set_up(struct creation *c, struct hoy_err *err)
 		r = hoy_err_set(err, HOY_ERR_SYSTEM, ENOMEM, TEXT_INIT_OOM);
 	if (r < 0)
 		undo_set_up(c);
-	return r < 0 ? hoy_err_wrap(err, TEXT_START_PROCESS) : 0;
+	return r < 0 ? hoy_err_wrap(err, TEXT_START_PROCESS ": " TEXT_INIT) : 0;
 }
 
 static int take_master(struct creation *c, struct hoy_err *err)
@@ -327,6 +328,8 @@ static int commit(struct creation *c, struct hoy_err *err)
 		r = hoy_write_pid_file(c->o->pid_file, c->pid, err);
 	if (r == 0)
 		r = hoy_send_pidfd(c->o->pidfd_socket, c->pidfd, err);
+	if (r == 0)
+		hoy_log_debug(TEXT_DEBUG_COMMIT);
 	/* From here on the container lives without us. */
 	return r < 0 ? r : hoy_sync_send(c->sync, HOY_SYNC_COMMIT, 0, -EBADF, err);
 }

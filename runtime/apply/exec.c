@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -145,6 +146,21 @@ static int spawn_child(struct execution *e, struct hoy_err *err)
 	return r < 0 ? hoy_err_import(err, &first) : 0;
 }
 
+static void log_affinity(const cpu_set_t *cpus)
+{
+	size_t n = sizeof cpus->__bits / sizeof cpus->__bits[0];
+	char mask[CPU_SETSIZE / 4 + 1];
+	size_t len = 0;
+
+	if (!cpus || !hoy_log_enabled(HOY_LOG_DEBUG))
+		return;
+	while (n > 1 && !cpus->__bits[n - 1])
+		n--;
+	for (size_t i = n; i-- > 0;)
+		len += (size_t) snprintf(mask + len, sizeof mask - len, i + 1 == n ? "%lx" : "%016lx", cpus->__bits[i]);
+	hoy_log_debug(TEXT_DEBUG_AFFINITY "%s", mask);
+}
+
 static int spawn(struct execution *e, struct hoy_err *err)
 {
 	struct hoy_oci_state state;
@@ -153,6 +169,8 @@ static int spawn(struct execution *e, struct hoy_err *err)
 	r = hoy_sync_pair(pair, err);
 	if (r < 0)
 		return r;
+	hoy_log_debug(TEXT_DEBUG_SETUP);
+	log_affinity(e->plan.affinity_initial);
 	e->sync = pair[0];
 	e->child_sync = pair[1];
 	hoy_container_state(e->state, HOY_OCI_STATUS_RUNNING, e->state->pid, true, &state);
@@ -199,9 +217,11 @@ static int converse(struct execution *e, struct hoy_err *err)
 
 		if (r == 0 && msg.type == HOY_SYNC_SECCOMP && fd >= 0)
 			r = pass_listener(e, fd, err);
-		else if (r == 0 && msg.type == HOY_SYNC_READY)
+		if (r == 0 && msg.type == HOY_SYNC_READY)
+			hoy_log_debug(TEXT_DEBUG_INIT);
+		if (r == 0 && msg.type == HOY_SYNC_READY)
 			return hoy_apply_process(e->pid, &e->plan, e->spec->process, (unsigned int) msg.number, err);
-		else if (r == 0)
+		if (r == 0 && msg.type != HOY_SYNC_SECCOMP)
 			r = hoy_err_code(err, -EPROTO, "message of the new process");
 		if (r < 0)
 			return r;
@@ -216,6 +236,8 @@ static int start(struct execution *e, struct hoy_err *err)
 		r = hoy_send_pidfd(e->o->pidfd_socket, e->pidfd, err);
 	if (r == 0)
 		r = hoy_take_master(e->spec->process, e->console, &e->master, err);
+	if (r == 0)
+		hoy_log_debug(TEXT_DEBUG_EXEC);
 	if (r == 0)
 		r = hoy_sync_send(e->sync, HOY_SYNC_COMMIT, 0, -EBADF, err);
 	return r < 0 ? r : hoy_sync_wait_exec(e->sync, err);

@@ -37,7 +37,7 @@ struct hoy_child {
 	int console_socket; /* connected; gets the terminal's master; -EBADF: none */
 	int *join_fds;      /* of plan->joins; -EBADF for those that are done */
 	int *trees;         /* of plan->mounts: detached clones made by the parent, or -EBADF */
-	int *idmaps;        /* user namespaces for mounts that we clone ourselves, or -EBADF */
+	int *idmaps;        /* >= 0: a mount that we clone, and the parent maps with this user namespace */
 	bool wait_for_maps;
 	enum hoy_child_work work;
 	int foreign[3]; /* descriptors of the parent's that we must not hold: its end of the pair, its lock */

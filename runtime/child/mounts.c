@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -16,6 +17,7 @@
 #include "runtime/child/copy_up.h"
 #include "runtime/child/mount_api.h"
 #include "runtime/child/target.h"
+#include "runtime/sync.h"
 
 /* What may be bound over in a procfs: files that fake readings of the container's own. Everything else there would
  * let a config (or an image's volume) fool the security of later processes. */
@@ -120,15 +122,43 @@ static int set_propagation(const struct hoy_plan_mount *m, int mount, struct hoy
 	return 0;
 }
 
-/* Clearing may fail on flags that are locked by an outer user namespace: then the mount stays as strict as it was,
- * and only what was asked to be added is. */
-static int set_attributes(const struct hoy_plan_mount *m, int tree, struct hoy_err *err)
+/* Flags as they are, with the access time setting in the form of mount_setattr(). */
+static uint64_t flags_of(int tree)
 {
-	uint64_t lockable = m->attr_clr & ~(uint64_t) MOUNT_ATTR__ATIME;
-	int r = hoy_mount_set(tree, m->attr_set, m->attr_clr, false, err);
+	struct statvfs st;
 
-	if (r == -EPERM && lockable)
-		r = hoy_mount_set(tree, m->attr_set & ~(uint64_t) MOUNT_ATTR__ATIME, 0, false, err);
+	if (fstatvfs(tree, &st) < 0)
+		return 0;
+	return (st.f_flag & ST_RDONLY ? MOUNT_ATTR_RDONLY : 0) | (st.f_flag & ST_NOSUID ? MOUNT_ATTR_NOSUID : 0) |
+	       (st.f_flag & ST_NODEV ? MOUNT_ATTR_NODEV : 0) | (st.f_flag & ST_NOEXEC ? MOUNT_ATTR_NOEXEC : 0) |
+	       (st.f_flag & ST_NODIRATIME ? MOUNT_ATTR_NODIRATIME : 0) |
+	       (st.f_flag & ST_NOATIME           ? MOUNT_ATTR_NOATIME
+		       : st.f_flag & ST_RELATIME ? MOUNT_ATTR_RELATIME
+						 : MOUNT_ATTR_STRICTATIME);
+}
+
+/*
+ * The flags of a mount that comes from outside the container's user namespace are locked: the mount stays as strict as
+ * it was, and to ask for less, or for other access times, is an error. The kernel enforces it where the mount was
+ * cloned inside; our clone was made outside, where it does not know.
+ */
+static int set_locked(const struct hoy_plan_mount *m, int tree, struct hoy_err *err)
+{
+	const uint64_t atime = MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME, now = flags_of(tree);
+	bool other_atime = (m->attr_clr & atime) && (m->attr_set & atime) != (now & atime);
+
+	if (other_atime || (m->attr_clr & now & HOY_LOCKABLE_FLAGS))
+		return hoy_err_code(err, -EPERM, "change flags of the source, which are locked in a user namespace");
+	return hoy_mount_set(tree, m->attr_set, (m->attr_clr | m->attr_implied_clr) & ~HOY_LOCKABLE_FLAGS, false, err);
+}
+
+static int set_attributes(struct hoy_child *c, const struct hoy_plan_mount *m, int tree, struct hoy_err *err)
+{
+	bool locked = m->kind == HOY_MOUNT_BIND && hoy_plan_has_ns(c->plan, CLONE_NEWUSER);
+	int r = locked ? -EPERM : hoy_mount_set(tree, m->attr_set, m->attr_clr | m->attr_implied_clr, false, err);
+
+	if (r == -EPERM)
+		r = set_locked(m, tree, err);
 	if (r == 0)
 		r = hoy_mount_set(tree, m->rec_set, m->rec_clr, true, err);
 	return r;
@@ -170,14 +200,16 @@ static int do_bind(struct hoy_child *c, size_t i, struct hoy_err *err)
 	if (r < 0)
 		return r;
 	if (c->idmaps[i] >= 0) {
-		r = hoy_mount_idmap(tree, c->idmaps[i], m->idmap_recursive, m->source, err);
+		r = hoy_sync_send(c->sync, HOY_SYNC_IDMAP, (int) i, tree, err);
+		if (r == 0)
+			r = hoy_sync_expect(c->sync, HOY_SYNC_GO, err);
 		if (r < 0)
 			return r;
 	}
 	target = make_target(c, m, is_directory(tree), &made, err);
 	if (target < 0)
 		return target;
-	r = set_attributes(m, tree, err);
+	r = set_attributes(c, m, tree, err);
 	if (r == 0)
 		r = attach(tree, target, err);
 	if (r == 0)
@@ -275,7 +307,7 @@ static int do_remount(struct hoy_child *c, const struct hoy_plan_mount *m, struc
 
 	if (target < 0)
 		return target;
-	r = set_attributes(m, target, err);
+	r = set_attributes(c, m, target, err);
 	return r < 0 ? r : set_propagation(m, target, err);
 }
 

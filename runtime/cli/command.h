@@ -18,7 +18,7 @@ struct hoy_globals {
 	bool debug;
 	const char *log;
 	bool log_json;
-	const char *command; /* for error texts */
+	const char *program, *command; /* for error texts */
 };
 
 /* Is this a user without the rights of the machine's root? */

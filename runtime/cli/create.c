@@ -82,7 +82,9 @@ static int create_run(const struct hoy_globals *g, void *values, char **args, st
 	};
 	int r = hoy_sealed_ensure(err);
 
-	return r < 0 ? r : create(g, values, args[0], /* run= */ false, &c, err);
+	if (r == 0)
+		r = create(g, values, args[0], /* run= */ false, &c, err);
+	return r < 0 ? hoy_err_wrap(err, TEXT_RUN_FAILED, g->program, g->command) : 0;
 }
 
 static void destroy(const struct hoy_globals *g, struct hoy_state *state)
@@ -116,7 +118,7 @@ static int run_run(const struct hoy_globals *g, void *values, char **args, struc
 	if (r == 0)
 		r = create(g, v, args[0], /* run= */ true, &c, err);
 	if (r < 0)
-		return r;
+		return hoy_err_wrap(err, TEXT_RUN_FAILED, g->program, g->command);
 	r = start_program(&c, err);
 	if (r == 0) {
 		hoy_state_unlock(&c.state); /* others may see and kill it now */
@@ -127,6 +129,7 @@ static int run_run(const struct hoy_globals *g, void *values, char **args, struc
 			destroy(g, &c.state);
 	} else {
 		destroy(g, &c.state); /* of no use to anybody */
+		(void) hoy_err_wrap(err, TEXT_RUN_FAILED, g->program, g->command);
 	}
 	return r < 0 ? r : status;
 }

@@ -1,4 +1,5 @@
 /* hoyrun: global options, the table of commands, the log, the one place that reports errors. */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -50,19 +51,22 @@ static const struct hoy_option global_table[] = {
 	HOY_OPTION(struct global_options, "version", 'v', FLAG, version, "show the version"),
 };
 
-static void show_help(void)
+/* In the form of runc's, for scripts that read it. */
+static void show_help(const struct hoy_globals *g)
 {
-	(void) printf(
-		"hoyrun - OCI runtime\n\nUsage: hoyrun [global options] COMMAND [options] [arguments]\n\nCommands:\n");
+	(void) printf("NAME:\n   %s - Open Container Initiative runtime\n\n"
+		      "USAGE:\n   %s [global options] COMMAND [options] [arguments]\n\nCOMMANDS:\n",
+		g->program, g->program);
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		(void) printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
-	(void) printf("\nGlobal options:\n");
+	(void) printf("\nGLOBAL OPTIONS:\n");
 	hoy_options_help(global_table, ARRAY_LEN(global_table));
 }
 
-static void show_command_help(const struct hoy_command *c)
+static void show_command_help(const struct hoy_globals *g, const struct hoy_command *c)
 {
-	(void) printf("%s\n\nUsage: hoyrun %s [options] %s\n\nOptions:\n", c->summary, c->name, c->args);
+	(void) printf("NAME:\n   %s %s - %s\n\nUSAGE:\n   %s %s [options] %s\n\nOPTIONS:\n", g->program, c->name,
+		c->summary, g->program, c->name, c->args);
 	hoy_options_help(c->options, c->n_options);
 }
 
@@ -161,16 +165,16 @@ static const struct hoy_command *find_command(const char *name)
 }
 
 /* Of one command, or NULL: of all. */
-static int help(const char *name, struct hoy_err *err)
+static int help(const struct hoy_globals *g, const char *name, struct hoy_err *err)
 {
 	const struct hoy_command *c = name ? find_command(name) : NULL;
 
 	if (name && !c)
-		return hoy_err_invalid(err, "unknown command '%s'", name);
+		return hoy_err_invalid(err, "unknown command: No help topic for '%s'", name);
 	if (c)
-		show_command_help(c);
+		show_command_help(g, c);
 	else
-		show_help();
+		show_help(g);
 	return 0;
 }
 
@@ -193,7 +197,7 @@ static int run_command(struct hoy_globals *g, const struct hoy_command *c, char 
 	if (!options)
 		return hoy_err_oom(err);
 	if (asks_for_help(argv, c->options_end_at_id)) {
-		show_command_help(c);
+		show_command_help(g, c);
 		return 0;
 	}
 	r = hoy_options_parse(c->options, c->n_options, c->options_end_at_id, argv, options, &args, err);
@@ -210,12 +214,19 @@ static int run_command(struct hoy_globals *g, const struct hoy_command *c, char 
 	return c->run(g, options, args, err);
 }
 
-/* The log gets the line that containerd and others read; a human sees it on stderr as well. */
+/* The log gets the line that containerd and others read; a human sees it on stderr as well. Callers of runc know the
+ * kernel's reasons in lower case. */
 static void report(const struct hoy_globals *g, const struct hoy_err *err)
 {
-	hoy_log_error("%s", hoy_err_str(err));
+	char text[sizeof err->msg + 256];
+	size_t reason = strlen(err->msg) + strlen(": ");
+
+	(void) hoy_err_text(err, text, sizeof text);
+	if (!err->stated && reason < strlen(text))
+		text[reason] = (char) tolower((unsigned char) text[reason]);
+	hoy_log_error("%s", text);
 	if (g->log)
-		(void) dprintf(STDERR_FILENO, "hoyrun: %s\n", hoy_err_str(err));
+		(void) dprintf(STDERR_FILENO, "%s: %s\n", g->program, text);
 }
 
 static int start(int argc, char **argv, struct hoy_globals *g, int *error_status, struct hoy_err *err)
@@ -236,9 +247,9 @@ static int start(int argc, char **argv, struct hoy_globals *g, int *error_status
 		return 0;
 	}
 	if (o.help || !args[0])
-		return help(NULL, err);
+		return help(g, NULL, err);
 	if (strcmp(args[0], "help") == 0 || strcmp(args[0], "h") == 0)
-		return help(args[1], err);
+		return help(g, args[1], err);
 	r = open_log(&o, g, err);
 	if (r < 0)
 		return r;
@@ -251,7 +262,7 @@ static int start(int argc, char **argv, struct hoy_globals *g, int *error_status
 		return r;
 	c = find_command(args[0]);
 	if (!c)
-		return hoy_err_invalid(err, "unknown command '%s'", args[0]);
+		return hoy_err_invalid(err, "unknown command: No help topic for '%s'", args[0]);
 	g->command = c->name;
 	*error_status = c->error_status ? c->error_status : 1;
 	return run_command(g, c, args + 1, err);
@@ -265,6 +276,7 @@ int main(int argc, char **argv)
 
 	if (hoy_fd_ensure_stdio() < 0)
 		return 1;
+	globals.program = argc > 0 ? hoy_path_base(argv[0]) : PACKAGE_NAME;
 	status = start(argc, argv, &globals, &error_status, &err);
 	if (status < 0) {
 		report(&globals, &err);

@@ -128,12 +128,14 @@ static void change_attr(struct hoy_plan_mount *m, const struct option *o)
 	case SET_ATIME:
 		*set = (*set & ~(uint64_t) ATIME) | o->value;
 		*clr |= ATIME;
+		m->atime_given |= !o->recursive;
 		break;
 	case UNSET_ATIME:
 		if ((*set & ATIME) && (*set & ATIME) != o->value)
 			break;
 		*set &= ~(uint64_t) ATIME;
 		*clr |= ATIME;
+		m->atime_given &= o->recursive;
 		break;
 	case CLEAR_ATTR:
 		*set &= ~o->value;

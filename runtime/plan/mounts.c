@@ -85,6 +85,23 @@ static void defer_readonly(struct hoy_plan_mount *m)
 	m->late_readonly = true;
 }
 
+/*
+ * As with mount(8): a bind mount without options of its own keeps the flags of its source; with any it has those that
+ * are named and no other, but its access times stay as they were unless an option sets them. The kernel has these as
+ * one setting: asking for one part of it resets the rest.
+ */
+static void plan_bind_attributes(struct hoy_plan_mount *m)
+{
+	const uint64_t atime = MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME;
+
+	if (m->kind != HOY_MOUNT_BIND || !(m->attr_set | m->attr_clr))
+		return;
+	m->attr_clr &= ~atime;
+	if (m->atime_given || (m->attr_set & MOUNT_ATTR_NODIRATIME))
+		m->attr_clr |= atime & ~(m->attr_set & MOUNT_ATTR_NODIRATIME);
+	m->attr_implied_clr = HOY_BIND_FLAGS & ~(m->attr_set | m->attr_clr);
+}
+
 /* Some callers write the destination as the host would see it. */
 static void strip_rootfs(const struct hoy_plan *plan, struct hoy_plan_mount *m)
 {
@@ -127,6 +144,7 @@ static int plan_mount(struct hoy_plan *plan, size_t i, struct hoy_err *err)
 	if (r < 0)
 		return r;
 	defer_readonly(m);
+	plan_bind_attributes(m);
 	return check_extras(plan, m, err);
 }
 

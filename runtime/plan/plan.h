@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/mount.h>
 #include <sys/types.h>
 
 #include "base/buf.h"
@@ -47,6 +48,10 @@ enum hoy_mount_kind {
 	HOY_MOUNT_REMOUNT, /* new attributes for what is mounted there */
 };
 
+/* The flags of a mount that a user namespace can't clear, and those of a bind mount. */
+#define HOY_LOCKABLE_FLAGS ((uint64_t) (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC))
+#define HOY_BIND_FLAGS (HOY_LOCKABLE_FLAGS | MOUNT_ATTR_NOSYMFOLLOW)
+
 /* How a mount point looks when it must be made, and what is refused there. */
 struct hoy_plan_mount {
 	enum hoy_mount_kind kind;
@@ -55,6 +60,8 @@ struct hoy_plan_mount {
 	const char *type;
 	const char *target;
 	uint64_t attr_set, attr_clr; /* MOUNT_ATTR_* of the mount itself */
+	uint64_t attr_implied_clr;   /* what a bind mount also loses, because no option asked for it */
+	bool atime_given;            /* an option chose one of the access time settings */
 	uint64_t rec_set, rec_clr;   /* of the whole tree */
 	bool recursive;              /* rbind */
 	bool late_readonly;          /* a tmpfs that becomes read-only when everything in it is made */

@@ -67,13 +67,62 @@ teardown() { runtime_teardown; }
     [ "$status" = 1 ]
     [[ "$output" == *"unknown option '--no-such-option'"* ]]
     run r no-such-command
-    [[ "$output" == *"unknown command 'no-such-command'"* ]]
+    [[ "$output" == *"unknown command: No help topic for 'no-such-command'"* ]]
     run r --systemd-cgroup list
     [[ "$output" == *"--systemd-cgroup: the systemd cgroup manager is not supported"* ]]
     run r create
     [[ "$output" == *"requires exactly 1 argument"* ]]
     run r kill "$ID" NOSUCH
     [[ "$output" == *'unknown signal "NOSUCH"'* ]]
+}
+
+@test "help has the form of runc's, under the name it was called by" {
+    ln -s "$HOYRUN" "$T/runc"
+    for args in --help -h help; do
+        run "$T/runc" "$args"
+        [ "$status" = 0 ]
+        [ "${lines[0]}" = NAME: ]
+        [ "${lines[1]}" = "   runc - Open Container Initiative runtime" ]
+    done
+    for command in create exec list; do
+        run "$T/runc" "$command" -h
+        [ "$status" = 0 ]
+        [ "${lines[0]}" = NAME: ]
+        [[ "${lines[1]}" == "   runc $command - "* ]]
+    done
+}
+
+@test "a container that waits for start ends by the signals that ask a program to end" {
+    config '.process.args = ["sleep", "1000"]'
+    for signal in TERM INT HUP QUIT; do
+        create_it
+        r kill "$ID" "$signal"
+        wait_for 5 is_status stopped
+        r delete "$ID"
+    done
+    # What the caller ignores stays ignored, for the program too.
+    (trap '' TERM; "$HOYRUN" --root "$T/root" create -b "$B" "$ID" </dev/null >"$T/out" 2>"$T/err" 3>&- 4>&-)
+    r kill "$ID" TERM
+    sleep 0.2
+    [ "$(status_of)" = created ]
+    r start "$ID"
+    [[ "$(grep SigIgn "/proc/$(pid_of)/status")" == *4000 ]]
+}
+
+@test "a debug log has the stages that runc's has" {
+    config '.process.args = ["sleep", "1000"]'
+    create_it
+    r start "$ID"
+    run r --debug exec --process <(echo '{"args": ["/bin/true"], "cwd": "/", "execCPUAffinity": {"initial": "0"}}') "$ID"
+    for text in "nsexec container setup" "nsexec: affinity: 0x1" "child process in init()" "setns_init: about to exec"; do
+        [[ "$output" == *"$text"* ]] || { echo "no '$text' in: $output"; false; }
+    done
+    config '.process.args = ["true"]'
+    r delete -f "$ID"
+    run r --debug run -b "$B" "$ID" </dev/null
+    for text in "nsexec container setup" "child process in init()" "init: closing the pipe to signal completion"; do
+        [[ "$output" == *"$text"* ]] || { echo "no '$text' in: $output"; false; }
+    done
 }
 
 @test "list shows all containers" {

@@ -10,7 +10,7 @@ setup() {
     echo content >"$SRC/file"
 }
 teardown() {
-    [ -z "${T:-}" ] || umount -l "$T/source/sub" 2>/dev/null || :
+    [ -z "${T:-}" ] || umount -l "$T/source/sub" "$T/source" 2>/dev/null || :
     runtime_teardown
 }
 
@@ -80,6 +80,50 @@ options_at() { # PATH
     [[ "$(options_at /mnt/c)" != *relatime* && "$(options_at /mnt/c)" != *noatime* ]]
     [[ "$(options_at /mnt/d)" == "rw,relatime "* ]]
     [[ "$(options_at /mnt/e)" == "rw,relatime "* ]]
+}
+
+# mount_source FLAGS: $SRC becomes a mount with these flags of its own.
+mount_source() {
+    umount -l "$SRC" 2>/dev/null || :
+    mount -t tmpfs tmpfs "$SRC"
+    echo content >"$SRC/file"
+    mount -o "remount,bind,$1" "$SRC"
+}
+
+@test "a bind mount keeps its source's flags until an option names one; access times are a setting of their own" {
+    mount_source ro,nosuid,noexec,nosymfollow,nodiratime
+    add_mount /mnt/as-is bind "$SRC" bind rprivate
+    add_mount /mnt/dev bind "$SRC" bind dev
+    add_mount /mnt/more bind "$SRC" bind nodev
+    add_mount /mnt/atime bind "$SRC" bind atime noatime atime
+    add_mount /mnt/strict bind "$SRC" bind strictatime
+    show_mounts
+    [[ "$(options_at /mnt/as-is)" == "ro,nosuid,noexec,nodiratime,relatime,nosymfollow "* ]]
+    [[ "$(options_at /mnt/dev)" == "rw,nodiratime,relatime "* ]]
+    [[ "$(options_at /mnt/more)" == "rw,nodev,nodiratime,relatime "* ]]
+    [[ "$(options_at /mnt/atime)" == "rw,nodiratime,relatime "* ]]
+    [[ "$(options_at /mnt/strict)" == "rw "* ]]
+}
+
+@test "in a user namespace the source's flags are locked: kept, and an error when an option clears one" {
+    config '.linux.namespaces += [{"type": "user"}]
+        | .linux.uidMappings = [{"containerID": 0, "hostID": 100000, "size": 65536}] | .linux.gidMappings = .linux.uidMappings'
+    chmod 755 "$T" "$B"
+    mkdir -p "$B/rootfs/mnt"
+    mount_source ro,nodev,nosymfollow,noatime
+    add_mount /mnt bind "$SRC" bind nosuid
+    show_mounts
+    [[ "$(options_at /mnt)" == "ro,nosuid,nodev,noatime "* ]] || { options_at /mnt; false; }
+    for option in rw dev relatime nodiratime; do
+        config '.mounts[-1].options = ["bind", $o]' --arg o "$option"
+        run_it
+        [ "$status" = 1 ]
+        [[ "$output" == *"run failed: unable to start container process: error during container init: error mounting"* ]]
+        [[ "$output" == *"which are locked in a user namespace: operation not permitted"* ]]
+    done
+    config '.mounts[-1].options = ["bind", "exec", "noatime"]'
+    show_mounts
+    [[ "$(options_at /mnt)" == "ro,nodev,noatime "* ]] || { options_at /mnt; false; }
 }
 
 @test "recursive flags reach submounts, plain ones do not" {
@@ -213,6 +257,18 @@ EOF
     [ "$output" = 5000:6000 ]
     config 'del(.mounts[-1].uidMappings, .mounts[-1].gidMappings)'
     fails_with "idmap needs uidMappings and gidMappings, or a user namespace"
+}
+
+@test "an id-mapped bind mount of what an earlier mount brought, in a user namespace" {
+    config '.linux.namespaces += [{"type": "user"}]
+        | .linux.uidMappings = [{"containerID": 0, "hostID": 100000, "size": 65536}] | .linux.gidMappings = .linux.uidMappings'
+    chmod 755 "$T" "$B"
+    mkdir -p "$B/rootfs/mnt/a" "$B/rootfs/mnt/b"
+    add_mount /mnt/a bind "$SRC" rbind
+    add_mount /mnt/b bind "$B/rootfs/mnt/a" rbind idmap
+    config '.process.args = ["stat", "-c", "%u:%g", "/mnt/a/file", "/mnt/b/file"]'
+    run_it
+    [ "$output" = $'65534:65534\n0:0' ] || { echo "$output"; false; }
 }
 
 @test "the root file system is read-only when asked for" {
