@@ -64,11 +64,41 @@ static int step_ready(struct hoy_child *c, struct hoy_err *err)
 	return r < 0 ? r : hoy_sync_expect(c->sync, HOY_SYNC_COMMIT, err);
 }
 
+static _Noreturn void on_end(int sig)
+{
+	_exit(128 + sig);
+}
+
+/* Nobody is in the container yet who could handle them, and the kernel drops what a first process does not handle: a
+ * container that was not started yet can be ended politely too. What the caller had ignored stays so. */
+static int end_by_signals(struct hoy_err *err)
+{
+	static const int signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
+		const struct sigaction ours = { .sa_handler = on_end };
+		struct sigaction before;
+
+		if (sigaction(signals[i], &ours, &before) < 0 ||
+			(before.sa_handler == SIG_IGN && sigaction(signals[i], &before, NULL) < 0))
+			return hoy_err_sys(err, "handle signal %d", signals[i]);
+		sigaddset(&set, signals[i]);
+	}
+	return sigprocmask(SIG_UNBLOCK, &set, NULL) < 0 ? hoy_err_sys(err, "unblock signals") : 0;
+}
+
 /* A connection without a message is somebody asking whether we still wait. */
 static int step_wait_for_start(struct hoy_child *c, struct hoy_err *err)
 {
+	int r;
+
 	if (c->start_listener < 0)
 		return 0;
+	r = end_by_signals(err);
+	if (r < 0)
+		return r;
 	hoy_fd_close(&c->sync);
 	for (;;) {
 		auto_fd int conn = accept4(c->start_listener, NULL, NULL, SOCK_CLOEXEC);
