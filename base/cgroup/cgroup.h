@@ -101,9 +101,9 @@ char *hoy_cgroup_dir(const struct hoy_cgroup *cg, size_t i);
 
 /*
  * Makes the directories (parents too), enables all controllers on the way down on v2, copies cpus and mems on v1.
- * A group that exists is taken when it is empty and thawed: -EBUSY (conflict) otherwise. On failure what this call
- * made is gone again. Errors name directory and controller; -EACCES, -EPERM and -EROFS come through as they are, so
- * that a rootless caller may decide to go on without a group.
+ * A group that exists is taken when it is empty and thawed: else -EBUSY, or -EDEADLK for a frozen one (conflict). On
+ * failure what this call made is gone again. Errors name directory and controller; -EACCES, -EPERM and -EROFS come
+ * through as they are, so that a rootless caller may decide to go on without a group.
  */
 int hoy_cgroup_create(struct hoy_cgroup *cg, struct hoy_err *err);
 

@@ -258,6 +258,11 @@ static int enable_controllers(const struct hoy_cgroup *cg, struct hoy_err *err)
 	return hoy_err_sys(err, "open the parents of cgroup '%s'", cg->path);
 }
 
+static int refuse_frozen(const struct hoy_cgroup *cg, struct hoy_err *err)
+{
+	return hoy_err_set(err, HOY_ERR_CONFLICT, EDEADLK, "cgroup '%s' exists and is frozen", cg->path);
+}
+
 /* A group that somebody made before us must be empty and thawed, or its processes and ours would share a fate. */
 static int check_existing(const struct hoy_cgroup *cg, size_t i, struct hoy_err *err)
 {
@@ -266,17 +271,17 @@ static int check_existing(const struct hoy_cgroup *cg, size_t i, struct hoy_err 
 	if (i == 0 && cg->table.v2) {
 		if (hoy_cgroup_read(cg, i, "cgroup.events", text, sizeof text) < 0)
 			return 0;
+		if (hoy_cgroup_keyed(text, "frozen") != 0)
+			return refuse_frozen(cg, err);
 		if (hoy_cgroup_keyed(text, "populated") != 0)
 			return hoy_err_conflict(err, "cgroup '%s' exists and has processes", cg->path);
-		if (hoy_cgroup_keyed(text, "frozen") != 0)
-			return hoy_err_conflict(err, "cgroup '%s' exists and is frozen", cg->path);
 		return 0;
 	}
+	if (hoy_cgroup_read(cg, i, "freezer.state", text, sizeof text) > 0 && strcmp(text, "THAWED") != 0)
+		return refuse_frozen(cg, err);
 	if (hoy_cgroup_read(cg, i, "cgroup.procs", text, sizeof text) > 0)
 		return hoy_err_conflict(
 			err, "cgroup '%s' exists in %s and has processes", cg->path, cg->table.hier[i].name);
-	if (hoy_cgroup_read(cg, i, "freezer.state", text, sizeof text) > 0 && strcmp(text, "THAWED") != 0)
-		return hoy_err_conflict(err, "cgroup '%s' exists and is frozen", cg->path);
 	return 0;
 }
 

@@ -680,8 +680,9 @@ static int plan_unified_key(struct planner *p, const struct hoy_cgroup_unified *
 		return hoy_err_invalid(p->err, "unified '%s': not the name of a file", key);
 	bit = hoy_cgroup_controllers_parse(prefix);
 	if (bit != 0 && (p->table->hier[0].controllers & bit) == 0)
-		return hoy_err_unsupported(
-			p->err, "unified '%s': controller '%s' is not in this host's cgroup v2", key, prefix);
+		return hoy_err_unsupported(p->err,
+			"invalid configuration: unified '%s': controller '%s' is not in this host's cgroup v2", key,
+			prefix);
 	for (const char *line = unified->value; r == 0 && *line != '\0'; line += line[0] == '\n') {
 		int len = (int) strcspn(line, "\n");
 

@@ -306,9 +306,11 @@ static int set_up(struct creation *c, struct hoy_err *err)
 
 	if (r == -EPIPE && was_oom_killed(c))
 		r = hoy_err_set(err, HOY_ERR_SYSTEM, ENOMEM, TEXT_INIT_OOM);
+	else if (r < 0)
+		(void) hoy_err_wrap(err, TEXT_INIT);
 	if (r < 0)
 		undo_set_up(c);
-	return r < 0 ? hoy_err_wrap(err, TEXT_START_PROCESS ": " TEXT_INIT) : 0;
+	return r < 0 ? hoy_err_wrap(err, TEXT_START_PROCESS) : 0;
 }
 
 static int take_master(struct creation *c, struct hoy_err *err)

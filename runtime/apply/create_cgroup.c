@@ -30,9 +30,11 @@ static int make_group(struct creation *c, struct hoy_err *err)
 	if (r < 0)
 		return r;
 	r = hoy_cgroup_create(c->cgroup, err);
-	if (r == -EBUSY)
-		(void) hoy_err_wrap(
-			err, hoy_cgroup_is_frozen(c->cgroup, NULL) == 1 ? TEXT_CGROUP_FROZEN : TEXT_CGROUP_NOT_EMPTY);
+	if (r == -EBUSY || r == -EDEADLK) {
+		bool frozen = r == -EDEADLK || hoy_cgroup_is_frozen(c->cgroup, NULL) == 1;
+
+		(void) hoy_err_wrap(err, frozen ? TEXT_CGROUP_FROZEN : TEXT_CGROUP_NOT_EMPTY);
+	}
 	if (r < 0) { /* not ours: must not be removed by the undo */
 		hoy_cgroup_free(c->cgroup);
 		c->cgroup = NULL;

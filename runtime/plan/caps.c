@@ -101,8 +101,7 @@ static int drop_ambient(struct hoy_plan *plan, uint64_t lost, struct hoy_err *er
 			(void) hoy_buf_addf(&list, "%s%s", list.len ? ", " : "", names[i]);
 	if (hoy_buf_check(&list, "list of capabilities", err) < 0)
 		return -ENOMEM;
-	if (hoy_plan_warn(plan, "process.capabilities.ambient: not also permitted and inheritable, ignoring: %s",
-		    list.data) < 0)
+	if (hoy_plan_warn(plan, "can't raise ambient capability %s: not also permitted and inheritable", list.data) < 0)
 		return hoy_err_oom(err);
 	plan->caps.ambient &= ~lost;
 	return 0;

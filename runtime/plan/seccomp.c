@@ -107,7 +107,7 @@ static int check_rule(const struct hoy_oci_seccomp_syscall *rule, size_t i, stru
 		for (char **name = rule->names; name != NULL && *name != NULL; name++)
 			if (strcmp(*name, "sendmsg") == 0 || strcmp(*name, "write") == 0)
 				return hoy_err_invalid(err,
-					"seccomp rule %zu: SCMP_ACT_NOTIFY can't be used for '%s', which hands over the listener",
+					"seccomp rule %zu: SCMP_ACT_NOTIFY cannot be used for the %s syscall, which hands over the listener",
 					i, *name);
 	return 0;
 }
@@ -117,7 +117,7 @@ static int check(const struct hoy_oci_seccomp *seccomp, struct hoy_err *err)
 	if (seccomp->default_action == HOY_OCI_ACT_UNSET)
 		return hoy_err_invalid(err, "seccomp has no default action");
 	if (seccomp->default_action == HOY_OCI_ACT_NOTIFY)
-		return hoy_err_invalid(err, "SCMP_ACT_NOTIFY can't be the default action of seccomp");
+		return hoy_err_invalid(err, "SCMP_ACT_NOTIFY cannot be the default action of seccomp");
 	if (seccomp->default_errno_ret != NULL && !takes_errno(seccomp->default_action))
 		return hoy_err_invalid(err, "seccomp has a default errno, which its default action does not take");
 	for (size_t i = 0; i < seccomp->n_syscalls; i++) {

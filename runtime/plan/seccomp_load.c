@@ -51,7 +51,7 @@ int hoy_seccomp_send_listener(
 	int r;
 
 	if (sock < 0)
-		return hoy_err_wrap(err, "seccomp listener");
+		return hoy_err_wrap(err, "failed to connect with seccomp agent");
 	n = hoy_fd_send(sock, state_json, len, &listener, 1);
 	if (n < 0)
 		return hoy_err_code(err, (int) n, "send the seccomp descriptor to '%s'", seccomp->listener_path);

@@ -108,6 +108,21 @@ waiting() { # FILTER: creates the container with these resources
     r resume "$first"
 }
 
+@test "an empty group that somebody froze is refused and left alone" {
+    local dir file
+    config '.linux.cgroupsPath = "/hoytest-frozen-\($i)"' --arg i "$ID"
+    for dir in $(findmnt -n -o TARGET -t cgroup2 | head -1) $(findmnt -n -o TARGET -t cgroup -O freezer | head -1); do
+        dir=$dir/hoytest-frozen-$ID
+        mkdir "$dir"
+        if [ -e "$dir/freezer.state" ]; then echo FROZEN >"$dir/freezer.state"; else echo 1 >"$dir/cgroup.freeze"; fi
+        run_it
+        rmdir "$dir"
+        [ "$status" = 1 ]
+        [[ "$output" == *"container's cgroup unexpectedly frozen: cgroup '/hoytest-frozen-$ID' exists and is frozen"* ]]
+        nothing_left
+    done
+}
+
 @test "every process of the container is in its group from its first instruction" {
     config '.linux.namespaces |= map(select(.type != "cgroup"))'
     sh_in 'cat /proc/self/cgroup'

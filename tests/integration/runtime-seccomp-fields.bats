@@ -221,11 +221,11 @@ PY
 @test "an agent that is not there, or a listener that nobody gets, is an error" {
     config '.linux.seccomp = {"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "\($dir)/agent.sock",
         "syscalls": [{"names": ["getppid"], "action": "SCMP_ACT_NOTIFY"}]}' --arg dir "$T"
-    fails_with "seccomp listener"
+    fails_with "failed to connect with seccomp agent"
     config 'del(.linux.seccomp.listenerPath)'
     run_it
     [ "$status" = 1 ]
     [[ "$output" == *listenerPath* ]]
     seccomp '{"defaultAction": "SCMP_ACT_NOTIFY", "listenerPath": "/run/agent"}'
-    fails_with "SCMP_ACT_NOTIFY can't be the default action of seccomp"
+    fails_with "SCMP_ACT_NOTIFY cannot be the default action of seccomp"
 }

@@ -138,7 +138,7 @@ default_profile() {
         syscalls: [{names: ["getppid"], action: "SCMP_ACT_NOTIFY"}]}' --arg path "$T/none.sock"
     run_it
     [ "$status" -ne 0 ]
-    [[ $output == *"seccomp listener"* ]]
+    [[ $output == *"failed to connect with seccomp agent"* ]]
 }
 
 @test "contradictions are refused before anything is made" {

@@ -130,7 +130,7 @@ teardown() {
     mkdir "$T/dir"
     touch "$T/file"
     config '.mounts += [{"destination": "/etc/passwd", "type": "bind", "source": $s, "options": ["bind"]}]' --arg s "$T/dir"
-    fails_with "one is a directory, the other is not: Not a directory"
+    fails_with "one is a directory, the other is not: not a directory"
     config '.mounts[-1] = {"destination": "/etc", "type": "bind", "source": $s, "options": ["bind"]}' --arg s "$T/file"
     fails_with "one is a directory, the other is not: Not a directory"
     config '.mounts[-1].source = "/no/such/source"'

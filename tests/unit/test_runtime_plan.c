@@ -261,7 +261,7 @@ START_TEST(capabilities_that_are_unknown_or_missing_are_warnings)
 	ck_assert(strstr(p.plan.warnings[0], "'CAP_SYS_ADMIN' is not available here"));
 	ck_assert(strstr(p.plan.warnings[1], "unknown capability 'CAP_NONSENSE'"));
 	ck_assert_str_eq(p.plan.warnings[2],
-		"process.capabilities.ambient: not also permitted and inheritable, ignoring: CAP_CHOWN, CAP_KILL");
+		"can't raise ambient capability CAP_CHOWN, CAP_KILL: not also permitted and inheritable");
 }
 END_TEST
 

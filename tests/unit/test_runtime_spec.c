@@ -658,6 +658,7 @@ START_TEST(faults_of_resources_are_found)
 	for (size_t i = 0; i < ARRAY_LEN(faults); i++)
 		assert_fault(&faults[i]);
 	assert_fine(R "memory.swap", "-1");
+	assert_fine(R "devices[].access", "\"rwa\"");
 	assert_fine(R "cpu.quota", "-1");
 }
 END_TEST
