@@ -55,12 +55,26 @@ void hoy_sync_send_error(int sock, const struct hoy_err *err)
 	(void) send_msg(sock, &msg, -EBADF);
 }
 
+/* A peer that ends without having read all that we sent resets the connection; what it sent itself comes behind that.
+ */
+static ssize_t recv_msg(int sock, struct hoy_sync_msg *msg, int *fd, size_t *n_fds)
+{
+	size_t max = n_fds ? *n_fds : 0;
+	ssize_t n = hoy_fd_recv(sock, msg, sizeof *msg, fd, n_fds);
+
+	if (n != -ECONNRESET)
+		return n;
+	if (n_fds)
+		*n_fds = max;
+	return hoy_fd_recv(sock, msg, sizeof *msg, fd, n_fds);
+}
+
 int hoy_sync_recv(int sock, struct hoy_sync_msg *ret_msg, int *ret_fd, struct hoy_err *err)
 {
 	auto_fd int fd = -EBADF;
 	size_t n_fds = 1;
 	struct hoy_sync_msg msg;
-	ssize_t n = hoy_fd_recv(sock, &msg, sizeof msg, &fd, &n_fds);
+	ssize_t n = recv_msg(sock, &msg, &fd, &n_fds);
 
 	if (n_fds == 0)
 		fd = -EBADF;
@@ -94,7 +108,7 @@ int hoy_sync_expect(int sock, enum hoy_sync want, struct hoy_err *err)
 int hoy_sync_wait_exec(int sock, struct hoy_err *err)
 {
 	struct hoy_sync_msg msg;
-	ssize_t n = hoy_fd_recv(sock, &msg, sizeof msg, NULL, NULL);
+	ssize_t n = recv_msg(sock, &msg, NULL, NULL);
 
 	if (n == 0 || n == -ECONNRESET)
 		return 0;

@@ -100,7 +100,7 @@ int hoy_create_converse(struct creation *c, struct hoy_err *err)
 		if (msg.type == HOY_SYNC_READY)
 			hoy_log_debug(TEXT_DEBUG_INIT);
 		if (msg.type == HOY_SYNC_READY)
-			return hoy_apply_process(c->pid, &c->plan, c->spec->process, (unsigned int) msg.number, err);
+			return hoy_finish_process(c->sync, c->pid, &c->plan, (unsigned int) msg.number, err);
 		if (msg.type == HOY_SYNC_HOOKS)
 			r = run_hooks(c, err);
 		else if (msg.type == HOY_SYNC_SECCOMP && fd >= 0)

@@ -40,7 +40,7 @@ struct execution {
 	int sync, child_sync, console, console_peer, master;
 	pid_t pid;
 	int pidfd;
-	bool running;
+	bool committed, running;
 };
 
 static void execution_done(struct execution *e)
@@ -208,8 +208,28 @@ static int pass_listener(struct execution *e, int listener, struct hoy_err *err)
 	return r < 0 ? r : hoy_sync_send(e->sync, HOY_SYNC_GO, 0, -EBADF, err);
 }
 
+/* Is there nothing left for us to do when the process is set up? Then it need not wait for us. */
+static bool is_on_its_own(const struct execution *e)
+{
+	const struct hoy_exec_options *o = e->o;
+
+	return !e->seccomp.notify && !o->pid_file && !o->pidfd_socket && e->console < 0 &&
+	       hoy_process_is_complete(&e->plan);
+}
+
+static int commit(struct execution *e, struct hoy_err *err)
+{
+	int r = e->committed ? 0 : hoy_sync_send(e->sync, HOY_SYNC_COMMIT, 0, -EBADF, err);
+
+	e->committed |= r == 0;
+	return r;
+}
+
 static int converse(struct execution *e, struct hoy_err *err)
 {
+	/* One that has failed already tells us below. */
+	if (is_on_its_own(e))
+		(void) commit(e, NULL);
 	for (;;) {
 		auto_fd int fd = -EBADF;
 		struct hoy_sync_msg msg;
@@ -220,7 +240,7 @@ static int converse(struct execution *e, struct hoy_err *err)
 		if (r == 0 && msg.type == HOY_SYNC_READY)
 			hoy_log_debug(TEXT_DEBUG_INIT);
 		if (r == 0 && msg.type == HOY_SYNC_READY)
-			return hoy_apply_process(e->pid, &e->plan, e->spec->process, (unsigned int) msg.number, err);
+			return hoy_finish_process(e->sync, e->pid, &e->plan, (unsigned int) msg.number, err);
 		if (r == 0 && msg.type != HOY_SYNC_SECCOMP)
 			r = hoy_err_code(err, -EPROTO, "message of the new process");
 		if (r < 0)
@@ -239,7 +259,7 @@ static int start(struct execution *e, struct hoy_err *err)
 	if (r == 0)
 		hoy_log_debug(TEXT_DEBUG_EXEC);
 	if (r == 0)
-		r = hoy_sync_send(e->sync, HOY_SYNC_COMMIT, 0, -EBADF, err);
+		r = commit(e, err);
 	return r < 0 ? r : hoy_sync_wait_exec(e->sync, err);
 }
 

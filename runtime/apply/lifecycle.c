@@ -81,29 +81,34 @@ int hoy_container_started(
 	return r;
 }
 
+/* Whoever lets us in waits for start. Else look at it closer: what it does instead is the error. */
+static int reach_init(const struct hoy_state *state, int pidfd, struct hoy_err *err)
+{
+	struct hoy_err why = {};
+	int sock = pidfd < 0 || hoy_state_is_frozen(state) ? -ENOTCONN : connect_to_init(state, &why), r;
+
+	if (sock >= 0)
+		return sock;
+	r = check_can_start(state, err);
+	if (r < 0)
+		return r;
+	return why.errnum ? hoy_err_import(err, &why) : hoy_err_conflict(err, TEXT_START_STOPPED);
+}
+
 int hoy_container_start(struct hoy_state *state, struct hoy_err *err)
 {
 	auto_ptr(hoy_oci_spec_free) struct hoy_oci_spec *spec = NULL;
-	auto_fd int sock = -EBADF, pidfd = -EBADF;
-	int r = check_can_start(state, err);
+	auto_fd int pidfd = hoy_state_pidfd(state), sock = reach_init(state, pidfd, err);
+	int r = sock;
 
+	if (r >= 0 && state->has_hooks)
+		r = hoy_container_config(state, &spec, err);
 	if (r < 0)
 		return r;
-	pidfd = hoy_state_pidfd(state);
-	if (pidfd < 0)
-		return hoy_err_conflict(err, TEXT_START_STOPPED);
-	if (state->has_hooks) {
-		r = hoy_container_config(state, &spec, err);
-		if (r < 0)
-			return r;
-	}
-	sock = connect_to_init(state, err);
-	if (sock < 0)
-		return sock;
 	r = hoy_sync_send(sock, HOY_SYNC_START, 0, -EBADF, err);
+	(void) unlinkat(state->dir, HOY_STATE_SOCKET, 0); /* meanwhile */
 	if (r == 0)
 		r = hoy_sync_wait_exec(sock, err);
-	(void) unlinkat(state->dir, HOY_STATE_SOCKET, 0);
 	if (r < 0)
 		return hoy_err_wrap(err, TEXT_START_PROCESS);
 	return hoy_container_started(state, spec ? spec->hooks : NULL, pidfd, err);

@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "runtime/plan/plan.h"
+#include "runtime/sync.h"
 
 #define IOPRIO_WHO_PROCESS 1
 
@@ -68,10 +69,14 @@ static int set_scheduler(pid_t pid, const struct hoy_plan *plan, struct hoy_err 
 	return hoy_err_sys(err, "process.scheduler: set scheduler attributes");
 }
 
-int hoy_apply_process(pid_t pid, const struct hoy_plan *plan, const struct hoy_oci_process *process,
-	unsigned int rlimits, struct hoy_err *err)
+bool hoy_process_is_complete(const struct hoy_plan *plan)
 {
-	int r = set_oom_score(pid, process->oom_score_adj, err);
+	return !plan->spec->process->oom_score_adj && !plan->sched && plan->ioprio < 0;
+}
+
+int hoy_finish_process(int sock, pid_t pid, const struct hoy_plan *plan, unsigned int rlimits, struct hoy_err *err)
+{
+	int r = set_oom_score(pid, plan->spec->process->oom_score_adj, err);
 
 	if (r == 0)
 		r = set_scheduler(pid, plan, err);
@@ -87,5 +92,5 @@ int hoy_apply_process(pid_t pid, const struct hoy_plan *plan, const struct hoy_o
 			return hoy_err_sys(err, "process.rlimits[%zu]: error setting rlimits for %s to %llu:%llu", i,
 				l->name, (unsigned long long) l->soft, (unsigned long long) l->hard);
 	}
-	return 0;
+	return rlimits ? hoy_sync_send(sock, HOY_SYNC_GO, 0, -EBADF, err) : 0;
 }

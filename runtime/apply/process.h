@@ -2,16 +2,18 @@
 #ifndef HOY_RUNTIME_APPLY_PROCESS_H
 #define HOY_RUNTIME_APPLY_PROCESS_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/err.h"
 
-struct hoy_oci_process;
 struct hoy_plan;
 
-/* oomScoreAdj, scheduler, ioPriority of `process` in `plan`, on process `pid` that waits for it; and the rlimits whose
- * bits are set in `rlimits`: those it was not allowed to set itself. */
-int hoy_apply_process(pid_t pid, const struct hoy_plan *plan, const struct hoy_oci_process *process,
-	unsigned int rlimits, struct hoy_err *err);
+/* oomScoreAdj, scheduler and ioPriority of the plan's process, on process `pid` that is ready; and the rlimits whose
+ * bits are set in `rlimits`: those it was not allowed to set itself, and for which it waits at `sock`. */
+int hoy_finish_process(int sock, pid_t pid, const struct hoy_plan *plan, unsigned int rlimits, struct hoy_err *err);
+
+/* There is none of that but perhaps rlimits. */
+bool hoy_process_is_complete(const struct hoy_plan *plan);
 
 #endif

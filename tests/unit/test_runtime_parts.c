@@ -331,6 +331,21 @@ START_TEST(all_that_can_go_wrong_is_an_error)
 }
 END_TEST
 
+START_TEST(an_error_arrives_also_when_our_own_message_was_not_read)
+{
+	auto_(pair_done) struct pair p;
+	struct hoy_err sent = {}, err = {};
+
+	ck_assert_int_eq(hoy_sync_pair(p.fd, NULL), 0);
+	ck_assert_int_eq(hoy_sync_send(p.fd[1], HOY_SYNC_COMMIT, 0, -1, NULL), 0);
+	(void) hoy_err_invalid(&sent, "the reason");
+	hoy_sync_send_error(p.fd[0], &sent);
+	hoy_fd_close(&p.fd[0]);
+	ck_assert_int_eq(hoy_sync_expect(p.fd[1], HOY_SYNC_READY, &err), -EINVAL);
+	ck_assert_str_eq(err.msg, "the reason");
+}
+END_TEST
+
 START_TEST(the_end_of_the_socket_means_that_the_program_runs)
 {
 	auto_(pair_done) struct pair p;
@@ -348,6 +363,7 @@ END_TEST
 Suite *suite_runtime_sync(void)
 {
 	const TTest *const tests[] = { a_message_carries_a_number_and_a_descriptor, all_that_can_go_wrong_is_an_error,
+		an_error_arrives_also_when_our_own_message_was_not_read,
 		the_end_of_the_socket_means_that_the_program_runs };
 
 	return hoy_unit_suite("runtime sync", tests, ARRAY_LEN(tests));
