@@ -35,6 +35,8 @@
 #define TEXT_PAUSE_STATE "container not running or created: %s"
 #define TEXT_NOT_PAUSED "container not paused"
 #define TEXT_EVENTS_STOPPED "container with id %s is not running"
+/* podman asks by it whether an option is there. */
+#define TEXT_OPTION_VALUE "flag needs an argument: --%s"
 
 /* Stages in a debug log, where scripts written for runc look for them. */
 #define TEXT_DEBUG_SETUP "nsexec container setup"

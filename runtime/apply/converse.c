@@ -28,7 +28,7 @@ static int map_ids(struct creation *c, struct hoy_err *err)
 }
 
 /* Before the hooks, which may want to see them. The namespace is there since the clone. */
-static int move_net_devices(struct creation *c, struct hoy_err *err)
+int hoy_create_move_devices(struct creation *c, struct hoy_err *err)
 {
 	auto_fd int ns = -EBADF;
 	char path[64];
@@ -57,17 +57,26 @@ static int map_mount(struct creation *c, int i, int tree, struct hoy_err *err)
 	return r < 0 ? r : hoy_sync_send(c->sync, HOY_SYNC_GO, 0, -EBADF, err);
 }
 
-static int run_hooks(struct creation *c, struct hoy_err *err)
+int hoy_create_run_hooks(struct creation *c, struct hoy_err *err)
 {
 	const struct hoy_oci_hooks *h = c->spec->hooks;
 	struct hoy_oci_state state;
 	int r;
 
+	if (!h)
+		return 0;
 	hoy_container_state(&c->state, HOY_OCI_STATUS_CREATING, c->pid, true, &state);
 	r = hoy_hooks_run(&(struct hoy_hook_list){ "prestart", h->prestart, h->n_prestart }, &state, err);
 	if (r == 0)
 		r = hoy_hooks_run(&(struct hoy_hook_list){ "createRuntime", h->create_runtime, h->n_create_runtime },
 			&state, err);
+	return r;
+}
+
+static int answer_hooks(struct creation *c, struct hoy_err *err)
+{
+	int r = hoy_create_run_hooks(c, err);
+
 	return r < 0 ? r : hoy_sync_send(c->sync, HOY_SYNC_GO, 0, -EBADF, err);
 }
 
@@ -89,7 +98,7 @@ int hoy_create_converse(struct creation *c, struct hoy_err *err)
 	int r = map_ids(c, err);
 
 	if (r == 0)
-		r = move_net_devices(c, err);
+		r = hoy_create_move_devices(c, err);
 	while (r == 0) {
 		auto_fd int fd = -EBADF;
 		struct hoy_sync_msg msg;
@@ -102,7 +111,7 @@ int hoy_create_converse(struct creation *c, struct hoy_err *err)
 		if (msg.type == HOY_SYNC_READY)
 			return hoy_finish_process(c->sync, c->pid, &c->plan, (unsigned int) msg.number, err);
 		if (msg.type == HOY_SYNC_HOOKS)
-			r = run_hooks(c, err);
+			r = answer_hooks(c, err);
 		else if (msg.type == HOY_SYNC_SECCOMP && fd >= 0)
 			r = pass_listener(c, fd, err);
 		else if (msg.type == HOY_SYNC_IDMAP && fd >= 0)

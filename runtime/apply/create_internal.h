@@ -50,4 +50,8 @@ void hoy_create_undo_cgroup(struct creation *c);
 int hoy_create_save(struct creation *c, struct hoy_err *err);
 int hoy_create_converse(struct creation *c, struct hoy_err *err);
 
+/* Parts of the conversation: c->pid is there, in its namespaces. */
+int hoy_create_move_devices(struct creation *c, struct hoy_err *err);
+int hoy_create_run_hooks(struct creation *c, struct hoy_err *err); /* prestart, createRuntime */
+
 #endif

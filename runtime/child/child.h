@@ -48,7 +48,7 @@ struct hoy_child {
 	int proc;           /* the host's /proc, for what must be written there before it is gone */
 	int *late_readonly; /* mount fds, -EBADF for none */
 	int cwd_error;
-	struct stat stdio[3]; /* as far as somebody looked already: st_mode */
+	struct stat stdio[3];        /* as far as somebody looked already: st_mode */
 	unsigned int denied_rlimits; /* bit per plan->rlimits that the parent must set, who may raise them */
 	struct hoy_oci_state *state; /* for hooks; pid filled in */
 	char *program;               /* found in the rootfs */
@@ -73,6 +73,7 @@ int hoy_child_open_root(struct hoy_child *c, struct hoy_err *err);
 int hoy_child_make_time_ns(struct hoy_child *c, struct hoy_err *err);
 int hoy_child_new_session(struct hoy_child *c, struct hoy_err *err);
 int hoy_child_names_and_net(struct hoy_child *c, struct hoy_err *err);
+int hoy_net_bring_lo_up(struct hoy_err *err);                           /* in the caller's network namespace */
 int hoy_child_prepare_rootfs(struct hoy_child *c, struct hoy_err *err); /* rootfs.c */
 int hoy_child_make_working_dir(struct hoy_child *c, struct hoy_err *err);
 int hoy_child_pivot(struct hoy_child *c, struct hoy_err *err);

@@ -141,7 +141,7 @@ int hoy_child_new_session(struct hoy_child *c, struct hoy_err *err)
 	return c->plan->keyring ? join_keyring(c->plan->keyring, err) : 0;
 }
 
-static int bring_lo_up(struct hoy_err *err)
+int hoy_net_bring_lo_up(struct hoy_err *err)
 {
 	auto_fd int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct ifreq req = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
@@ -161,5 +161,5 @@ int hoy_child_names_and_net(struct hoy_child *c, struct hoy_err *err)
 		return hoy_err_sys(err, "hostname: '%s'", spec->hostname);
 	if (spec->domainname && spec->domainname[0] && setdomainname(spec->domainname, strlen(spec->domainname)) < 0)
 		return hoy_err_sys(err, "domainname: '%s'", spec->domainname);
-	return c->plan->loopback ? bring_lo_up(err) : 0;
+	return c->plan->loopback ? hoy_net_bring_lo_up(err) : 0;
 }

@@ -60,9 +60,9 @@ struct hoy_command {
 	int error_status; /* exit status for its errors; 0: 1 */
 };
 
-extern const struct hoy_command hoy_cmd_create, hoy_cmd_delete, hoy_cmd_events, hoy_cmd_exec, hoy_cmd_features,
-	hoy_cmd_kill, hoy_cmd_list, hoy_cmd_mounts, hoy_cmd_pause, hoy_cmd_ps, hoy_cmd_resume, hoy_cmd_run,
-	hoy_cmd_spec, hoy_cmd_start, hoy_cmd_state, hoy_cmd_update;
+extern const struct hoy_command hoy_cmd_checkpoint, hoy_cmd_create, hoy_cmd_delete, hoy_cmd_events, hoy_cmd_exec,
+	hoy_cmd_features, hoy_cmd_kill, hoy_cmd_list, hoy_cmd_mounts, hoy_cmd_pause, hoy_cmd_ps, hoy_cmd_restore,
+	hoy_cmd_resume, hoy_cmd_run, hoy_cmd_spec, hoy_cmd_start, hoy_cmd_state, hoy_cmd_update;
 
 /*
  * Parses the options in front of (and, unless options_end_at_id, among) the arguments. *ret_args is a NULL-terminated
@@ -70,6 +70,9 @@ extern const struct hoy_command hoy_cmd_create, hoy_cmd_delete, hoy_cmd_events, 
  */
 int hoy_options_parse(const struct hoy_option *options, size_t n_options, bool stop_at_argument, char **argv,
 	void *values, char ***ret_args, struct hoy_err *err);
+
+/* --bundle made absolute; NULL is the current directory. Heap. */
+int hoy_bundle_path(const char *bundle, char **ret, struct hoy_err *err);
 
 /* One line per option. */
 void hoy_options_help(const struct hoy_option *options, size_t n_options);

@@ -40,12 +40,6 @@ static const struct hoy_option run_options[] = {
 	O("no-subreaper", 0, FLAG, no_subreaper, "do not adopt processes that the container leaves behind"),
 };
 
-static int absolute_bundle(const char *bundle, char **ret, struct hoy_err *err)
-{
-	*ret = realpath(bundle ? bundle : ".", NULL);
-	return *ret ? 0 : hoy_err_sys(err, "bundle '%s'", bundle ? bundle : ".");
-}
-
 static int create(const struct hoy_globals *g, const struct create_values *v, const char *id, bool run,
 	struct hoy_container *ret, struct hoy_err *err)
 {
@@ -68,7 +62,7 @@ static int create(const struct hoy_globals *g, const struct create_values *v, co
 
 	r = hoy_state_check_id(id, err);
 	if (r == 0)
-		r = absolute_bundle(v->bundle, &bundle, err);
+		r = hoy_bundle_path(v->bundle, &bundle, err);
 	if (r < 0)
 		return r;
 	o.bundle = bundle;
@@ -87,14 +81,6 @@ static int create_run(const struct hoy_globals *g, void *values, char **args, st
 	return r < 0 ? hoy_err_wrap(err, TEXT_RUN_FAILED, g->program, g->command) : 0;
 }
 
-static void destroy(const struct hoy_globals *g, struct hoy_state *state)
-{
-	struct hoy_err err = {};
-
-	if (hoy_container_delete(g->root, state, /* force= */ true, &err) < 0)
-		hoy_log_ignored(&err, "delete container '%s'", state->id);
-}
-
 static int start_program(struct hoy_container *c, struct hoy_err *err)
 {
 	int r = hoy_sync_wait_exec(c->sync, err);
@@ -110,7 +96,8 @@ static int run_run(const struct hoy_globals *g, void *values, char **args, struc
 		.state = { .dir = -EBADF }, .pidfd = -EBADF, .sync = -EBADF, .master = -EBADF
 	};
 	const struct create_values *v = values;
-	int r, status = 0;
+	struct hoy_err why = {};
+	int r;
 
 	r = hoy_sealed_ensure(err);
 	if (r == 0)
@@ -120,18 +107,12 @@ static int run_run(const struct hoy_globals *g, void *values, char **args, struc
 	if (r < 0)
 		return hoy_err_wrap(err, TEXT_RUN_FAILED, g->program, g->command);
 	r = start_program(&c, err);
-	if (r == 0) {
-		hoy_state_unlock(&c.state); /* others may see and kill it now */
-		if (v->detach)
-			return 0;
-		r = hoy_foreground_serve(&c, &status, err);
-		if ((r < 0 || !v->keep) && hoy_state_lock_again(&c.state))
-			destroy(g, &c.state);
-	} else {
-		destroy(g, &c.state); /* of no use to anybody */
-		(void) hoy_err_wrap(err, TEXT_RUN_FAILED, g->program, g->command);
+	if (r < 0) { /* of no use to anybody */
+		if (hoy_container_delete(g->root, &c.state, /* force= */ true, &why) < 0)
+			hoy_log_ignored(&why, "delete container '%s'", args[0]);
+		return hoy_err_wrap(err, TEXT_RUN_FAILED, g->program, g->command);
 	}
-	return r < 0 ? r : status;
+	return hoy_foreground_stay(g->root, &c, v->detach, v->keep, err);
 }
 
 const struct hoy_command hoy_cmd_create = {

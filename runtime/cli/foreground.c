@@ -14,8 +14,10 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/process.h"
 #include "runtime/apply/create.h"
+#include "runtime/apply/lifecycle.h"
 
 struct pipe_buf {
 	char data[16384];
@@ -228,4 +230,19 @@ int hoy_foreground_serve(struct hoy_container *c, int *ret_status, struct hoy_er
 	if (r == 0)
 		*ret_status = hoy_process_status(&si);
 	return r;
+}
+
+int hoy_foreground_stay(const char *root, struct hoy_container *c, bool detach, bool keep, struct hoy_err *err)
+{
+	struct hoy_err why = {};
+	int r, status = 0;
+
+	hoy_state_unlock(&c->state); /* others may see and kill it now */
+	if (detach)
+		return 0;
+	r = hoy_foreground_serve(c, &status, err);
+	if ((r < 0 || !keep) && hoy_state_lock_again(&c->state) &&
+		hoy_container_delete(root, &c->state, /* force= */ true, &why) < 0)
+		hoy_log_ignored(&why, "delete container '%s'", c->state.id);
+	return r < 0 ? r : status;
 }

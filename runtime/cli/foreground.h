@@ -1,4 +1,5 @@
-/* `run` without --detach: we stay, forward signals, serve the terminal and return the program's status. */
+/* `run` and `restore` without --detach: we stay, forward signals, serve the terminal and return the program's status.
+ */
 #ifndef HOY_RUNTIME_FOREGROUND_H
 #define HOY_RUNTIME_FOREGROUND_H
 
@@ -14,5 +15,9 @@ int hoy_foreground_prepare(bool subreaper, struct hoy_err *err);
 
 /* Until the container's process ends. *ret_status: its exit code, or 128 + signal. */
 int hoy_foreground_serve(struct hoy_container *container, int *ret_status, struct hoy_err *err);
+
+/* Lets others see the container, whose program runs now. Unless `detach`, stays until its process ends and (unless
+ * `keep`) deletes it. Returns the exit status: the program's exit code, or 128 + signal. */
+int hoy_foreground_stay(const char *root, struct hoy_container *container, bool detach, bool keep, struct hoy_err *err);
 
 #endif

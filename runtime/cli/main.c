@@ -15,6 +15,7 @@
 #include "runtime/cli/command.h"
 
 static const struct hoy_command *const commands[] = {
+	&hoy_cmd_checkpoint,
 	&hoy_cmd_create,
 	&hoy_cmd_delete,
 	&hoy_cmd_events,
@@ -25,6 +26,7 @@ static const struct hoy_command *const commands[] = {
 	&hoy_cmd_mounts,
 	&hoy_cmd_pause,
 	&hoy_cmd_ps,
+	&hoy_cmd_restore,
 	&hoy_cmd_resume,
 	&hoy_cmd_run,
 	&hoy_cmd_spec,

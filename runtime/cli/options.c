@@ -2,10 +2,12 @@
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
 #include "runtime/cli/command.h"
+#include "runtime/texts.h"
 
 static const struct hoy_option *find_option(
 	const struct hoy_option *options, size_t n, const char *name, size_t name_len)
@@ -95,7 +97,7 @@ int hoy_options_parse(const struct hoy_option *options, size_t n_options, bool s
 			return hoy_err_invalid(err, "unknown option '%s'", arg);
 		if (!value && o->kind != HOY_OPTION_FLAG) {
 			if (!*argv)
-				return hoy_err_invalid(err, "option --%s needs a value", o->name);
+				return hoy_err_invalid(err, TEXT_OPTION_VALUE, o->name);
 			value = *argv++;
 		}
 		r = set_value(o, value, values, err);
@@ -106,6 +108,12 @@ int hoy_options_parse(const struct hoy_option *options, size_t n_options, bool s
 		*out++ = *argv++;
 	*out = NULL;
 	return 0;
+}
+
+int hoy_bundle_path(const char *bundle, char **ret, struct hoy_err *err)
+{
+	*ret = realpath(bundle ? bundle : ".", NULL);
+	return *ret ? 0 : hoy_err_sys(err, "bundle '%s'", bundle ? bundle : ".");
 }
 
 void hoy_options_help(const struct hoy_option *options, size_t n_options)

@@ -12,35 +12,6 @@ teardown() {
     runtime_teardown
 }
 
-# Receives the master as containerd and conmon do and shows what comes out of it.
-receive_console() {
-    cat >"$T/receive.py" <<'PY'
-import array, os, socket, sys
-s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-s.bind(sys.argv[1])
-s.listen(1)
-open(sys.argv[1] + ".ready", "w").close()
-c, _ = s.accept()
-msg, anc, _, _ = c.recvmsg(4096, socket.CMSG_SPACE(16))
-fds = array.array("i")
-for level, kind, data in anc:
-    if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-        fds.frombytes(data[:4])
-print("message", msg.decode(), "fds", len(fds), flush=True)
-while True:
-    try:
-        data = os.read(fds[0], 4096)
-    except OSError:
-        break
-    if not data:
-        break
-    os.write(1, data)
-PY
-    python3 "$T/receive.py" "$T/console" >"$T/console.out" 2>&1 3>&- 4>&- &
-    RECEIVER=$!
-    wait_for 5 test -e "$T/console.ready"
-}
-
 @test "the master goes over the console socket; the slave is stdio and /dev/console" {
     sh_in 'tty; stty size; ls -l /dev/console | cut -c1; [ /dev/console -ef "$(tty)" ] && echo same; echo done'
     config '.process.consoleSize = {"height": 17, "width": 71}'

@@ -2,6 +2,7 @@
 #include "base/defs.h"
 #include "tests/unit/unit.h"
 
+Suite *suite_runtime_criu(void);
 Suite *suite_runtime_files(void);
 Suite *suite_runtime_options(void);
 Suite *suite_runtime_plan(void);
@@ -12,8 +13,8 @@ Suite *suite_runtime_texts(void);
 
 int main(void)
 {
-	static const hoy_suite_fn suites[] = { suite_runtime_files, suite_runtime_options, suite_runtime_plan,
-		suite_runtime_alloc, suite_runtime_state, suite_runtime_sync, suite_runtime_texts };
+	static const hoy_suite_fn suites[] = { suite_runtime_criu, suite_runtime_files, suite_runtime_options,
+		suite_runtime_plan, suite_runtime_alloc, suite_runtime_state, suite_runtime_sync, suite_runtime_texts };
 
 	return hoy_unit_run(suites, ARRAY_LEN(suites));
 }

@@ -93,7 +93,7 @@ START_TEST(option_mistakes_name_the_option)
 	ck_assert_int_eq(parse(unknown, false, &v, &rest, &err), -EINVAL);
 	ck_assert_str_eq(err.msg, "unknown option '--nosuch'");
 	ck_assert_int_eq(parse(missing, false, &v, &rest, &err), -EINVAL);
-	ck_assert_str_eq(err.msg, "option --text needs a value");
+	ck_assert_str_eq(err.msg, "flag needs an argument: --text");
 	ck_assert_int_eq(parse(bad, false, &v, &rest, &err), -EINVAL);
 	ck_assert_str_eq(err.msg, "option --number: invalid value 'x'");
 }
@@ -395,6 +395,8 @@ START_TEST(callers_match_these_texts)
 	ck_assert_str_eq(text, "container not running or created: paused");
 	(void) snprintf(text, sizeof text, TEXT_EVENTS_STOPPED, "web");
 	ck_assert_str_eq(text, "container with id web is not running");
+	(void) snprintf(text, sizeof text, TEXT_OPTION_VALUE, "x");
+	ck_assert_str_eq(text, "flag needs an argument: --x");
 	ck_assert_str_eq(TEXT_NO_PROCESS, "process property must be set");
 	ck_assert_str_eq(TEXT_INIT_OOM, "container init was OOM-killed (memory limit too low?)");
 	ck_assert_str_eq(TEXT_CGROUP_NOT_EMPTY, "container's cgroup is not empty");
