@@ -136,6 +136,9 @@ int hoy_spawn_child(struct hoy_child *child, pid_t *ret_pid, int *ret_pidfd, str
 
 	if (find_join(child, CLONE_NEWUSER) >= 0 || (child->plan->new_ns & CLONE_NEWUSER && child->plan->n_joins))
 		return spawn_through_helper(child, ret_pid, ret_pidfd, err);
+	/* Root of another user namespace than the one of our pid namespace may leave it, but not come back. */
+	if (pid_ns >= 0 && child->plan->params.rootless)
+		return spawn_through_helper(child, ret_pid, ret_pidfd, err);
 	if (pid_ns >= 0) {
 		own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
 		if (own < 0)

@@ -216,6 +216,23 @@ x() {
     [[ "$output" == *"cache and bandwidth allocation is not supported"* ]]
 }
 
+@test "root of a user namespace: state is kept with the user's, exec comes and goes" {
+    # as podman calls us for a user
+    config 'del(.linux.resources, (.mounts[].options[]? | select(startswith("gid=")))) | .process.args = ["sleep", "1000"]'
+    mkdir "$T/user"
+    run env XDG_RUNTIME_DIR="$T/user" unshare -r bash -c '
+        "$0" run -d -b "$1" "$2" </dev/null >"$1/out" 2>&1 || { cat "$1/out"; exit 1; }
+        ls "$XDG_RUNTIME_DIR/hoyrun"
+        "$0" exec "$2" readlink /proc/self/ns/pid
+        readlink "/proc/$("$0" state "$2" | jq .pid)/ns/pid"
+        "$0" delete -f "$2"; ls "$XDG_RUNTIME_DIR/hoyrun"' "$HOYRUN" "$B" "$ID" 3>&- 4>&-
+    [ "$status" = 0 ]
+    [ "${lines[0]}" = "$ID" ]
+    [[ "${lines[1]}" == "pid:["* ]]
+    [ "${lines[1]}" = "${lines[2]}" ]
+    [ "${#lines[@]}" = 3 ]
+}
+
 @test "events tells statistics and out-of-memory kills" {
     config '.linux.resources.memory = {"limit": 16777216, "swap": 16777216}'
     sh_in 'read x </tmp/go; (x=$(head -c 33554432 /dev/zero | tr "\0" x)) ; sleep 1000'
