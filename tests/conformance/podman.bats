@@ -289,3 +289,40 @@ X
     [ "$(run_once committed cat /ran)" = ran ]
     timeout 60 buildah rm "$c"
 }
+
+@test "podman of a user without privileges: run, exec, build, pods" {
+    mkdir "$T/home" "$T/run"
+    echo 65534:400000:65536 >"$T/subids"
+    cp "$HOYRUN" "$T/hoyrun"
+    sed -e "s|^hoyrun = .*|hoyrun = [\"$T/hoyrun\"]|" -e 's/4096/1024/g' "$CONTAINERS_CONF" >"$T/containers.conf"
+    printf '[storage]\ndriver = "overlay"\nrunroot = "%s"\nrootless_storage_path = "%s"\n' "$T/run/storage" "$T/graph" >"$T/storage.conf"
+    cat >"$T/as-nobody" <<'X'
+set -eu
+same() { [ "$1" = "$2" ] || { echo "'$1' is not '$2'"; exit 1; }; }
+trap 'podman system migrate' EXIT # which ends the process that holds the user namespace
+cd
+podman load -q -i "$D/busybox.tar"
+status=0
+out=$(podman run --rm --network none -v "$HOME:/h" busybox sh -c 'id -u; tr -s " " </proc/self/uid_map; touch /h/made; exit 7') || status=$?
+same "$status $out" $'7 0\n 0 65534 1\n 1 400000 65536'
+same "$(stat -c %u made)" 65534
+podman run -d --name box --network none busybox sleep 100
+same "$(podman exec -u 1000 box id -u)" 1000
+same "$(podman top box args | tail -1)" "sleep 100 "
+[ -e "$XDG_RUNTIME_DIR/hoyrun/$(podman inspect -f '{{.Id}}' box)" ]
+podman rm -f -t 0 box
+same "$(podman run --rm --userns keep-id --network none busybox id -un)" nobody
+podman build -q --network none -t built - <<<$'FROM localhost/busybox\nRUN chown 5 /tmp'
+same "$(podman run --rm --network none built stat -c %u /tmp)" 5
+podman pod create --name pod --infra-image localhost/busybox --infra-command "sleep 100" --network none --share pid,net
+podman run --rm --pod pod busybox ps | grep "sleep 100"
+podman pod rm -f -t 0 pod
+same "$(ls "$XDG_RUNTIME_DIR/hoyrun")" ""
+podman rmi -fa
+X
+    chmod 755 "$D"
+    chown -R 65534:65534 "$T"
+    unshare --mount --propagation private sh -c 'mount --bind "$T/subids" /etc/subuid && mount --bind "$T/subids" /etc/subgid && exec "$@"' sh \
+        timeout -k 5 100 setpriv --reuid 65534 --regid 65534 --clear-groups env -i PATH="$PATH" D="$D" HOME="$T/home" XDG_RUNTIME_DIR="$T/run" \
+        CONTAINERS_CONF="$T/containers.conf" CONTAINERS_STORAGE_CONF="$T/storage.conf" bash "$T/as-nobody"
+}
