@@ -35,6 +35,7 @@ struct hoy_audience {
 	struct client *clients;
 	struct hoy_inlet *inlet;
 	bool once, ended, orphan;
+	size_t max_buffer; /* 0: clients hold up the output, else they lose it */
 	hoy_audience_ready ready;
 	void *userdata;
 	size_t *lingering;
@@ -298,15 +299,27 @@ static void send_to(struct client *client, enum hoy_output output, const char *d
 	watch(client);
 }
 
+void hoy_audience_set_lossy(struct hoy_audience *audience, size_t max_buffer)
+{
+	audience->max_buffer = max_buffer;
+}
+
+static bool loses(const struct client *client)
+{
+	return client->audience->max_buffer && client->unsent.len >= client->audience->max_buffer;
+}
+
 void hoy_audience_send(struct hoy_audience *audience, enum hoy_output output, const char *data, size_t len)
 {
 	for (struct client *client = audience->clients; client; client = client->next)
-		if (output == HOY_OUTPUT_STDOUT ? client->stdout_ : client->stderr_)
+		if ((output == HOY_OUTPUT_STDOUT ? client->stdout_ : client->stderr_) && !loses(client))
 			send_to(client, output, data, len);
 }
 
 bool hoy_audience_is_full(const struct hoy_audience *audience)
 {
+	if (audience->max_buffer)
+		return false;
 	for (const struct client *client = audience->clients; client; client = client->next)
 		if (client->unsent.len >= UNSENT_LIMIT)
 			return true;

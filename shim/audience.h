@@ -1,7 +1,7 @@
 /*
  * Who is attached to a process: client streams that get its output (framed or raw) and may give it input. Each has a
- * bounded buffer; while one is full the output is not read further, so nothing is lost and nothing grows. A client that
- * takes nothing for a minute is dropped.
+ * bounded buffer; while one is full the output is not read further, so nothing is lost and nothing grows (unless it was
+ * told to lose something rather). A client that takes nothing for a minute is dropped.
  */
 #ifndef HOY_SHIM_AUDIENCE_H
 #define HOY_SHIM_AUDIENCE_H
@@ -40,6 +40,9 @@ void hoy_audience_inlet_ready(struct hoy_audience *audience);
 /* Takes `fd`, a stream socket, also on failure. `input` is what was read from it already. */
 int hoy_audience_add(struct hoy_audience *audience, int fd, const struct hoy_audience_client *how, const char *input,
 	size_t input_len, struct hoy_err *err);
+
+/* From now on a client that is `max_buffer` behind loses output instead of holding it up; 0: as at first. */
+void hoy_audience_set_lossy(struct hoy_audience *audience, size_t max_buffer);
 
 void hoy_audience_send(struct hoy_audience *audience, enum hoy_output output, const char *data, size_t len);
 bool hoy_audience_is_full(const struct hoy_audience *audience);

@@ -15,20 +15,20 @@
 #include "shim/audience.h"
 #include "shim/console.h"
 #include "shim/inlet.h"
-#include "shim/jsonfile.h"
+#include "shim/log.h"
 #include "shim/logger.h"
 #include "shim/outlet.h"
 #include "shim/protocol.h"
 #include "shim/pump.h"
 
 enum target_kind {
-	TARGET_NULL,      /* "" */
-	TARGET_FIFO,      /* path, fifo:// */
-	TARGET_FILE,      /* file:// */
-	TARGET_BINARY,    /* binary:// */
-	TARGET_JSON_FILE, /* json-file:// */
-	TARGET_NONE,      /* none: */
-	TARGET_STDIN,     /* hoy-stdin: */
+	TARGET_NULL,   /* "" */
+	TARGET_FIFO,   /* path, fifo:// */
+	TARGET_FILE,   /* file:// */
+	TARGET_BINARY, /* binary:// */
+	TARGET_LOG,    /* json-file://, local://, journald: */
+	TARGET_NONE,   /* none: */
+	TARGET_STDIN,  /* hoy-stdin: */
 	TARGET_STDIN_ONCE,
 };
 
@@ -53,7 +53,7 @@ struct hoy_io {
 	int master;
 	struct winsize size;
 
-	struct hoy_jsonfile *log;
+	struct hoy_outlog *log;
 	struct hoy_logger *logger;
 	bool logger_is_ready;
 	hoy_io_ready ready;
@@ -79,7 +79,9 @@ static int parse_target(const char *uri, int which, struct target *ret, struct h
 		enum target_kind kind;
 		bool input;
 	} schemes[] = {
-		{ HOY_SHIM_JSON_FILE, TARGET_JSON_FILE, false },
+		{ HOY_SHIM_JSON_FILE, TARGET_LOG, false },
+		{ HOY_SHIM_LOCAL, TARGET_LOG, false },
+		{ HOY_SHIM_JOURNALD, TARGET_LOG, false },
 		{ HOY_SHIM_NONE, TARGET_NONE, false },
 		{ HOY_SHIM_STDIN_ONCE, TARGET_STDIN_ONCE, true },
 		{ HOY_SHIM_STDIN, TARGET_STDIN, true },
@@ -105,7 +107,7 @@ static bool is_outlet(const struct hoy_io *io, int which)
 {
 	enum target_kind kind = io->targets[which].kind;
 
-	return kind == TARGET_JSON_FILE || kind == TARGET_NONE || (kind == TARGET_NULL && io->terminal && which == 1);
+	return kind == TARGET_LOG || kind == TARGET_NONE || (kind == TARGET_NULL && io->terminal && which == 1);
 }
 
 static bool is_pump(const struct hoy_io *io, int which)
@@ -120,20 +122,42 @@ static bool is_inlet(const struct hoy_io *io)
 	return io->targets[0].kind == TARGET_STDIN || io->targets[0].kind == TARGET_STDIN_ONCE;
 }
 
-static int open_log(struct hoy_io *io, struct hoy_err *err)
+static void on_receiver_ready(void *userdata)
 {
-	auto_(hoy_jsonfile_options_done) struct hoy_jsonfile_options options = {};
-	int which = io->targets[1].kind == TARGET_JSON_FILE ? 1 : 2;
+	struct hoy_io *io = userdata;
+
+	for (int which = 1; which <= 2; which++)
+		if (io->outlets[which])
+			hoy_outlet_ready(io->outlets[which]);
+}
+
+/* One log for both outputs, and how much its receivers may hold up the process. */
+static int open_log(struct hoy_io *io, const struct hoy_io_options *how, struct hoy_err *err)
+{
+	auto_(hoy_outlog_options_done) struct hoy_outlog_options options = {};
+	struct hoy_outlog_setup setup = {
+		.loop = io->loop,
+		.reaper = how->reaper,
+		.ready = on_receiver_ready,
+		.userdata = io,
+	};
+	int which = io->targets[1].kind == TARGET_LOG || io->targets[1].kind == TARGET_NONE ? 1 : 2;
 	int r;
 
-	if (io->targets[which].kind != TARGET_JSON_FILE)
+	if (io->targets[which].kind != TARGET_LOG && io->targets[which].kind != TARGET_NONE)
 		return 0;
-	if (io->targets[3 - which].kind == TARGET_JSON_FILE && strcmp(io->uris[1], io->uris[2]) != 0)
-		return hoy_err_invalid(err, "stdout and stderr name different log files");
-	r = hoy_jsonfile_parse(io->uris[which], &options, err);
+	r = hoy_outlog_parse_mode(io->uris[which], &setup.mode, err);
 	if (r < 0)
 		return r;
-	return hoy_jsonfile_open(&options, &io->log, err);
+	if (setup.mode.lossy)
+		hoy_audience_set_lossy(io->audience, setup.mode.max_buffer);
+	which = io->targets[1].kind == TARGET_LOG ? 1 : 2;
+	if (io->targets[which].kind != TARGET_LOG)
+		return 0;
+	if (io->targets[3 - which].kind == TARGET_LOG && strcmp(io->uris[1], io->uris[2]) != 0)
+		return hoy_err_invalid(err, "stdout and stderr name different logs");
+	r = hoy_outlog_parse(io->uris[which], &options, err);
+	return r < 0 ? r : hoy_outlog_open(&options, &setup, &io->log, err);
 }
 
 static void on_logger_ready(void *userdata)
@@ -230,15 +254,6 @@ static int open_stream(struct hoy_io *io, int which, struct hoy_err *err)
 	return 0;
 }
 
-static void on_audience_ready(void *userdata)
-{
-	struct hoy_io *io = userdata;
-
-	for (int which = 1; which <= 2; which++)
-		if (io->outlets[which])
-			hoy_outlet_audience_ready(io->outlets[which]);
-}
-
 static void on_inlet_ready(void *userdata)
 {
 	struct hoy_io *io = userdata;
@@ -308,7 +323,7 @@ int hoy_io_new(const struct hoy_io_options *options, hoy_io_ready ready, hoy_io_
 
 	if (!io)
 		return hoy_err_oom(err);
-	r = hoy_audience_new(io->loop, on_audience_ready, io, options->lingering, &io->audience, err);
+	r = hoy_audience_new(io->loop, on_receiver_ready, io, options->lingering, &io->audience, err);
 	if (r < 0)
 		return r;
 	for (int i = 0; i < 3; i++) {
@@ -318,7 +333,7 @@ int hoy_io_new(const struct hoy_io_options *options, hoy_io_ready ready, hoy_io_
 	}
 	if (io->terminal)
 		io->targets[2] = (struct target){ TARGET_NULL, "" };
-	r = open_log(io, err);
+	r = open_log(io, options, err);
 	if (r >= 0)
 		r = open_logger(io, options, err);
 	for (int i = 0; i < 3 && r >= 0; i++)
@@ -347,7 +362,7 @@ void hoy_io_free(struct hoy_io *io)
 	hoy_audience_free(io->audience);
 	hoy_inlet_free(io->inlet);
 	hoy_console_done(&io->console);
-	hoy_jsonfile_free(io->log);
+	hoy_outlog_free(io->log);
 	hoy_logger_free(io->logger);
 	hoy_fd_close(&io->stdin_keep);
 	hoy_fd_close(&io->master);
@@ -421,7 +436,7 @@ static int start_output(struct hoy_io *io, int which, struct hoy_err *err)
 			&io->pumps[which], err);
 	} else if (is_outlet(io, which)) {
 		r = hoy_outlet_new(io->loop, TAKE_FD(io->own_fds[which]), (enum hoy_output) which,
-			io->targets[which].kind == TARGET_JSON_FILE ? io->log : NULL, io->audience, on_output_end, io,
+			io->targets[which].kind == TARGET_LOG ? io->log : NULL, io->audience, on_output_end, io,
 			&io->outlets[which], err);
 		if (r >= 0)
 			r = hoy_outlet_start(io->outlets[which], err);

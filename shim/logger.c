@@ -38,21 +38,17 @@ int hoy_logger_parse(const char *uri, char ***ret_argv, struct hoy_err *err)
 	auto_ptr(hoy_strv_free) char **argv = NULL;
 	const char *path = uri + sizeof scheme - 1;
 	const char *query = hoy_str_starts(uri, scheme) ? strchr(path, '?') : NULL;
+	auto_ptr(hoy_strv_free) char **pairs = NULL;
 	auto_free char *decoded = NULL;
 
 	if (!hoy_str_starts(uri, scheme) || *path != '/')
 		return hoy_err_invalid(err, "log URI '%s' is not binary:///path", uri);
 	decoded = hoy_uri_decode(path, query ? (size_t) (query - path) : strlen(path));
-	if (!decoded || hoy_strv_add(&argv, decoded) < 0)
+	if (!decoded || hoy_strv_add(&argv, decoded) < 0 || hoy_uri_query(uri, &pairs) < 0)
 		return hoy_err_oom(err);
-	for (const char *pair = query; pair && pair[1]; pair = strchr(pair + 1, '&')) {
-		size_t len = strcspn(pair + 1, "&"), key_len = strcspn(pair + 1, "=&");
-		auto_free char *key = hoy_uri_decode(pair + 1, key_len);
-		auto_free char *value = hoy_uri_decode(pair + 1 + key_len + 1, len > key_len ? len - key_len - 1 : 0);
-
-		if (!key || !value || hoy_strv_add(&argv, key) < 0 || hoy_strv_add(&argv, value) < 0)
+	for (char **pair = pairs; *pair; pair++)
+		if (hoy_strv_add(&argv, *pair) < 0)
 			return hoy_err_oom(err);
-	}
 	*ret_argv = TAKE_PTR(argv);
 	return 0;
 }

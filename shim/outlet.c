@@ -6,18 +6,18 @@
 
 #include "base/fd.h"
 #include "base/loop.h"
-#include "shim/jsonfile.h"
+#include "shim/log.h"
 
 #define READ_SIZE ((size_t) 32 << 10)
-#define EXIT_GRACE ((size_t) 1 << 20) /* read past a full audience after the exit: more than any pipe holds */
+#define EXIT_GRACE ((size_t) 1 << 20) /* read past what is full after the exit: more than any pipe holds */
 
 struct hoy_outlet {
 	struct hoy_loop *loop;
 	int fd;
 	struct hoy_source *source;
 	enum hoy_output output;
-	struct hoy_jsonfile *log;
-	struct hoy_jsonfile_line line;
+	struct hoy_outlog *log;
+	struct hoy_outlog_line line;
 	struct hoy_audience *audience;
 	size_t grace;
 	hoy_outlet_end end;
@@ -37,26 +37,26 @@ static void finish(struct hoy_outlet *outlet)
 	outlet->source = hoy_source_free(outlet->source);
 	hoy_fd_close(&outlet->fd);
 	if (outlet->log)
-		hoy_jsonfile_finish(outlet->log, &outlet->line, stream_name(outlet));
+		hoy_outlog_finish(outlet->log, &outlet->line, stream_name(outlet));
 }
 
-static bool may_read(struct hoy_outlet *outlet)
+static bool is_full(const struct hoy_outlet *outlet)
 {
-	return !hoy_audience_is_full(outlet->audience) || outlet->grace;
+	return hoy_audience_is_full(outlet->audience) || (outlet->log && hoy_outlog_is_full(outlet->log));
 }
 
 static void deliver(struct hoy_outlet *outlet, const char *data, size_t len)
 {
 	struct timespec now;
 
-	if (hoy_audience_is_full(outlet->audience))
+	if (is_full(outlet))
 		outlet->grace -= MIN(outlet->grace, len);
 	if (outlet->log) {
 		clock_gettime(CLOCK_REALTIME, &now);
-		hoy_jsonfile_write(outlet->log, &outlet->line, stream_name(outlet), data, len, &now);
+		hoy_outlog_write(outlet->log, &outlet->line, stream_name(outlet), data, len, &now);
 	}
 	hoy_audience_send(outlet->audience, outlet->output, data, len);
-	if (!may_read(outlet))
+	if (is_full(outlet) && !outlet->grace)
 		(void) hoy_source_set_events(outlet->source, 0, NULL);
 }
 
@@ -77,7 +77,7 @@ static void on_output(struct hoy_source *source, uint32_t events, void *userdata
 	outlet->end(outlet->userdata);
 }
 
-int hoy_outlet_new(struct hoy_loop *loop, int fd, enum hoy_output output, struct hoy_jsonfile *log,
+int hoy_outlet_new(struct hoy_loop *loop, int fd, enum hoy_output output, struct hoy_outlog *log,
 	struct hoy_audience *audience, hoy_outlet_end end, void *userdata, struct hoy_outlet **ret, struct hoy_err *err)
 {
 	struct hoy_outlet *outlet = calloc(1, sizeof *outlet);
@@ -110,7 +110,7 @@ void hoy_outlet_free(struct hoy_outlet *outlet)
 	if (!outlet)
 		return;
 	finish(outlet);
-	hoy_jsonfile_line_done(&outlet->line);
+	hoy_outlog_line_done(&outlet->line);
 	free(outlet);
 }
 
@@ -119,14 +119,14 @@ int hoy_outlet_start(struct hoy_outlet *outlet, struct hoy_err *err)
 	return hoy_loop_io(outlet->loop, &outlet->source, outlet->fd, EPOLLIN, on_output, outlet, err);
 }
 
-void hoy_outlet_audience_ready(struct hoy_outlet *outlet)
+void hoy_outlet_ready(struct hoy_outlet *outlet)
 {
-	if (outlet->source)
+	if (outlet->source && (!is_full(outlet) || outlet->grace))
 		(void) hoy_source_set_events(outlet->source, EPOLLIN, NULL);
 }
 
 void hoy_outlet_process_exited(struct hoy_outlet *outlet)
 {
 	outlet->grace = EXIT_GRACE;
-	hoy_outlet_audience_ready(outlet);
+	hoy_outlet_ready(outlet);
 }

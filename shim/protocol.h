@@ -25,15 +25,22 @@
 
 /*
  * stdio of Create and Exec.
- *	stdout, stderr  "json-file:///abs/path?max-size=BYTES&max-file=N"  (%XX in the path is decoded; max-size -1 or
- *	                absent: no rotation; max-file 1 or absent: truncate instead), "none:" (kept only for who is
- *	                attached), "" for stderr with a terminal
+ *	stdout, stderr  "json-file:///abs/path?max-size=BYTES&max-file=N&compress=true"  (max-size -1 or absent: no
+ *	                rotation; max-file 1 or absent: truncate instead; compress: PATH.1.gz)
+ *	                "local:///abs/path?.." (the frames of docker's local driver; 20 MiB, 5 files, compressed)
+ *	                "journald:/path/of/socket?CONTAINER_NAME=..&.." (path absent: the host's journald; the fields go
+ *	                with each entry)
+ *	                "none:" (kept only for who is attached), "" for stderr with a terminal
+ *	                all with mode=non-blocking&max-buffer-size=BYTES: a receiver that is that far behind (journald,
+ *	                attached clients) loses output; without it, it holds up the container. %XX is decoded.
  *	stdin           "hoy-stdin:" (open until CloseIO), "hoy-stdin:once" (ends with the first attached stdin that
  *ends),
  *	                "" is /dev/null
  * and for containerd the path of a fifo, file:///path (appended to) or binary:///path?key=value (a log driver).
  */
 #define HOY_SHIM_JSON_FILE "json-file://"
+#define HOY_SHIM_LOCAL "local://"
+#define HOY_SHIM_JOURNALD "journald:"
 #define HOY_SHIM_NONE "none:"
 #define HOY_SHIM_STDIN "hoy-stdin:"
 #define HOY_SHIM_STDIN_ONCE "hoy-stdin:once"

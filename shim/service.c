@@ -309,7 +309,8 @@ static void handle_shutdown(struct hoy_service *service, ProtobufCMessage **mess
 
 static void handle_hello(struct hoy_service *service, ProtobufCMessage **message, struct hoy_ttrpc_request *req)
 {
-	static const char *const features[] = { "json-file", "attach", "exit-file", "expect" };
+	static const char *const features[] = { "json-file", "attach", "exit-file", "expect", "local", "journald",
+		"compress", "non-blocking" };
 	Hoy__Pb__ShimHelloResponse response = HOY__PB__SHIM_HELLO_RESPONSE__INIT;
 
 	(void) service;

@@ -1,7 +1,11 @@
 /* Percent decoding. */
 #include "shim/uri.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
 
 static int hex_digit(char c)
 {
@@ -33,4 +37,22 @@ char *hoy_uri_decode(const char *from, size_t len)
 	}
 	*to = '\0';
 	return out;
+}
+
+int hoy_uri_query(const char *uri, char ***ret)
+{
+	auto_ptr(hoy_strv_free) char **pairs = calloc(1, sizeof(char *));
+
+	if (!pairs)
+		return -ENOMEM;
+	for (const char *pair = strchr(uri, '?'); pair && pair[1]; pair = strchr(pair + 1, '&')) {
+		size_t len = strcspn(pair + 1, "&"), key_len = strcspn(pair + 1, "=&");
+		auto_free char *key = hoy_uri_decode(pair + 1, key_len);
+		auto_free char *value = hoy_uri_decode(pair + 1 + key_len + 1, len > key_len ? len - key_len - 1 : 0);
+
+		if (!key || !value || hoy_strv_add(&pairs, key) < 0 || hoy_strv_add(&pairs, value) < 0)
+			return -ENOMEM;
+	}
+	*ret = TAKE_PTR(pairs);
+	return 0;
 }

@@ -7,4 +7,7 @@
 /* `len` bytes with %XX decoded; heap, NULL when out of memory. */
 char *hoy_uri_decode(const char *from, size_t len);
 
+/* What stands behind '?': key, value, key, value ..., decoded; empty without one. 0 or -ENOMEM. */
+int hoy_uri_query(const char *uri, char ***ret);
+
 #endif

@@ -34,7 +34,7 @@ struct stage {
 
 static void on_audience_ready(void *userdata)
 {
-	hoy_outlet_audience_ready(((struct stage *) userdata)->outlet);
+	hoy_outlet_ready(((struct stage *) userdata)->outlet);
 }
 
 static void on_inlet_ready(void *userdata)
