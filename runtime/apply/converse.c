@@ -10,6 +10,7 @@
 #include "runtime/apply/create_internal.h"
 #include "runtime/apply/idmap.h"
 #include "runtime/apply/process.h"
+#include "runtime/apply/resctrl.h"
 #include "runtime/child/mount_api.h"
 #include "runtime/hooks.h"
 #include "runtime/sync.h"
@@ -97,6 +98,8 @@ int hoy_create_converse(struct creation *c, struct hoy_err *err)
 {
 	int r = map_ids(c, err);
 
+	if (r == 0)
+		r = hoy_resctrl_enter(&c->state, c->pid, err);
 	if (r == 0)
 		r = hoy_create_move_devices(c, err);
 	while (r == 0) {

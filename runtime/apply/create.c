@@ -23,6 +23,7 @@
 #include "base/time.h"
 #include "runtime/apply/create_internal.h"
 #include "runtime/apply/handover.h"
+#include "runtime/apply/resctrl.h"
 #include "runtime/apply/spawn.h"
 #include "runtime/apply/trees.h"
 #include "runtime/hooks.h"
@@ -151,6 +152,32 @@ void hoy_create_undo_state(struct creation *c)
 int hoy_create_save(struct creation *c, struct hoy_err *err)
 {
 	return hoy_state_save(&c->state, err);
+}
+
+/* --- cache and bandwidth --------------------------------------------------------------------------------------- */
+
+static int make_resctrl(struct creation *c, struct hoy_err *err)
+{
+	const struct hoy_oci_intel_rdt *rdt = c->spec->linux_->intel_rdt;
+	auto_free char *root = NULL;
+	int r;
+
+	if (!rdt)
+		return 0;
+	r = hoy_resctrl_find(&root, err);
+	if (r == 0)
+		r = hoy_resctrl_make(root, rdt, c->o->id, &c->state.resctrl, &c->state.resctrl_made, err);
+	if (r == 0)
+		c->state.resctrl_monitor = rdt->enable_monitoring;
+	return r;
+}
+
+static void undo_resctrl(struct creation *c)
+{
+	struct hoy_err err = {};
+
+	if (hoy_resctrl_remove(&c->state, &err) < 0)
+		hoy_log_ignored(&err, "remove the class of service of '%s'", c->o->id);
 }
 
 /* --- what the child needs -------------------------------------------------------------------------------------- */
@@ -344,6 +371,7 @@ static const struct {
 	{ hoy_create_plan },
 	{ open_console },
 	{ hoy_create_state, hoy_create_undo_state },
+	{ make_resctrl, undo_resctrl },
 	{ hoy_create_cgroup, hoy_create_undo_cgroup },
 	{ hoy_create_save },
 	{ open_start_socket },

@@ -19,6 +19,7 @@
 #include "runtime/apply/exec.h"
 #include "runtime/apply/handover.h"
 #include "runtime/apply/process.h"
+#include "runtime/apply/resctrl.h"
 #include "runtime/apply/spawn.h"
 #include "runtime/child/child.h"
 #include "runtime/state/state.h"
@@ -195,6 +196,11 @@ static int spawn(struct execution *e, struct hoy_err *err)
 	return r;
 }
 
+static int enter_resctrl(struct execution *e, struct hoy_err *err)
+{
+	return hoy_resctrl_enter(e->state, e->pid, err);
+}
+
 static int pass_listener(struct execution *e, int listener, struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf text = {};
@@ -284,6 +290,7 @@ int hoy_container_exec(const struct hoy_state *state, struct hoy_oci_spec *spec,
 		open_namespaces,
 		open_cgroup,
 		spawn,
+		enter_resctrl,
 		converse,
 		start,
 	};

@@ -18,6 +18,7 @@
 #include "base/process.h"
 #include "libocispec/runtime.h"
 #include "runtime/apply/create.h"
+#include "runtime/apply/resctrl.h"
 #include "runtime/hooks.h"
 #include "runtime/sync.h"
 #include "runtime/texts.h"
@@ -213,6 +214,8 @@ int hoy_container_delete(const char *root, struct hoy_state *state, bool force, 
 	if (state->has_hooks && hoy_container_config(state, &spec, &why) < 0)
 		hoy_log_ignored(&why, "hooks of '%s'", state->id);
 	r = remove_cgroup(state, err);
+	if (r == 0)
+		r = hoy_resctrl_remove(state, err);
 	if (r < 0)
 		return r;
 	r = hoy_state_remove(root, state, err);

@@ -366,6 +366,8 @@ int hoy_container_restore(const struct hoy_create_options *create, const struct 
 
 	if (r == 0)
 		r = hoy_create_plan(c, err);
+	if (r == 0 && c->spec->linux_->intel_rdt)
+		r = hoy_err_unsupported(err, "linux.intelRdt: not for a container that is restored");
 	if (r == 0)
 		r = hoy_criu_prepare(&x.criu, HOY_CRIU_RESTORE, o, c->spec, err);
 	if (r == 0)

@@ -89,6 +89,8 @@ int hoy_child_masked_paths(struct hoy_child *c, struct hoy_err *err);
 int hoy_child_sysctl(struct hoy_child *c, struct hoy_err *err);
 int hoy_child_terminal(struct hoy_child *c, struct hoy_err *err); /* tty.c */
 int hoy_child_labels(struct hoy_child *c, struct hoy_err *err);   /* security.c */
+int hoy_child_check_mount_label(struct hoy_child *c, struct hoy_err *err);
+int hoy_child_label_mount(struct hoy_child *c, int mount, struct hoy_err *err);
 int hoy_child_user(struct hoy_child *c, struct hoy_err *err);
 int hoy_child_initial_affinity(struct hoy_child *c, struct hoy_err *err);
 int hoy_child_final_affinity(struct hoy_child *c, struct hoy_err *err);

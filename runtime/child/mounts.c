@@ -242,10 +242,19 @@ static int keep_mode(const struct hoy_plan_mount *m, int target, char ***ret, st
 	return 0;
 }
 
-/* Nothing is to be done to the new mount. */
-static bool is_simple(const struct hoy_plan_mount *m)
+/* Files of a message queue get no label from a mount option. */
+static bool wants_label(const struct hoy_child *c, const struct hoy_plan_mount *m)
 {
-	return !m->copy_up && !m->late_readonly && !m->rec_set && !m->rec_clr && !m->n_propagation;
+	const char *label = c->plan->spec->linux_->mount_label;
+
+	return label && label[0] && strcmp(m->type, "mqueue") == 0;
+}
+
+/* Nothing is to be done to the new mount. */
+static bool is_simple(const struct hoy_child *c, const struct hoy_plan_mount *m)
+{
+	return !wants_label(c, m) && !m->copy_up && !m->late_readonly && !m->rec_set && !m->rec_clr &&
+	       !m->n_propagation;
 }
 
 /* Mounts it on the target; the mount's fd. */
@@ -289,12 +298,14 @@ static int do_new(struct hoy_child *c, size_t i, struct hoy_err *err)
 		return r;
 	if (with_mode)
 		data = with_mode;
-	if (is_simple(m) && hoy_mount_at_once(m->type, m->source, data, m->attr_set, target))
+	if (is_simple(c, m) && hoy_mount_at_once(m->type, m->source, data, m->attr_set, target))
 		return 0;
 	mount = mount_new(c, m, data, target, err);
 	r = mount < 0 ? mount : hoy_mount_set(mount, m->rec_set, m->rec_clr, true, err);
 	if (r == 0)
 		r = set_propagation(m, mount, err);
+	if (r == 0 && wants_label(c, m))
+		r = hoy_child_label_mount(c, mount, err);
 	if (r == 0 && m->late_readonly)
 		c->late_readonly[i] = TAKE_FD(mount);
 	return r;
@@ -345,7 +356,7 @@ int hoy_child_mount(struct hoy_child *c, size_t i, struct hoy_err *err)
 
 int hoy_child_mounts(struct hoy_child *c, struct hoy_err *err)
 {
-	int r = 0;
+	int r = hoy_child_check_mount_label(c, err);
 
 	for (size_t i = 0; r == 0 && i < c->plan->n_mounts; i++)
 		r = hoy_child_mount(c, i, err);

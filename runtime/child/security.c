@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -33,6 +34,35 @@ static int write_attr(struct hoy_child *c, const char *file, const char *label, 
 		return hoy_err_code(err, -EXDEV, "'/proc/%s' is not in a procfs", file);
 	if (write(fd, label, strlen(label)) < 0)
 		return hoy_err_sys(err, "write '%s'", label);
+	return 0;
+}
+
+static bool selinux_enabled(void)
+{
+	return faccessat(AT_FDCWD, "/sys/fs/selinux/enforce", F_OK, 0) == 0;
+}
+
+int hoy_child_check_mount_label(struct hoy_child *c, struct hoy_err *err)
+{
+	const char *label = c->plan->spec->linux_->mount_label;
+
+	if (label && label[0] && !selinux_enabled())
+		return hoy_err_unsupported(
+			err, "linux.mountLabel: '%s' asked for, but SELinux is not enabled on this host", label);
+	return 0;
+}
+
+/* By its name in the host's procfs: the calls by descriptor don't take one of a mount. */
+int hoy_child_label_mount(struct hoy_child *c, int mount, struct hoy_err *err)
+{
+	const char *label = c->plan->spec->linux_->mount_label;
+	char name[64];
+
+	(void) snprintf(name, sizeof name, "self/fd/%d", mount);
+	if (fchdir(c->proc) < 0)
+		return hoy_err_sys(err, "enter the host's /proc");
+	if (setxattr(name, "security.selinux", label, strlen(label), 0) < 0)
+		return hoy_err_sys(err, "linux.mountLabel: set '%s'", label);
 	return 0;
 }
 
@@ -58,7 +88,7 @@ int hoy_child_labels(struct hoy_child *c, struct hoy_err *err)
 			return hoy_err_wrap(err, "process.apparmorProfile");
 	}
 	if (p && p->selinux_label && p->selinux_label[0]) {
-		if (faccessat(AT_FDCWD, "/sys/fs/selinux/enforce", F_OK, 0) < 0)
+		if (!selinux_enabled())
 			return hoy_err_unsupported(err,
 				"process.selinuxLabel: '%s' asked for, but SELinux is not enabled on this host",
 				p->selinux_label);

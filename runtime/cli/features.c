@@ -70,7 +70,7 @@ static int features_run(const struct hoy_globals *g, void *values, char **args, 
 		.supported_flags = seccomp_flags,
 	};
 	struct hoy_oci_features_memory_policy mpol = { .modes = mpol_modes, .flags = mpol_flags };
-	struct hoy_oci_features_intel_rdt rdt = { .enabled = &no };
+	struct hoy_oci_features_intel_rdt rdt = { .enabled = &yes, .schemata = &yes, .monitoring = &yes };
 	struct hoy_oci_features_mount_extensions mount_extensions = { .idmap = &on };
 	struct hoy_oci_features_linux linux_ = {
 		.cgroup = &cgroup,

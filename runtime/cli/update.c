@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "libocispec/runtime.h"
 #include "runtime/apply/cgroup.h"
+#include "runtime/apply/resctrl.h"
 #include "runtime/cli/command.h"
 #include "runtime/state/state.h"
 
@@ -43,8 +44,8 @@ static const struct hoy_option update_options[] = {
 	O("cpuset-mems", 0, cpuset_mems, "memory nodes to use"),
 	O("pids-limit", 0, pids_limit, "most processes (-1: no limit)"),
 	O("blkio-weight", 0, blkio_weight, "weight of block I/O"),
-	O("l3-cache-schema", 0, l3_cache_schema, "refused"),
-	O("mem-bw-schema", 0, mem_bw_schema, "refused"),
+	O("l3-cache-schema", 0, l3_cache_schema, "line of the schemata for the L3 cache"),
+	O("mem-bw-schema", 0, mem_bw_schema, "line of the schemata for memory bandwidth"),
 };
 
 static int take_bytes(const char *option, const char *text, int64_t **ret, struct hoy_err *err)
@@ -186,10 +187,11 @@ static int update_run(const struct hoy_globals *g, void *values, char **args, st
 
 	if (r < 0)
 		return r;
-	if (v->l3_cache_schema || v->mem_bw_schema)
-		return hoy_err_unsupported(err, "update: cache and bandwidth allocation is not supported");
 	if (hoy_state_status(&state) == HOY_STATUS_STOPPED)
 		return hoy_err_conflict(err, "update: container not running");
+	if ((v->l3_cache_schema || v->mem_bw_schema) && !state.resctrl)
+		return hoy_err_unsupported(
+			err, "update: container '%s' was made without linux.intelRdt: it has no schemata", args[0]);
 	if (!state.cgroup)
 		return hoy_err_unsupported(err, "container '%s' has no cgroup of its own", args[0]);
 	r = hoy_cgroup_from_string(state.cgroup, &cg, err);
@@ -201,7 +203,11 @@ static int update_run(const struct hoy_globals *g, void *values, char **args, st
 		res = calloc(1, sizeof *res);
 		r = res ? from_options(v, res, err) : hoy_err_oom(err);
 	}
-	return r < 0 ? r : hoy_apply_limits(cg, res, err);
+	if (r == 0)
+		r = hoy_apply_limits(cg, res, err);
+	return r < 0 || !(v->l3_cache_schema || v->mem_bw_schema)
+		       ? r
+		       : hoy_resctrl_update(state.resctrl, v->l3_cache_schema, v->mem_bw_schema, err);
 }
 
 const struct hoy_command hoy_cmd_update = {

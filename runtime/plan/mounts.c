@@ -111,6 +111,24 @@ static void strip_rootfs(const struct hoy_plan *plan, struct hoy_plan_mount *m)
 		m->target += len;
 }
 
+/* What is made new carries the container's label; SELinux gives procfs and sysfs its own, and a message queue's root is
+ * labelled by attribute (hoy_child_mounts). A bind mount shows files that have theirs. */
+static int add_label(const struct hoy_plan *plan, struct hoy_plan_mount *m, struct hoy_err *err)
+{
+	static const char *const others[] = { "proc", "sysfs", "mqueue" };
+	const char *label = plan->spec->linux_->mount_label;
+
+	if (!label || !label[0] || m->kind != HOY_MOUNT_NEW)
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		if (strcmp(m->type, others[i]) == 0)
+			return 0;
+	for (char **d = m->data; d && *d; d++)
+		if (hoy_str_starts(*d, "context="))
+			return 0;
+	return hoy_strv_addf(&m->data, "context=%s", label) < 0 ? hoy_err_oom(err) : 0;
+}
+
 static int plan_mount(struct hoy_plan *plan, size_t i, struct hoy_err *err)
 {
 	const struct hoy_oci_mount *spec = &plan->spec->mounts[i];
@@ -145,7 +163,8 @@ static int plan_mount(struct hoy_plan *plan, size_t i, struct hoy_err *err)
 		return r;
 	defer_readonly(m);
 	plan_bind_attributes(m);
-	return check_extras(plan, m, err);
+	r = add_label(plan, m, err);
+	return r < 0 ? r : check_extras(plan, m, err);
 }
 
 /* A bind mount on /dev brings its own nodes. */
@@ -166,8 +185,6 @@ int hoy_plan_mounts(struct hoy_plan *plan, struct hoy_err *err)
 	const struct hoy_oci_spec *spec = plan->spec;
 	enum hoy_oci_propagation propagation = spec->linux_->rootfs_propagation;
 
-	if (spec->linux_->mount_label)
-		return hoy_err_unsupported(err, "linux.mountLabel: SELinux labels of mounts are not supported");
 	plan->root_propagation = propagation ? propagation_flags[propagation] | MS_REC : MS_SLAVE | MS_REC;
 	if (plan->root_propagation & MS_UNBINDABLE) /* we still have to bind the rootfs: it is the last thing done */
 		plan->root_propagation = MS_PRIVATE | MS_REC;

@@ -59,9 +59,6 @@ int hoy_plan_make(const struct hoy_oci_spec *spec, const struct hoy_plan_params 
 		return hoy_err_invalid(err, "linux: missing");
 	if (!spec->root)
 		return hoy_err_invalid(err, "root: missing");
-	r = hoy_plan_refuse(&plan, err);
-	if (r < 0)
-		return r;
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
 		r = parts[i](&plan, err);
 		if (r < 0)

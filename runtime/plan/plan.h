@@ -161,7 +161,6 @@ void hoy_plan_done(struct hoy_plan *plan);
 int hoy_plan_print(const struct hoy_plan *plan, struct hoy_buf *buf, struct hoy_err *err);
 
 /* The parts; each file plans one thing. */
-int hoy_plan_refuse(const struct hoy_plan *plan, struct hoy_err *err);
 int hoy_plan_namespaces(struct hoy_plan *plan, struct hoy_err *err);
 int hoy_plan_join_all(struct hoy_plan *plan, struct hoy_err *err);
 int hoy_plan_mounts(struct hoy_plan *plan, struct hoy_err *err);

@@ -42,8 +42,11 @@ struct hoy_state {
 	char *oci_version;
 	char *bundle;
 	char *rootfs;
-	char *created; /* RFC 3339 */
-	char *cgroup;  /* hoy_cgroup_to_string(); NULL: none of its own */
+	char *created;        /* RFC 3339 */
+	char *cgroup;         /* hoy_cgroup_to_string(); NULL: none of its own */
+	char *resctrl;        /* its class of service; NULL: none was asked for */
+	bool resctrl_made;    /* to be removed with it */
+	bool resctrl_monitor; /* has a monitoring group there */
 	uint32_t owner;
 	int32_t pid;         /* 0: not there yet */
 	uint64_t start_time; /* of pid, in clock ticks after boot */

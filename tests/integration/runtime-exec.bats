@@ -213,7 +213,7 @@ x() {
     run r update --memory nonsense "$ID"
     [[ "$output" == *"invalid value for memory: 'nonsense'"* ]]
     run r update --l3-cache-schema x "$ID"
-    [[ "$output" == *"cache and bandwidth allocation is not supported"* ]]
+    [[ "$output" == *"was made without linux.intelRdt: it has no schemata"* ]]
 }
 
 @test "root of a user namespace: state is kept with the user's, exec comes and goes" {

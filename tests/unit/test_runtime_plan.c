@@ -198,6 +198,26 @@ START_TEST(only_a_first_overlay_may_be_the_root)
 }
 END_TEST
 
+START_TEST(new_file_systems_carry_the_mount_label)
+{
+	static const char config[] =
+		"\"namespaces\":[{\"type\":\"mount\"}],\"mountLabel\":\"u:r:t:s0:c1,c2\"},\"mounts\":["
+		"{\"destination\":\"/t\",\"type\":\"tmpfs\",\"options\":[\"mode=700\"]},"
+		"{\"destination\":\"/own\",\"type\":\"tmpfs\",\"options\":[\"context=mine\"]},"
+		"{\"destination\":\"/proc\",\"type\":\"proc\"},{\"destination\":\"/mq\",\"type\":\"mqueue\"},"
+		"{\"destination\":\"/b\",\"type\":\"bind\",\"source\":\"/x\"}],\"annotations\":{";
+	auto_(planned_done) struct planned p = make_linux(config);
+
+	ck_assert_msg(p.code == 0, "%s", hoy_err_str(&p.err));
+	ck_assert_str_eq(p.plan.mounts[0].data[0], "mode=700");
+	ck_assert_str_eq(p.plan.mounts[0].data[1], "context=u:r:t:s0:c1,c2");
+	ck_assert_str_eq(p.plan.mounts[1].data[0], "context=mine");
+	ck_assert_ptr_null(p.plan.mounts[1].data[1]);
+	for (size_t i = 2; i < 5; i++)
+		ck_assert(!p.plan.mounts[i].data);
+}
+END_TEST
+
 START_TEST(mount_mistakes_name_the_mount)
 {
 	static const struct {
@@ -316,8 +336,6 @@ START_TEST(what_is_not_supported_is_refused_by_name)
 	static const struct {
 		const char *config, *text;
 	} bad[] = {
-		{ "\"intelRdt\":{\"closID\":\"x\"}", "linux.intelRdt" },
-		{ "\"mountLabel\":\"x\"", "linux.mountLabel" },
 		{ "\"cgroupsPath\":\"a:b:c\"", "linux.cgroupsPath" },
 	};
 
@@ -365,10 +383,10 @@ Suite *suite_runtime_plan(void)
 	const TTest *const tests[] = { namespaces_are_new_or_joined, namespace_mistakes_name_the_field,
 		mount_options_become_attributes_and_data, a_later_option_undoes_an_earlier_one,
 		every_option_of_the_specification_is_known, a_readonly_tmpfs_becomes_so_late,
-		only_a_first_overlay_may_be_the_root, mount_mistakes_name_the_mount,
-		a_device_of_the_config_replaces_a_default_one, a_bind_mount_on_dev_brings_its_own_devices,
-		capabilities_that_are_unknown_or_missing_are_warnings, capability_names_go_both_ways,
-		process_mistakes_name_the_field, cpu_lists_are_ranges_and_single_ones,
+		only_a_first_overlay_may_be_the_root, new_file_systems_carry_the_mount_label,
+		mount_mistakes_name_the_mount, a_device_of_the_config_replaces_a_default_one,
+		a_bind_mount_on_dev_brings_its_own_devices, capabilities_that_are_unknown_or_missing_are_warnings,
+		capability_names_go_both_ways, process_mistakes_name_the_field, cpu_lists_are_ranges_and_single_ones,
 		what_is_not_supported_is_refused_by_name, the_cgroup_is_below_the_root, the_plan_can_be_printed };
 
 	return hoy_unit_suite("runtime plan", tests, ARRAY_LEN(tests));
