@@ -108,6 +108,18 @@ static bool known_to_libseccomp(uint32_t token, uint32_t nr)
 	return known;
 }
 
+/* What libseccomp's version does not know yet, it can't decide by rule. */
+static bool is_comparable(size_t abi, uint32_t nr)
+{
+	return nr <= 456 || nr > 470 || known_to_libseccomp(abis[abi].token, nr + abis[abi].base);
+}
+
+/* On x86-64 a bit of the number tells x32. */
+static bool is_of_abi(size_t abi, uint32_t raw)
+{
+	return abis[abi].audit != AUDIT_ARCH_X86_64 || (raw >= HOY_SECCOMP_X32_BIT) == (abis[abi].base != 0);
+}
+
 struct both {
 	struct hoy_seccomp_program ours, theirs;
 };
@@ -199,6 +211,33 @@ static void compare_call(const struct hoy_oci_seccomp *seccomp, const struct bot
 	}
 }
 
+/*
+ * A program sees a number only through comparisons with constants. So between two neighbouring constants of both
+ * programs all numbers are decided alike, and the constants with their neighbours stand for all numbers there are.
+ */
+static void compare_boundaries(const struct hoy_oci_seccomp *seccomp, const struct both *both, size_t abi)
+{
+	const struct hoy_seccomp_program *programs[] = { &both->ours, &both->theirs };
+	int32_t newest = newest_call(seccomp, abis[abi].abi);
+	bool hides = hides_new_calls(seccomp->default_action);
+
+	for (size_t p = 0; p < ARRAY_LEN(programs); p++)
+		for (size_t i = 0; i < programs[p]->n_insns; i++) {
+			const struct sock_filter *insn = &programs[p]->insns[i];
+
+			if (BPF_CLASS(insn->code) != BPF_JMP || BPF_OP(insn->code) == BPF_JA)
+				continue;
+			for (int near = -1; near <= 1; near++) {
+				struct seccomp_data data = { .arch = abis[abi].audit,
+					.nr = (int) (insn->k + (uint32_t) near) };
+				uint32_t nr = (uint32_t) data.nr - abis[abi].base;
+
+				if (is_of_abi(abi, (uint32_t) data.nr) && is_comparable(abi, nr))
+					compare_one(both, &data, abi, newest, hides);
+			}
+		}
+}
+
 static void compare(const struct hoy_oci_seccomp *seccomp)
 {
 	auto_(hoy_seccomp_program_done) struct hoy_seccomp_program ours = {}, theirs = {};
@@ -210,14 +249,14 @@ static void compare(const struct hoy_oci_seccomp *seccomp)
 	ck_assert_msg(hoy_seccomp_compile_foreign(seccomp, &theirs, &err) == 0, "%s", hoy_err_str(&err));
 	both = (struct both){ ours, theirs };
 	for (size_t abi = 0; abi < ARRAY_LEN(abis); abi++) {
-		/* what libseccomp's version does not know yet, it can't decide by rule */
 		for (uint32_t nr = 0; nr <= 700; nr++)
-			if (nr <= 456 || known_to_libseccomp(abis[abi].token, nr + abis[abi].base) || nr > 470)
+			if (is_comparable(abi, nr))
 				compare_call(seccomp, &both, abi, nr + abis[abi].base);
 		for (size_t i = 0; i < ARRAY_LEN(specials); i++)
 			if (abis[abi].base == 0 || specials[i] < HOY_SECCOMP_X32_BIT)
 				if (specials[i] < HOY_SECCOMP_X32_BIT || abis[abi].audit != AUDIT_ARCH_X86_64)
 					compare_call(seccomp, &both, abi, specials[i] + abis[abi].base);
+		compare_boundaries(seccomp, &both, abi);
 	}
 }
 
