@@ -10,7 +10,7 @@
  * Each block is headed by its size and a mark that depends on its address: what was not allocated, or was freed before,
  * or was written beyond its end ends the program instead of being handed out twice.
  */
-#include "runtime/cli/alloc.h"
+#include "runtime/alloc.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -41,8 +41,13 @@ struct free_block {
 };
 
 static char first[FIRST] __attribute__((aligned(ALIGN)));
-static char *fresh = first, *fresh_end = first + FIRST;
-static struct free_block *waiting[N_CLASSES];
+
+/* All that is written to again and again, in one place: one page to copy after a fork. */
+static struct {
+	char *fresh, *end;
+	struct free_block *waiting[N_CLASSES];
+	bool started, forked;
+} arena;
 
 static uint32_t mark_of(const struct block *b, uint32_t what)
 {
@@ -81,30 +86,35 @@ static size_t whole_pages(size_t size)
 	return (HEAD + size + 4095) & ~(size_t) 4095;
 }
 
+/* What is left of the last chunk is given up: less than HUGE. */
+static bool next_chunk(size_t size)
+{
+	bool has_first = !arena.started && HEAD + size <= FIRST;
+
+	arena.started = true;
+	arena.fresh = has_first ? first : map(CHUNK);
+	arena.end = arena.fresh ? arena.fresh + (has_first ? FIRST : CHUNK) : NULL;
+	return arena.fresh;
+}
+
 static struct block *take_fresh(size_t size)
 {
 	struct block *b;
 
-	if ((size_t) (fresh_end - fresh) < HEAD + size) {
-		char *chunk = map(CHUNK); /* what is left of the last one is given up: less than HUGE */
-
-		if (!chunk)
-			return NULL;
-		fresh = chunk;
-		fresh_end = chunk + CHUNK;
-	}
-	b = (struct block *) fresh;
-	fresh += HEAD + size;
+	if ((size_t) (arena.end - arena.fresh) < HEAD + size && !next_chunk(size))
+		return NULL;
+	b = (struct block *) arena.fresh;
+	arena.fresh += HEAD + size;
 	return b;
 }
 
 static struct block *take_waiting(uint32_t class, size_t size)
 {
-	struct free_block *b = waiting[class];
+	struct free_block *b = arena.waiting[class];
 
 	if (b->head.mark != mark_of(&b->head, FREE) || b->head.size != size)
 		stop();
-	waiting[class] = b->next;
+	arena.waiting[class] = b->next;
 	return &b->head;
 }
 
@@ -120,7 +130,7 @@ static void *allocate(size_t size, bool *ret_fresh)
 		size = whole_pages(size) - HEAD;
 	} else {
 		class = class_of(size, &size);
-		*ret_fresh = !waiting[class];
+		*ret_fresh = !arena.waiting[class];
 		b = *ret_fresh ? take_fresh(size) : take_waiting(class, size);
 	}
 	if (!b) {
@@ -156,6 +166,8 @@ void hoy_alloc_free(void *p)
 	if (!p)
 		return;
 	b = block_of(p);
+	if (arena.forked)
+		return;
 	b->mark = mark_of(b, FREE);
 	if (b->class == N_CLASSES) {
 		int saved = errno;
@@ -165,8 +177,8 @@ void hoy_alloc_free(void *p)
 	} else {
 		struct free_block *free_block = (struct free_block *) b;
 
-		free_block->next = waiting[b->class];
-		waiting[b->class] = free_block;
+		free_block->next = arena.waiting[b->class];
+		arena.waiting[b->class] = free_block;
 	}
 }
 
@@ -192,12 +204,12 @@ static bool grow_in_place(struct block *b, size_t size)
 	size_t rounded;
 	uint32_t class;
 
-	if (data + b->size != fresh || size >= HUGE)
+	if (data + b->size != arena.fresh || size >= HUGE)
 		return false;
 	class = class_of(size, &rounded);
-	if ((size_t) (fresh_end - data) < rounded)
+	if ((size_t) (arena.end - data) < rounded)
 		return false;
-	fresh = data + rounded;
+	arena.fresh = data + rounded;
 	b->class = class;
 	b->size = rounded;
 	return true;
@@ -219,4 +231,10 @@ void *hoy_alloc_resize(void *p, size_t size)
 		hoy_alloc_free(p);
 	}
 	return q;
+}
+
+void hoy_alloc_forked(void)
+{
+	memset(arena.waiting, 0, sizeof arena.waiting);
+	arena.forked = true;
 }

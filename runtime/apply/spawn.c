@@ -17,6 +17,7 @@
 
 #include "base/fd.h"
 #include "base/process.h"
+#include "runtime/alloc.h"
 #include "runtime/child/child.h"
 #include "runtime/sync.h"
 
@@ -36,8 +37,10 @@ static pid_t clone_child(struct hoy_child *child, uint64_t flags, int *pidfd)
 		args.cgroup = (uint64_t) child->entry.v2_fd;
 	}
 	pid = (pid_t) syscall(SYS_clone3, &args, sizeof args);
-	if (pid == 0)
+	if (pid == 0) {
+		hoy_alloc_forked();
 		hoy_child_run(child);
+	}
 	return pid;
 }
 

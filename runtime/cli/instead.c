@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "runtime/cli/alloc.h"
+#include "runtime/alloc.h"
 
 double __wrap_strtod(const char *str, char **end);
 

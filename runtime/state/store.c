@@ -162,20 +162,33 @@ int hoy_state_save(const struct hoy_state *state, struct hoy_err *err)
 }
 
 /* The last line that is whole: whoever reads without the lock may be in the middle of an append. */
+static int parse_last_line(const char *text, size_t len, struct hoy_state *ret, struct hoy_err *err)
+{
+	const char *end = memrchr(text, '\n', len), *line;
+
+	if (!end)
+		return -ENOENT;
+	line = memrchr(text, '\n', (size_t) (end - text));
+	line = line ? line + 1 : text;
+	return hoy_state_parse(line, (size_t) (end - line), ret, err);
+}
+
 static int read_state(int at, const char *file, struct hoy_state *ret, struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf text = { .cap = STATE_MAX };
-	int r = hoy_file_read(at, file, &text, err);
-	const char *end, *line;
+	auto_fd int fd = openat(at, file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	char start[2048];
+	ssize_t n;
+	int r;
 
-	if (r < 0)
-		return r;
-	end = memrchr(text.data, '\n', text.len);
-	if (!end)
-		return -ENOENT;
-	line = memrchr(text.data, '\n', (size_t) (end - text.data));
-	line = line ? line + 1 : text.data;
-	return hoy_state_parse(line, (size_t) (end - line), ret, err);
+	if (fd < 0)
+		return hoy_err_sys(err, "open '%s'", file);
+	/* Less than was asked for, and a whole line: that is all of it, in one call. */
+	n = pread(fd, start, sizeof start, 0);
+	if (n > 0 && (size_t) n < sizeof start && start[n - 1] == '\n')
+		return parse_last_line(start, (size_t) n, ret, err);
+	r = hoy_file_read_fd(fd, file, &text, err);
+	return r < 0 ? r : parse_last_line(text.data, text.len, ret, err);
 }
 
 int hoy_state_load(const char *root, const char *id, bool lock, struct hoy_state *ret, struct hoy_err *err)

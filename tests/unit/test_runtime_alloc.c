@@ -1,5 +1,5 @@
-/* runtime/cli/alloc.c: the allocator of the static hoyrun. */
-#include "runtime/cli/alloc.h"
+/* runtime/alloc.c: the allocator of the static hoyrun. */
+#include "runtime/alloc.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -104,6 +104,22 @@ START_TEST(too_much_is_refused)
 }
 END_TEST
 
+/* The runner has forked for this test. */
+START_TEST(a_forked_child_touches_no_old_block)
+{
+	unsigned char *old = hoy_alloc(100), *freed = hoy_alloc(100), *p;
+
+	memset(old, 1, 100);
+	hoy_alloc_free(freed);
+	hoy_alloc_forked();
+	p = hoy_alloc_zeroed(1, 100);
+	ck_assert(p != freed && is_filled(p, 100, 0));
+	hoy_alloc_free(old);
+	ck_assert(is_filled(old, 100, 1));
+	ck_assert_ptr_ne(hoy_alloc(100), old);
+}
+END_TEST
+
 START_TEST(freeing_twice_ends_the_program)
 {
 	void *p = hoy_alloc(100);
@@ -126,7 +142,8 @@ END_TEST
 Suite *suite_runtime_alloc(void)
 {
 	const TTest *const tests[] = { blocks_of_all_sizes_stay_apart,
-		what_is_freed_is_used_again_and_zeroed_when_asked, growing_keeps_what_was_there, too_much_is_refused };
+		what_is_freed_is_used_again_and_zeroed_when_asked, growing_keeps_what_was_there, too_much_is_refused,
+		a_forked_child_touches_no_old_block };
 	const TTest *const ends[] = { freeing_twice_ends_the_program, a_write_beyond_the_end_ends_the_program };
 	Suite *suite = hoy_unit_suite("runtime alloc", tests, ARRAY_LEN(tests));
 	TCase *tc = tcase_create("ends");

@@ -194,7 +194,7 @@ static int pid_after(struct hoy_state *s, const char *root, const char *text)
 
 START_TEST(the_last_whole_line_of_a_state_counts)
 {
-	char root[] = "/tmp/test-state-XXXXXX";
+	char root[] = "/tmp/test-state-XXXXXX", long_id[3000] = "", text[4000];
 	auto_(hoy_state_done) struct hoy_state state = { .dir = -EBADF };
 
 	ck_assert_ptr_nonnull(mkdtemp(root));
@@ -206,6 +206,11 @@ START_TEST(the_last_whole_line_of_a_state_counts)
 	ck_assert_int_eq(hoy_state_save(&state, NULL), 0);
 	ck_assert_int_eq(pid_after(&state, root, ""), 7);
 	ck_assert_int_eq(pid_after(&state, root, "{\"version\":1,\"id\":\"web\",\"pid\":8}"), 7);
+	ck_assert_int_eq(pid_after(&state, root, "\n"), 8);
+	memset(long_id, 'x', sizeof long_id - 1); /* longer than what is read at once */
+	(void) snprintf(text, sizeof text, "{\"version\":1,\"id\":\"%s\",\"pid\":9}\n", long_id);
+	ck_assert_int_eq(pid_after(&state, root, text), 9);
+	ck_assert_int_eq(pid_after(&state, root, "{\"version\":1,\"id\":\"web\",\"pid\":10}\n"), 10);
 	ck_assert_int_eq(hoy_state_remove(root, &state, NULL), 0);
 	ck_assert_int_eq(rmdir(root), 0);
 }
