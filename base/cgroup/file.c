@@ -30,9 +30,9 @@ ssize_t hoy_cgroup_read_at(int dir, const char *file, char *buf, size_t size)
 
 	if (fd < 0)
 		return -errno;
-	n = hoy_fd_read_full(fd, buf, size - 1);
+	n = TEMP_FAILURE_RETRY(read(fd, buf, size - 1)); /* the kernel gives such a text whole */
 	if (n < 0)
-		return n;
+		return -errno;
 	while (n > 0 && buf[n - 1] == '\n')
 		n--;
 	buf[n] = '\0';

@@ -53,12 +53,12 @@ int hoy_create_read_config(struct creation *c, struct hoy_err *err)
 }
 
 /* In a new user namespace the container has them all. */
-static uint64_t host_caps(const struct hoy_oci_spec *spec)
+static uint64_t host_caps(const struct hoy_oci_spec *spec, uint64_t own)
 {
 	for (size_t i = 0; spec->linux_ && i < spec->linux_->n_namespaces; i++)
 		if (spec->linux_->namespaces[i].type == HOY_OCI_NS_USER)
 			return (1ULL << HOY_CAP_COUNT) - 1;
-	return hoy_own_caps();
+	return own;
 }
 
 static unsigned int listen_fds(void)
@@ -71,12 +71,13 @@ static unsigned int listen_fds(void)
 
 int hoy_create_plan(struct creation *c, struct hoy_err *err)
 {
+	uint64_t own = hoy_own_caps();
 	struct hoy_plan_params params = {
 		.id = c->o->id,
 		.bundle = c->o->bundle,
 		.rootless = c->o->rootless,
-		.may_mount = hoy_own_caps() & 1ULL << CAP_SYS_ADMIN,
-		.host_caps = host_caps(c->spec),
+		.may_mount = own & 1ULL << CAP_SYS_ADMIN,
+		.host_caps = host_caps(c->spec, own),
 		.no_pivot = c->o->no_pivot,
 		.no_new_keyring = c->o->no_new_keyring,
 		.listen_fds = listen_fds(),

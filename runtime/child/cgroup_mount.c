@@ -29,24 +29,18 @@ static int finish(const struct hoy_plan_mount *m, int tree, int target, struct h
 
 /* With a cgroup namespace, or without a group, the whole visible tree; else only the container's group: it must not
  * see (or with a writable mount, change) others. */
-static int v2_tree(struct hoy_child *c, const struct hoy_plan_mount *m, struct hoy_err *err)
+static int mount_v2(struct hoy_child *c, const struct hoy_plan_mount *m, int target, struct hoy_err *err)
 {
 	auto_free char *dir = c->cgroup ? hoy_cgroup_dir(c->cgroup, 0) : NULL;
-	int tree;
+	auto_fd int tree = -EBADF;
 
 	if (c->plan->new_ns & CLONE_NEWCGROUP) {
 		tree = hoy_mount_new("cgroup2", "cgroup", m->data, m->attr_set, NULL);
 		if (tree >= 0)
-			return tree;
+			return hoy_mount_attach(tree, target, err);
 	}
-	return hoy_mount_clone(
+	tree = hoy_mount_clone(
 		AT_FDCWD, dir ? dir : hoy_cgroup_host_v2_mount(c->cgroup_host), /* recursive= */ true, err);
-}
-
-static int mount_v2(struct hoy_child *c, const struct hoy_plan_mount *m, int target, struct hoy_err *err)
-{
-	auto_fd int tree = v2_tree(c, m, err);
-
 	return tree < 0 ? tree : finish(m, tree, target, err);
 }
 
