@@ -18,7 +18,7 @@ running() {
 }
 
 @test "the table of options is complete" {
-    commands=$(timeout 5 "$HOYRUN" --help | awk '/^Commands:/ { on = 1; next } /^$/ { on = 0 } on { print $1 }')
+    commands=$(timeout 5 "$HOYRUN" --help | awk '/^COMMANDS:/ { on = 1; next } /^$/ { on = 0 } on { print $1 }')
     {
         timeout 5 "$HOYRUN" --help | awk '$1 ~ /^--/ { sub(",$", "", $1); print "global " $1 }'
         for c in $commands; do
@@ -35,7 +35,7 @@ running() {
     for args in --help -h help h ''; do
         run timeout 5 "$HOYRUN" $args
         [ "$status" = 0 ]
-        [[ "$output" == *"Commands:"*create* ]]
+        [[ "$output" == *"COMMANDS:"*create* ]]
     done
     for args in 'help exec' 'exec --help' 'exec -h'; do
         run timeout 5 "$HOYRUN" $args

@@ -293,42 +293,6 @@ EOF
     fails_with no/such/rootfs
 }
 
-@test "an overlay as the first mount is the root file system" {
-    mkdir -p "$T/upper" "$T/work" "$T/top" "$B/empty"
-    echo top >"$T/top/file"
-    config '.root = {"path": "empty"} | .mounts |= [{"destination": "/", "type": "overlay", "source": "overlay",
-        "options": ["lowerdir=\($t)/top:\($b)/rootfs", "upperdir=\($t)/upper", "workdir=\($t)/work", "userxattr"]}] + .' \
-        --arg t "$T" --arg b "$B"
-    sh_in 'cat /file; echo new >/written; mount | grep -c " / "'
-    run_it
-    [ "$status" = 0 ]
-    [ "$output" = $'top\n1' ]
-    [ "$(cat "$T/upper/written")" = new ]
-    [ -z "$(ls -A "$B/empty")" ]
-    nothing_left
-    config '.root.readonly = true'
-    sh_in 'touch /x 2>/dev/null || echo read-only'
-    run_it
-    [ "$output" = read-only ]
-}
-
-@test "an overlay of 200 layers" {
-    mkdir -p "$T/u" "$T/w" "$B/empty" "$T/layers"
-    lower=
-    for i in $(seq 200); do
-        mkdir "$T/layers/$i"
-        echo "$i" >"$T/layers/$i/file-$i"
-        lower=$T/layers/$i:$lower
-    done
-    config '.root = {"path": "empty"} | .mounts |= [{"destination": "/", "type": "overlay", "source": "overlay",
-        "options": ["lowerdir=\($l)\($b)/rootfs", "upperdir=\($t)/u", "workdir=\($t)/w", "userxattr"]}] + .' \
-        --arg l "$lower" --arg t "$T" --arg b "$B"
-    sh_in 'ls /file-* | wc -l; cat /file-1 /file-200'
-    run_it
-    [ "$status" = 0 ]
-    [ "$output" = $'200\n1\n200' ]
-}
-
 @test "other mounts on / are refused" {
     add_mount / tmpfs tmpfs
     fails_with "only an overlay as the first mount can be mounted on '/'"

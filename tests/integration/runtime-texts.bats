@@ -132,7 +132,7 @@ teardown() {
     config '.mounts += [{"destination": "/etc/passwd", "type": "bind", "source": $s, "options": ["bind"]}]' --arg s "$T/dir"
     fails_with "one is a directory, the other is not: not a directory"
     config '.mounts[-1] = {"destination": "/etc", "type": "bind", "source": $s, "options": ["bind"]}' --arg s "$T/file"
-    fails_with "one is a directory, the other is not: Not a directory"
+    fails_with "one is a directory, the other is not: not a directory"
     config '.mounts[-1].source = "/no/such/source"'
     fails_with "o such file or directory"
 }
