@@ -221,6 +221,28 @@ X
     nothing_left
 }
 
+@test "as containerd-shim-runc-v2, earlier in PATH, without any configuration" {
+    stop_containerd
+    ln -s "$HOY_SHIM" "$D/bin/containerd-shim-runc-v2"
+    start_containerd
+    c run -d --fifo-dir $D/fifo --env PATH=/bin --rootfs "$D/rootfs" "$C" sleep 100 3>&- 4>&-
+    pid=$(shims_of "$C")
+    [ "$(readlink "/proc/$pid/exe")" = "$(readlink -f "$HOY_SHIM")" ]
+    [ -e "/run/hoyrun/$NS/$C" ]
+    run c task exec --fifo-dir $D/fifo --exec-id e "$C" sh -c 'echo from exec; exit 3' 3>&- 4>&-
+    [ "$status" = 3 ]
+    [ "$output" = "from exec" ]
+    c task rm -f "$C" || :
+    c c rm "$C"
+    nothing_left
+    # with the options that dockerd sends
+    run c run --rm --runc-binary "$HOYRUN" --fifo-dir $D/fifo --env PATH=/bin --rootfs "$D/rootfs" "$C" echo hi 3>&- 4>&-
+    [ "$output" = hi ]
+    stop_containerd
+    rm "$D/bin/containerd-shim-runc-v2"
+    start_containerd
+}
+
 @test "many containers at once" {
     local i pids=()
     for i in 1 2 3 4 5 6 7 8; do
