@@ -29,6 +29,7 @@ teardown_file() {
     [ -n "${D:-}" ] || return 0
     kill "$(cat "$D/pid")" 2>/dev/null || :
     rm -rf --one-file-system "$D"
+    rmdir "/run/containerd/runc/$NS" 2>/dev/null || : # runc's shim makes it, whatever it was told
     remove_cgroup_parents "$NS"
 }
 
@@ -41,12 +42,12 @@ teardown() {
 
 c() { timeout -k 1 30 ctr -a "$D/c.sock" -n "$NS" "$@" 3>&- 4>&-; }
 in_terminal() { timeout 60 "$TOP/tests/integration/pty-run" --size 31x91 ctr -a "$D/c.sock" -n "$NS" "$@" 3>&- 4>&-; }
-FLAGS=(--runtime io.containerd.runc.v2 --runc-binary "${RUNTIME:-$HOYRUN}" --env PATH=/bin)
+FLAGS=(--runtime io.containerd.runc.v2 --runc-binary "${RUNTIME:-$HOYRUN}" --runc-root "$D/state-of-runtime" --env PATH=/bin)
 run_c() { # OPTION... -- COMMAND...
     local options=()
     while [ "$1" != -- ]; do options+=("$1") && shift; done
     shift
-    c run "${FLAGS[@]}" --fifo-dir "$D/fifo" --runc-root "$D/state-of-runtime" "${options[@]}" --rootfs "$D/rootfs" "$C" "$@"
+    c run "${FLAGS[@]}" --fifo-dir "$D/fifo" "${options[@]}" --rootfs "$D/rootfs" "$C" "$@"
 }
 exec_c() { c task exec --fifo-dir "$D/fifo" --exec-id "e$RANDOM" "$@"; }
 limit() { cat "/sys/fs/cgroup/$NS/$C/$1" 2>/dev/null || cat "/sys/fs/cgroup/$2/$NS/$C/$3"; } # V2-FILE V1-CONTROLLER V1-FILE

@@ -14,7 +14,7 @@ setup_file() {
     D=$(mktemp -d "${BATS_TMPDIR:-/tmp}/hoy-dockerd-XXXXXX")
     DOCKER_HOST=unix://$D/docker.sock DOCKER_CONFIG=$D/client
     mkdir "$DOCKER_CONFIG"
-    echo '{}' >"$D/daemon.json"
+    echo "{\"deprecated-key-path\": \"$D/key\"}" >"$D/daemon.json" # else it writes one into /etc
     start_dockerd
     "$TOP/tests/integration/make-image" -o "$D/busybox.tar" --name busybox:latest sh
     docker load -i "$D/busybox.tar"

@@ -18,11 +18,15 @@ default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
 [engine]
 cgroup_manager = "cgroupfs"
 events_logger = "none"
+tmp_dir = "$D/tmp"
+lock_type = "file"
 runtime = "${RUNTIME:-hoyrun}"
 runtime_supports_json = ["hoyrun"]
 infra_image = "localhost/pause:latest"
 [engine.runtimes]
 hoyrun = ["$HOYRUN"]
+[network]
+network_config_dir = "$D/networks"
 X
     printf '[storage]\ndriver = "overlay"\nrunroot = "%s"\ngraphroot = "%s"\n' "$D/run" "$D/graph" >"$CONTAINERS_STORAGE_CONF"
     "$TOP/tests/integration/make-image" -o "$D/busybox.tar" --name busybox:latest sh
@@ -294,7 +298,7 @@ X
     mkdir "$T/home" "$T/run"
     echo 65534:400000:65536 >"$T/subids"
     cp "$HOYRUN" "$T/hoyrun"
-    sed -e "s|^hoyrun = .*|hoyrun = [\"$T/hoyrun\"]|" -e 's/4096/1024/g' "$CONTAINERS_CONF" >"$T/containers.conf"
+    sed -e "s|^hoyrun = .*|hoyrun = [\"$T/hoyrun\"]|" -e "s|$D|$T|" -e 's/4096/1024/g' "$CONTAINERS_CONF" >"$T/containers.conf"
     printf '[storage]\ndriver = "overlay"\nrunroot = "%s"\nrootless_storage_path = "%s"\n' "$T/run/storage" "$T/graph" >"$T/storage.conf"
     cat >"$T/as-nobody" <<'X'
 set -eu
