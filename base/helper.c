@@ -17,21 +17,23 @@
 #define MAX_FDS 64
 #define REQUEST_MAX ((size_t) 64 << 20)
 
-/* The directory of our own executable; heap, NULL when it can't be told. */
+/* The directory of our own executable; heap, NULL when it can't be told. What runs from a mount or a copy of its own
+ * (hoyrun does) has no directory there: it was called by its name once. */
 static char *own_directory(void)
 {
 	char link[4096];
 	ssize_t n = readlink("/proc/self/exe", link, sizeof link - 1);
-	char *slash;
+	const char *path = link, *slash;
 
 	if (n <= 0 || (size_t) n >= sizeof link - 1)
 		return NULL;
 	link[n] = '\0';
-	slash = strrchr(link, '/');
-	if (!slash)
-		return NULL;
-	*(slash == link ? slash + 1 : slash) = '\0';
-	return strdup(link);
+	slash = strrchr(path, '/');
+	if (!slash || slash == path) {
+		path = program_invocation_name;
+		slash = strrchr(path, '/');
+	}
+	return slash && slash != path ? strndup(path, (size_t) (slash - path)) : NULL;
 }
 
 /* NULL when there is no such executable. */

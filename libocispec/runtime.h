@@ -539,6 +539,8 @@ int hoy_oci_resources_parse(const char *text, size_t len, struct hoy_oci_resourc
 int hoy_oci_resources_print(
 	const struct hoy_oci_resources *resources, struct hoy_buf *buf, unsigned int indent, struct hoy_err *err);
 void hoy_oci_resources_free(struct hoy_oci_resources *resources);
+/* The table, for documents of ours that carry resources. */
+extern const struct hoy_object hoy_oci_resources_object;
 HOY_DEFINE_AUTO_PTR(struct hoy_oci_resources, hoy_oci_resources_free);
 
 int hoy_oci_seccomp_parse(const char *text, size_t len, struct hoy_oci_seccomp **ret, struct hoy_err *err);

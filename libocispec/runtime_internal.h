@@ -14,7 +14,6 @@ extern const struct hoy_object hoy_oci_hooks_object;
 extern const struct hoy_object hoy_oci_mount_object;
 extern const struct hoy_object hoy_oci_id_mapping_object;
 extern const struct hoy_object hoy_oci_linux_object;
-extern const struct hoy_object hoy_oci_resources_object;
 extern const struct hoy_object hoy_oci_state_object;
 extern const struct hoy_object hoy_oci_features_object;
 

@@ -107,6 +107,12 @@ char *hoy_cgroup_dir(const struct hoy_cgroup *cg, size_t i);
  */
 int hoy_cgroup_create(struct hoy_cgroup *cg, struct hoy_err *err);
 
+/*
+ * The same for a group that somebody else (systemd) has made for us and may have put a process into: what it left out
+ * is made, and what can be enabled is.
+ */
+int hoy_cgroup_adopt(struct hoy_cgroup *cg, struct hoy_err *err);
+
 /* Removes the group and all groups below it. Waits up to `timeout_ms` for dying processes to leave; does not kill.
  * A missing group is fine. 0, -EBUSY (conflict) when processes remain, or another -errno. */
 int hoy_cgroup_remove(struct hoy_cgroup *cg, int timeout_ms, struct hoy_err *err);
@@ -137,6 +143,10 @@ struct hoy_cgroup_entry {
 int hoy_cgroup_open_entry(
 	const struct hoy_cgroup *cg, const char *const *subs, struct hoy_cgroup_entry *ret, struct hoy_err *err);
 void hoy_cgroup_entry_close(struct hoy_cgroup_entry *entry); /* works on a HOY_CGROUP_ENTRY_INIT one, and twice */
+
+/* False when the kernel would not let us, nor a child of ours at its birth, into the v2 group: moving takes the right to
+ * write cgroup.procs of the group above both, and a user's session stands outside of what is delegated to the user. */
+bool hoy_cgroup_may_enter(const struct hoy_cgroup *cg);
 
 /* The calling, single-threaded process moves itself into the v1 groups. To be called by the child before it execs;
  * no allocation. 0 or -errno. */

@@ -120,6 +120,26 @@ int hoy_cgroup_open_entry(
 	return 0;
 }
 
+bool hoy_cgroup_may_enter(const struct hoy_cgroup *cg)
+{
+	auto_free char *own = NULL, *file = NULL;
+	size_t common = 0;
+
+	if (!cg->table.v2 || hoy_cgroup_path_of(0, &own, NULL) < 0)
+		return true;
+	/* whole names only: "/a/b" and "/a/bc" have "/a" in common */
+	for (size_t i = 0;; i++) {
+		bool ends = (own[i] == '\0' || own[i] == '/') && (cg->path[i] == '\0' || cg->path[i] == '/');
+
+		if (ends)
+			common = i;
+		if (own[i] == '\0' || own[i] != cg->path[i])
+			break;
+	}
+	file = hoy_str_printf("%s%.*s/cgroup.procs", cg->table.hier[0].mount, (int) common, cg->path);
+	return file == NULL || faccessat(AT_FDCWD, file, W_OK, AT_EACCESS) == 0;
+}
+
 void hoy_cgroup_entry_close(struct hoy_cgroup_entry *entry)
 {
 	hoy_fd_close(&entry->v2_fd);

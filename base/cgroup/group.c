@@ -295,8 +295,8 @@ static int make_parents(const char *dir, struct hoy_err *err)
 	return hoy_path_mkdir_all(parent, 0755, err);
 }
 
-/* 1: made, 0: it was there and is fit, -errno. */
-static int make_in(struct hoy_cgroup *cg, size_t i, struct hoy_err *err)
+/* 1: made, 0: it was there and is fit, -errno. `adopt`: whoever is in it may be. */
+static int make_in(struct hoy_cgroup *cg, size_t i, bool adopt, struct hoy_err *err)
 {
 	auto_free char *dir = hoy_cgroup_dir(cg, i);
 	int r;
@@ -310,10 +310,8 @@ static int make_in(struct hoy_cgroup *cg, size_t i, struct hoy_err *err)
 			return r;
 		r = mkdir(dir, 0755) < 0 ? -errno : 1;
 	}
-	if (r == -EEXIST) {
-		r = check_existing(cg, i, err);
-		return r;
-	}
+	if (r == -EEXIST)
+		return adopt ? 0 : check_existing(cg, i, err);
 	return r < 0 ? hoy_err_code(err, r, "create cgroup '%s'", dir) : 1;
 }
 
@@ -335,13 +333,13 @@ static void unmake(struct hoy_cgroup *cg, size_t i)
 		(void) rmdir(dir);
 }
 
-int hoy_cgroup_create(struct hoy_cgroup *cg, struct hoy_err *err)
+static int make_all(struct hoy_cgroup *cg, bool adopt, struct hoy_err *err)
 {
 	bool made[HOY_CGROUP_HIERARCHIES_MAX] = {};
 	int r = 0;
 
 	for (size_t i = 0; i < cg->table.n && r >= 0; i++) {
-		r = make_in(cg, i, err);
+		r = make_in(cg, i, adopt, err);
 		made[i] = r > 0;
 		if (r >= 0)
 			r = set_up_in(cg, i, err);
@@ -353,6 +351,16 @@ int hoy_cgroup_create(struct hoy_cgroup *cg, struct hoy_err *err)
 		if (made[i])
 			unmake(cg, i);
 	return r;
+}
+
+int hoy_cgroup_create(struct hoy_cgroup *cg, struct hoy_err *err)
+{
+	return make_all(cg, /* adopt= */ false, err);
+}
+
+int hoy_cgroup_adopt(struct hoy_cgroup *cg, struct hoy_err *err)
+{
+	return make_all(cg, /* adopt= */ true, err);
 }
 
 int hoy_cgroup_chown(struct hoy_cgroup *cg, uid_t uid, struct hoy_err *err)

@@ -33,10 +33,11 @@ static unsigned int access_bits(const char *access)
 	return access && bits ? bits : HOY_CGROUP_DEV_ALL;
 }
 
-static int set_devices(struct hoy_cgroup *cg, const struct hoy_oci_resources *res, struct hoy_err *err)
+int hoy_device_rules_make(const struct hoy_oci_resources *res, struct hoy_cgroup_device **ret, size_t *ret_n,
+	struct hoy_err *err)
 {
 	size_t n = res ? res->n_devices : 0;
-	auto_free struct hoy_cgroup_device *rules = calloc(n + ARRAY_LEN(always), sizeof *rules);
+	struct hoy_cgroup_device *rules = calloc(n + ARRAY_LEN(always), sizeof *rules);
 
 	if (!rules)
 		return hoy_err_oom(err);
@@ -52,7 +53,18 @@ static int set_devices(struct hoy_cgroup *cg, const struct hoy_oci_resources *re
 		};
 	}
 	memcpy(rules + n, always, sizeof always);
-	return hoy_cgroup_set_devices(cg, rules, n + ARRAY_LEN(always), err);
+	*ret = rules;
+	*ret_n = n + ARRAY_LEN(always);
+	return 0;
+}
+
+static int set_devices(struct hoy_cgroup *cg, const struct hoy_oci_resources *res, struct hoy_err *err)
+{
+	auto_free struct hoy_cgroup_device *rules = NULL;
+	size_t n;
+	int r = hoy_device_rules_make(res, &rules, &n, err);
+
+	return r < 0 ? r : hoy_cgroup_set_devices(cg, rules, n, err);
 }
 
 static void take_memory(struct hoy_cgroup_limits *l, const struct hoy_oci_memory *m)

@@ -22,9 +22,9 @@ static int map_ids(struct creation *c, struct hoy_err *err)
 	const struct hoy_idmap map = { l->uid_mappings, l->gid_mappings, l->n_uid_mappings, l->n_gid_mappings };
 	int r;
 
-	if (!c->child.wait_for_maps)
+	if (!c->child.wait_for_go)
 		return 0;
-	r = hoy_idmap_write(c->pid, &map, err);
+	r = c->plan.new_ns & CLONE_NEWUSER ? hoy_idmap_write(c->pid, &map, err) : 0;
 	return r < 0 ? hoy_err_wrap(err, "user namespace") : hoy_sync_send(c->sync, HOY_SYNC_GO, 0, -EBADF, err);
 }
 

@@ -76,6 +76,7 @@ int hoy_create_plan(struct creation *c, struct hoy_err *err)
 		.id = c->o->id,
 		.bundle = c->o->bundle,
 		.rootless = c->o->rootless,
+		.systemd = c->o->systemd_cgroup,
 		.may_mount = own & 1ULL << CAP_SYS_ADMIN,
 		.host_caps = host_caps(c->spec, own),
 		.no_pivot = c->o->no_pivot,
@@ -284,7 +285,7 @@ static int spawn(struct creation *c, struct hoy_err *err)
 	c->child.sync = c->child_sync;
 	c->child.start_listener = c->listener;
 	c->child.console_socket = c->console_peer;
-	c->child.wait_for_maps = c->plan.new_ns & CLONE_NEWUSER;
+	c->child.wait_for_go = c->plan.new_ns & CLONE_NEWUSER || c->attach;
 	c->child.state = &hook_state;
 	c->child.root = c->child.proc = c->child.procfs = c->child.sysfs = -EBADF;
 	c->child.foreign[0] = c->sync;
@@ -378,6 +379,7 @@ static const struct {
 	{ open_start_socket },
 	{ open_namespaces },
 	{ spawn, undo_spawn },
+	{ hoy_create_release_unit },
 	{ set_up, undo_set_up },
 	{ take_master },
 	{ commit },
@@ -394,6 +396,7 @@ void hoy_creation_done(struct creation *c)
 	hoy_cgroup_entry_close(&c->child.entry);
 	hoy_cgroup_free(c->cgroup);
 	hoy_cgroup_host_free(c->cgroup_host);
+	hoy_helper_end(&c->unit);
 	hoy_moved_devices_done(&c->moved);
 	hoy_fd_close(&c->net_ns);
 	hoy_fd_close(&c->sync);

@@ -21,6 +21,7 @@ struct hoy_create_options {
 	const char *pidfd_socket;
 	const char *pid_file;
 	bool rootless;
+	bool systemd_cgroup;
 	bool no_pivot;
 	bool no_new_keyring;
 	unsigned int preserve_fds;

@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/cgroup/cgroup.h"
+#include "base/helper.h"
 #include "runtime/apply/create.h"
 #include "runtime/apply/net_devices.h"
 #include "runtime/child/child.h"
@@ -19,6 +20,8 @@ struct creation {
 	struct hoy_state state;
 	struct hoy_cgroup_host *cgroup_host;
 	struct hoy_cgroup *cgroup;
+	struct hoy_helper unit; /* keeps the systemd unit until the process is there */
+	bool attach;            /* the process can't be born in its cgroup: systemd moves it */
 	struct hoy_child child;
 	int net_ns; /* that the container joins, when devices are to be moved there */
 	struct hoy_moved_devices moved;
@@ -35,7 +38,7 @@ struct creation {
 	{                                                                                                              \
 		.o = (options), .sync = -EBADF, .child_sync = -EBADF, .listener = -EBADF, .console = -EBADF,           \
 		.console_peer = -EBADF, .master = -EBADF, .pidfd = -EBADF, .net_ns = -EBADF,                           \
-		.moved = HOY_MOVED_DEVICES_INIT, .state = { .dir = -EBADF },                                           \
+		.moved = HOY_MOVED_DEVICES_INIT, .state = { .dir = -EBADF }, .unit = { .sock = -EBADF },               \
 		.child = { .entry = HOY_CGROUP_ENTRY_INIT },                                                           \
 	}
 void hoy_creation_done(struct creation *c);
@@ -48,6 +51,7 @@ void hoy_create_undo_state(struct creation *c);
 int hoy_create_cgroup(struct creation *c, struct hoy_err *err);
 void hoy_create_undo_cgroup(struct creation *c);
 int hoy_create_save(struct creation *c, struct hoy_err *err);
+int hoy_create_release_unit(struct creation *c, struct hoy_err *err); /* when the process exists */
 int hoy_create_converse(struct creation *c, struct hoy_err *err);
 
 /* Parts of the conversation: c->pid is there, in its namespaces. */

@@ -21,6 +21,7 @@
 #include "runtime/apply/process.h"
 #include "runtime/apply/resctrl.h"
 #include "runtime/apply/spawn.h"
+#include "runtime/apply/unit.h"
 #include "runtime/child/child.h"
 #include "runtime/state/state.h"
 #include "runtime/sync.h"
@@ -36,6 +37,7 @@ struct execution {
 	struct hoy_plan plan;
 	struct hoy_seccomp_program seccomp;
 	struct hoy_cgroup *cgroup;
+	bool attach; /* systemd moves it there, because we may not */
 	struct hoy_child child;
 	int join_fds[MAX_JOINS];
 	int sync, child_sync, console, console_peer, master;
@@ -111,7 +113,13 @@ static int open_cgroup(struct execution *e, struct hoy_err *err)
 	if (!e->state->cgroup)
 		return 0;
 	r = hoy_cgroup_from_string(e->state->cgroup, &e->cgroup, err);
-	return r < 0 ? r : hoy_cgroup_open_entry(e->cgroup, e->o->cgroups, &e->child.entry, err);
+	if (r == 0)
+		r = hoy_cgroup_open_entry(e->cgroup, e->o->cgroups, &e->child.entry, err);
+	if (r == 0 && e->state->unit && e->state->rootless && !hoy_cgroup_may_enter(e->cgroup)) {
+		hoy_fd_close(&e->child.entry.v2_fd);
+		e->attach = e->child.wait_for_go = true;
+	}
+	return r;
 }
 
 /* An init that hands its controllers on (systemd) has moved itself to a group further down, and the container's own
@@ -199,6 +207,16 @@ static int spawn(struct execution *e, struct hoy_err *err)
 static int enter_resctrl(struct execution *e, struct hoy_err *err)
 {
 	return hoy_resctrl_enter(e->state, e->pid, err);
+}
+
+static int attach(struct execution *e, struct hoy_err *err)
+{
+	int r;
+
+	if (!e->attach)
+		return 0;
+	r = hoy_unit_attach(e->state, e->o->cgroups[0], e->pid, err);
+	return r < 0 ? r : hoy_sync_send(e->sync, HOY_SYNC_GO, 0, -EBADF, err);
 }
 
 static int pass_listener(struct execution *e, int listener, struct hoy_err *err)
@@ -291,6 +309,7 @@ int hoy_container_exec(const struct hoy_state *state, struct hoy_oci_spec *spec,
 		open_cgroup,
 		spawn,
 		enter_resctrl,
+		attach,
 		converse,
 		start,
 	};

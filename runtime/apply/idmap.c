@@ -53,9 +53,13 @@ static int map_by_program(
 	spawn.argv = argv;
 	r = hoy_process_run(&spawn, OUTPUT_MAX, &output, &status, err);
 	if (r < 0)
-		return r;
-	if (status)
-		return hoy_err_set(err, HOY_ERR_SYSTEM, EPERM, "%s: %s", program, output);
+		return hoy_err_wrap(err, "map more than one's own id");
+	if (status) {
+		output[strcspn(output, "\n")] = '\0';
+		return hoy_err_set(err, HOY_ERR_SYSTEM, EPERM,
+			"%s (a user may map itself and what /etc/sub%cid grants)", output[0] ? output : program,
+			program[3]);
+	}
 	return 0;
 }
 
@@ -71,7 +75,12 @@ static int write_map(pid_t pid, const char *file, const char *program, const str
 	if (r < 0)
 		return r;
 	r = write_file(pid, file, text.data ? text.data : "", err);
-	return r == -EPERM && geteuid() != 0 ? map_by_program(pid, program, map, n, err) : r;
+	if (r != -EPERM)
+		return r;
+	return geteuid() != 0
+		       ? map_by_program(pid, program, map, n, err)
+		       : hoy_err_wrap(err,
+				 "without all rights over the host's ids (CAP_SETUID, CAP_SETGID; CAP_SETFCAP for 0)");
 }
 
 int hoy_idmap_write(pid_t pid, const struct hoy_idmap *map, struct hoy_err *err)

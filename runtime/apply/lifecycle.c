@@ -19,6 +19,7 @@
 #include "libocispec/runtime.h"
 #include "runtime/apply/create.h"
 #include "runtime/apply/resctrl.h"
+#include "runtime/apply/unit.h"
 #include "runtime/hooks.h"
 #include "runtime/sync.h"
 #include "runtime/texts.h"
@@ -182,6 +183,7 @@ static int kill_and_wait(const struct hoy_state *state, struct hoy_err *err)
 static int remove_cgroup(const struct hoy_state *state, struct hoy_err *err)
 {
 	auto_ptr(hoy_cgroup_free) struct hoy_cgroup *cg = NULL;
+	struct hoy_err why = {};
 	int r;
 
 	if (!state->cgroup)
@@ -193,7 +195,12 @@ static int remove_cgroup(const struct hoy_state *state, struct hoy_err *err)
 	if (hoy_cgroup_remove(cg, 0, NULL) == 0)
 		return 0;
 	r = hoy_cgroup_kill(cg, SIGKILL, err);
-	return r < 0 ? r : hoy_cgroup_remove(cg, REMOVE_TIMEOUT_MS, err);
+	if (r < 0)
+		return r;
+	/* It ends with its last process; asking makes sure that it is gone when we say so. */
+	if (state->unit && hoy_unit_stop(state, &why) < 0)
+		hoy_log_ignored(&why, "unit of '%s'", state->id);
+	return hoy_cgroup_remove(cg, REMOVE_TIMEOUT_MS, err);
 }
 
 int hoy_container_delete(const char *root, struct hoy_state *state, bool force, struct hoy_err *err)

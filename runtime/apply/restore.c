@@ -337,6 +337,8 @@ static int make(struct restoration *x, struct hoy_err *err)
 	if (r == 0)
 		r = revive(x, err);
 	if (r == 0)
+		r = hoy_create_release_unit(c, err);
+	if (r == 0)
 		return 0;
 	hoy_net_devices_return(&c->moved);
 	hoy_create_undo_cgroup(c); /* with what is left of the processes */

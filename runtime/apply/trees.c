@@ -77,16 +77,22 @@ int hoy_trees_open(const struct hoy_plan *plan, int *trees, int *idmaps, struct 
 
 	for (size_t i = 0; i < plan->n_mounts; i++) {
 		const struct hoy_plan_mount *m = &plan->mounts[i];
+		struct hoy_err why = {};
 		int fd = 0;
 
 		if (m->kind != HOY_MOUNT_BIND || (!all && !m->idmap))
 			continue;
 		if (live || !is_below_rootfs(plan, m->source))
-			fd = trees[i] = open_tree_of(plan, m, err);
+			fd = trees[i] = open_tree_of(plan, m, &why);
 		else if (m->idmap)
-			fd = idmaps[i] = open_idmap(plan, m, err);
-		if (fd < 0)
+			fd = idmaps[i] = open_idmap(plan, m, &why);
+		/* Root of a user namespace in somebody else's mount namespace: the child has one of its own. */
+		if (fd == -EPERM && plan->params.rootless && !live && !m->idmap) {
+			trees[i] = -EBADF;
+		} else if (fd < 0) {
+			(void) hoy_err_import(err, &why);
 			return hoy_err_wrap(err, "error mounting \"%s\" to rootfs at \"%s\"", m->source, m->target);
+		}
 	}
 	return 0;
 }

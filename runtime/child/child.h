@@ -38,7 +38,7 @@ struct hoy_child {
 	int *join_fds;      /* of plan->joins; -EBADF for those that are done */
 	int *trees;         /* of plan->mounts: detached clones made by the parent, or -EBADF */
 	int *idmaps;        /* >= 0: a mount that we clone, and the parent maps with this user namespace */
-	bool wait_for_maps;
+	bool wait_for_go; /* the parent maps our ids or has us moved first */
 	enum hoy_child_work work;
 	int foreign[3]; /* descriptors of the parent's that we must not hold: its end of the pair, its lock */
 
@@ -65,7 +65,7 @@ struct hoy_step {
 };
 
 /* The steps, by file. */
-int hoy_child_wait_for_maps(struct hoy_child *c, struct hoy_err *err); /* namespaces.c */
+int hoy_child_wait_for_go(struct hoy_child *c, struct hoy_err *err); /* namespaces.c */
 int hoy_child_join_namespaces(struct hoy_child *c, struct hoy_err *err);
 int hoy_child_enter_cgroup(struct hoy_child *c, struct hoy_err *err);
 int hoy_child_open_proc(struct hoy_child *c, struct hoy_err *err); /* rootfs.c */

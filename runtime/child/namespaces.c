@@ -22,11 +22,11 @@
 #define CLONE_NEWTIME 0x00000080
 #endif
 
-int hoy_child_wait_for_maps(struct hoy_child *c, struct hoy_err *err)
+int hoy_child_wait_for_go(struct hoy_child *c, struct hoy_err *err)
 {
 	int r;
 
-	if (c->wait_for_maps) {
+	if (c->wait_for_go) {
 		r = hoy_sync_expect(c->sync, HOY_SYNC_GO, err);
 		if (r < 0)
 			return r;

@@ -158,7 +158,7 @@ static int step_end(struct hoy_child *c, struct hoy_err *err)
 }
 
 static const struct hoy_step init_steps[] = {
-	{ "user namespace", hoy_child_wait_for_maps },
+	{ "user namespace", hoy_child_wait_for_go },
 	{ "join namespaces", hoy_child_join_namespaces },
 	{ "cgroup", hoy_child_enter_cgroup },
 	{ NULL, hoy_child_final_affinity },
@@ -198,7 +198,7 @@ static const struct hoy_step init_steps[] = {
 /* A process that joins a container. The labels are written through the host's procfs, opened before it is out of
  * sight. */
 static const struct hoy_step exec_steps[] = {
-	{ "user namespace", hoy_child_wait_for_maps },
+	{ "user namespace", hoy_child_wait_for_go },
 	{ NULL, hoy_child_open_proc },
 	{ "process.execCPUAffinity.initial", hoy_child_initial_affinity },
 	{ "cgroup", hoy_child_enter_cgroup },
@@ -222,7 +222,7 @@ static const struct hoy_step exec_steps[] = {
 /* Not a process of the container, though it is in its namespaces: it is in none of its cgroups, runs nothing and ends.
  */
 #define MOUNT_STEPS                                                                                                    \
-	{ "user namespace", hoy_child_wait_for_maps }, { NULL, hoy_child_open_proc },                                  \
+	{ "user namespace", hoy_child_wait_for_go }, { NULL, hoy_child_open_proc },                                  \
 		{ "join namespaces", hoy_child_join_namespaces },                                                      \
 	{                                                                                                              \
 		NULL, hoy_child_open_root                                                                              \

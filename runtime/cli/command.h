@@ -15,6 +15,7 @@ struct hoy_globals {
 	char *root_owned;
 	bool root_given;
 	int rootless_option; /* --rootless; -1: auto. hoy_globals_rootless() decides */
+	bool systemd_cgroup;
 	bool debug;
 	const char *log;
 	bool log_json;

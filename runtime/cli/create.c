@@ -52,6 +52,7 @@ static int create(const struct hoy_globals *g, const struct create_values *v, co
 		.pidfd_socket = v->pidfd_socket,
 		.pid_file = v->pid_file,
 		.rootless = hoy_globals_rootless(g),
+		.systemd_cgroup = g->systemd_cgroup,
 		.no_pivot = v->no_pivot,
 		.no_new_keyring = v->no_new_keyring,
 		.preserve_fds = v->preserve_fds,

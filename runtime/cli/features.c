@@ -57,10 +57,10 @@ static int features_run(const struct hoy_globals *g, void *values, char **args, 
 	auto_(free_lists) struct lists lists = {};
 	auto_(hoy_buf_done) struct hoy_buf text = {};
 	static char min[] = HOY_OCI_VERSION_MIN, max[] = HOY_OCI_VERSION_MAX;
-	bool yes = true, no = false;
+	bool yes = true;
 	struct hoy_oci_features_enabled on = { .enabled = &yes };
 	struct hoy_oci_features_cgroup cgroup = {
-		.v1 = &yes, .v2 = &yes, .systemd = &no, .systemd_user = &no, .rdma = &yes
+		.v1 = &yes, .v2 = &yes, .systemd = &yes, .systemd_user = &yes, .rdma = &yes
 	};
 	struct hoy_oci_features_seccomp seccomp = {
 		.enabled = &yes,

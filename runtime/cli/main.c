@@ -46,8 +46,7 @@ static const struct hoy_option global_table[] = {
 	HOY_OPTION(struct global_options, "log-format", 0, STRING, log_format, "text or json"),
 	HOY_OPTION(struct global_options, "log-level", 0, STRING, log_level, "error, warning (default) or debug"),
 	HOY_OPTION(struct global_options, "debug", 0, FLAG, debug, "log more"),
-	HOY_OPTION(
-		struct global_options, "systemd-cgroup", 0, FLAG, systemd_cgroup, "refused: cgroups are made directly"),
+	HOY_OPTION(struct global_options, "systemd-cgroup", 0, FLAG, systemd_cgroup, "cgroups are units of systemd"),
 	HOY_OPTION(struct global_options, "rootless", 0, STRING, rootless, "auto, true or false"),
 	HOY_OPTION(struct global_options, "help", 'h', FLAG, help, "show this help"),
 	HOY_OPTION(struct global_options, "version", 'v', FLAG, version, "show the version"),
@@ -256,8 +255,7 @@ static int start(int argc, char **argv, struct hoy_globals *g, int *error_status
 	r = open_log(&o, g, err);
 	if (r < 0)
 		return r;
-	if (o.systemd_cgroup)
-		return hoy_err_unsupported(err, "--systemd-cgroup: the systemd cgroup manager is not supported");
+	g->systemd_cgroup = o.systemd_cgroup;
 	r = parse_rootless(o.rootless, &g->rootless_option, err);
 	if (r == 0)
 		r = find_root(&o, g, err);

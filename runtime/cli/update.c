@@ -11,6 +11,7 @@
 #include "libocispec/runtime.h"
 #include "runtime/apply/cgroup.h"
 #include "runtime/apply/resctrl.h"
+#include "runtime/apply/unit.h"
 #include "runtime/cli/command.h"
 #include "runtime/state/state.h"
 
@@ -177,6 +178,16 @@ static int from_file(const char *path, struct hoy_oci_resources **ret, struct ho
 	return r < 0 ? hoy_err_wrap(err, "resources") : 0;
 }
 
+/* systemd first, which writes what it knows; then the files, which take all. */
+static int set_limits(const struct hoy_state *state, struct hoy_cgroup *cg, const struct hoy_oci_resources *res,
+	struct hoy_err *err)
+{
+	auto_free char *dir = state->unit ? hoy_cgroup_dir(cg, 0) : NULL;
+	int r = state->unit ? hoy_unit_set(state, dir, hoy_cgroup_is_unified(cg), res, err) : 0;
+
+	return r < 0 ? r : hoy_apply_limits(cg, res, err);
+}
+
 static int update_run(const struct hoy_globals *g, void *values, char **args, struct hoy_err *err)
 {
 	auto_(hoy_state_done) struct hoy_state state = { .dir = -EBADF };
@@ -204,7 +215,7 @@ static int update_run(const struct hoy_globals *g, void *values, char **args, st
 		r = res ? from_options(v, res, err) : hoy_err_oom(err);
 	}
 	if (r == 0)
-		r = hoy_apply_limits(cg, res, err);
+		r = set_limits(&state, cg, res, err);
 	return r < 0 || !(v->l3_cache_schema || v->mem_bw_schema)
 		       ? r
 		       : hoy_resctrl_update(state.resctrl, v->l3_cache_schema, v->mem_bw_schema, err);

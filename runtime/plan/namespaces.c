@@ -63,6 +63,9 @@ static int check_needs(const struct hoy_plan *plan, struct hoy_err *err)
 	if ((plan->new_ns & CLONE_NEWUSER) && (!l->n_uid_mappings || !l->n_gid_mappings))
 		return hoy_err_invalid(err, "linux.%s: a new user namespace needs mappings",
 			l->n_uid_mappings ? "gidMappings" : "uidMappings");
+	if (plan->new_ns && plan->params.rootless && !plan->params.may_mount && !user)
+		return hoy_err_invalid(err,
+			"linux.namespaces: without privileges a container needs a user namespace (as 'spec --rootless' writes it)");
 	if (l->time_offsets && !(plan->new_ns & CLONE_NEWTIME))
 		return hoy_err_invalid(err, "linux.timeOffsets: time namespace offsets need a new time namespace");
 	if (!hoy_plan_has_ns(plan, CLONE_NEWNS))

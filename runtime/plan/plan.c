@@ -25,24 +25,6 @@ int hoy_plan_warn(struct hoy_plan *plan, const char *fmt, ...)
 	return hoy_strv_add(&plan->warnings, text);
 }
 
-/* The path below the roots of the cgroup hierarchies. */
-static int plan_cgroup(struct hoy_plan *plan, struct hoy_err *err)
-{
-	const char *path = plan->spec->linux_->cgroups_path;
-	auto_free char *rooted = NULL;
-
-	if (path && path[0] && strchr(path, ':') && path[0] != '/')
-		return hoy_err_unsupported(
-			err, "linux.cgroupsPath: '%s' is for the systemd cgroup manager, which is not supported", path);
-	rooted = path && path[0] ? hoy_str_printf("/%s", path) : hoy_str_printf("/%s", plan->params.id);
-	plan->cgroup = rooted ? hoy_path_clean(rooted) : NULL;
-	if (!plan->cgroup)
-		return hoy_err_oom(err);
-	if (strcmp(plan->cgroup, "/") == 0)
-		return hoy_err_invalid(err, "linux.cgroupsPath: '%s' is the root of all cgroups", path);
-	return 0;
-}
-
 int hoy_plan_make(const struct hoy_oci_spec *spec, const struct hoy_plan_params *params, struct hoy_plan *ret,
 	struct hoy_err *err)
 {
@@ -50,7 +32,7 @@ int hoy_plan_make(const struct hoy_oci_spec *spec, const struct hoy_plan_params 
 		hoy_plan_namespaces,
 		hoy_plan_mounts,
 		hoy_plan_devices,
-		plan_cgroup,
+		hoy_plan_cgroup,
 	};
 	auto_(hoy_plan_done) struct hoy_plan plan = { .spec = spec, .params = *params };
 	int r;
@@ -131,5 +113,7 @@ void hoy_plan_done(struct hoy_plan *plan)
 	free(plan->rootfs_owned);
 	free(plan->keyring);
 	free(plan->cgroup);
+	free(plan->unit);
+	free(plan->slice);
 	*plan = (struct hoy_plan){};
 }

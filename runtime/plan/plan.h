@@ -26,6 +26,7 @@ struct hoy_plan_params {
 	bool rootless;      /* our user namespace is not the host's, or we are not root */
 	bool may_mount;     /* CAP_SYS_ADMIN is ours: bind sources are opened before the child's user namespace */
 	uint64_t host_caps; /* what we may hand on; bit per capability */
+	bool systemd;       /* the cgroup is a unit's */
 	bool no_pivot;
 	bool no_new_keyring;
 	unsigned int preserve_fds; /* fds 3 .. 3+n-1 stay open in the container; LISTEN_FDS included */
@@ -136,7 +137,9 @@ struct hoy_plan {
 	struct hoy_plan_mpol *mpol;
 	cpu_set_t *affinity_initial, *affinity_final; /* NULL: unchanged; exec only */
 
-	char *cgroup;    /* path below the cgroup roots; NULL: none asked for and none possible */
+	char *cgroup;    /* path below the cgroup roots; NULL: systemd's to say */
+	char *unit;      /* of systemd: "hoyrun-web.scope"; NULL: none */
+	char *slice;     /* that the unit stands in */
 	char **warnings; /* tolerated: the caller logs them */
 };
 
@@ -165,6 +168,7 @@ int hoy_plan_namespaces(struct hoy_plan *plan, struct hoy_err *err);
 int hoy_plan_join_all(struct hoy_plan *plan, struct hoy_err *err);
 int hoy_plan_mounts(struct hoy_plan *plan, struct hoy_err *err);
 int hoy_plan_devices(struct hoy_plan *plan, struct hoy_err *err);
+int hoy_plan_cgroup(struct hoy_plan *plan, struct hoy_err *err);
 int hoy_plan_process(struct hoy_plan *plan, const struct hoy_oci_process *process, struct hoy_err *err);
 int hoy_plan_caps(struct hoy_plan *plan, const struct hoy_oci_capabilities *caps, struct hoy_err *err);
 

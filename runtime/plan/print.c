@@ -106,6 +106,8 @@ int hoy_plan_print(const struct hoy_plan *plan, struct hoy_buf *buf, struct hoy_
 			plan->rlimits[i].soft, plan->rlimits[i].hard);
 	if (plan->cgroup)
 		(void) hoy_buf_addf(buf, "cgroup %s\n", plan->cgroup);
+	if (plan->unit)
+		(void) hoy_buf_addf(buf, "unit %s in %s\n", plan->unit, plan->slice);
 	for (char **w = plan->warnings; w && *w; w++)
 		(void) hoy_buf_addf(buf, "warning %s\n", *w);
 	return hoy_buf_check(buf, "plan", err);

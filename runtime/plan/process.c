@@ -245,6 +245,32 @@ static unsigned long plan_personality(const struct hoy_oci_personality *spec)
 	return spec->domain == HOY_OCI_PER_LINUX32 ? PER_LINUX32 : PER_LINUX;
 }
 
+static bool is_mapped(const struct hoy_oci_id_mapping *map, size_t n, uint32_t id)
+{
+	for (size_t i = 0; i < n; i++)
+		if (id >= map[i].container_id && id - map[i].container_id < map[i].size)
+			return true;
+	return false;
+}
+
+/* In a user namespace of its own the container can be no user that the maps leave out. */
+static int check_user(const struct hoy_plan *plan, const struct hoy_oci_user *user, struct hoy_err *err)
+{
+	const struct hoy_oci_linux *l = plan->spec->linux_;
+
+	if (!(plan->new_ns & CLONE_NEWUSER))
+		return 0;
+	if (!is_mapped(l->uid_mappings, l->n_uid_mappings, user->uid))
+		return hoy_err_invalid(err, "process.user.uid: %u is not in linux.uidMappings", user->uid);
+	if (!is_mapped(l->gid_mappings, l->n_gid_mappings, user->gid))
+		return hoy_err_invalid(err, "process.user.gid: %u is not in linux.gidMappings", user->gid);
+	for (size_t i = 0; i < user->n_additional_gids; i++)
+		if (!is_mapped(l->gid_mappings, l->n_gid_mappings, user->additional_gids[i]))
+			return hoy_err_invalid(err, "process.user.additionalGids[%zu]: %u is not in linux.gidMappings",
+				i, user->additional_gids[i]);
+	return 0;
+}
+
 int hoy_plan_process(struct hoy_plan *plan, const struct hoy_oci_process *p, struct hoy_err *err)
 {
 	int r;
@@ -256,6 +282,9 @@ int hoy_plan_process(struct hoy_plan *plan, const struct hoy_oci_process *p, str
 	plan->umask = p->user.umask ? (mode_t) *p->user.umask & 0777 : DEFAULT_UMASK;
 	if (!p->args || !p->args[0])
 		return hoy_err_invalid(err, "process.args: at least one is required");
+	r = check_user(plan, &p->user, err);
+	if (r < 0)
+		return r;
 	r = plan_env(plan, p, err);
 	if (r < 0)
 		return r;

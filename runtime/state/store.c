@@ -27,6 +27,7 @@ static const struct hoy_field state_fields[] = {
 	F(STRING, "rootfs", rootfs),
 	F(STRING, "created", created),
 	F(STRING, "cgroup", cgroup),
+	F(STRING, "unit", unit),
 	F(STRING, "resctrl", resctrl),
 	F(BOOL, "resctrlMade", resctrl_made),
 	F(BOOL, "resctrlMonitor", resctrl_monitor),
@@ -88,18 +89,20 @@ int hoy_state_create(const char *root, const char *id, struct hoy_state *ret, st
 	s.id = strdup(id);
 	if (!path || !s.id)
 		return hoy_err_oom(err);
-	if (mkdir(path, 0711) < 0 && errno == ENOENT) {
+	r = mkdir(path, 0711) < 0 ? -errno : 0;
+	if (r == -ENOENT) {
 		r = hoy_path_mkdir_all(root, 0711, err);
 		if (r < 0)
-			return r;
-		errno = mkdir(path, 0711) < 0 ? errno : 0;
-	} else {
-		errno = errno == EEXIST ? EEXIST : 0;
+			return hoy_err_wrap(err, "state root");
+		r = mkdir(path, 0711) < 0 ? -errno : 0;
 	}
-	if (errno == EEXIST)
+	if (r == -EEXIST)
 		return hoy_err_set(err, HOY_ERR_CONFLICT, EEXIST, TEXT_EXISTS);
-	if (errno)
-		return hoy_err_sys(err, "mkdir '%s'", path);
+	if (r == -EACCES && geteuid() != 0)
+		return hoy_err_code(
+			err, r, "mkdir '%s' (set XDG_RUNTIME_DIR, or give a directory of your own with --root)", path);
+	if (r < 0)
+		return hoy_err_code(err, r, "mkdir '%s'", path);
 	s.dir = open_locked(path, true, err);
 	if (s.dir < 0) {
 		(void) rmdir(path);

@@ -62,14 +62,12 @@ teardown() { runtime_teardown; }
     [ -z "$(ls -A "$T/root" 2>/dev/null)" ]
 }
 
-@test "unknown options, commands and the systemd cgroup manager are refused by name" {
+@test "unknown options and commands are refused by name" {
     run r run --no-such-option "$ID"
     [ "$status" = 1 ]
     [[ "$output" == *"unknown option '--no-such-option'"* ]]
     run r no-such-command
     [[ "$output" == *"unknown command: No help topic for 'no-such-command'"* ]]
-    run r --systemd-cgroup list
-    [[ "$output" == *"--systemd-cgroup: the systemd cgroup manager is not supported"* ]]
     run r create
     [[ "$output" == *"requires exactly 1 argument"* ]]
     run r kill "$ID" NOSUCH
@@ -267,7 +265,7 @@ teardown() { runtime_teardown; }
     run r features
     [ "$status" = 0 ]
     [ "$(jq -r .ociVersionMax <<<"$output")" = 1.3.0 ]
-    [ "$(jq -r '.linux.cgroup.systemd' <<<"$output")" = false ]
+    [ "$(jq -r '.linux.cgroup.systemd' <<<"$output")" = true ]
     [ "$(jq -r '.hooks | length' <<<"$output")" = 6 ]
     jq -e '.mountOptions | index("rro")' <<<"$output"
     jq -e '.linux.namespaces | index("time")' <<<"$output"

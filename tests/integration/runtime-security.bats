@@ -519,8 +519,6 @@ race_volume() {
     fi
     config 'del(.linux.intelRdt) | .linux.mountLabel = "system_u:object_r:x:s0"'
     fails_with "linux.mountLabel: 'system_u:object_r:x:s0' asked for, but SELinux is not enabled on this host"
-    config 'del(.linux.mountLabel) | .linux.cgroupsPath = "system.slice:hoy:x"'
-    fails_with "linux.cgroupsPath: 'system.slice:hoy:x' is for the systemd cgroup manager, which is not supported"
 }
 
 @test "the null device as stdio is the container's own, not the host's" {
