@@ -57,6 +57,34 @@ static int step_hooks_seccomp(struct hoy_child *c, struct hoy_err *err)
 	return !c->seccomp->notify && has_start_hooks(c) ? hoy_child_load_seccomp(c, err) : 0;
 }
 
+static _Noreturn void on_end(int sig)
+{
+	_exit(128 + sig);
+}
+
+/* Nobody is in the container yet who could handle them, and the kernel drops what a first process does not handle: a
+ * container that was not started yet can be ended politely too. What the caller had ignored stays so. In place before
+ * anybody hears of the container: a signal that came earlier would be lost. */
+static int step_end_by_signals(struct hoy_child *c, struct hoy_err *err)
+{
+	static const int signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
+	sigset_t set;
+
+	if (c->start_listener < 0)
+		return 0;
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
+		const struct sigaction ours = { .sa_handler = on_end };
+		struct sigaction before;
+
+		if (sigaction(signals[i], &ours, &before) < 0 ||
+			(before.sa_handler == SIG_IGN && sigaction(signals[i], &before, NULL) < 0))
+			return hoy_err_sys(err, "handle signal %d", signals[i]);
+		sigaddset(&set, signals[i]);
+	}
+	return sigprocmask(SIG_UNBLOCK, &set, NULL) < 0 ? hoy_err_sys(err, "unblock signals") : 0;
+}
+
 static int step_ready(struct hoy_child *c, struct hoy_err *err)
 {
 	int r = hoy_sync_send(c->sync, HOY_SYNC_READY, (int) c->denied_rlimits, -EBADF, err);
@@ -73,41 +101,11 @@ static int step_ready(struct hoy_child *c, struct hoy_err *err)
 	return r;
 }
 
-static _Noreturn void on_end(int sig)
-{
-	_exit(128 + sig);
-}
-
-/* Nobody is in the container yet who could handle them, and the kernel drops what a first process does not handle: a
- * container that was not started yet can be ended politely too. What the caller had ignored stays so. */
-static int end_by_signals(struct hoy_err *err)
-{
-	static const int signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
-	sigset_t set;
-
-	sigemptyset(&set);
-	for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
-		const struct sigaction ours = { .sa_handler = on_end };
-		struct sigaction before;
-
-		if (sigaction(signals[i], &ours, &before) < 0 ||
-			(before.sa_handler == SIG_IGN && sigaction(signals[i], &before, NULL) < 0))
-			return hoy_err_sys(err, "handle signal %d", signals[i]);
-		sigaddset(&set, signals[i]);
-	}
-	return sigprocmask(SIG_UNBLOCK, &set, NULL) < 0 ? hoy_err_sys(err, "unblock signals") : 0;
-}
-
 /* A connection without a message is somebody asking whether we still wait. */
 static int step_wait_for_start(struct hoy_child *c, struct hoy_err *err)
 {
-	int r;
-
 	if (c->start_listener < 0)
 		return 0;
-	r = end_by_signals(err);
-	if (r < 0)
-		return r;
 	hoy_fd_close(&c->sync);
 	for (;;) {
 		auto_fd int conn = accept4(c->start_listener, NULL, NULL, SOCK_CLOEXEC);
@@ -186,6 +184,7 @@ static const struct hoy_step init_steps[] = {
 	{ NULL, hoy_child_working_dir },
 	{ NULL, hoy_child_find_program },
 	{ "seccomp", step_listener_seccomp },
+	{ NULL, step_end_by_signals },
 	{ NULL, step_ready },
 	{ NULL, step_wait_for_start },
 	{ "seccomp", step_hooks_seccomp },
