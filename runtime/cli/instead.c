@@ -5,6 +5,8 @@
 #include "runtime/alloc.h"
 
 double __wrap_strtod(const char *str, char **end);
+_Noreturn void _Unwind_Resume(void *exception);
+int __gcc_personality_v0(void);
 
 void *malloc(size_t size)
 {
@@ -43,5 +45,20 @@ double __wrap_strtod(const char *str, char **end)
 {
 	(void) str;
 	(void) end;
+	abort();
+}
+
+/*
+ * libc has clean-ups for threads that are cancelled in the middle of a call; gcc's unwinder would run them, and
+ * registers its tables at each start. Here is one thread, and nobody cancels it.
+ */
+_Noreturn void _Unwind_Resume(void *exception)
+{
+	(void) exception;
+	abort();
+}
+
+int __gcc_personality_v0(void)
+{
 	abort();
 }
