@@ -279,8 +279,10 @@ asked() { # FIELD...: all of them
     refused "container does not exist" checkpoint "$ID"
     sh_in 'sleep 100'
     mkdir "$T/data"
+    data=$T/data
+    [ "$(stat -f -c %T "$T")" != tmpfs ] || data=/usr/share # a tmpfs can be mapped since Linux 6.3
     config '.mounts += [{"destination": "/data", "source": $d, "options": ["bind", "idmap"],
-        "uidMappings": [{"containerID": 0, "hostID": 1000, "size": 1}], "gidMappings": [{"containerID": 0, "hostID": 1000, "size": 1}]}]' --arg d "$T/data"
+        "uidMappings": [{"containerID": 0, "hostID": 1000, "size": 1}], "gidMappings": [{"containerID": 0, "hostID": 1000, "size": 1}]}]' --arg d "$data"
     run_detached
     refused "criu can't save an id-mapped mount" checkpoint --image-path "$IMG" "$ID"
     r delete -f "$ID"
