@@ -27,6 +27,7 @@ void hoy_shim_options_done(struct hoy_shim_options *options)
 	free(options->root);
 	free(options->socket_dir);
 	free(options->shim_cgroup);
+	free(options->criu_work_path);
 	*options = (struct hoy_shim_options){ 0 };
 }
 
@@ -74,6 +75,7 @@ int hoy_shim_options_save(const struct hoy_shim_options *options, const char *bu
 	add_optional(&w, "binary_name", options->binary_name);
 	add_optional(&w, "root", options->root);
 	add_optional(&w, "socket_dir", options->socket_dir);
+	add_optional(&w, "criu_work_path", options->criu_work_path);
 	hoy_json_add_bool(&w, "systemd_cgroup", options->systemd_cgroup);
 	hoy_json_add_bool(&w, "no_pivot_root", options->no_pivot_root);
 	hoy_json_add_bool(&w, "no_new_keyring", options->no_new_keyring);
@@ -127,6 +129,8 @@ int hoy_shim_options_load(const char *bundle, struct hoy_shim_options *ret, stru
 			r = load_string(doc, "root", &options.root, err);
 		if (r >= 0)
 			r = load_string(doc, "socket_dir", &options.socket_dir, err);
+		if (r >= 0)
+			r = load_string(doc, "criu_work_path", &options.criu_work_path, err);
 		if (r < 0)
 			return r;
 		options.systemd_cgroup = load_bool(doc, "systemd_cgroup");
@@ -163,6 +167,8 @@ static int set_runc_options(struct hoy_shim_options *options, const Hoy__Pb__Run
 		r = replace(&options->root, from->root, err);
 	if (r >= 0)
 		r = replace(&options->shim_cgroup, from->shim_cgroup, err);
+	if (r >= 0)
+		r = replace(&options->criu_work_path, from->criu_work_path, err);
 	options->systemd_cgroup = from->systemd_cgroup;
 	options->no_pivot_root = from->no_pivot_root;
 	options->no_new_keyring = from->no_new_keyring;
@@ -212,6 +218,8 @@ static int set_config_key(struct hoy_shim_options *options, const char *key, cha
 		return config_string(&options->root, key, value, err);
 	if (hoy_str_eq(key, "ShimCgroup"))
 		return config_string(&options->shim_cgroup, key, value, err);
+	if (hoy_str_eq(key, "CriuWorkPath"))
+		return config_string(&options->criu_work_path, key, value, err);
 	if (hoy_str_eq(key, "SystemdCgroup"))
 		return config_bool(&options->systemd_cgroup, key, value, err);
 	if (hoy_str_eq(key, "NoPivotRoot"))

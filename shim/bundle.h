@@ -9,10 +9,11 @@
 
 /* What the caller configured: kept in options.json, because `delete` gets none of it on its command line. */
 struct hoy_shim_options {
-	char *binary_name; /* NULL: hoyrun */
-	char *root;        /* of the runtime, without the namespace; NULL: HOY_SHIM_DEFAULT_ROOT */
-	char *socket_dir;  /* NULL: HOY_SHIM_DEFAULT_SOCKET_DIR */
-	char *shim_cgroup; /* NULL: the caller's */
+	char *binary_name;    /* NULL: hoyrun */
+	char *root;           /* of the runtime, without the namespace; NULL: HOY_SHIM_DEFAULT_ROOT */
+	char *socket_dir;     /* NULL: HOY_SHIM_DEFAULT_SOCKET_DIR */
+	char *shim_cgroup;    /* NULL: the caller's */
+	char *criu_work_path; /* NULL: in the bundle */
 	bool systemd_cgroup;
 	bool no_pivot_root;
 	bool no_new_keyring;

@@ -281,9 +281,11 @@ static void handle_stats(struct hoy_service *service, ProtobufCMessage **message
 
 static void handle_checkpoint(struct hoy_service *service, ProtobufCMessage **message, struct hoy_ttrpc_request *req)
 {
-	(void) service;
-	(void) message;
-	hoy_ttrpc_answer_code(req, HOY_TTRPC_UNIMPLEMENTED, "checkpoints are not supported");
+	const Hoy__Pb__CheckpointTaskRequest *request = (const Hoy__Pb__CheckpointTaskRequest *) *message;
+	struct hoy_task *task = find_task(service, request->id, req);
+
+	if (task)
+		hoy_task_checkpoint(task, request->path, request->options, req);
 }
 
 static void handle_connect(struct hoy_service *service, ProtobufCMessage **message, struct hoy_ttrpc_request *req)

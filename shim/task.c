@@ -62,6 +62,9 @@ void hoy_task_free(struct hoy_task *task)
 	hoy_task_cgroup_free(task->cgroup);
 	hoy_runtime_done(&task->runtime);
 	hoy__pb__create_task_request__free_unpacked(task->create, NULL);
+	free(task->checkpoint);
+	free(task->saving);
+	free(task->criu_work_path);
 	free(task->id);
 	free(task->bundle);
 	free(task);
@@ -107,8 +110,11 @@ static void on_started(void *userdata, const struct hoy_err *failure)
 {
 	Hoy__Pb__TaskStart event = HOY__PB__TASK_START__INIT;
 	struct hoy_process *init = userdata;
+	struct hoy_err err = {};
 
 	init->run = NULL;
+	if (!failure && init->task->checkpoint && hoy_task_set_up(init->task, &err) < 0)
+		failure = &err;
 	if (failure) {
 		hoy_answer_runtime_error(hoy_process_take_op(init), "start", failure);
 		if (!init->exited)
@@ -125,19 +131,24 @@ static void on_started(void *userdata, const struct hoy_err *failure)
 	hoy_process_go_on_deleting(init);
 }
 
-static void start_init(struct hoy_process *init, struct hoy_ttrpc_request *req)
+static int run_start(struct hoy_process *init, struct hoy_err *err)
 {
 	auto_ptr(hoy_strv_free) char **argv = NULL;
-	struct hoy_err err = {};
-	int r = hoy_runtime_argv(&init->task->runtime, "start", &argv, &err);
+	int r = hoy_runtime_argv(&init->task->runtime, "start", &argv, err);
 
 	if (r >= 0 && hoy_strv_add(&argv, init->task->id) < 0)
-		r = hoy_err_oom(&err);
+		r = hoy_err_oom(err);
 	init->state = HOY_PROCESS_STARTING;
+	return r < 0 ? r : hoy_process_run_runtime(init, argv, on_started, err);
+}
+
+static void start_init(struct hoy_process *init, struct hoy_ttrpc_request *req)
+{
+	struct hoy_err err = {};
+	int r = hoy_io_open_stdin(init->io, &err);
+
 	if (r >= 0)
-		r = hoy_io_open_stdin(init->io, &err);
-	if (r >= 0)
-		r = hoy_process_run_runtime(init, argv, on_started, &err);
+		r = init->task->checkpoint ? hoy_task_run_restore(init->task, on_started, &err) : run_start(init, &err);
 	if (r < 0) {
 		init->state = HOY_PROCESS_CREATED;
 		hoy_answer_runtime_error(req, "start", &err);
@@ -238,7 +249,7 @@ void hoy_process_go_on_deleting(struct hoy_process *process)
 	}
 	if (!process->delete_ran && (process->settled || process->state == HOY_PROCESS_CREATED))
 		run_delete(process); /* of a created one: kills it */
-	else if (process->delete_ran && process->exited && process->told)
+	else if (process->delete_ran && ((process->exited && process->told) || !process->pid)) /* 0: never restored */
 		finish_delete(process->task);
 }
 

@@ -87,6 +87,7 @@ struct hoy_task {
 	struct hoy_tasks *tasks;
 	char *id, *bundle;
 	struct hoy_runtime runtime;
+	char *criu_work_path; /* for CRIU's logs; NULL: in the bundle */
 	bool no_pivot_root, no_new_keyring;
 	unsigned int kill_timeout; /* seconds from the shim's SIGTERM to SIGKILL */
 	bool shares_pids; /* no pid namespace of its own: the kernel doesn't end its processes with the first one */
@@ -97,6 +98,8 @@ struct hoy_task {
 	struct hoy_attach *attach;
 	struct hoy_task_cgroup *cgroup;     /* NULL: none was found */
 	Hoy__Pb__CreateTaskRequest *create; /* kept until the create event is published */
+	char *saving;                       /* path of the last checkpoint, for its event */
+	char *checkpoint;                   /* images that start restores it from; NULL: the runtime has created it */
 };
 
 struct hoy_task *hoy_task_find(struct hoy_tasks *tasks, const char *id);
@@ -113,6 +116,9 @@ void hoy_process_wait_for(struct hoy_process *process, struct hoy_ttrpc_request 
 int hoy_process_kill(struct hoy_process *process, int sig, bool all, struct hoy_err *err);
 /* `verb` is pause or resume. */
 void hoy_task_set_paused(struct hoy_task *task, bool paused, struct hoy_ttrpc_request *req);
+/* Saves the processes below `path`; `options` may be NULL. */
+void hoy_task_checkpoint(
+	struct hoy_task *task, const char *path, const Hoy__Pb__Any *options, struct hoy_ttrpc_request *req);
 /* `resources`: JSON of the OCI resources object. */
 void hoy_task_update(struct hoy_task *task, const void *resources, size_t len, struct hoy_ttrpc_request *req);
 

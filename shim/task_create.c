@@ -71,7 +71,7 @@ static int on_attach(void *userdata, const struct hoy_attach_request *request, i
 	return hoy_io_attach(process->io, fd, &how, request->input, request->input_len, err);
 }
 
-static int set_up_created(struct hoy_task *task, struct hoy_err *err)
+int hoy_task_set_up(struct hoy_task *task, struct hoy_err *err)
 {
 	struct hoy_process *init = &task->init;
 	pid_t pid = hoy_bundle_read_pid(task->bundle, HOY_SHIM_PID_FILE);
@@ -132,7 +132,7 @@ static void on_created(void *userdata, const struct hoy_err *failure)
 	if (failure) {
 		hoy_answer_runtime_error(hoy_process_take_op(init), "create", failure);
 		abandon(task);
-	} else if (set_up_created(task, &err) < 0) {
+	} else if (hoy_task_set_up(task, &err) < 0) {
 		hoy_answer_runtime_error(hoy_process_take_op(init), "create", &err);
 		delete_unusable(task);
 	} else {
@@ -177,10 +177,26 @@ static void fail_create(struct hoy_task *task, struct hoy_err *err)
 	hoy_reaper_release(reaper);
 }
 
+/* The processes are somewhere else yet: start gets them. */
+static void create_from_checkpoint(struct hoy_task *task)
+{
+	Hoy__Pb__CreateTaskResponse response = HOY__PB__CREATE_TASK_RESPONSE__INIT;
+	struct hoy_reaper *reaper = task->tasks->reaper;
+
+	task->init.state = HOY_PROCESS_CREATED;
+	publish_create(task);
+	hoy_ttrpc_answer(hoy_process_take_op(&task->init), &response.base);
+	hoy_reaper_release(reaper);
+}
+
 static void create_with_io(struct hoy_process *init)
 {
 	struct hoy_err err = {};
 
+	if (init->task->checkpoint) {
+		create_from_checkpoint(init->task);
+		return;
+	}
 	if (run_create(init->task, &err) < 0) {
 		hoy_err_wrap(&err, "OCI runtime create failed");
 		fail_create(init->task, &err);
@@ -205,6 +221,7 @@ static int load_options(struct hoy_task *task, const Hoy__Pb__Any *any, struct h
 	task->no_pivot_root = options.no_pivot_root;
 	task->no_new_keyring = options.no_new_keyring;
 	task->kill_timeout = options.kill_timeout;
+	task->criu_work_path = TAKE_PTR(options.criu_work_path);
 	task->io_uid = options.io_uid;
 	task->io_gid = options.io_gid;
 	return hoy_runtime_init(&task->runtime, &options, task->tasks->namespace_, task->bundle, err);
@@ -227,7 +244,8 @@ static int task_new(
 	task->init.state = HOY_PROCESS_CREATING;
 	task->id = strdup(request->id);
 	task->bundle = strdup(request->bundle);
-	r = task->id && task->bundle ? 0 : hoy_err_oom(err);
+	task->checkpoint = *request->checkpoint ? strdup(request->checkpoint) : NULL;
+	r = task->id && task->bundle && (task->checkpoint || !*request->checkpoint) ? 0 : hoy_err_oom(err);
 	if (r >= 0)
 		r = hoy_process_init(&task->init, task, "", request->terminal, stdio, err);
 	if (r < 0) {
@@ -246,8 +264,8 @@ static int check_create(struct hoy_tasks *tasks, const Hoy__Pb__CreateTaskReques
 		return hoy_err_invalid(err, "container id '%s'", request->id);
 	if (*request->bundle != '/')
 		return hoy_err_invalid(err, "bundle '%s' is no absolute path", request->bundle);
-	if (*request->checkpoint)
-		return hoy_err_unsupported(err, "restoring a checkpoint is not supported");
+	if (*request->checkpoint && *request->checkpoint != '/')
+		return hoy_err_invalid(err, "checkpoint '%s' is no absolute path", request->checkpoint);
 	if (hoy_task_find(tasks, request->id))
 		return hoy_err_set(err, HOY_ERR_CONFLICT, EEXIST, "id %s: already exists", request->id);
 	return 0;

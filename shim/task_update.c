@@ -19,6 +19,7 @@ struct side_run {
 	const char *verb;
 	struct hoy_ttrpc_request *req;
 	char *file; /* removed afterwards */
+	hoy_side_done done;
 };
 
 static void side_run_free(struct side_run *side)
@@ -40,41 +41,53 @@ static void publish_paused(struct hoy_task *task, bool paused)
 		task->tasks->events, paused ? "/tasks/paused" : "/tasks/resumed", paused ? &event.base : &resumed.base);
 }
 
+static void on_paused(struct hoy_task *task, const char *verb, const char *file)
+{
+	bool paused = strcmp(verb, "pause") == 0;
+
+	(void) file;
+	if (!task->init.exited)
+		task->init.state = paused ? HOY_PROCESS_PAUSED : HOY_PROCESS_RUNNING;
+	publish_paused(task, paused);
+}
+
 static void on_side_run(void *userdata, const struct hoy_err *failure)
 {
 	struct side_run *side = userdata;
 	struct hoy_task *task = hoy_task_find(side->tasks, side->id);
-	bool pause = strcmp(side->verb, "pause") == 0, resume = strcmp(side->verb, "resume") == 0;
 
 	if (failure) {
 		hoy_answer_runtime_error(side->req, side->verb, failure);
 	} else {
-		if (task && (pause || resume)) {
-			if (!task->init.exited)
-				task->init.state = pause ? HOY_PROCESS_PAUSED : HOY_PROCESS_RUNNING;
-			publish_paused(task, pause);
-		}
+		if (task && side->done)
+			side->done(task, side->verb, side->file);
 		hoy_ttrpc_answer_empty(side->req);
 	}
 	side_run_free(side);
 }
 
-/* `file` (may be NULL) is taken over: a file that the verb reads. */
-static void run_aside(struct hoy_task *task, const char *verb, char *file, struct hoy_ttrpc_request *req)
+static int make_argv(struct hoy_task *task, const char *verb, char *const *args, char ***ret, struct hoy_err *err)
 {
-	auto_ptr(hoy_strv_free) char **argv = NULL;
+	int r = hoy_runtime_argv(&task->runtime, verb, ret, err);
+
+	for (; r >= 0 && args && *args; args++)
+		if (hoy_strv_add(ret, *args) < 0)
+			r = hoy_err_oom(err);
+	return r >= 0 && hoy_strv_add(ret, task->id) < 0 ? hoy_err_oom(err) : r;
+}
+
+void hoy_task_run_aside(struct hoy_task *task, const char *verb, char **args, char *file, hoy_side_done done,
+	struct hoy_ttrpc_request *req)
+{
+	auto_ptr(hoy_strv_free) char **argv = NULL, **owned = args;
 	struct side_run *side = calloc(1, sizeof *side);
 	struct hoy_runtime_run *unused;
 	struct hoy_err err = {};
-	int r = hoy_runtime_argv(&task->runtime, verb, &argv, &err);
+	int r = make_argv(task, verb, owned, &argv, &err);
 
-	if (side) {
-		*side = (struct side_run){ .tasks = task->tasks, .id = strdup(task->id), .verb = verb, .file = file };
-		side->req = req;
-	}
-	if (r >= 0 && (!side || !side->id ||
-			      (file && (hoy_strv_add(&argv, "--resources") < 0 || hoy_strv_add(&argv, file) < 0)) ||
-			      hoy_strv_add(&argv, task->id) < 0))
+	if (side)
+		*side = (struct side_run){ task->tasks, strdup(task->id), verb, req, file, done };
+	if (r >= 0 && (!side || !side->id))
 		r = hoy_err_oom(&err);
 	if (r >= 0)
 		r = hoy_runtime_start(
@@ -95,23 +108,28 @@ void hoy_task_set_paused(struct hoy_task *task, bool paused, struct hoy_ttrpc_re
 			paused ? "pause" : "resume", paused ? "running" : "paused");
 		return;
 	}
-	run_aside(task, paused ? "pause" : "resume", /* file= */ NULL, req);
+	hoy_task_run_aside(task, paused ? "pause" : "resume", /* args= */ NULL, /* file= */ NULL, on_paused, req);
 }
 
 void hoy_task_update(struct hoy_task *task, const void *resources, size_t len, struct hoy_ttrpc_request *req)
 {
-	char *file = hoy_path_join(task->bundle, "resources.json");
+	char *file = hoy_path_join(task->bundle, "resources.json"), **args = NULL;
 	struct hoy_err err = {};
 	int r = file ? hoy_file_write(AT_FDCWD, file, resources, len, 0600, /* flags= */ 0, &err) : hoy_err_oom(&err);
 
-	if (r < 0) {
-		free(file);
-		hoy_ttrpc_answer_err(req, &err);
-	} else if (task->init.state == HOY_PROCESS_STOPPED) {
-		(void) unlink(file);
-		free(file);
-		hoy_ttrpc_answer_code(req, HOY_TTRPC_FAILED_PRECONDITION, "cannot update a stopped container");
-	} else {
-		run_aside(task, "update", file, req);
+	if (r >= 0 && (hoy_strv_add(&args, "--resources") < 0 || hoy_strv_add(&args, file) < 0))
+		r = hoy_err_oom(&err);
+
+	if (r >= 0 && task->init.state != HOY_PROCESS_STOPPED) {
+		hoy_task_run_aside(task, "update", args, file, /* done= */ NULL, req);
+		return;
 	}
+	if (r < 0)
+		hoy_ttrpc_answer_err(req, &err);
+	else
+		hoy_ttrpc_answer_code(req, HOY_TTRPC_FAILED_PRECONDITION, "cannot update a stopped container");
+	if (file)
+		(void) unlink(file);
+	free(file);
+	hoy_strv_free(args);
 }

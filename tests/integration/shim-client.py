@@ -35,7 +35,7 @@ REQUESTS = {  # method: request fields, answer fields
     "CloseIO": ("id exec_id stdin:b", ""),
     "Update": ("id resources:j", ""),
     "Stats": ("id", "stats:a"),
-    "Checkpoint": ("id path", ""),
+    "Checkpoint": ("id path options:c", ""),
     "Connect": ("id", "shim_pid:n task_pid:n version"),
     "Shutdown": ("id now:b", ""),
     "Hello": ("", "version features:l"),
@@ -119,6 +119,10 @@ def encode(names, values):
             out += field(number, int(value in ("true", "1")) if kind == "b" else int(value))
         elif kind == "p":
             out += field(number, field(1, "runtime.v1.PodSandboxConfig") + field(2, pod_config(json.loads(value))))
+        elif kind == "c":
+            names = "exit:b open_tcp:b external_unix_sockets:b terminal:b file_locks:b empty_namespaces cgroups_mode"
+            options = encode(names + " image_path work_path", json.loads(value))
+            out += field(number, field(1, "containerd.runc.v1.CheckpointOptions") + field(2, options))
         elif kind == "j":
             out += field(number, field(1, "types.example/json") + field(2, value))
         else:
