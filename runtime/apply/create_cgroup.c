@@ -1,6 +1,7 @@
 /* The container's cgroup: made (by us, or by systemd as a unit), limited, opened for the child; without rights for that
  * a container may do without. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/fd.h"
@@ -42,6 +43,14 @@ static char *group_path(const struct creation *c)
 	return hoy_str_printf("%s%s", own, c->plan.cgroup);
 }
 
+/* Told before it is made: when we are killed in between, a delete finds the directories. */
+static int announce_group(struct creation *c, struct hoy_err *err)
+{
+	c->state.cgroup = hoy_cgroup_to_string(c->cgroup);
+	c->state.cgroup_pending = true;
+	return c->state.cgroup ? hoy_state_save(&c->state, err) : hoy_err_oom(err);
+}
+
 static int make_group(struct creation *c, struct hoy_err *err)
 {
 	auto_free char *path = group_path(c);
@@ -49,7 +58,9 @@ static int make_group(struct creation *c, struct hoy_err *err)
 
 	if (r < 0)
 		return r;
-	r = hoy_cgroup_create(c->cgroup, err);
+	r = announce_group(c, err);
+	if (r == 0)
+		r = hoy_cgroup_create(c->cgroup, err);
 	if (r == -EBUSY || r == -EDEADLK) {
 		bool frozen = r == -EDEADLK || hoy_cgroup_is_frozen(c->cgroup, NULL) == 1;
 
@@ -58,7 +69,10 @@ static int make_group(struct creation *c, struct hoy_err *err)
 	if (r < 0) { /* not ours: must not be removed by the undo */
 		hoy_cgroup_free(c->cgroup);
 		c->cgroup = NULL;
+		free(c->state.cgroup);
+		c->state.cgroup = NULL;
 	}
+	c->state.cgroup_pending = false;
 	return r;
 }
 
@@ -146,7 +160,8 @@ int hoy_create_cgroup(struct creation *c, struct hoy_err *err)
 	if (r < 0)
 		return hoy_err_import(err, &why);
 	c->child.cgroup = c->cgroup;
-	c->state.cgroup = hoy_cgroup_to_string(c->cgroup);
+	if (!c->state.cgroup) /* a unit's is known only now */
+		c->state.cgroup = hoy_cgroup_to_string(c->cgroup);
 	r = c->state.cgroup ? apply(c, err) : hoy_err_oom(err);
 	if (r == 0)
 		r = hoy_cgroup_open_entry(c->cgroup, NULL, &c->child.entry, err);

@@ -123,7 +123,7 @@ static int kill_group(const struct hoy_state *state, int sig, struct hoy_err *er
 	auto_ptr(hoy_cgroup_free) struct hoy_cgroup *cg = NULL;
 	int r;
 
-	if (!state->cgroup)
+	if (!state->cgroup || state->cgroup_pending)
 		return 0;
 	r = hoy_cgroup_from_string(state->cgroup, &cg, err);
 	return r < 0 ? r : hoy_cgroup_kill(cg, sig, err);
@@ -193,6 +193,9 @@ static int remove_cgroup(const struct hoy_state *state, struct hoy_err *err)
 		return r;
 	/* Mostly nobody is left. With a shared pid namespace, processes may have outlived the first one. */
 	if (hoy_cgroup_remove(cg, 0, NULL) == 0)
+		return 0;
+	/* Its creator had not come to put anybody into it: these are others. */
+	if (state->cgroup_pending)
 		return 0;
 	r = hoy_cgroup_kill(cg, SIGKILL, err);
 	if (r < 0)

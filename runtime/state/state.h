@@ -44,6 +44,7 @@ struct hoy_state {
 	char *rootfs;
 	char *created;        /* RFC 3339 */
 	char *cgroup;         /* hoy_cgroup_to_string(); NULL: none of its own */
+	bool cgroup_pending;  /* about to be made: what is there may be another's */
 	char *unit;           /* of systemd, that the cgroup is of; NULL: none */
 	char *resctrl;        /* its class of service; NULL: none was asked for */
 	bool resctrl_made;    /* to be removed with it */

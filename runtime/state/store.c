@@ -27,6 +27,7 @@ static const struct hoy_field state_fields[] = {
 	F(STRING, "rootfs", rootfs),
 	F(STRING, "created", created),
 	F(STRING, "cgroup", cgroup),
+	F(BOOL, "cgroupPending", cgroup_pending),
 	F(STRING, "unit", unit),
 	F(STRING, "resctrl", resctrl),
 	F(BOOL, "resctrlMade", resctrl_made),

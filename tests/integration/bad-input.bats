@@ -22,7 +22,7 @@ hoyrun() { timeout 20 "$HOYRUN" --root "$T/state" "$@"; }
 
 nothing_left() {
     [ -z "$(ls -A "$T/state" 2>/dev/null)" ] || { ls -lR "$T/state"; return 1; }
-    ! grep -q "$T" /proc/self/mountinfo
+    ! grep -q "$T" /proc/self/mountinfo || false
     [ -z "$(find /sys/fs/cgroup -type d -name "bad-$$" 2>/dev/null)" ]
 }
 
@@ -66,7 +66,7 @@ one_error() { # what it must say
     run hoyrun run -b "$T/bundle" "bad-$$"
     one_error proc
     nothing_left
-    ! [ -e "$T/bundle/rootfs/etc/self" ]
+    ! [ -e "$T/bundle/rootfs/etc/self" ] || false
 }
 
 @test "a device where a file is expected" {
@@ -113,7 +113,7 @@ P
     run "$HOY" load -i "$T/evil-image.tar"
     [ "$status" = 1 ]
     [[ "$output" == *'..'* ]]
-    ! [ -e /tmp/hoy-escaped ]
+    ! [ -e /tmp/hoy-escaped ] || false
     [ -z "$("$HOY" images -q)" ]
     hoyd_is_alive
     store_is_empty

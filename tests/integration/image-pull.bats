@@ -155,7 +155,7 @@ nothing_kept() {
     [[ "$output" == *"pull access denied for $R/web, repository does not exist or may require 'docker login'"* ]]
     printf '{"auths": {"%s": {"auth": "%s"}}}' "$R" "$(printf me:secret | base64)" >"$DOCKER_CONFIG/config.json"
     docker pull -q "$R/web"
-    ! grep -rq secret "$T/hoyd.log" "$T/run"
+    ! grep -rq secret "$T/hoyd.log" "$T/run" || false
 }
 
 @test "dropped connections, busy servers: the pull goes on where it was" {

@@ -84,7 +84,7 @@ waiting() { # FILTER: creates the container with these resources
     create_it
     grep -q "/hoytest-rel-$ID" "/proc/$(pid_of)/cgroup"
     r delete -f "$ID"
-    ! find /sys/fs/cgroup -name "hoytest-rel-$ID" | grep .
+    ! find /sys/fs/cgroup -name "hoytest-rel-$ID" | grep . || false
     config '.linux.cgroupsPath = "/"'
     fails_with "linux.cgroupsPath"
 }

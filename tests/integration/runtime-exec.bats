@@ -131,7 +131,7 @@ x() {
     [ "$(r ps -f json "$ID" | jq length)" = 2 ]
     r start "$ID"
     r delete -f "$ID"
-    ! kill -0 "$(cat "$T/pid")" 2>/dev/null
+    ! kill -0 "$(cat "$T/pid")" 2>/dev/null || false
 }
 
 @test "exec with a terminal, and with descriptors" {

@@ -65,7 +65,7 @@ state_says() { # FILE STATUS
     state_says "$T/poststop.state" stopped
     for kind in prestart createRuntime createContainer poststart poststop; do
         grep -q "^KIND=$kind$" "$T/$kind.env"
-        ! grep -q ^HOME= "$T/$kind.env"
+        ! grep -q ^HOME= "$T/$kind.env" || false
     done
     grep -q "^KIND=startContainer$" "$B/rootfs/tmp/startContainer.env"
 }
@@ -180,7 +180,7 @@ EOF
         fails_with "error running $kind hook #0: '/bin/sleep': timed out after 1 s"
         [ $SECONDS -lt 10 ]
     done
-    ! pgrep -x -f "sleep 30"
+    ! pgrep -x -f "sleep 30" || false
 }
 
 @test "timeouts of startContainer, poststart and poststop hooks" {

@@ -94,7 +94,7 @@ no_shim() {
 
 nothing_left() {
     wait_for 10 no_shim
-    ! grep -q "$D/state.*/$C/" /proc/self/mountinfo
+    ! grep -q "$D/state.*/$C/" /proc/self/mountinfo || false
     [ ! -e "/run/hoyrun/$NS/$C" ]
     [ ! -e "$D/state/io.containerd.runtime.v2.task/$NS/$C" ]
 }

@@ -91,7 +91,7 @@ teardown() { shim_teardown; }
     first=$SHIM_PID
     start_shim
     [ "$SHIM_PID" != "$first" ]
-    ! is_dead "$first"
+    ! is_dead "$first" || false
     sh_in 'exit 4'
     create_task
     task Start
