@@ -51,6 +51,13 @@ wait_for() {
     done
 }
 
+# is_dead PID: gone, or a zombie that the host's init has yet to notice.
+is_dead() {
+    local state
+    state=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null) || :
+    [ -z "$state" ] || [ "$state" = Z ]
+}
+
 # remove_cgroup_parents NAME: the empty groups of this name in all hierarchies.
 remove_cgroup_parents() {
     find /sys/fs/cgroup -depth -type d -path "*/$1*" -exec rmdir {} + 2>/dev/null || :

@@ -131,7 +131,7 @@ x() {
     [ "$(r ps -f json "$ID" | jq length)" = 2 ]
     r start "$ID"
     r delete -f "$ID"
-    ! kill -0 "$(cat "$T/pid")" 2>/dev/null || false
+    wait_for 5 is_dead "$(cat "$T/pid")"
 }
 
 @test "exec with a terminal, and with descriptors" {

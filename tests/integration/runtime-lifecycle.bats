@@ -167,7 +167,7 @@ teardown() { runtime_teardown; }
     wait_for 5 is_status stopped
     kill -0 "$(cat "$T/out")"
     r delete "$ID"
-    ! kill -0 "$(cat "$T/out")" 2>/dev/null || false
+    wait_for 5 is_dead "$(cat "$T/out")"
     nothing_left
 }
 

@@ -68,13 +68,6 @@ topics() {
     sed 's/ .*//' "$T/events" | tr '\n' ' '
 }
 
-# is_dead PID: gone, or a zombie that the host's init has yet to notice.
-is_dead() {
-    local state
-    state=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null) || :
-    [ -z "$state" ] || [ "$state" = Z ]
-}
-
 shim_is_gone() {
     is_dead "$SHIM_PID"
 }
