@@ -86,6 +86,11 @@ while os.getppid() == parent:
     libc.renameat2(-100, a, -100, b, 2)
 PY
     SWAPPER=$!
+    wait_for 10 swapped "$(stat -c %i "$1/$2")" "$1/$2" || { echo "nothing is exchanged in $1"; return 1; }
+}
+
+swapped() { # INODE NAME
+    [ "$(stat -c %i "$2")" != "$1" ]
 }
 
 stop_swapping() {
