@@ -129,9 +129,7 @@ static int memory_v1(struct planner *p, size_t hier, const struct hoy_cgroup_lim
 	if (r == 0 && is_given(l->memory_reservation))
 		r = add(p, hier, c, "memory.reservation", "memory.soft_limit_in_bytes", "%" PRId64,
 			*l->memory_reservation);
-	/* since 5.16 the kernel refuses the value or takes it without effect */
-	if (r == 0 && is_given(l->memory_kernel) && *l->memory_kernel != -1)
-		return hoy_err_unsupported(p->err, "memory.kernel: kernels no longer limit kernel memory by itself");
+	/* not memory_kernel: since 5.16 the kernel refuses the value or takes it without effect */
 	if (r == 0 && is_given(l->memory_kernel_tcp))
 		r = add(p, hier, c, "memory.kernelTCP", "memory.kmem.tcp.limit_in_bytes", "%" PRId64,
 			*l->memory_kernel_tcp);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cgroup/cgroup.h"
+#include "base/log.h"
 #include "libocispec/runtime.h"
 
 /* What every container may use, behind whatever the config says: any node may be made, the usual ones used. */
@@ -71,6 +72,10 @@ static void take_memory(struct hoy_cgroup_limits *l, const struct hoy_oci_memory
 {
 	if (!m)
 		return;
+	/* What v2 does not know is refused there; on v1 it is a limit that old callers still set. */
+	if (m->kernel && *m->kernel != -1)
+		hoy_log_warn(
+			"linux.resources.memory.kernel: kernels no longer limit kernel memory by itself, ignoring");
 	l->memory_limit = m->limit;
 	l->memory_reservation = m->reservation;
 	l->memory_swap = m->swap;

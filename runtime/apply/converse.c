@@ -66,8 +66,10 @@ int hoy_create_run_hooks(struct creation *c, struct hoy_err *err)
 
 	if (!h)
 		return 0;
-	hoy_container_state(&c->state, HOY_OCI_STATUS_CREATING, c->pid, true, &state);
+	/* prestart belongs to start, which to it is yet to come: "created", as all runtimes but runc say. */
+	hoy_container_state(&c->state, HOY_OCI_STATUS_CREATED, c->pid, true, &state);
 	r = hoy_hooks_run(&(struct hoy_hook_list){ "prestart", h->prestart, h->n_prestart }, &state, err);
+	state.status = HOY_OCI_STATUS_CREATING;
 	if (r == 0)
 		r = hoy_hooks_run(&(struct hoy_hook_list){ "createRuntime", h->create_runtime, h->n_create_runtime },
 			&state, err);

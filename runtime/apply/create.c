@@ -23,6 +23,7 @@
 #include "base/time.h"
 #include "runtime/apply/create_internal.h"
 #include "runtime/apply/handover.h"
+#include "runtime/apply/host_root.h"
 #include "runtime/apply/resctrl.h"
 #include "runtime/apply/spawn.h"
 #include "runtime/apply/trees.h"
@@ -134,6 +135,8 @@ int hoy_create_state(struct creation *c, struct hoy_err *err)
 		if (hoy_oci_kv_add(&s->annotations, &s->n_annotations, c->spec->annotations[i].key,
 			    c->spec->annotations[i].value) < 0)
 			r = hoy_err_oom(err);
+	if (r == 0 && c->plan.host_mounts)
+		r = hoy_host_root_note(s, err);
 	/* The config as it is now is the container's for good. */
 	if (r == 0)
 		r = hoy_state_save_config(s, c->config.data, c->config.len, err);
@@ -312,6 +315,7 @@ static void undo_spawn(struct creation *c)
 		return;
 	(void) hoy_pidfd_signal(c->pidfd, SIGKILL);
 	(void) hoy_process_wait(c->pid, &si, NULL);
+	hoy_host_root_unmount(&c->state);
 	hoy_container_state(&c->state, HOY_OCI_STATUS_STOPPED, 0, true, &state);
 	if (hooks)
 		hoy_hooks_run_all(&(struct hoy_hook_list){ "poststop", hooks->poststop, hooks->n_poststop }, &state);

@@ -18,6 +18,7 @@
 #include "runtime/apply/create.h"
 #include "runtime/apply/exec.h"
 #include "runtime/apply/handover.h"
+#include "runtime/apply/host_root.h"
 #include "runtime/apply/process.h"
 #include "runtime/apply/resctrl.h"
 #include "runtime/apply/spawn.h"
@@ -64,6 +65,7 @@ static void execution_done(struct execution *e)
 	hoy_fd_close(&e->child_sync);
 	hoy_fd_close(&e->console);
 	hoy_fd_close(&e->console_peer);
+	hoy_fd_close(&e->child.root);
 	hoy_fd_close(&e->master);
 	hoy_fd_close(&e->pidfd);
 }
@@ -103,7 +105,10 @@ static int open_namespaces(struct execution *e, struct hoy_err *err)
 		if (e->join_fds[i] < 0)
 			return hoy_err_code(err, e->join_fds[i], "duplicate descriptor");
 	}
-	return 0;
+	if (!e->state->host_mount)
+		return 0;
+	e->child.root = hoy_host_root_open(e->state, err);
+	return e->child.root < 0 ? e->child.root : 0;
 }
 
 static int open_cgroup(struct execution *e, struct hoy_err *err)
@@ -192,7 +197,7 @@ static int spawn(struct execution *e, struct hoy_err *err)
 	e->child.console_socket = e->console_peer;
 	e->child.join_fds = e->join_fds;
 	e->child.state = &state;
-	e->child.root = e->child.proc = e->child.procfs = e->child.sysfs = -EBADF;
+	e->child.proc = e->child.procfs = e->child.sysfs = -EBADF;
 	e->child.foreign[0] = e->sync;
 	e->child.foreign[1] = e->state->dir;
 	e->child.foreign[2] = e->console;
@@ -301,7 +306,7 @@ int hoy_container_exec(const struct hoy_state *state, struct hoy_oci_spec *spec,
 		.console_peer = -EBADF,
 		.master = -EBADF,
 		.pidfd = -EBADF,
-		.child = { .entry = HOY_CGROUP_ENTRY_INIT },
+		.child = { .entry = HOY_CGROUP_ENTRY_INIT, .root = -EBADF },
 	};
 	static int (*const steps[])(struct execution *, struct hoy_err *) = {
 		make_plan,

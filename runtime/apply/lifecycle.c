@@ -18,6 +18,7 @@
 #include "base/process.h"
 #include "libocispec/runtime.h"
 #include "runtime/apply/create.h"
+#include "runtime/apply/host_root.h"
 #include "runtime/apply/resctrl.h"
 #include "runtime/apply/unit.h"
 #include "runtime/hooks.h"
@@ -228,6 +229,7 @@ int hoy_container_delete(const char *root, struct hoy_state *state, bool force, 
 		r = hoy_resctrl_remove(state, err);
 	if (r < 0)
 		return r;
+	hoy_host_root_unmount(state);
 	r = hoy_state_remove(root, state, err);
 	if (r < 0 || !spec || !spec->hooks)
 		return r;

@@ -120,8 +120,11 @@ int hoy_container_mounts(
 		.live = true,
 		.remove = remove,
 	};
-	int r = hoy_plan_make_live_mounts(spec, &params, &w.plan, err);
+	int r;
 
+	if (state->host_mount)
+		return hoy_err_unsupported(err, "the container has no mount namespace of its own");
+	r = hoy_plan_make_live_mounts(spec, &params, &w.plan, err);
 	if (r == 0)
 		r = open_fds(&w, err);
 	return r < 0 ? r : run_child(&w, err);

@@ -80,9 +80,19 @@ int hoy_child_open_proc(struct hoy_child *c, struct hoy_err *err)
 	return 0;
 }
 
-/* After joining a container: its root is ours. */
+static int enter_root(struct hoy_child *c, struct hoy_err *err)
+{
+	if (fchdir(c->root) < 0)
+		return hoy_err_sys(err, "chdir to the rootfs");
+	return chroot(".") < 0 ? hoy_err_sys(err, "chroot") : 0;
+}
+
+/* After joining a container: its root is ours; or the one that the parent found, where there is no mount namespace to
+ * join. */
 int hoy_child_open_root(struct hoy_child *c, struct hoy_err *err)
 {
+	if (c->root >= 0)
+		return enter_root(c, err);
 	c->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return c->root < 0 ? hoy_err_sys(err, "open '/'") : 0;
 }
@@ -95,16 +105,20 @@ bool hoy_child_starts_in_rootfs(const struct hoy_plan *plan)
 int hoy_child_prepare_rootfs(struct hoy_child *c, struct hoy_err *err)
 {
 	const struct hoy_plan *plan = c->plan;
+	bool joined = !plan->host_mounts && !(plan->new_ns & CLONE_NEWNS);
 	auto_fd int dir = -EBADF;
 	int r;
 
-	r = hoy_mount_propagation(AT_FDCWD, "/", plan->root_propagation, err);
-	if (r < 0)
-		return r;
-	dir = open(hoy_child_starts_in_rootfs(plan) ? "." : plan->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (!plan->host_mounts) {
+		r = hoy_mount_propagation(AT_FDCWD, "/", plan->root_propagation, err);
+		if (r < 0)
+			return r;
+	}
+	/* Who joined a mount namespace stands at its root. */
+	dir = open(!joined && hoy_child_starts_in_rootfs(plan) ? "." : plan->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return hoy_err_sys(err, "open '%s'", plan->rootfs);
-	if (plan->root_propagation & MS_SHARED) {
+	if (!plan->host_mounts && (plan->root_propagation & MS_SHARED)) {
 		r = make_parent_private(dir, err);
 		if (r < 0)
 			return r;
@@ -171,7 +185,11 @@ int hoy_child_pivot(struct hoy_child *c, struct hoy_err *err)
 	int r;
 
 	hoy_fd_close(&c->proc);
-	if (c->plan->params.no_pivot) {
+	if (c->plan->host_mounts) {
+		r = enter_root(c, err);
+		if (r < 0)
+			return r;
+	} else if (c->plan->params.no_pivot) {
 		r = move_root(c, err);
 		if (r < 0)
 			return r;

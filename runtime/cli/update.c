@@ -31,7 +31,7 @@ static const struct hoy_option update_options[] = {
 	O("memory", 0, memory, "memory limit in bytes (-1: none; suffixes k, m, g)"),
 	O("memory-reservation", 0, memory_reservation, "memory that is left to it under pressure"),
 	O("memory-swap", 0, memory_swap, "memory and swap together"),
-	O("kernel-memory", 0, kernel_memory, "kernel memory limit (v1)"),
+	O("kernel-memory", 0, kernel_memory, "refused: kernels no longer have this limit"),
 	O("kernel-memory-tcp", 0, kernel_memory_tcp, "limit of TCP buffers (v1)"),
 	O("cpu-period", 0, cpu_period, "length of a period in microseconds"),
 	O("cpu-quota", 0, cpu_quota, "microseconds of CPU time in a period"),
@@ -101,6 +101,8 @@ static int take_memory(const struct update_values *v, struct hoy_oci_memory *m, 
 		r = take_bytes("memory-swap", v->memory_swap, &m->swap, err);
 	if (r == 0)
 		r = take_bytes("kernel-memory", v->kernel_memory, &m->kernel, err);
+	if (r == 0 && m->kernel && *m->kernel != -1 && v->kernel_memory)
+		r = hoy_err_unsupported(err, "--kernel-memory: kernels no longer limit kernel memory by itself");
 	if (r == 0)
 		r = take_bytes("kernel-memory-tcp", v->kernel_memory_tcp, &m->kernel_tcp, err);
 	return r;

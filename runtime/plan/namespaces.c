@@ -68,9 +68,9 @@ static int check_needs(const struct hoy_plan *plan, struct hoy_err *err)
 			"linux.namespaces: without privileges a container needs a user namespace (as 'spec --rootless' writes it)");
 	if (l->time_offsets && !(plan->new_ns & CLONE_NEWTIME))
 		return hoy_err_invalid(err, "linux.timeOffsets: time namespace offsets need a new time namespace");
-	if (!hoy_plan_has_ns(plan, CLONE_NEWNS))
-		return hoy_err_unsupported(
-			err, "linux.namespaces: a container without a mount namespace of its own is not supported");
+	if (!hoy_plan_has_ns(plan, CLONE_NEWNS) && user)
+		return hoy_err_unsupported(err,
+			"linux.namespaces: a user namespace without a mount namespace has no right to mount anything");
 	return 0;
 }
 
@@ -88,6 +88,7 @@ int hoy_plan_namespaces(struct hoy_plan *plan, struct hoy_err *err)
 			return r;
 	}
 	plan->loopback = plan->new_ns & CLONE_NEWNET;
+	plan->host_mounts = !hoy_plan_has_ns(plan, CLONE_NEWNS);
 	return check_needs(plan, err);
 }
 

@@ -108,7 +108,8 @@ struct hoy_plan {
 	uint64_t new_ns; /* CLONE_NEW* that the container gets of its own */
 	struct hoy_plan_join *joins;
 	size_t n_joins;
-	bool loopback; /* bring lo up */
+	bool loopback;    /* bring lo up */
+	bool host_mounts; /* no mount namespace: mounts are made in the host's, the root is a chroot */
 
 	/* root file system */
 	const char *rootfs; /* absolute */

@@ -52,6 +52,7 @@ struct hoy_state {
 	uint32_t owner;
 	int32_t pid;         /* 0: not there yet */
 	uint64_t start_time; /* of pid, in clock ticks after boot */
+	uint64_t host_mount; /* 0, or what held the rootfs before we mounted it in the host's mount namespace */
 	bool own_pid_ns;     /* its end ends all of the container's processes */
 	bool has_hooks;      /* config.json has poststart or poststop hooks */
 	bool rootless;       /* made without the rights to limit it */

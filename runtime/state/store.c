@@ -35,6 +35,7 @@ static const struct hoy_field state_fields[] = {
 	F(U32, "owner", owner),
 	F(I32, "pid", pid),
 	F(U64, "startTime", start_time),
+	F(U64, "hostMount", host_mount),
 	F(BOOL, "ownPidNamespace", own_pid_ns),
 	F(BOOL, "hasHooks", has_hooks),
 	F(BOOL, "rootless", rootless),

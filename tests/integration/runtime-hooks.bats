@@ -45,7 +45,7 @@ state_says() { # FILE STATUS
     create_it
     [ "$(tr '\n' ' ' <"$T/order")" = "prestart createRuntime createContainer " ]
     pid=$(pid_of)
-    state_says "$T/prestart.state" creating
+    state_says "$T/prestart.state" created
     state_says "$T/createRuntime.state" creating
     state_says "$T/createContainer.state" creating
     [ "$(jq .pid "$T/createRuntime.state")" = "$pid" ]

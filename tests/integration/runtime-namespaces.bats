@@ -177,8 +177,49 @@ user_namespace() {
     fails_with "/no/such/path"
     config '.linux.namespaces = [{"type": "mount"}, {"type": "network", "path": "relative"}]'
     fails_with "linux.namespaces[1].path"
-    config '.linux.namespaces = [{"type": "pid"}] | .linux.maskedPaths = [] | .linux.readonlyPaths = []'
-    fails_with "linux.namespaces: a container without a mount namespace of its own is not supported"
+    config '.linux.namespaces = [{"type": "user"}] | .linux.uidMappings = [{"containerID": 0, "hostID": 100000, "size": 1}]
+        | .linux.gidMappings = .linux.uidMappings | .linux.maskedPaths = [] | .linux.readonlyPaths = []'
+    fails_with "linux.namespaces: a user namespace without a mount namespace"
+}
+
+@test "without any namespace a container is a chroot; its mounts go with it" {
+    local before ns
+    before=$(wc -l </proc/self/mountinfo)
+    config '.linux.namespaces = [] | del(.hostname) | .linux.maskedPaths = [] | .linux.readonlyPaths = [] | .process.args = ["sleep", "1000"]
+        | .hooks.createRuntime = [{"path": "/bin/touch", "args": ["touch", $t]}]' --arg t "$T/hook-ran"
+    create_it
+    r start "$ID"
+    [ -e "$T/hook-ran" ]
+    for ns in cgroup ipc mnt net pid uts; do
+        [ "$(readlink "/proc/$(pid_of)/ns/$ns")" = "$(readlink "/proc/self/ns/$ns")" ]
+    done
+    [ "$(readlink "/proc/$(pid_of)/root")" = "$B/rootfs" ]
+    [ "$(r exec "$ID" ls /)" = "$(ls "$B/rootfs")" ]
+    [ "$(r exec "$ID" pwd)" = / ]
+    echo '{"mounts": [{"destination": "/mnt", "type": "tmpfs", "source": "x"}]}' >"$T/mounts.json"
+    run r mounts add "$ID" "$T/mounts.json"
+    [[ "$output" == *"the container has no mount namespace of its own"* ]] || { echo "$output"; false; }
+    r delete -f "$ID"
+    [ "$(wc -l </proc/self/mountinfo)" = "$before" ]
+    nothing_left
+    # What was mounted on the rootfs before stays, also when the create fails.
+    mount --bind "$B/rootfs" "$B/rootfs"
+    config '.process.args = ["no-such-program"]'
+    run_it
+    [ "$status" = 1 ]
+    [ "$(wc -l </proc/self/mountinfo)" = $((before + 1)) ]
+    umount "$B/rootfs"
+}
+
+@test "a mount namespace is joined by path" {
+    unshare --mount --propagation private sh -c 'sleep 1000 & echo $! >"$1"; wait' sh "$T/pid" 3>&- 4>&- &
+    wait_for 5 test -s "$T/pid"
+    config '.linux.namespaces |= map(select(.type != "mount")) + [{"type": "mount", "path": "/proc/\($p)/ns/mnt"}]
+        | .process.args = ["readlink", "/proc/self/ns/mnt"]' --arg p "$(cat "$T/pid")"
+    ns=$(readlink "/proc/$(cat "$T/pid")/ns/mnt")
+    run_it
+    kill "$(cat "$T/pid")"
+    [ "$output" = "$ns" ] || { echo "$output"; false; }
 }
 
 @test "root of a user namespace without privileges runs a rootless container" {
