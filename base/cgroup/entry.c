@@ -19,7 +19,8 @@ static int open_in(
 	if (sub != NULL) {
 		subdir = openat(dir, sub, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (subdir < 0)
-			return hoy_err_sys(err, "open cgroup '%s%s/%s'", cg->table.hier[i].mount, cg->path, sub);
+			return hoy_err_sys(
+				err, "adding pid to %s%s/%s/cgroup.procs", cg->table.hier[i].mount, cg->path, sub);
 		dir = subdir;
 	}
 	fd = i == 0 && cg->table.v2 ? hoy_fd_dup(dir) : openat(dir, "tasks", O_WRONLY | O_CLOEXEC);
@@ -60,7 +61,7 @@ static int clean_sub(const char *sub, char **ret, struct hoy_err *err)
 	if (!clean)
 		return hoy_err_oom(err);
 	if (hoy_str_eq(clean, "..") || hoy_str_starts(clean, "../"))
-		return hoy_err_invalid(err, "bad sub cgroup path: %s", sub);
+		return hoy_err_invalid(err, "bad sub cgroup path: %s is not a sub cgroup path", sub);
 	free(*ret);
 	*ret = TAKE_PTR(clean);
 	return 0;

@@ -29,7 +29,6 @@
 #include "runtime/texts.h"
 
 #define ALL_CAPS ((1ULL << HOY_CAP_COUNT) - 1)
-#define MAX_JOINS 3
 
 struct execution {
 	const struct hoy_state *state;
@@ -40,7 +39,7 @@ struct execution {
 	struct hoy_cgroup *cgroup;
 	bool attach; /* systemd moves it there, because we may not */
 	struct hoy_child child;
-	int join_fds[MAX_JOINS];
+	int join_fds[HOY_PLAN_JOIN_ALL_MAX];
 	int sync, child_sync, console, console_peer, master;
 	pid_t pid;
 	int pidfd;
@@ -59,7 +58,7 @@ static void execution_done(struct execution *e)
 	hoy_seccomp_program_done(&e->seccomp);
 	hoy_cgroup_entry_close(&e->child.entry);
 	hoy_cgroup_free(e->cgroup);
-	for (size_t i = 0; i < MAX_JOINS; i++)
+	for (size_t i = 0; i < HOY_PLAN_JOIN_ALL_MAX; i++)
 		hoy_fd_close(&e->join_fds[i]);
 	hoy_fd_close(&e->sync);
 	hoy_fd_close(&e->child_sync);
@@ -151,7 +150,7 @@ static int spawn_child(struct execution *e, struct hoy_err *err)
 
 	if (r == -EBUSY && e->cgroup && hoy_cgroup_is_unified(e->cgroup) && !e->o->cgroups[0]) {
 		r = open_init_cgroup(e, err);
-		for (size_t i = 0; i < MAX_JOINS; i++) /* the attempt has used some of them up */
+		for (size_t i = 0; i < HOY_PLAN_JOIN_ALL_MAX; i++) /* the attempt has used some of them up */
 			hoy_fd_close(&e->join_fds[i]);
 		if (r == 0)
 			r = open_namespaces(e, err);
@@ -299,7 +298,7 @@ int hoy_container_exec(const struct hoy_state *state, struct hoy_oci_spec *spec,
 		.state = state,
 		.spec = spec,
 		.o = options,
-		.join_fds = { -EBADF, -EBADF, -EBADF },
+		.join_fds = { -EBADF, -EBADF, -EBADF, -EBADF },
 		.sync = -EBADF,
 		.child_sync = -EBADF,
 		.console = -EBADF,

@@ -19,13 +19,11 @@
 #include "runtime/sync.h"
 #include "runtime/texts.h"
 
-#define MAX_JOINS 3
-
 struct work {
 	const struct hoy_state *state;
 	struct hoy_plan plan;
 	struct hoy_child child;
-	int join_fds[MAX_JOINS];
+	int join_fds[HOY_PLAN_JOIN_ALL_MAX];
 	int *fds; /* three per mount: trees, idmaps, late_readonly */
 	int sync, child_sync;
 };
@@ -35,7 +33,7 @@ static void work_done(struct work *w)
 	for (size_t i = 0; w->fds && i < 3 * w->plan.n_mounts; i++)
 		hoy_fd_close(&w->fds[i]);
 	free(w->fds);
-	for (size_t i = 0; i < MAX_JOINS; i++)
+	for (size_t i = 0; i < HOY_PLAN_JOIN_ALL_MAX; i++)
 		hoy_fd_close(&w->join_fds[i]);
 	hoy_fd_close(&w->sync);
 	hoy_fd_close(&w->child_sync);
@@ -104,7 +102,7 @@ int hoy_container_mounts(
 {
 	auto_(work_done) struct work w = {
 		.state = state,
-		.join_fds = { -EBADF, -EBADF, -EBADF },
+		.join_fds = { -EBADF, -EBADF, -EBADF, -EBADF },
 		.sync = -EBADF,
 		.child_sync = -EBADF,
 		.child = {

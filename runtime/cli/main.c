@@ -71,9 +71,11 @@ static void show_command_help(const struct hoy_globals *g, const struct hoy_comm
 	hoy_options_help(c->options, c->n_options);
 }
 
-static void show_version(void)
+/* As dockerd reads it: it asks for a commit, which a release is its own name for. */
+static void show_version(const struct hoy_globals *g)
 {
-	(void) printf("hoyrun version " PACKAGE_VERSION "\nspec: " HOY_OCI_VERSION_MAX "\n");
+	(void) printf("%s version " PACKAGE_VERSION "\ncommit: v" PACKAGE_VERSION "\nspec: " HOY_OCI_VERSION_MAX "\n",
+		g->program);
 }
 
 static int find_log_level(const struct global_options *o, enum hoy_log_level *ret, struct hoy_err *err)
@@ -245,7 +247,7 @@ static int start(int argc, char **argv, struct hoy_globals *g, int *error_status
 	if (r < 0)
 		return r;
 	if (o.version) {
-		show_version();
+		show_version(g);
 		return 0;
 	}
 	if (o.help || !args[0])

@@ -97,15 +97,16 @@ int hoy_plan_namespaces(struct hoy_plan *plan, struct hoy_err *err)
 int hoy_plan_join_all(struct hoy_plan *plan, struct hoy_err *err)
 {
 	const struct hoy_oci_linux *l = plan->spec->linux_;
+	bool user = hoy_oci_spec_namespace(plan->spec, HOY_OCI_NS_USER);
 	int all = 0;
 
-	plan->joins = calloc(3, sizeof *plan->joins);
+	plan->joins = calloc(HOY_PLAN_JOIN_ALL_MAX, sizeof *plan->joins);
 	if (!plan->joins)
 		return hoy_err_oom(err);
 	for (size_t i = 0; i < l->n_namespaces; i++) {
 		int flag = clone_flag[l->namespaces[i].type];
 
-		if (flag == CLONE_NEWUSER || flag == CLONE_NEWPID)
+		if (flag == CLONE_NEWUSER || flag == CLONE_NEWPID || (flag == CLONE_NEWNS && user))
 			plan->joins[plan->n_joins++] = (struct hoy_plan_join){ .type = flag };
 		else
 			all |= flag;

@@ -152,6 +152,9 @@ struct hoy_plan_mpol {
 
 int hoy_plan_make(const struct hoy_oci_spec *spec, const struct hoy_plan_params *params, struct hoy_plan *ret,
 	struct hoy_err *err);
+/* user, pid, and mount (apart from the others only behind a user namespace, which may not own all of those), the rest
+ */
+#define HOY_PLAN_JOIN_ALL_MAX 4
 /* For one more process in a container with this config (whose `process` is the new one): joins[] are the namespaces
  * that the container has, without paths: user, pid, and all others in one. */
 int hoy_plan_make_exec(const struct hoy_oci_spec *spec, const struct hoy_plan_params *params, struct hoy_plan *ret,

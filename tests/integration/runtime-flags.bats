@@ -48,6 +48,7 @@ running() {
     [ "$(r exec "$ID" echo --help)" = --help ]
     run timeout 5 "$HOYRUN" --version
     [[ "${lines[0]}" == "hoyrun version "* ]]
+    [[ "${lines[1]}" == "commit: "* ]]
     [[ "$output" == *$'\nspec: 1.3.0'* ]]
 }
 
@@ -186,9 +187,9 @@ groups_below() {
     done
     run r exec --cgroup nosuch "$ID" true
     [ "$status" = 255 ]
-    [[ "$output" == *"/nosuch'"* ]]
+    [[ "$output" == *"adding pid to "*"/nosuch/cgroup.procs: no such file"* ]]
     run r exec --cgroup ../x "$ID" true
-    [[ "$output" == *"bad sub cgroup path: ../x"* ]]
+    [[ "$output" == *"bad sub cgroup path: ../x is not a sub cgroup path"* ]]
     run r exec --cgroup sub --cgroup sub "$ID" true
     [[ "$output" == *"several paths, but 'sub' names no controller"* ]]
     run r exec --cgroup nosuch:sub "$ID" true

@@ -130,6 +130,8 @@ user_namespace() {
     create_it || { cat "$T/err"; kill $other; false; }
     [ "$(ns_of net)" = "$(readlink "/proc/$other/ns/net")" ]
     [ "$(ns_of user)" != "$(readlink /proc/self/ns/user)" ]
+    r start "$ID"
+    [ "$(r exec "$ID" readlink /proc/self/ns/net)" = "$(ns_of net)" ]
     kill $other
 }
 

@@ -93,7 +93,9 @@ START_TEST(namespace_mistakes_name_the_field)
 		{ "\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"mount\"}]", "linux.namespaces[1].type" },
 		{ "\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"ipc\",\"path\":\"x\"}]",
 			"linux.namespaces[1].path" },
-		{ "\"namespaces\":[{\"type\":\"pid\"}]", "without a mount namespace" },
+		{ "\"namespaces\":[{\"type\":\"user\"}],\"uidMappings\":[{\"containerID\":0,\"hostID\":1,\"size\":1}],"
+		  "\"gidMappings\":[{\"containerID\":0,\"hostID\":1,\"size\":1}]",
+			"without a mount namespace" },
 		{ "\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"user\"}]", "linux.uidMappings" },
 		{ "\"namespaces\":[{\"type\":\"mount\"}],\"timeOffsets\":{\"boottime\":{\"secs\":1}}",
 			"linux.timeOffsets" },
