@@ -149,7 +149,7 @@ static int find_root(const struct global_options *o, struct hoy_globals *g, stru
 	if (o->root && o->root[0]) {
 		cwd = o->root[0] == '/' ? strdup("/") : getcwd(NULL, 0);
 		g->root_owned = cwd ? hoy_path_join(cwd, o->root) : NULL;
-	} else if (run && run[0] && hoy_globals_rootless(g)) {
+	} else if (run && run[0] && (geteuid() != 0 || hoy_globals_rootless(g))) {
 		/* podman calls us for a user as root of a user namespace; the machine's root has one place */
 		g->root_owned = hoy_path_join(run, "hoyrun");
 	} else {
