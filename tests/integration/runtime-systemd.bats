@@ -123,7 +123,7 @@ is_in_hook() {
         [ $turn = after ] || systemctl daemon-reload
     done
     r delete -f "$ID"
-    no_unit "$unit"
+    wait_for 20 no_unit "$unit" || { systemctl status --no-pager "$unit"; false; }
 }
 
 @test "update tells systemd, and half a cpu limit keeps the other half" {
