@@ -2,6 +2,7 @@
 #include "shim/pump.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -11,6 +12,7 @@
 
 #define SPLICE_SIZE ((size_t) 64 << 10)
 #define COPY_SIZE 4096
+#define BATCH 16
 
 enum move { MOVE_SOME, MOVE_BLOCKED, MOVE_END, MOVE_FAILED };
 
@@ -115,16 +117,29 @@ static void wait_for(struct hoy_pump *pump, bool receiver)
 		(void) hoy_source_set_events(pump->to_source, receiver ? EPOLLOUT : 0, NULL);
 }
 
-static void step(struct hoy_pump *pump, bool receiver_is_ready)
+/* With splice() both ends say EAGAIN: what can be read waits for the receiver. */
+static bool receiver_blocks(const struct hoy_pump *pump)
 {
-	switch (move(pump)) {
+	struct pollfd from = { .fd = pump->from, .events = POLLIN };
+
+	if (pump->to < 0 || !pump->splice)
+		return pump->pending.len > 0;
+	return poll(&from, 1, 0) > 0;
+}
+
+/* Several moves in one go: a busy stream would else wait for a turn of the loop after each. */
+static void step(struct hoy_pump *pump)
+{
+	enum move moved = MOVE_SOME;
+
+	for (int i = 0; i < BATCH && moved == MOVE_SOME; i++)
+		moved = move(pump);
+	switch (moved) {
 	case MOVE_SOME:
-		if (!pump->pending.len)
-			wait_for(pump, /* receiver= */ false);
+		wait_for(pump, pump->pending.len > 0);
 		break;
 	case MOVE_BLOCKED:
-		/* Whoever was said to be ready is not the one that blocks. */
-		wait_for(pump, pump->to >= 0 && (pump->pending.len || (pump->splice && !receiver_is_ready)));
+		wait_for(pump, receiver_blocks(pump));
 		break;
 	case MOVE_FAILED:
 		stop_writing(pump);
@@ -138,18 +153,11 @@ static void step(struct hoy_pump *pump, bool receiver_is_ready)
 	}
 }
 
-static void on_readable(struct hoy_source *source, uint32_t events, void *userdata)
+static void on_ready(struct hoy_source *source, uint32_t events, void *userdata)
 {
 	(void) source;
 	(void) events;
-	step(userdata, /* receiver_is_ready= */ false);
-}
-
-static void on_writable(struct hoy_source *source, uint32_t events, void *userdata)
-{
-	(void) source;
-	(void) events;
-	step(userdata, /* receiver_is_ready= */ true);
+	step(userdata);
 }
 
 static bool is_pipe(int fd)
@@ -185,9 +193,9 @@ int hoy_pump_new(struct hoy_loop *loop, int from, int to, hoy_pump_end end, void
 	if (r < 0)
 		hoy_err_code(err, r, "stream of the process");
 	if (r >= 0)
-		r = hoy_loop_io(loop, &pump->from_source, from, EPOLLIN, on_readable, pump, err);
+		r = hoy_loop_io(loop, &pump->from_source, from, EPOLLIN, on_ready, pump, err);
 	if (r >= 0 && !is_file(to))
-		r = hoy_loop_io(loop, &pump->to_source, to, 0, on_writable, pump, err);
+		r = hoy_loop_io(loop, &pump->to_source, to, 0, on_ready, pump, err);
 	if (r < 0) {
 		hoy_pump_free(pump);
 		return r;
