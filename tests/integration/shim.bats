@@ -579,6 +579,63 @@ P
     task Wait
 }
 
+@test "many execs leave nothing in the shim" {
+    sh_in 'while :; do sleep 100; done'
+    start_shim
+    create_task
+    task Start
+    cycle() { client "$ADDRESS" cycle "id=$ID" "n=$1" 'spec={"args":["true"],"cwd":"/","env":["PATH=/bin"]}'; }
+    held() {
+        echo "$(ls "/proc/$SHIM_PID/fd" | wc -l) $(awk '/^Private_Dirty:/ { print $2 }' "/proc/$SHIM_PID/smaps_rollup")"
+    }
+    cycle 20
+    read -r fds_before kib_before < <(held)
+    cycle "${HOY_RUNS:-50}"
+    read -r fds kib < <(held)
+    echo "descriptors: $fds_before, then $fds; written: $kib_before KiB, then $kib KiB"
+    [ "$fds" = "$fds_before" ]
+    grep -q __asan_init "$HOY_SHIM" || [ "$kib" -le $((kib_before + 16)) ]
+    ! ls "$B" | grep -E '^e[0-9]'
+}
+
+@test "a runtime that is killed in the middle is an error, and can be tried again" {
+    # it does its work and dies before anybody hears of it, once for each verb
+    cat >"$T/runtime" <<X
+#!/bin/sh
+for verb in create exec start; do
+    case " \$* " in *" \$verb "*)
+        if [ ! -e "$T/killed-\$verb" ]; then
+            touch "$T/killed-\$verb"
+            kill -9 \$\$
+        fi ;;
+    esac
+done
+exec "$HOYRUN" "\$@"
+X
+    chmod +x "$T/runtime"
+    sh_in 'sleep 100'
+    start_shim "binary_name=$T/runtime"
+    run create_task
+    [[ "$output" == "code 2: OCI runtime create failed: "*"137"* ]]
+    create_task
+    run task Start
+    [[ "$output" == "code 2: OCI runtime start failed: "*"137"* ]]
+    [ "$(task State | jq .status)" = 1 ]
+    task Start
+    spec='{"args":["sh","-c","exit 3"],"cwd":"/","env":["PATH=/bin"]}'
+    task Exec exec_id=a "spec=$spec"
+    run task Start exec_id=a
+    [[ "$output" == "code 2: OCI runtime exec failed: "*"137"* ]]
+    [ "$(task State | jq .status)" = 2 ]
+    task Exec exec_id=b "spec=$spec"
+    task Start exec_id=b
+    [ "$(task Wait exec_id=b | jq .exit_status)" = 3 ]
+    task Kill signal=9
+    task Wait
+    task Delete
+    [ -z "$(ls "$T/r/ns")" ]
+}
+
 @test "the shim is small" {
     sh_in 'sleep 100'
     start_shim
