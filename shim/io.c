@@ -374,6 +374,11 @@ bool hoy_io_is_ready(const struct hoy_io *io)
 	return !io->logger || io->logger_is_ready;
 }
 
+int hoy_io_check(const struct hoy_io *io, struct hoy_err *err)
+{
+	return io->logger ? hoy_logger_check(io->logger, err) : 0;
+}
+
 const int *hoy_io_child_fds(const struct hoy_io *io)
 {
 	return io->child_fds;

@@ -42,6 +42,8 @@ HOY_DEFINE_AUTO_PTR(struct hoy_io, hoy_io_free);
 
 /* The process may be made: its log driver, if it has one, is ready. */
 bool hoy_io_is_ready(const struct hoy_io *io);
+/* When it is ready: the error of a log driver that is not. */
+int hoy_io_check(const struct hoy_io *io, struct hoy_err *err);
 
 /* What the runtime gets as 0, 1 and 2: with a terminal -1 (/dev/null) and a console socket instead. */
 const int *hoy_io_child_fds(const struct hoy_io *io);

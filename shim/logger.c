@@ -18,6 +18,7 @@
 #define NS_PER_S ((uint64_t) 1000000000)
 #define READY_NS (10 * NS_PER_S)
 #define GRACE_NS (5 * NS_PER_S)
+#define EXIT_NS (NS_PER_S / 20) /* from the end of its ready pipe to its exit, if it is one */
 
 extern char **environ;
 
@@ -29,6 +30,7 @@ struct hoy_logger {
 	hoy_logger_ready ready; /* NULL: was called */
 	void *userdata;
 	bool orphan, terminated;
+	int failed; /* its exit status, when it ended before it was ready */
 	size_t *lingering;
 };
 
@@ -75,12 +77,18 @@ static void tell_ready(struct hoy_logger *logger)
 		ready(logger->userdata);
 }
 
+/* A byte says that it is ready; so does closing the pipe, unless it was the driver's end that closed it. */
 static void on_ready(struct hoy_source *source, uint32_t events, void *userdata)
 {
 	struct hoy_logger *logger = userdata;
+	char byte;
 
-	(void) source;
 	(void) events;
+	if (read(logger->ready_fd, &byte, 1) == 0) {
+		(void) hoy_source_set_events(source, 0, NULL);
+		hoy_source_set_timer(logger->timer, EXIT_NS);
+		return;
+	}
 	hoy_source_set_timer(logger->timer, UINT64_MAX);
 	tell_ready(logger);
 }
@@ -102,11 +110,15 @@ static void on_logger_exit(void *userdata, const siginfo_t *si)
 {
 	struct hoy_logger *logger = userdata;
 
-	(void) si;
 	logger->watch = NULL;
 	logger->pid = 0;
-	if (logger->orphan)
+	if (logger->orphan) {
 		destroy(logger);
+	} else if (logger->ready) {
+		logger->failed = hoy_process_status(si);
+		hoy_source_set_timer(logger->timer, UINT64_MAX);
+		tell_ready(logger); /* which may free it */
+	}
 }
 
 static int spawn(
@@ -142,6 +154,15 @@ static int make_pipes(int read_ends[2], int write_ends[2], int ready[2], struct 
 		write_ends[i] = ends[1];
 	}
 	return pipe2(ready, O_CLOEXEC) < 0 ? hoy_err_sys(err, "make a pipe") : 0;
+}
+
+int hoy_logger_check(const struct hoy_logger *logger, struct hoy_err *err)
+{
+	if (!logger->failed)
+		return 0;
+	return hoy_err_set(err, HOY_ERR_SYSTEM, EIO,
+		"the log driver ended with exit status %d before it was ready (its reason is in the shim's log)",
+		logger->failed);
 }
 
 int hoy_logger_start(const struct hoy_logger_options *options, hoy_logger_ready ready, void *userdata, int ret_fds[2],

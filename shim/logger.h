@@ -21,12 +21,16 @@ struct hoy_logger_options {
 	size_t *lingering; /* counts drivers that still work after hoy_logger_free() */
 };
 
-/* The driver is ready, or 10 s have passed (then it is taken as it is). Runs once, from the loop. */
+/* The driver is ready, or 10 s have passed (then it is taken as it is), or it has failed: hoy_logger_check() says so.
+ * Runs once, from the loop. */
 typedef void (*hoy_logger_ready)(void *userdata);
 
 /* Starts the driver. ret_fds: the ends to write stdout and stderr to, which are the caller's. */
 int hoy_logger_start(const struct hoy_logger_options *options, hoy_logger_ready ready, void *userdata, int ret_fds[2],
 	struct hoy_logger **ret, struct hoy_err *err);
+
+/* The error when the driver ended with an exit status other than 0 before it was ready. */
+int hoy_logger_check(const struct hoy_logger *logger, struct hoy_err *err);
 
 /* Lets it end by itself: SIGTERM after 5 s, SIGKILL after 10. NULL is fine. */
 void hoy_logger_free(struct hoy_logger *logger);

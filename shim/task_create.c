@@ -192,12 +192,13 @@ static void create_from_checkpoint(struct hoy_task *task)
 static void create_with_io(struct hoy_process *init)
 {
 	struct hoy_err err = {};
+	int r = hoy_io_check(init->io, &err);
 
-	if (init->task->checkpoint) {
+	if (r >= 0 && init->task->checkpoint) {
 		create_from_checkpoint(init->task);
 		return;
 	}
-	if (run_create(init->task, &err) < 0) {
+	if (r < 0 || run_create(init->task, &err) < 0) {
 		hoy_err_wrap(&err, "OCI runtime create failed");
 		fail_create(init->task, &err);
 		return;

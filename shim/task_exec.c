@@ -163,7 +163,7 @@ static void exec_with_io(struct hoy_process *exec)
 {
 	struct hoy_err err = {};
 
-	if (run_exec(exec, &err) < 0)
+	if (hoy_io_check(exec->io, &err) < 0 || run_exec(exec, &err) < 0)
 		fail_exec(exec, &err);
 }
 

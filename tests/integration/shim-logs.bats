@@ -154,6 +154,14 @@ received_n() {
     [[ "$output" == "hoy-log: open '$T/none': No such file"* ]]
 }
 
+@test "a log driver that fails at once is an error of Create" {
+    run create_task "stdout=$(driver "driver=gelf")"
+    [[ "$output" == "code 2: "*"log driver ended with exit status 1 before it was ready"* ]]
+    grep -q "hoy-log: log driver gelf needs gelf-address" "$B/shim.log"
+    create_task
+    task Delete
+}
+
 @test "syslog: formats and facilities" {
     receive udp - raw
     port=$(port)
