@@ -22,6 +22,9 @@ static char *mpol_modes[] = { "MPOL_DEFAULT", "MPOL_BIND", "MPOL_INTERLEAVE", "M
 	"MPOL_PREFERRED", "MPOL_PREFERRED_MANY", "MPOL_LOCAL", NULL };
 static char *mpol_flags[] = { "MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES", NULL };
 
+/* Who lets others write annotations must know: it names a file that CRIU reads as root. */
+static char *unsafe_annotations[] = { "org.criu.config", NULL };
+
 /* Names that our own tables tell. */
 struct lists {
 	char **mount_options, **namespaces, **caps, **archs;
@@ -87,6 +90,7 @@ static int features_run(const struct hoy_globals *g, void *values, char **args, 
 		.oci_version_max = max,
 		.hooks = hooks,
 		.linux_ = &linux_,
+		.potentially_unsafe_config_annotations = unsafe_annotations,
 	};
 	int r;
 

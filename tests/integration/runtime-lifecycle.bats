@@ -269,6 +269,7 @@ teardown() { runtime_teardown; }
     [ "$(jq -r '.hooks | length' <<<"$output")" = 6 ]
     jq -e '.mountOptions | index("rro")' <<<"$output"
     jq -e '.linux.namespaces | index("time")' <<<"$output"
+    [ "$(jq -c .potentiallyUnsafeConfigAnnotations <<<"$output")" = '["org.criu.config"]' ]
 }
 
 @test "200 runs leave nothing behind" {
