@@ -120,7 +120,8 @@ static void find_hierarchies(void)
 	f.cgroup_ns = false;
 	dir = opendir(CGROUPS);
 	while (dir && (e = readdir(dir)) && f.n < GROUPS_MAX)
-		if (e->d_type == DT_DIR && e->d_name[0] != '.' && strcmp(e->d_name, "unified") != 0)
+		if (e->d_type == DT_DIR && e->d_name[0] != '.' &&
+			access(text(CGROUPS "/%s/tasks", e->d_name), F_OK) == 0)
 			f.hierarchies[f.n++] = text("%s", e->d_name);
 	(void) closedir(dir);
 }
