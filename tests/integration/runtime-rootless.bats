@@ -126,8 +126,12 @@ user_fails() {
     cp -a "$ROOTFS_BASE/." "$B/rootfs/inner/rootfs"
     cp "$HOYRUN" "$B/rootfs/bin/hoyrun"
     chown -R 65534:65534 "$B/rootfs/inner"
+    # The libraries, for a build that is not static.
+    mkdir "$B/rootfs/usr"
+    ln -s usr/lib "$B/rootfs/lib"
+    ln -s usr/lib64 "$B/rootfs/lib64"
     # A procfs can be mounted below only where nothing of it is hidden.
-    config '.linux.maskedPaths = [] | .linux.readonlyPaths = [] | .root.readonly = false
+    config '.mounts += [{"destination": "/usr", "type": "bind", "source": "/usr", "options": ["rbind", "ro"]}] | .linux.maskedPaths = [] | .linux.readonlyPaths = [] | .root.readonly = false
         | .process.capabilities[] |= ["CAP_SYS_ADMIN", "CAP_SETUID", "CAP_SETGID", "CAP_SETFCAP"] | .process.noNewPrivileges = false'
     sh_in 'cd /inner && hoyrun spec --rootless && sed -i "s/\"terminal\": true/\"terminal\": false/; s/\"sh\"/\"hostname\"/" config.json && hoyrun run inner'
     run_user run -b "$B" "$ID"
