@@ -70,6 +70,18 @@ static unsigned int listen_fds(void)
 	return text && hoy_str_to_uint(text, &n) == 0 && n < 1024 ? n : 0;
 }
 
+/* Where nobody reads labels, one that a config brings along from elsewhere is no reason to fail. */
+static void drop_unread_label(struct creation *c)
+{
+	struct hoy_oci_linux *l = c->spec->linux_;
+
+	if (!l || !l->mount_label || !l->mount_label[0] || access("/sys/fs/selinux/enforce", F_OK) == 0)
+		return;
+	hoy_log_warn("linux.mountLabel: SELinux is not enabled on this host, ignoring '%s'", l->mount_label);
+	free(l->mount_label);
+	l->mount_label = NULL;
+}
+
 int hoy_create_plan(struct creation *c, struct hoy_err *err)
 {
 	uint64_t own = hoy_own_caps();
@@ -90,6 +102,7 @@ int hoy_create_plan(struct creation *c, struct hoy_err *err)
 	params.preserve_fds = c->o->preserve_fds + params.listen_fds;
 	if (!c->spec->process)
 		return hoy_err_invalid(err, TEXT_NO_PROCESS);
+	drop_unread_label(c);
 	r = hoy_plan_make(c->spec, &params, &c->plan, err);
 	if (r == 0)
 		r = hoy_seccomp_compile(c->spec->linux_->seccomp, &c->seccomp, err);

@@ -159,6 +159,21 @@ teardown() { runtime_teardown; }
     nothing_left
 }
 
+@test "kill KILL reaches who outlived the first process in a shared pid namespace" {
+    sh_in 'sleep 1000 & echo $!; exit 0'
+    config '.linux.namespaces |= map(select(.type != "pid"))'
+    create_it
+    r start "$ID"
+    wait_for 5 is_status stopped
+    kill -0 "$(cat "$T/out")"
+    run r kill "$ID" TERM
+    [[ "$output" == *"container not running"* ]]
+    r kill "$ID" KILL
+    wait_for 5 bash -c "! grep -qs '^State:.[^Z]' /proc/$(cat "$T/out")/status"
+    r delete "$ID"
+    nothing_left
+}
+
 @test "delete ends processes that outlived the first one in a shared pid namespace" {
     sh_in 'sleep 1000 & echo $!; exit 0'
     config '.linux.namespaces |= map(select(.type != "pid"))'
