@@ -161,9 +161,10 @@ got_more() { # SIZE
 @test "restore in the foreground: pipes are ours, the exit status is the program's; a failing hook leaves nothing" {
     need_criu
     sh_in 'echo before; read line; echo "got $line"; exit 7'
-    { sleep 300 | r run -d -b "$B" "$ID" | cat >"$T/log"; } 2>/dev/null 3>&- 4>&- &
+    { sh -c 'echo $$ >"$0"; exec sleep 300' "$T/stdin.pid" | r run -d -b "$B" "$ID" | cat >"$T/log"; } 2>/dev/null 3>&- 4>&- &
     wait_for 10 grep -q before "$T/log"
     checkpoint
+    kill "$(cat "$T/stdin.pid")"
     run bash -c "echo typed | timeout 60 '$HOYRUN' --root '$T/root' restore --keep --no-subreaper -b '$B' --image-path '$IMG' '$ID' | cat; exit \${PIPESTATUS[1]}"
     [ "$status" = 7 ] && [ "$output" = "got typed" ]
     is_status stopped
