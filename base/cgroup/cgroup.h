@@ -144,8 +144,9 @@ int hoy_cgroup_open_entry(
 	const struct hoy_cgroup *cg, const char *const *subs, struct hoy_cgroup_entry *ret, struct hoy_err *err);
 void hoy_cgroup_entry_close(struct hoy_cgroup_entry *entry); /* works on a HOY_CGROUP_ENTRY_INIT one, and twice */
 
-/* False when the kernel would not let us, nor a child of ours at its birth, into the v2 group: moving takes the right to
- * write cgroup.procs of the group above both, and a user's session stands outside of what is delegated to the user. */
+/* False when the kernel would not let us, nor a child of ours at its birth, into the v2 group: moving takes the right
+ * to write cgroup.procs of the group above both, and a user's session stands outside of what is delegated to the user.
+ */
 bool hoy_cgroup_may_enter(const struct hoy_cgroup *cg);
 
 /* The calling, single-threaded process moves itself into the v1 groups. To be called by the child before it execs;

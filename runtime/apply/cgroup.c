@@ -34,8 +34,8 @@ static unsigned int access_bits(const char *access)
 	return access && bits ? bits : HOY_CGROUP_DEV_ALL;
 }
 
-int hoy_device_rules_make(const struct hoy_oci_resources *res, struct hoy_cgroup_device **ret, size_t *ret_n,
-	struct hoy_err *err)
+int hoy_device_rules_make(
+	const struct hoy_oci_resources *res, struct hoy_cgroup_device **ret, size_t *ret_n, struct hoy_err *err)
 {
 	size_t n = res ? res->n_devices : 0;
 	struct hoy_cgroup_device *rules = calloc(n + ARRAY_LEN(always), sizeof *rules);

@@ -15,8 +15,8 @@ int hoy_apply_resources(
 	struct hoy_cgroup *cg, const struct hoy_oci_resources *resources, bool devices, struct hoy_err *err);
 
 /* The device rules of `resources` (may be NULL) with what every container may use behind them; heap. */
-int hoy_device_rules_make(const struct hoy_oci_resources *resources, struct hoy_cgroup_device **ret, size_t *ret_n,
-	struct hoy_err *err);
+int hoy_device_rules_make(
+	const struct hoy_oci_resources *resources, struct hoy_cgroup_device **ret, size_t *ret_n, struct hoy_err *err);
 
 /* The limits of `resources` (borrowed: it must live as long) in the shape of base/cgroup. */
 struct hoy_limits {

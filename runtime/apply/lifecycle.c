@@ -192,8 +192,8 @@ static int remove_cgroup(const struct hoy_state *state, struct hoy_err *err)
 	r = hoy_cgroup_from_string(state->cgroup, &cg, err);
 	if (r < 0)
 		return r;
-	/* Mostly nobody is left. With a shared pid namespace, processes may have outlived the first one. A unit's group is
-	 * not ours to take away: systemd would not hear of it and keep the unit. */
+	/* Mostly nobody is left. With a shared pid namespace, processes may have outlived the first one. A unit's group
+	 * is not ours to take away: systemd would not hear of it and keep the unit. */
 	if (!state->unit && hoy_cgroup_remove(cg, 0, NULL) == 0)
 		return 0;
 	/* Its creator had not come to put anybody into it: these are others. */

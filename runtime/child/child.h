@@ -38,7 +38,7 @@ struct hoy_child {
 	int *join_fds;      /* of plan->joins; -EBADF for those that are done */
 	int *trees;         /* of plan->mounts: detached clones made by the parent, or -EBADF */
 	int *idmaps;        /* >= 0: a mount that we clone, and the parent maps with this user namespace */
-	bool wait_for_go; /* the parent maps our ids or has us moved first */
+	bool wait_for_go;   /* the parent maps our ids or has us moved first */
 	enum hoy_child_work work;
 	int foreign[3]; /* descriptors of the parent's that we must not hold: its end of the pair, its lock */
 

@@ -221,7 +221,7 @@ static const struct hoy_step exec_steps[] = {
 /* Not a process of the container, though it is in its namespaces: it is in none of its cgroups, runs nothing and ends.
  */
 #define MOUNT_STEPS                                                                                                    \
-	{ "user namespace", hoy_child_wait_for_go }, { NULL, hoy_child_open_proc },                                  \
+	{ "user namespace", hoy_child_wait_for_go }, { NULL, hoy_child_open_proc },                                    \
 		{ "join namespaces", hoy_child_join_namespaces },                                                      \
 	{                                                                                                              \
 		NULL, hoy_child_open_root                                                                              \

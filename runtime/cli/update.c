@@ -181,8 +181,8 @@ static int from_file(const char *path, struct hoy_oci_resources **ret, struct ho
 }
 
 /* systemd first, which writes what it knows; then the files, which take all. */
-static int set_limits(const struct hoy_state *state, struct hoy_cgroup *cg, const struct hoy_oci_resources *res,
-	struct hoy_err *err)
+static int set_limits(
+	const struct hoy_state *state, struct hoy_cgroup *cg, const struct hoy_oci_resources *res, struct hoy_err *err)
 {
 	auto_free char *dir = state->unit ? hoy_cgroup_dir(cg, 0) : NULL;
 	int r = state->unit ? hoy_unit_set(state, dir, hoy_cgroup_is_unified(cg), res, err) : 0;

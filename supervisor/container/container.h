@@ -128,7 +128,8 @@ int hoy_containers_list(struct hoy_containers *containers, const struct hoy_cont
 /* How many there are in each state, for `info`. */
 void hoy_containers_count(const struct hoy_containers *containers, size_t *ret_running, size_t *ret_stopped);
 
-/* Can this host limit swap? v2 always can, v1 when its kernel accounts swap. For `info`, and for the default of create. */
+/* Can this host limit swap? v2 always can, v1 when its kernel accounts swap. For `info`, and for the default of create.
+ */
 bool hoy_containers_can_limit_swap(void);
 
 /* --- life --------------------------------------------------------------------- */

@@ -69,13 +69,8 @@ END_TEST
 
 Suite *suite_challenge(void)
 {
-	Suite *s = suite_create("challenge");
-	TCase *tc = tcase_create("challenge");
+	const TTest *const tests[] = { a_token_is_asked_for, a_password_is_asked_for, the_better_of_several_counts,
+		what_can_not_be_read_is_refused };
 
-	suite_add_tcase(s, tc);
-	tcase_add_test(tc, a_token_is_asked_for);
-	tcase_add_test(tc, a_password_is_asked_for);
-	tcase_add_test(tc, the_better_of_several_counts);
-	tcase_add_test(tc, what_can_not_be_read_is_refused);
-	return s;
+	return hoy_unit_suite("challenge", tests, ARRAY_LEN(tests));
 }

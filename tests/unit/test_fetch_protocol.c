@@ -74,12 +74,7 @@ END_TEST
 
 Suite *suite_fetch_protocol(void)
 {
-	Suite *s = suite_create("fetch protocol");
-	TCase *tc = tcase_create("fetch protocol");
+	const TTest *const tests[] = { a_request_is_what_it_was, a_request_needs_its_members, packets_are_checked };
 
-	suite_add_tcase(s, tc);
-	tcase_add_test(tc, a_request_is_what_it_was);
-	tcase_add_test(tc, a_request_needs_its_members);
-	tcase_add_test(tc, packets_are_checked);
-	return s;
+	return hoy_unit_suite("fetch protocol", tests, ARRAY_LEN(tests));
 }
