@@ -9,12 +9,17 @@
 #include "base/fd.h"
 #include "base/loop.h"
 
+#define AGAIN_FIRST_NS ((uint64_t) 5000000)
+#define AGAIN_MAX_NS ((uint64_t) 1000000000)
+
 struct hoy_task_cgroup {
 	/* Other runtimes than ours may name the group differently in each hierarchy. */
 	struct hoy_cgroup *processes; /* never NULL */
 	struct hoy_cgroup *memory;    /* NULL: none */
 	int fd;
 	struct hoy_source *source;
+	struct hoy_source *again; /* v1: looks at the counter once more */
+	uint64_t again_ns;        /* after this long; doubles */
 	uint64_t kills;
 	hoy_oom_handler handler;
 	void *userdata;
@@ -33,12 +38,35 @@ bool hoy_task_cgroup_check_oom(struct hoy_task_cgroup *cgroup)
 	return cgroup->kills > 0;
 }
 
+/* v1 raises its event when the kernel begins to look for a victim: the kill is counted some time later. */
+static void look_again(struct hoy_task_cgroup *cgroup)
+{
+	hoy_source_set_timer(cgroup->again, cgroup->again_ns > AGAIN_MAX_NS ? UINT64_MAX : cgroup->again_ns);
+	cgroup->again_ns *= 2;
+}
+
+static void on_again(struct hoy_source *source, void *userdata)
+{
+	struct hoy_task_cgroup *cgroup = userdata;
+	uint64_t before = cgroup->kills;
+
+	(void) source;
+	(void) hoy_task_cgroup_check_oom(cgroup);
+	if (cgroup->kills == before)
+		look_again(cgroup);
+}
+
 static void on_oom(struct hoy_source *source, uint32_t events, void *userdata)
 {
 	struct hoy_task_cgroup *cgroup = userdata;
+	uint64_t before = cgroup->kills;
 
 	hoy_cgroup_oom_drain(cgroup->fd);
 	(void) hoy_task_cgroup_check_oom(cgroup);
+	if (cgroup->kills == before && cgroup->again) {
+		cgroup->again_ns = AGAIN_FIRST_NS;
+		look_again(cgroup);
+	}
 	if (!hoy_cgroup_exists(cgroup->memory) || (events & (EPOLLHUP | EPOLLERR)))
 		(void) hoy_source_set_events(source, 0, NULL);
 }
@@ -75,6 +103,8 @@ static int watch_oom(struct hoy_task_cgroup *cgroup, struct hoy_loop *loop)
 	if (cgroup->fd < 0) /* no memory controller: nothing to watch */
 		return 0;
 	(void) hoy_cgroup_oom_kills(cgroup->memory, &cgroup->kills, /* err= */ NULL);
+	if (hoy_loop_timer(loop, &cgroup->again, UINT64_MAX, on_again, cgroup, /* err= */ NULL) < 0)
+		return -ENOMEM;
 	return hoy_loop_io(loop, &cgroup->source, cgroup->fd, EPOLLIN, on_oom, cgroup, /* err= */ NULL);
 }
 
@@ -125,6 +155,7 @@ void hoy_task_cgroup_free(struct hoy_task_cgroup *cgroup)
 	if (!cgroup)
 		return;
 	hoy_source_free(cgroup->source);
+	hoy_source_free(cgroup->again);
 	hoy_fd_close(&cgroup->fd);
 	hoy_cgroup_free(cgroup->processes);
 	hoy_cgroup_free(cgroup->memory);
