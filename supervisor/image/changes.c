@@ -2,6 +2,7 @@
 #include "supervisor/image/changes.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -212,24 +213,65 @@ static int change_label(struct hoy_oci_image_run *run, const char *rest, struct 
 	return change_pairs(run, rest, set_label, err);
 }
 
-static int add_port(struct hoy_oci_image_run *run, unsigned int port, const char *protocol, struct hoy_err *err)
-{
-	auto_free char *text = hoy_str_printf("%u/%s", port, protocol);
+/* --- EXPOSE: a range may have 65,535 ports, so what is there is remembered in a table --- */
 
-	if (!text)
-		return hoy_err_oom(err);
-	if (run->exposed_ports && hoy_strv_has(run->exposed_ports, text))
+static const char *const protocols[] = { "tcp", "udp", "sctp" };
+
+struct ports {
+	bool there[ARRAY_LEN(protocols)][UINT16_MAX + 1];
+	char **list; /* NULL-terminated */
+	size_t n, size;
+};
+
+static int protocol_of(const char *text)
+{
+	for (size_t i = 0; i < ARRAY_LEN(protocols); i++)
+		if (strcmp(text, protocols[i]) == 0)
+			return (int) i;
+	return -EINVAL;
+}
+
+/* Those of the image so far; what is no port of ours stays as it is. */
+static void note_ports(struct ports *ports)
+{
+	for (; ports->list && ports->list[ports->n]; ports->n++) {
+		unsigned int port;
+		char protocol[8], rest;
+
+		if (sscanf(ports->list[ports->n], "%5u/%7[a-z]%c", &port, protocol, &rest) == 2 && port <= UINT16_MAX &&
+			protocol_of(protocol) >= 0)
+			ports->there[protocol_of(protocol)][port] = true;
+	}
+	ports->size = ports->n;
+}
+
+static int add_port(struct ports *ports, unsigned int port, int protocol, struct hoy_err *err)
+{
+	if (ports->there[protocol][port])
 		return 0;
-	return hoy_strv_add(&run->exposed_ports, text) < 0 ? hoy_err_oom(err) : 0;
+	if (ports->n >= ports->size) {
+		size_t size = 2 * ports->size + 16;
+		char **list = reallocarray(ports->list, size + 1, sizeof *list);
+
+		if (!list)
+			return hoy_err_oom(err);
+		ports->list = list;
+		ports->size = size;
+	}
+	ports->list[ports->n] = hoy_str_printf("%u/%s", port, protocols[protocol]);
+	if (!ports->list[ports->n])
+		return hoy_err_oom(err);
+	ports->list[++ports->n] = NULL;
+	ports->there[protocol][port] = true;
+	return 0;
 }
 
 /* "80", "80/udp", "8000-8010/tcp". */
-static int expose(struct hoy_oci_image_run *run, char *word, struct hoy_err *err)
+static int expose(struct ports *ports, char *word, struct hoy_err *err)
 {
 	char *slash = strchr(word, '/'), *dash;
-	const char *protocol = slash ? slash + 1 : "tcp";
+	int protocol = slash ? protocol_of(slash + 1) : 0, r = 0;
 	unsigned int first, last;
-	int r = 0;
 
 	if (slash)
 		*slash = '\0';
@@ -237,22 +279,28 @@ static int expose(struct hoy_oci_image_run *run, char *word, struct hoy_err *err
 	if (dash)
 		*dash = '\0';
 	if (hoy_str_to_uint(word, &first) < 0 || hoy_str_to_uint(dash ? dash + 1 : word, &last) < 0 || first == 0 ||
-		first > last || last > 65535)
+		first > last || last > UINT16_MAX)
 		return hoy_err_invalid(err, "'%s': not a port or a range of ports", word);
-	if (strcmp(protocol, "tcp") != 0 && strcmp(protocol, "udp") != 0 && strcmp(protocol, "sctp") != 0)
-		return hoy_err_invalid(err, "'%s': the protocol is tcp, udp or sctp", protocol);
+	if (protocol < 0)
+		return hoy_err_invalid(err, "'%s': the protocol is tcp, udp or sctp", slash + 1);
 	for (unsigned int port = first; r == 0 && port <= last; port++)
-		r = add_port(run, port, protocol, err);
+		r = add_port(ports, port, protocol, err);
 	return r;
 }
 
 static int change_expose(struct hoy_oci_image_run *run, const char *rest, struct hoy_err *err)
 {
 	auto_ptr(hoy_strv_free) char **words = NULL;
-	int r = next_words(rest, &words, err);
+	auto_free struct ports *ports = calloc(1, sizeof *ports);
+	int r = ports ? next_words(rest, &words, err) : hoy_err_oom(err);
 
+	if (r < 0)
+		return r;
+	ports->list = run->exposed_ports;
+	note_ports(ports);
 	for (char **word = words; r == 0 && *word; word++)
-		r = expose(run, *word, err);
+		r = expose(ports, *word, err);
+	run->exposed_ports = ports->list;
 	return r;
 }
 
