@@ -105,6 +105,7 @@ _Noreturn static void run_helper(struct hoy_child *child, int report)
 static int spawn_through_helper(struct hoy_child *child, pid_t *ret_pid, int *ret_pidfd, struct hoy_err *err)
 {
 	auto_fd int ours = -EBADF, theirs = -EBADF;
+	struct clone_args args = { .exit_signal = SIGCHLD };
 	struct hoy_sync_msg msg;
 	int pair[2], r;
 	siginfo_t si;
@@ -115,7 +116,13 @@ static int spawn_through_helper(struct hoy_child *child, pid_t *ret_pid, int *re
 		return r;
 	ours = pair[0];
 	theirs = pair[1];
-	helper = (pid_t) syscall(SYS_clone3, &(struct clone_args){ .exit_signal = SIGCHLD }, sizeof(struct clone_args));
+	/* In the group from the start: once it has joined the container's cgroup namespace, the way there is barred
+	 * (nsdelegate). */
+	if (child->entry.v2_fd >= 0) {
+		args.flags = CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t) child->entry.v2_fd;
+	}
+	helper = (pid_t) syscall(SYS_clone3, &args, sizeof args);
 	if (helper < 0)
 		return hoy_err_sys(err, "start a helper process");
 	if (helper == 0)
