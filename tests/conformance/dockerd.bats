@@ -197,11 +197,11 @@ FROM busybox
 ARG WHO=nobody
 COPY file /file
 RUN echo "made for $WHO" >/made
-WORKDIR /work
+WORKDIR /app
 RUN chown nobody .
 USER nobody
 RUN id -un >me
-CMD ["cat", "/file", "/made", "/work/me"]
+CMD ["cat", "/file", "/made", "/app/me"]
 X
     docker build -q --build-arg WHO=docker -t built "$T/context"
     [ "$(docker run --rm built)" = $'copied\nmade for docker\nnobody' ]

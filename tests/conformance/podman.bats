@@ -256,11 +256,11 @@ ARG WHO=nobody
 COPY file /file
 RUN echo "made for $WHO" >/made && chmod 777 /tmp
 RUN --mount=type=tmpfs,dst=/scratch touch /scratch/x && grep -q /scratch /proc/mounts
-WORKDIR /work
+WORKDIR /app
 RUN chown nobody .
 USER nobody
 RUN id -un >me
-CMD ["cat", "/file", "/made", "/work/me"]
+CMD ["cat", "/file", "/made", "/app/me"]
 X
 }
 
