@@ -9,10 +9,12 @@
 
 int hoy_cli_fail(const struct hoy_cli *cli, int status, const struct hoy_err *err)
 {
+	bool of_run = status >= HOY_EXIT_ENGINE && status <= HOY_EXIT_NOT_FOUND;
+
 	(void) fflush(stdout);
-	(void) fprintf(stderr, "%s: %s\n", cli->program, hoy_err_str(err));
-	if (status == HOY_EXIT_ENGINE && cli->command)
-		(void) fprintf(stderr, "\nRun '%s %s --help' for more information\n", cli->program, cli->command->name);
+	(void) fprintf(stderr, "%s%s%s\n", of_run ? cli->program : "", of_run ? ": " : "", hoy_err_str(err));
+	if (of_run && cli->called)
+		(void) fprintf(stderr, "\nRun '%s %s --help' for more information\n", cli->program, cli->called);
 	return status;
 }
 

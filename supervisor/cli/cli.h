@@ -1,6 +1,6 @@
 /*
- * hoy: the table of commands, and what every command gets. A command is a row next to its function; main.c lists
- * pointers to the rows. It talks to the engine by the REST API only.
+ * hoy: the rows of the table of commands, and what every command gets. A command is a row next to its function;
+ * commands.def lists them. It talks to the engine by the REST API only; lists and objects are printed by format.h.
  */
 #ifndef HOY_CLI_CLI_H
 #define HOY_CLI_CLI_H
@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "base/json.h"
+#include "supervisor/cli/config.h"
 #include "supervisor/cli/http.h"
 #include "supervisor/cli/options.h"
 
@@ -26,6 +27,8 @@ struct hoy_command;
 struct hoy_cli {
 	const char *program; /* "hoy" */
 	const struct hoy_command *command;
+	const char *called;       /* the words the command was called by: "ps", "container ls" */
+	struct hoy_config config; /* ~/.docker/config.json */
 	struct hoy_http_host host;
 	bool default_host;  /* neither -H, DOCKER_HOST nor a context named one: we may start the daemon */
 	const void *values; /* the command's parsed options */
@@ -34,21 +37,29 @@ struct hoy_cli {
 	void *values_rw; /* the same as `values`; freed by main */
 };
 
+/* Flags of a row. */
+enum {
+	/* HOY_OPTIONS_STOP_AT_ARGUMENT = 1 */
+	HOY_COMMAND_HIDDEN = 2,  /* not in help and completion */
+	HOY_COMMAND_NO_HOST = 4, /* does not talk to an engine: cli->host is not set */
+};
+
 struct hoy_command {
-	const char *name;          /* "ps", or "image ls" for one below a group */
-	const char *alias;         /* another name for the same, e.g. "container ls"; NULL: none */
-	const char *args;          /* "CONTAINER [CONTAINER...]" */
+	const char *name;  /* "ps", or "image ls" for one below a group */
+	const char *alias; /* other names for the same, ", " between: "container ls, container ps"; NULL: none */
+	const char *args;  /* "CONTAINER [CONTAINER...]" */
 	size_t min_args, max_args; /* max 0: none; SIZE_MAX: any */
 	const char *summary;
 	const struct hoy_option *options;
 	size_t values_size;   /* the struct the options point into */
 	const void *defaults; /* its initial value; NULL: zeros */
-	int flags;            /* HOY_OPTIONS_STOP_AT_ARGUMENT */
+	int flags;            /* HOY_OPTIONS_STOP_AT_ARGUMENT, HOY_COMMAND_... */
 	/* Returns the exit status; a failure is told by hoy_cli_fail(). */
 	int (*run)(struct hoy_cli *cli);
 };
 
-/* Prints "hoy: TEXT" on stderr; returns `status` for the caller's return. */
+/* Prints the error on stderr and returns `status`. With 125 and above as docker's run: "hoy: " in front, where help is
+ * behind. */
 int hoy_cli_fail(const struct hoy_cli *cli, int status, const struct hoy_err *err);
 
 /*
@@ -75,9 +86,9 @@ const char *hoy_cli_text(const struct hoy_json *object, const char *key);
 int64_t hoy_cli_number(const struct hoy_json *object, const char *key);
 bool hoy_cli_bool(const struct hoy_json *object, const char *key);
 
-/* The tables of the command files. */
-extern const struct hoy_command hoy_cmd_attach, hoy_cmd_images, hoy_cmd_import, hoy_cmd_info, hoy_cmd_inspect,
-	hoy_cmd_kill, hoy_cmd_load, hoy_cmd_logs, hoy_cmd_ps, hoy_cmd_pull, hoy_cmd_rm, hoy_cmd_rmi, hoy_cmd_run,
-	hoy_cmd_start, hoy_cmd_create, hoy_cmd_stop, hoy_cmd_version, hoy_cmd_wait;
+/* The rows of the command files. */
+#define HOY_COMMAND(name) extern const struct hoy_command hoy_cmd_##name;
+#include "supervisor/cli/commands.def"
+#undef HOY_COMMAND
 
 #endif

@@ -32,17 +32,6 @@ static int read_json(const char *path, struct hoy_json **ret, struct hoy_err *er
 	return r < 0 ? hoy_err_wrap(err, "'%s'", path) : 0;
 }
 
-static char *config_directory(const char *given)
-{
-	const char *home = getenv("HOME");
-
-	if (!given)
-		given = getenv("DOCKER_CONFIG");
-	if (given && *given)
-		return strdup(given);
-	return hoy_path_join(home && *home ? home : "/root", ".docker");
-}
-
 /* The engine's address in a context's meta.json: {"Name":..,"Endpoints":{"docker":{"Host":..}}}. NULL: another one. */
 static char *host_of_context(const char *path, const char *name)
 {
@@ -82,50 +71,37 @@ static int find_context(const char *config_dir, const char *name, char **ret, st
 	return 0;
 }
 
-/* The context in force: --context, DOCKER_CONTEXT, currentContext of config.json; NULL for the default one. */
-static int current_context(const char *given, const char *config_dir, char **ret, struct hoy_err *err)
+char *hoy_context_current(const char *given, const struct hoy_config *config)
 {
-	auto_free char *path = hoy_path_join(config_dir, "config.json");
-	auto_ptr(hoy_json_free) struct hoy_json *config = NULL;
 	const char *name = given ? given : getenv("DOCKER_CONTEXT");
-	int r;
+	const char *host = getenv("DOCKER_HOST");
 
-	*ret = NULL;
-	if (!path)
-		return hoy_err_oom(err);
-	if (!name || !*name) {
-		r = read_json(path, &config, err);
-		if (r < 0 && r != -ENOENT && r != -EACCES)
-			return r;
-		name = r < 0 ? NULL : hoy_json_string(hoy_json_get(config, "currentContext"));
-	}
-	if (!name || !*name || strcmp(name, "default") == 0)
-		return 0;
-	*ret = strdup(name);
-	return *ret ? 0 : hoy_err_oom(err);
+	if (!given && host && *host)
+		name = "default";
+	else if (!name || !*name)
+		name = hoy_config_text(config, "currentContext");
+	return strdup(name && *name ? name : "default");
 }
 
-int hoy_context_resolve(const char *host, const char *context, const char *config_dir, struct hoy_http_host *ret,
-	bool *ret_default, struct hoy_err *err)
+int hoy_context_resolve(const char *host, const char *context, const struct hoy_config *config,
+	struct hoy_http_host *ret, bool *ret_default, struct hoy_err *err)
 {
-	auto_free char *dir = config_directory(config_dir), *name = NULL, *found = NULL;
+	auto_free char *name = NULL, *found = NULL;
 	const char *from_env = getenv("DOCKER_HOST");
 	int r;
 
 	*ret_default = false;
-	if (!dir)
-		return hoy_err_oom(err);
 	if (host && context)
-		return hoy_err_invalid(err, "conflicting options: either specify --host or --context, not both");
+		return hoy_err_invalid(err, "conflicting options: cannot specify both --host and --context");
 	if (host)
 		return hoy_http_host_parse(host, ret, err);
 	if (!context && from_env && *from_env)
 		return hoy_http_host_parse(from_env, ret, err);
-	r = current_context(context, dir, &name, err);
-	if (r < 0)
-		return r;
-	if (name) {
-		r = find_context(dir, name, &found, err);
+	name = hoy_context_current(context, config);
+	if (!name)
+		return hoy_err_oom(err);
+	if (strcmp(name, "default") != 0) {
+		r = find_context(config->dir, name, &found, err);
 		return r < 0 ? r : hoy_http_host_parse(found, ret, err);
 	}
 	*ret_default = true;

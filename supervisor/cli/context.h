@@ -3,14 +3,18 @@
 #ifndef HOY_CLI_CONTEXT_H
 #define HOY_CLI_CONTEXT_H
 
+#include "supervisor/cli/config.h"
 #include "supervisor/cli/http.h"
 
 #define HOY_DEFAULT_SOCKET "/run/hoy/hoy.sock"
 
-/* *ret_default tells that nobody named an engine. A context is read from CONFIG/contexts/meta, where the docker CLI
- * keeps it. */
-int hoy_context_resolve(const char *host, const char *context, const char *config_dir, struct hoy_http_host *ret,
-	bool *ret_default, struct hoy_err *err);
+/* *ret_default tells that nobody named an engine. A context is read from contexts/meta of the configuration's
+ * directory, where the docker CLI keeps it. */
+int hoy_context_resolve(const char *host, const char *context, const struct hoy_config *config,
+	struct hoy_http_host *ret, bool *ret_default, struct hoy_err *err);
+
+/* The name of the context in force: `given`, DOCKER_CONTEXT, currentContext of config.json, "default". Heap. */
+char *hoy_context_current(const char *given, const struct hoy_config *config);
 
 /* Starts hoyd on the default socket and waits until it answers; says so once on stderr. The caller has seen that
  * nobody answers there. Refused with a clear text unless we are root. */

@@ -10,28 +10,8 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "supervisor/cli/cli.h"
+#include "supervisor/cli/commands.h"
 #include "supervisor/cli/context.h"
-
-static const struct hoy_command *const commands[] = {
-	&hoy_cmd_run,
-	&hoy_cmd_create,
-	&hoy_cmd_start,
-	&hoy_cmd_ps,
-	&hoy_cmd_pull,
-	&hoy_cmd_logs,
-	&hoy_cmd_attach,
-	&hoy_cmd_stop,
-	&hoy_cmd_kill,
-	&hoy_cmd_wait,
-	&hoy_cmd_rm,
-	&hoy_cmd_inspect,
-	&hoy_cmd_images,
-	&hoy_cmd_load,
-	&hoy_cmd_import,
-	&hoy_cmd_rmi,
-	&hoy_cmd_version,
-	&hoy_cmd_info,
-};
 
 struct globals {
 	const char *host, *context, *config, *log_level;
@@ -56,136 +36,11 @@ static const struct hoy_option global_options[] = {
 	HOY_OPTION_END,
 };
 
-static void print_help(FILE *out)
-{
-	auto_(hoy_buf_done) struct hoy_buf text = {};
-
-	(void) hoy_buf_adds(&text,
-		"Usage:  hoy [OPTIONS] COMMAND\n\nContainers, images and networks on this machine\n\nCommands:\n");
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		(void) hoy_buf_addf(&text, "  %-10s  %s\n", commands[i]->name, commands[i]->summary);
-	hoy_options_help(global_options, &text);
-	(void) hoy_buf_adds(&text, "\nRun 'hoy COMMAND --help' for more information on a command.\n");
-	(void) fputs(text.data, out);
-}
-
-static void print_command_help(const struct hoy_command *command)
-{
-	auto_(hoy_buf_done) struct hoy_buf text = {};
-
-	(void) hoy_buf_addf(&text, "Usage:  hoy %s%s %s\n\n%s\n", command->name,
-		command->options->name ? " [OPTIONS]" : "", command->args, command->summary);
-	if (command->alias)
-		(void) hoy_buf_addf(&text, "\nAliases:\n  hoy %s, hoy %s\n", command->alias, command->name);
-	hoy_options_help(command->options, &text);
-	(void) fputs(text.data, stdout);
-}
-
-/* "container ls" takes two words, "ps" one; *ret_words tells how many. */
-static const struct hoy_command *find_command(char *const *words, int n, int *ret_words)
-{
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-		auto_ptr(hoy_strv_free) char **alias = commands[i]->alias ? hoy_str_split(commands[i]->alias, ' ')
-									  : NULL;
-		int len = (int) hoy_strv_len(alias);
-		bool same = alias && len <= n;
-
-		for (int w = 0; same && w < len; w++)
-			same = strcmp(alias[w], words[w]) == 0;
-		if (same) {
-			*ret_words = len;
-			return commands[i];
-		}
-		if (strcmp(commands[i]->name, words[0]) == 0) {
-			*ret_words = 1;
-			return commands[i];
-		}
-	}
-	return NULL;
-}
-
-/* Levenshtein distance, for "did you mean". Words are short. */
-static size_t distance(const char *a, const char *b)
-{
-	size_t la = strlen(a), lb = strlen(b), row[64];
-
-	if (la > 60 || lb > 60)
-		return SIZE_MAX;
-	for (size_t j = 0; j <= lb; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= la; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= lb; j++) {
-			size_t above = row[j];
-			size_t best = diagonal + (a[i - 1] != b[j - 1]);
-
-			best = MIN(best, above + 1);
-			row[j] = MIN(best, row[j - 1] + 1);
-			diagonal = above;
-		}
-	}
-	return row[lb];
-}
-
-/* Commands of docker's that this version has not: a clear word instead of "unknown". */
-static const char *const unsupported[] = { "build", "builder", "buildx", "checkpoint", "commit", "compose", "config",
-	"container", "context", "cp", "diff", "events", "exec", "export", "history", "image", "login", "logout",
-	"manifest", "network", "node", "pause", "plugin", "port", "push", "rename", "restart", "save", "search",
-	"secret", "service", "stack", "stats", "swarm", "system", "tag", "top", "trust", "unpause", "update", "volume",
-	NULL };
-
-static int unknown_command(const char *word)
-{
-	const char *near = NULL;
-	size_t best = 3;
-
-	if (hoy_strv_has((char *const *) unsupported, word)) {
-		(void) fprintf(stderr, "hoy: 'hoy %s' is not supported by this version\n", word);
-		return 1;
-	}
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-		size_t d = distance(word, commands[i]->name);
-
-		if (d < best) {
-			best = d;
-			near = commands[i]->name;
-		}
-	}
-	(void) fprintf(stderr, "hoy: unknown command: hoy %s\n", word);
-	if (near)
-		(void) fprintf(stderr, "\nDid you mean this?\n        %s\n", near);
-	(void) fprintf(stderr, "\nRun 'hoy --help' for the commands there are\n");
-	return 1;
-}
-
-static int check_arg_count(const struct hoy_command *command, size_t n, struct hoy_err *err)
-{
-	if (n >= command->min_args && n <= command->max_args)
-		return 0;
-	if (command->max_args == 0)
-		return hoy_err_invalid(err, "'hoy %s' accepts no arguments", command->name);
-	if (command->min_args == command->max_args)
-		return hoy_err_invalid(err, "'hoy %s' requires %zu argument%s", command->name, command->min_args,
-			command->min_args == 1 ? "" : "s");
-	return hoy_err_invalid(err, "'hoy %s' requires at %s %zu argument%s", command->name,
-		n < command->min_args ? "least" : "most", n < command->min_args ? command->min_args : command->max_args,
-		(n < command->min_args ? command->min_args : command->max_args) == 1 ? "" : "s");
-}
-
-/* A wrong command line exits with 125, as docker's. */
-static int usage_error(const struct hoy_command *command, const struct hoy_err *err)
-{
-	(void) fprintf(stderr, "%s\n\nUsage:  hoy %s%s %s\n\nRun 'hoy %s --help' for more information\n",
-		hoy_err_str(err), command->name, command->options->name ? " [OPTIONS]" : "", command->args,
-		command->name);
-	return HOY_EXIT_ENGINE;
-}
-
 static int run_command(struct hoy_cli *cli, int argc, char **argv)
 {
+	static const struct hoy_option none[] = { HOY_OPTION_END };
 	const struct hoy_command *command = cli->command;
+	const struct hoy_option *options = command->options ? command->options : none;
 	auto_free char **args = calloc((size_t) argc + 1, sizeof *args);
 	auto_free void *values = calloc(1, command->values_size + 1);
 	struct hoy_err err;
@@ -198,20 +53,27 @@ static int run_command(struct hoy_cli *cli, int argc, char **argv)
 	}
 	if (command->defaults)
 		memcpy(values, command->defaults, command->values_size);
-	r = hoy_options_parse(command->options, argc, argv, command->flags, values, args, &help, &err);
+	r = hoy_options_parse(options, argc, argv, command->flags, values, args, &help, &err);
 	if (help) {
-		print_command_help(command);
+		hoy_command_help(command, cli->called, stdout);
 		r = 0;
+	} else if (r < 0) {
+		hoy_command_usage_error(command, cli->called, hoy_err_str(&err));
+		r = HOY_EXIT_ENGINE;
 	} else {
-		if (r == 0) {
-			cli->args = args;
-			cli->n_args = hoy_strv_len(args);
-			cli->values = cli->values_rw = values;
-			r = check_arg_count(command, cli->n_args, &err);
+		cli->args = args;
+		cli->n_args = hoy_strv_len(args);
+		cli->values = cli->values_rw = values;
+		if (hoy_command_check_args(command, cli->called, cli->n_args, &err) < 0) {
+			auto_free char *text = hoy_str_printf("hoy: %s", hoy_err_str(&err));
+
+			hoy_command_usage_error(command, cli->called, text ? text : "");
+			r = 1;
+		} else {
+			r = command->run(cli);
 		}
-		r = r < 0 ? usage_error(command, &err) : command->run(cli);
 	}
-	hoy_options_done(command->options, values);
+	hoy_options_done(options, values);
 	return r;
 }
 
@@ -234,9 +96,55 @@ static int set_log_level(const struct globals *globals, struct hoy_err *err)
 	return hoy_err_invalid(err, "unable to parse logging level: %s (debug, info, warn, error)", name);
 }
 
+/* What stands where a command should: a group's help, or a word that names nothing. */
+static int no_command(char *const *words, bool help)
+{
+	const struct hoy_command_group *group = words[0] ? hoy_command_group_find(words[0]) : NULL;
+	const char *next = group ? words[1] : NULL;
+
+	if (!words[0]) {
+		hoy_commands_help(global_options, stdout);
+		return 0;
+	}
+	if (!group || (next && next[0] != '-'))
+		return hoy_command_unknown(group, group ? next : words[0]);
+	if (next && !help && strcmp(next, "--help") != 0 && strcmp(next, "-h") != 0) {
+		(void) fprintf(stderr,
+			"unknown flag: %s\n\nUsage:  hoy %s COMMAND\n\nRun 'hoy %s --help' for more information\n",
+			next, group->name, group->name);
+		return HOY_EXIT_ENGINE;
+	}
+	hoy_command_group_help(group, stdout);
+	return 0;
+}
+
+static int help_for(char *const *words)
+{
+	int used = 0;
+	const struct hoy_command *command = words[0] ? hoy_command_find(words, &used) : NULL;
+
+	if (!command)
+		return no_command(words, /* help= */ true);
+	hoy_command_help(command, command->name, stdout);
+	return 0;
+}
+
+static int prepare(struct hoy_cli *cli, const struct globals *globals, struct hoy_err *err)
+{
+	int r = set_log_level(globals, err);
+
+	if (r == 0)
+		r = hoy_config_load(globals->config, &cli->config, err);
+	if (r == 0 && !(cli->command->flags & HOY_COMMAND_NO_HOST))
+		r = hoy_context_resolve(
+			globals->host, globals->context, &cli->config, &cli->host, &cli->default_host, err);
+	return r;
+}
+
 int main(int argc, char **argv)
 {
 	auto_free char **words = calloc((size_t) argc + 1, sizeof *words);
+	auto_free char *called = NULL;
 	struct hoy_cli cli = { .program = "hoy" };
 	struct globals globals = {};
 	struct hoy_err err;
@@ -248,37 +156,26 @@ int main(int argc, char **argv)
 	(void) signal(SIGPIPE, SIG_IGN);
 	r = hoy_options_parse(global_options, argc, argv, HOY_OPTIONS_STOP_AT_ARGUMENT, &globals, words, &help, &err);
 	if (r < 0) {
-		(void) fprintf(stderr, "hoy: %s\n\nRun 'hoy --help' for more information\n", hoy_err_str(&err));
+		(void) fprintf(stderr,
+			"%s\n\nUsage:  hoy [OPTIONS] COMMAND [ARG...]\n\nRun 'hoy --help' for more information\n",
+			hoy_err_str(&err));
 		return HOY_EXIT_ENGINE;
 	}
 	if (globals.version) {
 		(void) puts("Hoy version " PACKAGE_VERSION);
 		return 0;
 	}
-	if (help || !words[0]) {
-		print_help(stdout);
-		return 0;
-	}
-	if (strcmp(words[0], "help") == 0) {
-		cli.command = words[1] ? find_command(words + 1, (int) hoy_strv_len(words + 1), &used) : NULL;
-		if (words[1] && !cli.command)
-			return unknown_command(words[1]);
-		if (cli.command)
-			print_command_help(cli.command);
-		else
-			print_help(stdout);
-		return 0;
-	}
-	r = hoy_context_resolve(globals.host, globals.context, globals.config, &cli.host, &cli.default_host, &err);
-	if (r < 0)
-		return hoy_cli_fail(&cli, 1, &err);
-	r = set_log_level(&globals, &err);
-	if (r < 0)
-		return hoy_cli_fail(&cli, 1, &err);
-	cli.command = find_command(words, (int) hoy_strv_len(words), &used);
+	if (help || (words[0] && strcmp(words[0], "help") == 0))
+		return help_for(help ? words : words + 1);
+	cli.command = words[0] ? hoy_command_find(words, &used) : NULL;
+	if (!cli.command)
+		return no_command(words, /* help= */ false);
+	cli.called = called = used == 1 ? strdup(words[0]) : hoy_str_printf("%s %s", words[0], words[1]);
+	r = called ? prepare(&cli, &globals, &err) : hoy_err_oom(&err);
 	/* The command's own words start with its (last) name. */
-	r = cli.command ? run_command(&cli, (int) hoy_strv_len(words) - used + 1, words + used - 1)
-			: unknown_command(words[0]);
+	r = r < 0 ? hoy_cli_fail(&cli, 1, &err)
+		  : run_command(&cli, (int) hoy_strv_len(words) - used + 1, words + used - 1);
 	hoy_http_host_done(&cli.host);
+	hoy_config_done(&cli.config);
 	return r;
 }

@@ -52,6 +52,16 @@ static int parse_decimal(const char *text, double *ret)
 	return *end ? -EINVAL : 0;
 }
 
+static int add_strings(char ***list, const char *text)
+{
+	auto_ptr(hoy_strv_free) char **parts = hoy_str_split(text, ',');
+	int r = parts ? 0 : -ENOMEM;
+
+	for (size_t i = 0; r == 0 && parts[i]; i++)
+		r = hoy_strv_add(list, parts[i]);
+	return r;
+}
+
 static int store(const struct hoy_option *o, const char *text, void *at)
 {
 	int r;
@@ -64,6 +74,8 @@ static int store(const struct hoy_option *o, const char *text, void *at)
 		return 0;
 	case HOY_OPTION_LIST:
 		return hoy_strv_add(at, text);
+	case HOY_OPTION_STRINGS:
+		return add_strings(at, text);
 	case HOY_OPTION_INT:
 		return hoy_str_to_i64(text, at);
 	case HOY_OPTION_UINT:
@@ -202,7 +214,7 @@ int hoy_options_parse(const struct hoy_option *table, int argc, char **argv, int
 void hoy_options_done(const struct hoy_option *table, void *values)
 {
 	for (; table->name; table++) {
-		if (table->type == HOY_OPTION_LIST) {
+		if (table->type == HOY_OPTION_LIST || table->type == HOY_OPTION_STRINGS) {
 			char ***list = (char ***) ((char *) values + table->offset);
 
 			hoy_strv_free(*list);
@@ -211,26 +223,83 @@ void hoy_options_done(const struct hoy_option *table, void *values)
 	}
 }
 
-void hoy_options_help(const struct hoy_option *table, struct hoy_buf *out)
+#define HELP_COLUMNS ((size_t) 80)
+
+/* `text` with its lines broken at words; further lines start under the first, `indent` columns in. */
+static void add_wrapped(struct hoy_buf *out, const char *text, size_t indent)
 {
-	size_t width = 0;
+	size_t room = indent + 24 < HELP_COLUMNS ? HELP_COLUMNS - indent : 24, column = 0;
 
-	if (!table->name)
+	while (*text) {
+		size_t len = strcspn(text, " \n");
+
+		if (column && column + 1 + len > room) {
+			(void) hoy_buf_addf(out, "\n%*s", (int) indent, "");
+			column = 0;
+		} else if (column) {
+			(void) hoy_buf_addc(out, ' ');
+			column++;
+		}
+		(void) hoy_buf_add(out, text, len);
+		column += len;
+		text += len;
+		if (*text == '\n') {
+			(void) hoy_buf_addf(out, "\n%*s", (int) indent, "");
+			column = 0;
+			text++;
+		}
+		/* Columns that the text was aligned to stay. */
+		text += *text == ' ';
+		while (*text == ' ') {
+			(void) hoy_buf_addc(out, *text++);
+			column++;
+		}
+	}
+	(void) hoy_buf_addc(out, '\n');
+}
+
+static int by_option_name(const void *a, const void *b)
+{
+	const struct hoy_option *const *x = a, *const *y = b;
+
+	return strcmp((*x)->name, (*y)->name);
+}
+
+static size_t flag_width(const struct hoy_option *o)
+{
+	return strlen(o->name) + (o->value ? strlen(o->value) + 1 : 0);
+}
+
+void hoy_options_help(const struct hoy_option *table, const char *title, struct hoy_buf *out)
+{
+	auto_free const struct hoy_option **sorted = NULL;
+	size_t width = 0, n = 0;
+
+	while (table[n].name)
+		n++;
+	sorted = calloc(n + 1, sizeof *sorted);
+	if (!sorted)
 		return;
-	for (const struct hoy_option *o = table; o->name; o++)
-		if (o->type != HOY_OPTION_REFUSED)
-			width = MAX(width, strlen(o->name) + (o->value ? strlen(o->value) + 1 : 0));
-	(void) hoy_buf_adds(out, "\nOptions:\n");
+	n = 0;
 	for (const struct hoy_option *o = table; o->name; o++) {
-		size_t len = strlen(o->name) + (o->value ? strlen(o->value) + 1 : 0);
-
-		if (o->type == HOY_OPTION_REFUSED)
+		if (o->hidden)
 			continue;
+		width = MAX(width, flag_width(o));
+		sorted[n++] = o;
+	}
+	if (!n)
+		return;
+	qsort(sorted, n, sizeof *sorted, by_option_name);
+	(void) hoy_buf_addf(out, "\n%s:\n", title);
+	for (size_t i = 0; i < n; i++) {
+		const struct hoy_option *o = sorted[i];
+
 		if (o->letter)
 			(void) hoy_buf_addf(out, "  -%c, ", o->letter);
 		else
 			(void) hoy_buf_adds(out, "      ");
-		(void) hoy_buf_addf(out, "--%s%s%s%*s   %s\n", o->name, o->value ? " " : "", o->value ? o->value : "",
-			(int) (width - len), "", o->help);
+		(void) hoy_buf_addf(out, "--%s%s%s%*s   ", o->name, o->value ? " " : "", o->value ? o->value : "",
+			(int) (width - flag_width(o)), "");
+		add_wrapped(out, o->help, width + 11);
 	}
 }

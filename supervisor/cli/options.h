@@ -17,6 +17,7 @@ enum hoy_option_type {
 	HOY_OPTION_BOOL,     /* bool */
 	HOY_OPTION_STRING,   /* const char *, points into argv */
 	HOY_OPTION_LIST,     /* char **, owned by the values struct */
+	HOY_OPTION_STRINGS,  /* the same; one value may name several: "a,b" */
 	HOY_OPTION_INT,      /* int64_t */
 	HOY_OPTION_UINT,     /* int64_t >= 0 */
 	HOY_OPTION_BYTES,    /* int64_t: "64m" */
@@ -33,23 +34,30 @@ struct hoy_option {
 	const char *help;
 	size_t offset;     /* of the member in the values struct */
 	size_t set_offset; /* of a bool that tells whether it was given, or NO_SET */
+	bool hidden;       /* another spelling, not in the help */
 };
 #define HOY_OPTION_NO_SET ((size_t) -1)
 #define HOY_OPTION(letter, name, type, value, values_type, member, help)                                               \
 	{                                                                                                              \
-		letter, name, type, value, help, offsetof(values_type, member), HOY_OPTION_NO_SET                      \
+		letter, name, type, value, help, offsetof(values_type, member), HOY_OPTION_NO_SET, false               \
 	}
 #define HOY_OPTION_WITH_SET(letter, name, type, value, values_type, member, set_member, help)                          \
 	{                                                                                                              \
-		letter, name, type, value, help, offsetof(values_type, member), offsetof(values_type, set_member)      \
+		letter, name, type, value, help, offsetof(values_type, member), offsetof(values_type, set_member),     \
+			false                                                                                          \
 	}
 #define HOY_OPTION_REFUSE(letter, name, value, help)                                                                   \
 	{                                                                                                              \
-		letter, name, HOY_OPTION_REFUSED, value, help, 0, HOY_OPTION_NO_SET                                    \
+		letter, name, HOY_OPTION_REFUSED, value, help, 0, HOY_OPTION_NO_SET, true                              \
+	}
+/* Another spelling of an option that stands in the table too. */
+#define HOY_OPTION_HIDDEN(letter, name, type, value, values_type, member)                                              \
+	{                                                                                                              \
+		letter, name, type, value, "", offsetof(values_type, member), HOY_OPTION_NO_SET, true                  \
 	}
 #define HOY_OPTION_END                                                                                                 \
 	{                                                                                                              \
-		0, NULL, HOY_OPTION_BOOL, NULL, NULL, 0, 0                                                             \
+		0, NULL, HOY_OPTION_BOOL, NULL, NULL, 0, 0, false                                                      \
 	}
 
 enum { HOY_OPTIONS_STOP_AT_ARGUMENT = 1 };
@@ -65,7 +73,7 @@ int hoy_options_parse(const struct hoy_option *table, int argc, char **argv, int
 /* Frees the lists in `values`. */
 void hoy_options_done(const struct hoy_option *table, void *values);
 
-/* The "Options:" part of a command's help, aligned. */
-void hoy_options_help(const struct hoy_option *table, struct hoy_buf *out);
+/* The part of a command's help under `title`: sorted by name, aligned, wrapped at 80 columns. */
+void hoy_options_help(const struct hoy_option *table, const char *title, struct hoy_buf *out);
 
 #endif
