@@ -6,7 +6,8 @@ HOYRUN=${HOYRUN:-$HOY_BUILD/hoyrun}
 HOY_SHIM=${HOY_SHIM:-$HOY_BUILD/containerd-shim-hoy-v2}
 HOYD=${HOYD:-$HOY_BUILD/hoyd}
 HOY=${HOY:-$HOY_BUILD/hoy}
-export PATH="$HOY_BUILD:$PATH"
+# Debian's programs, not wrappers that somebody put before them: tests start hundreds of python3.
+export PATH="$HOY_BUILD:/usr/sbin:/usr/bin:/sbin:/bin:$PATH"
 
 # A skip has an id listed in tests/skips.list; any other skip fails the run.
 skip_because() { # ID TEXT
@@ -29,12 +30,10 @@ remove_test_dir() {
 
 # busybox_rootfs DIR: a root file system of Debian's static busybox, one hard link per applet.
 busybox_rootfs() {
-    local dir=$1 applet
+    local dir=$1
     mkdir -p "$dir"/{bin,dev,etc,proc,sys,tmp,root,var,run}
     cp /bin/busybox "$dir/bin/busybox"
-    for applet in $(/bin/busybox --list); do
-        [ "$applet" = busybox ] || ln -f "$dir/bin/busybox" "$dir/bin/$applet"
-    done
+    "$dir/bin/busybox" --install "$dir/bin"
     printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n' >"$dir/etc/passwd"
     printf 'root:x:0:\nnogroup:x:65534:\n' >"$dir/etc/group"
     chmod 1777 "$dir/tmp"
