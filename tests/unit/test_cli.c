@@ -4,10 +4,11 @@
 
 Suite *suite_cli_options(void);
 Suite *suite_cli_request(void);
+Suite *suite_cli_template(void);
 
 int main(void)
 {
-	static const hoy_suite_fn suites[] = { suite_cli_options, suite_cli_request };
+	static const hoy_suite_fn suites[] = { suite_cli_options, suite_cli_request, suite_cli_template };
 
 	return hoy_unit_run(suites, ARRAY_LEN(suites));
 }
