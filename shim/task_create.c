@@ -64,6 +64,10 @@ static int on_attach(void *userdata, const struct hoy_attach_request *request, i
 
 	if (!*request->id || strcmp(request->id, task->id) == 0)
 		process = hoy_task_process(task, request->exec_id);
+	if (process && !process->io && hoy_exec_open_io(process, err) < 0) {
+		(void) close(fd);
+		return -EIO;
+	}
 	if (!process || !process->io) {
 		(void) close(fd);
 		return hoy_err_not_found(err, "no process '%s' '%s' to attach to", request->id, request->exec_id);

@@ -167,6 +167,29 @@ static void exec_with_io(struct hoy_process *exec)
 		fail_exec(exec, &err);
 }
 
+static void not_yet(struct hoy_process *exec)
+{
+	(void) exec;
+}
+
+int hoy_exec_open_io(struct hoy_process *exec, struct hoy_err *err)
+{
+	if (exec == &exec->task->init || exec->state != HOY_PROCESS_ADDED)
+		return 0;
+	return hoy_process_open_io(exec, not_yet, err);
+}
+
+/* The streams may be there: a client was attached before the start. */
+static int open_io(struct hoy_process *exec, struct hoy_err *err)
+{
+	if (!exec->io)
+		return hoy_process_open_io(exec, exec_with_io, err);
+	exec->ready = exec_with_io;
+	if (hoy_io_is_ready(exec->io))
+		exec_with_io(exec);
+	return 0;
+}
+
 void hoy_exec_start(struct hoy_process *exec, struct hoy_ttrpc_request *req)
 {
 	struct hoy_task *task = exec->task;
@@ -181,6 +204,6 @@ void hoy_exec_start(struct hoy_process *exec, struct hoy_ttrpc_request *req)
 	exec->state = HOY_PROCESS_CREATING;
 	exec->op = req;
 	hoy_reaper_hold(task->tasks->reaper); /* released when the start is over */
-	if (hoy_process_open_io(exec, exec_with_io, &err) < 0)
+	if (open_io(exec, &err) < 0)
 		fail_exec(exec, &err);
 }

@@ -32,5 +32,7 @@ void hoy_process_answer_start(struct hoy_process *process);
 
 /* Start of a registered exec. */
 void hoy_exec_start(struct hoy_process *exec, struct hoy_ttrpc_request *req);
+/* Makes the streams of one that was added and not started, so that clients can be attached before its first output. */
+int hoy_exec_open_io(struct hoy_process *exec, struct hoy_err *err);
 
 #endif

@@ -10,6 +10,7 @@
 #include "supervisor/api/network_json.h"
 #include "supervisor/container/config.h"
 #include "supervisor/container/container.h"
+#include "supervisor/container/exec.h"
 #include "supervisor/image/image.h"
 #include "supervisor/network/network.h"
 
@@ -278,7 +279,14 @@ static void encode_process(struct hoy_json_writer *w, const struct hoy_container
 	encode_state(w, c);
 }
 
-static void encode_files(struct hoy_json_writer *w, const struct hoy_container_info *c)
+static void encode_execs(struct hoy_json_writer *w, const struct hoy_api *api, const struct hoy_container_info *c)
+{
+	auto_free const char **ids = hoy_execs_of(api->o.containers, c->id);
+
+	hoy_json_add_strv(w, "ExecIDs", (char *const *) ids);
+}
+
+static void encode_files(struct hoy_json_writer *w, const struct hoy_api *api, const struct hoy_container_info *c)
 {
 	auto_free char *name = hoy_str_printf("/%s", c->name);
 
@@ -294,7 +302,7 @@ static void encode_files(struct hoy_json_writer *w, const struct hoy_container_i
 	hoy_json_add_string(w, "MountLabel", "");
 	hoy_json_add_string(w, "ProcessLabel", "");
 	hoy_json_add_string(w, "AppArmorProfile", "");
-	hoy_json_add_null(w, "ExecIDs");
+	encode_execs(w, api, c);
 }
 
 /* There is no merged directory on the host: the overlay is mounted inside the container alone. */
@@ -368,7 +376,7 @@ int hoy_api_container_inspect(struct hoy_api_request *rq, struct hoy_err *err)
 		return r;
 	hoy_json_object(&w, NULL);
 	encode_process(&w, c);
-	encode_files(&w, c);
+	encode_files(&w, rq->api, c);
 	r = add_printed(&w, "HostConfig", c->config, hoy_container_config_print_host, err);
 	if (r < 0)
 		return r;

@@ -15,7 +15,7 @@
 
 enum { VERSION_WITH_MULTIPLEXED_TYPE = 42 };
 
-static const char *stream_type(const struct hoy_api_request *rq, bool framed)
+const char *hoy_api_stream_type(const struct hoy_api_request *rq, bool framed)
 {
 	return framed && rq->version >= VERSION_WITH_MULTIPLEXED_TYPE ? "application/vnd.docker.multiplexed-stream"
 								      : "application/vnd.docker.raw-stream";
@@ -180,7 +180,7 @@ int hoy_api_container_attach(struct hoy_api_request *rq, struct hoy_err *err)
 		attach_free(a);
 		return r;
 	}
-	hoy_http_hijack(rq->x, stream_type(rq, framed), on_stream_taken, a);
+	hoy_http_hijack(rq->x, hoy_api_stream_type(rq, framed), on_stream_taken, a);
 	return 0;
 }
 
@@ -291,7 +291,7 @@ int hoy_api_container_logs(struct hoy_api_request *rq, struct hoy_err *err)
 	logs->x = rq->x;
 	r = hoy_container_logs(rq->api->o.containers, rq->name, &how, on_log_ready, logs, &logs->reader, &framed, err);
 	if (r >= 0)
-		r = hoy_http_stream_begin(rq->x, 200, stream_type(rq, framed), on_log_client_gone, logs, err);
+		r = hoy_http_stream_begin(rq->x, 200, hoy_api_stream_type(rq, framed), on_log_client_gone, logs, err);
 	if (r < 0) {
 		logs_free(logs);
 		return r;

@@ -140,7 +140,7 @@ static int container_remove(struct hoy_api_request *rq, struct hoy_err *err)
 	return hoy_container_remove(rq->api->o.containers, rq->name, &how, on_done, rq, err);
 }
 
-static int query_size(struct hoy_api_request *rq, const char *key, unsigned int *ret, struct hoy_err *err)
+int hoy_api_query_size(struct hoy_api_request *rq, const char *key, unsigned int *ret, struct hoy_err *err)
 {
 	const char *text = hoy_uri_query(&rq->uri, key);
 
@@ -153,10 +153,10 @@ static int query_size(struct hoy_api_request *rq, const char *key, unsigned int 
 static int container_resize(struct hoy_api_request *rq, struct hoy_err *err)
 {
 	unsigned int height, width;
-	int r = query_size(rq, "h", &height, err);
+	int r = hoy_api_query_size(rq, "h", &height, err);
 
 	if (r >= 0)
-		r = query_size(rq, "w", &width, err);
+		r = hoy_api_query_size(rq, "w", &width, err);
 	return r < 0 ? r : hoy_container_resize(rq->api->o.containers, rq->name, height, width, on_resized, rq, err);
 }
 

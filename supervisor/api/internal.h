@@ -52,6 +52,7 @@ struct hoy_api_route {
  * that matches wins. */
 extern const struct hoy_api_route hoy_api_system_routes[];
 extern const struct hoy_api_route hoy_api_container_routes[];
+extern const struct hoy_api_route hoy_api_exec_routes[];
 extern const struct hoy_api_route hoy_api_image_routes[];
 extern const struct hoy_api_route hoy_api_network_routes[];
 extern const struct hoy_api_route hoy_api_prune_routes[];
@@ -74,6 +75,11 @@ void hoy_api_reply_json(struct hoy_api_request *rq, int status, struct hoy_buf *
 int hoy_api_body_json(struct hoy_api_request *rq, struct hoy_json **ret, struct hoy_err *err);
 /* Only the check of body_json(): the content type of a non-empty body. */
 int hoy_api_check_json_type(struct hoy_api_request *rq, struct hoy_err *err);
+
+/* container_streams.c: the content type of a stream that is hijacked or logged */
+const char *hoy_api_stream_type(const struct hoy_api_request *rq, bool framed);
+/* containers.c: a number of lines or columns */
+int hoy_api_query_size(struct hoy_api_request *rq, const char *key, unsigned int *ret, struct hoy_err *err);
 
 /* encode.c: small pieces that several families write */
 void hoy_api_add_time(struct hoy_json_writer *w, const char *key, const struct timespec *ts); /* 0: 0001-01-01 */

@@ -17,6 +17,7 @@
 static const struct hoy_api_route *const families[] = {
 	hoy_api_system_routes,
 	hoy_api_container_routes,
+	hoy_api_exec_routes,
 	hoy_api_image_routes,
 	hoy_api_network_routes,
 	hoy_api_prune_routes,

@@ -240,7 +240,7 @@ static int cmd_attach(struct hoy_cli *cli)
 		hoy_stream_attach(&stream, o->detach_keys, &err) < 0)
 		return hoy_cli_fail(cli, 1, &err);
 	if (stream.tty)
-		hoy_stream_send_size(cli, stream.container);
+		hoy_stream_send_size(&stream);
 	if (hoy_stream_run(&stream, &err) < 0)
 		return hoy_cli_fail(cli, 1, &err);
 	if (stream.detached)

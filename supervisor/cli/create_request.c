@@ -50,23 +50,23 @@ static int add_from_file(const char *path, bool from_env, char ***list, struct h
 	return 0;
 }
 
-static int collect_env(const struct hoy_run_options *o, char ***env, struct hoy_err *err)
+int hoy_create_request_env(char *const *env, char *const *files, char ***ret, struct hoy_err *err)
 {
-	for (char **file = o->env_file; file && *file; file++) {
-		int r = add_from_file(*file, /* from_env= */ true, env, err);
+	for (char *const *file = files; file && *file; file++) {
+		int r = add_from_file(*file, /* from_env= */ true, ret, err);
 
 		if (r < 0)
 			return r;
 	}
-	for (char **e = o->env; e && *e; e++) {
+	for (char *const *e = env; e && *e; e++) {
 		int r = 0;
 
 		if (!**e || **e == '=')
 			return hoy_err_invalid(err, "invalid environment variable: %s", *e);
 		if (strchr(*e, '='))
-			r = hoy_strv_add(env, *e);
+			r = hoy_strv_add(ret, *e);
 		else if (getenv(*e))
-			r = hoy_strv_addf(env, "%s=%s", *e, getenv(*e));
+			r = hoy_strv_addf(ret, "%s=%s", *e, getenv(*e));
 		if (r < 0)
 			return hoy_err_oom(err);
 	}
@@ -401,7 +401,7 @@ static int print_config(struct hoy_json_writer *w, const struct hoy_run_options 
 {
 	auto_ptr(hoy_strv_free) char **env = NULL;
 	bool all = !o->attach && !o->detach;
-	int r = collect_env(o, &env, err);
+	int r = hoy_create_request_env(o->env, o->env_file, &env, err);
 
 	if (r < 0)
 		return r;

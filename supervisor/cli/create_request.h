@@ -38,6 +38,9 @@ extern const struct hoy_run_options hoy_run_option_defaults;
 int hoy_create_request_print(
 	const struct hoy_run_options *options, char *const *args, struct hoy_buf *out, struct hoy_err *err);
 
+/* The variables that -e and --env-file give: "NAME=value"; a NAME alone takes ours, if we have it. */
+int hoy_create_request_env(char *const *env, char *const *files, char ***ret, struct hoy_err *err);
+
 /* One published port, "127.0.0.1:8080:80/tcp" with its parts resolved; for a range one per port. */
 struct hoy_publish {
 	char *host_ip;   /* "" when none was given */

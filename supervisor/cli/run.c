@@ -168,7 +168,7 @@ static int run_attached(struct hoy_cli *cli, const struct hoy_run_options *o, co
 		return hoy_cli_fail(cli, status_of_start_error(&err), &err);
 	}
 	if (o->tty)
-		hoy_stream_send_size(cli, id);
+		hoy_stream_send_size(&stream);
 	if (hoy_stream_run(&stream, &err) < 0)
 		return hoy_cli_fail(cli, HOY_EXIT_ENGINE, &err);
 	if (stream.detached)

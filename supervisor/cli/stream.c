@@ -87,22 +87,56 @@ int hoy_stream_check_tty(bool tty, bool attach_stdin, struct hoy_err *err)
 	return 0;
 }
 
-void hoy_stream_send_size(const struct hoy_cli *cli, const char *container)
+void hoy_stream_send_size(const struct hoy_stream *stream)
 {
 	struct winsize size;
 	auto_free char *path = NULL;
 
 	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || (!size.ws_row && !size.ws_col))
 		return;
-	path = hoy_str_printf("/containers/%s/resize?h=%u&w=%u", container, size.ws_row, size.ws_col);
+	path = hoy_str_printf("/%s/%s/resize?h=%u&w=%u", stream->exec ? "exec" : "containers",
+		stream->exec ? stream->exec : stream->container, size.ws_row, size.ws_col);
 	if (path)
-		(void) hoy_cli_call(cli, "POST", path, NULL, NULL, NULL);
+		(void) hoy_cli_call(stream->cli, "POST", path, NULL, NULL, NULL);
+}
+
+/* The request is sent, what follows the answer's head is the stream's. */
+static int upgrade(struct hoy_stream *stream, const struct hoy_http_request *request, struct hoy_err *err)
+{
+	auto_(hoy_http_done) struct hoy_http http = { .fd = -EBADF };
+	int r = hoy_cli_open(stream->cli, request, &http, err);
+
+	if (r < 0)
+		return r;
+	stream->early = http.in;
+	http.in = (struct hoy_buf){ 0 };
+	stream->fd = hoy_http_detach(&http);
+	return 0;
+}
+
+int hoy_stream_exec(struct hoy_stream *stream, const char *detach_keys, struct hoy_err *err)
+{
+	auto_free char *path = hoy_str_printf("/exec/%s/start", stream->exec);
+	const char *body = stream->tty ? "{\"Tty\":true}" : "{}";
+	const struct hoy_http_request request = {
+		.method = "POST",
+		.path = path,
+		.upgrade = true,
+		.body_fd = -1,
+		.content_type = "application/json",
+		.body = body,
+		.body_len = strlen(body),
+	};
+
+	if (!path)
+		return hoy_err_oom(err);
+	(void) hoy_detach_keys_parse(detach_keys ? detach_keys : "ctrl-p,ctrl-q", &stream->keys, NULL);
+	return upgrade(stream, &request, err);
 }
 
 int hoy_stream_attach(struct hoy_stream *stream, const char *detach_keys, struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf path = {};
-	auto_(hoy_http_done) struct hoy_http http = { .fd = -EBADF };
 	struct hoy_http_request request = {
 		.method = "POST", .upgrade = true, .body_fd = -1, .content_type = "text/plain"
 	};
@@ -120,13 +154,7 @@ int hoy_stream_attach(struct hoy_stream *stream, const char *detach_keys, struct
 	if (r < 0)
 		return r;
 	request.path = path.data;
-	r = hoy_cli_open(stream->cli, &request, &http, err);
-	if (r < 0)
-		return r;
-	stream->early = http.in;
-	http.in = (struct hoy_buf){ 0 };
-	stream->fd = hoy_http_detach(&http);
-	return 0;
+	return upgrade(stream, &request, err);
 }
 
 void hoy_stream_done(struct hoy_stream *stream)
@@ -174,7 +202,7 @@ static void on_signal(const struct hoy_stream *stream, int signals)
 	if (read(signals, &si, sizeof si) != (ssize_t) sizeof si)
 		return;
 	if (si.ssi_signo == SIGWINCH)
-		hoy_stream_send_size(stream->cli, stream->container);
+		hoy_stream_send_size(stream);
 	else if (stream->sig_proxy)
 		forward_signal(stream, (int) si.ssi_signo);
 }

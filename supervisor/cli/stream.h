@@ -13,6 +13,7 @@
 struct hoy_stream {
 	const struct hoy_cli *cli;
 	const char *container; /* for resize and signals */
+	const char *exec;      /* the exec in it that the stream belongs to; NULL: its first process */
 	bool tty;              /* the container has a terminal: raw bytes, no frames */
 	bool stdin_open;       /* send our stdin */
 	bool stdout_open, stderr_open;
@@ -26,6 +27,9 @@ struct hoy_stream {
 /* POST /containers/ID/attach with the wanted streams, upgraded. `detach_keys` NULL: ctrl-p,ctrl-q. */
 int hoy_stream_attach(struct hoy_stream *stream, const char *detach_keys, struct hoy_err *err);
 
+/* POST /exec/ID/start, upgraded. `detach_keys` are those the exec was made with. */
+int hoy_stream_exec(struct hoy_stream *stream, const char *detach_keys, struct hoy_err *err);
+
 /* Copies until the engine closes the stream. 0 or -errno. */
 int hoy_stream_run(struct hoy_stream *stream, struct hoy_err *err);
 
@@ -35,7 +39,7 @@ void hoy_stream_done(struct hoy_stream *stream);
 int hoy_stream_copy_body(struct hoy_http *http, bool tty, struct hoy_err *err);
 
 /* Tells the engine the size of our terminal, if we have one. Errors don't matter: the container may be gone. */
-void hoy_stream_send_size(const struct hoy_cli *cli, const char *container);
+void hoy_stream_send_size(const struct hoy_stream *stream);
 
 /* Is stdin a terminal? docker's text when -t is asked for without one. */
 int hoy_stream_check_tty(bool tty, bool attach_stdin, struct hoy_err *err);

@@ -14,12 +14,14 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "shim/protocol.h"
-#include "supervisor/container/internal.h"
+#include "supervisor/container/exec_internal.h"
 #include "supervisor/container/shim.h"
 
 struct hoy_attach_pending {
 	struct hoy_attach_pending *next;
 	struct hoy_container *container;
+	struct hoy_exec *exec; /* NULL: the container's first process */
+	bool framed;
 	struct hoy_container_attach how; /* detach_keys is owned */
 	struct hoy_buf leftover;
 	int fd;   /* the client's; -EBADF once it was sent */
@@ -54,7 +56,7 @@ void hoy_container_attaches_drop(struct hoy_container *c)
 static void settle(struct hoy_container *c)
 {
 	for (struct hoy_attach_pending *a = c->attaches; a; a = a->next)
-		if (a->sock >= 0)
+		if (a->sock >= 0 && !a->exec)
 			return;
 	hoy_container_attaches_settled(c);
 }
@@ -63,6 +65,8 @@ static void on_reply(struct hoy_source *source, uint32_t events, void *userdata)
 {
 	struct hoy_attach_pending *a = userdata;
 	struct hoy_container *c = a->container;
+	struct hoy_exec *exec = a->exec;
+	struct hoy_err err = {};
 	char reply[1024];
 	ssize_t n = recv(a->sock, reply, sizeof reply - 1, MSG_DONTWAIT);
 
@@ -71,10 +75,15 @@ static void on_reply(struct hoy_source *source, uint32_t events, void *userdata)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	reply[n > 0 ? n : 0] = '\0';
-	if (!strstr(reply, "\"ok\""))
-		hoy_log_warn("container '%s': attach: %s", c->info.id, *reply ? reply : "no answer from the shim");
 	attach_free(a);
-	settle(c);
+	if (!strstr(reply, "\"ok\"")) {
+		hoy_err_set(&err, HOY_ERR_SYSTEM, EIO, "attach: %s", *reply ? reply : "no answer from the shim");
+		hoy_log_ignored(&err, "container '%s'", c->info.id);
+	}
+	if (exec)
+		hoy_exec_attached(exec, err.errnum ? &err : NULL);
+	else
+		settle(c);
 }
 
 static int request_text(const struct hoy_attach_pending *a, struct hoy_buf *text, struct hoy_err *err)
@@ -84,11 +93,11 @@ static int request_text(const struct hoy_attach_pending *a, struct hoy_buf *text
 	hoy_buf_init(text, HOY_SHIM_ATTACH_MAX);
 	hoy_json_object(&w, NULL);
 	hoy_json_add_string(&w, "id", a->container->info.id);
-	hoy_json_add_string(&w, "exec_id", "");
+	hoy_json_add_string(&w, "exec_id", a->exec ? a->exec->info.id : "");
 	hoy_json_add_bool(&w, "stdin", a->how.stdin_);
 	hoy_json_add_bool(&w, "stdout", a->how.stdout_);
 	hoy_json_add_bool(&w, "stderr", a->how.stderr_);
-	hoy_json_add_bool(&w, "framed", !a->container->config->tty);
+	hoy_json_add_bool(&w, "framed", a->framed);
 	hoy_json_add_string(&w, "detach_keys", a->how.detach_keys ? a->how.detach_keys : "");
 	hoy_json_end(&w);
 	if (a->leftover.len > 0) {
@@ -127,7 +136,7 @@ void hoy_container_attaches_pass(struct hoy_container *c)
 		struct hoy_err err = {};
 
 		next = a->next;
-		if (a->sock < 0 && pass(a, &err) < 0) {
+		if (a->sock < 0 && !a->exec && pass(a, &err) < 0) {
 			hoy_log_ignored(&err, "container '%s': attach", c->info.id);
 			attach_free(a);
 		}
@@ -172,6 +181,7 @@ static int attach_new(struct hoy_container *c, const struct hoy_container_attach
 	if (!a)
 		return hoy_err_oom(err);
 	a->container = c;
+	a->framed = !c->config->tty;
 	a->how = *how;
 	a->how.detach_keys = how->detach_keys ? strdup(how->detach_keys) : NULL;
 	a->fd = TAKE_FD(*fd);
@@ -217,6 +227,23 @@ int hoy_container_attach(struct hoy_containers *room, const char *ref, const str
 	return 0;
 }
 
+int hoy_container_attach_exec(struct hoy_exec *e, const struct hoy_container_attach *how, bool framed, int fd,
+	const void *leftover, size_t leftover_len, struct hoy_err *err)
+{
+	auto_fd int client = fd;
+	struct hoy_attach_pending *a;
+	int r = attach_new(e->container, how, &client, leftover, leftover_len, &a, err);
+
+	if (r < 0)
+		return r;
+	a->exec = e;
+	a->framed = framed;
+	r = pass(a, err);
+	if (r < 0)
+		attach_free(a);
+	return r;
+}
+
 int hoy_container_resize(struct hoy_containers *room, const char *ref, unsigned int height, unsigned int width,
 	hoy_container_done done, void *userdata, struct hoy_err *err)
 {
@@ -231,7 +258,7 @@ int hoy_container_resize(struct hoy_containers *room, const char *ref, unsigned 
 	c->tty_height = height;
 	c->tty_width = width;
 	if (c->shim_created && c->shim)
-		r = hoy_shim_resize(c->shim, height, width, NULL, err);
+		r = hoy_shim_resize(c->shim, NULL, height, width, NULL, NULL, err);
 	if (r < 0)
 		return r;
 	hoy_done_later(room, done, userdata, NULL);

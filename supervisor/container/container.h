@@ -86,7 +86,8 @@ struct hoy_container_info {
 	struct timespec created;
 
 	enum hoy_container_status status;
-	pid_t pid; /* 0 unless running */
+	bool paused; /* while running */
+	pid_t pid;   /* 0 unless running */
 	int exit_code;
 	bool oom_killed;
 	char *error;              /* why the last start failed; "" when it did not */

@@ -176,6 +176,7 @@ void hoy_container_free(struct hoy_container *c)
 	hoy_source_free(c->stop_timer);
 	hoy_container_teardown_free(c);
 	hoy_shim_free(c->shim);
+	hoy_container_execs_free(c, &gone);
 	info_done(&c->info);
 	hoy_container_config_free(c->config);
 	free(c->chain_id);

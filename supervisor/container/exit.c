@@ -19,7 +19,7 @@ int hoy_container_signal(struct hoy_container *c, int sig, struct hoy_err *err)
 {
 	char attribute[32];
 	char *const attributes[] = { attribute, NULL };
-	int r = hoy_shim_kill(c->shim, sig, /* all= */ false, NULL, err);
+	int r = hoy_shim_kill(c->shim, NULL, sig, NULL, NULL, err);
 
 	if (r < 0)
 		return r;
@@ -186,5 +186,5 @@ static void on_wait_over(void *userdata, const struct hoy_err *err, unsigned int
 
 int hoy_container_watch(struct hoy_container *c, struct hoy_err *err)
 {
-	return hoy_shim_wait(c->shim, on_wait_over, err);
+	return hoy_shim_wait(c->shim, NULL, on_wait_over, c, err);
 }

@@ -13,6 +13,7 @@
 #include "supervisor/container/container.h"
 
 struct hoy_attach_pending;
+struct hoy_exec;
 struct hoy_oci_image_config;
 struct hoy_shim;
 struct hoy_source;
@@ -46,6 +47,7 @@ struct hoy_container {
 	struct hoy_teardown *teardown;
 
 	struct hoy_attach_pending *attaches; /* streams that wait for the shim */
+	struct hoy_exec *execs;
 	struct hoy_container_wait *waits;
 	struct hoy_log_reader *readers;     /* that follow */
 	unsigned int tty_height, tty_width; /* asked for before the start; 0: not */
@@ -187,6 +189,12 @@ int hoy_container_hosts_write(struct hoy_container *c, struct hoy_err *err);
 int hoy_container_resolv_write(struct hoy_container *c, struct hoy_err *err);
 int hoy_container_bundle_make(struct hoy_container *c, struct hoy_err *err); /* with config.json */
 void hoy_container_bundle_remove(struct hoy_container *c);
+
+/* --- exec.c, exec_config.c ----------------------------------------------------------- */
+
+void hoy_container_execs_lost(struct hoy_container *c); /* the shim is gone: none runs any more */
+void hoy_container_execs_free(struct hoy_container *c, const struct hoy_err *err);
+void hoy_container_execs_take_up(struct hoy_container *c); /* those of a former hoyd */
 
 /* --- wait.c, attach.c, logs.c -------------------------------------------------------- */
 

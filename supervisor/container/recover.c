@@ -59,8 +59,9 @@ static void on_state(void *userdata, const struct hoy_err *err, enum hoy_shim_st
 		drop_half_start(c);
 	else if (status == HOY_SHIM_UNKNOWN)
 		hoy_container_shim_lost(c);
-	else if (status == HOY_SHIM_RUNNING)
+	else if (status == HOY_SHIM_RUNNING || status == HOY_SHIM_PAUSED)
 		c->info.pid = pid;
+	c->info.paused = status == HOY_SHIM_PAUSED;
 }
 
 /* The pid as the bundle has it, until the shim has answered. */
@@ -81,7 +82,9 @@ static int take_up(struct hoy_container *c, struct hoy_err *err)
 
 	if (r >= 0)
 		r = hoy_container_watch(c, err);
-	return r < 0 ? r : hoy_shim_get_state(c->shim, on_state, err);
+	if (r >= 0)
+		hoy_container_execs_take_up(c);
+	return r < 0 ? r : hoy_shim_get_state(c->shim, NULL, on_state, c, err);
 }
 
 static int adopt(struct hoy_container *c, struct hoy_err *err)

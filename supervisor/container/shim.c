@@ -17,8 +17,6 @@
 #include "shim/protocol.h"
 #include "supervisor/container/shim_internal.h"
 
-#define NS_PER_S 1000000000ULL
-
 int hoy_shim_new(const struct hoy_shim_options *options, struct hoy_shim **ret, struct hoy_err *err)
 {
 	struct hoy_shim *shim = calloc(1, sizeof *shim);
@@ -73,18 +71,6 @@ int hoy_shim_connect(struct hoy_shim *shim, struct hoy_err *err)
 
 /* --- calls ------------------------------------------------------------------------------- */
 
-/* One unanswered call: which answer is expected and whom to tell. */
-struct hoy_shim_call {
-	struct hoy_shim_call *next;
-	struct hoy_shim *shim;
-	union {
-		hoy_shim_done done;
-		hoy_shim_pid pid;
-		hoy_shim_exit exit;
-		hoy_shim_state state;
-	};
-};
-
 void hoy_shim_call_free(struct hoy_shim_call *call)
 {
 	struct hoy_shim_call **p = &call->shim->calls;
@@ -95,7 +81,7 @@ void hoy_shim_call_free(struct hoy_shim_call *call)
 	free(call);
 }
 
-static int call(struct hoy_shim *shim, const char *method, const ProtobufCMessage *request, uint64_t timeout_ns,
+int hoy_shim_call(struct hoy_shim *shim, const char *method, const ProtobufCMessage *request, uint64_t timeout_ns,
 	hoy_ttrpc_done answered, const struct hoy_shim_call *whom, struct hoy_err *err)
 {
 	struct hoy_shim_call *c;
@@ -116,7 +102,7 @@ static int call(struct hoy_shim *shim, const char *method, const ProtobufCMessag
 	return r < 0 ? (int) r : 0;
 }
 
-static void on_done(void *userdata, const struct hoy_ttrpc_reply *reply)
+void hoy_shim_on_done(void *userdata, const struct hoy_ttrpc_reply *reply)
 {
 	const struct hoy_shim_call c = *(struct hoy_shim_call *) userdata;
 	struct hoy_err err = {};
@@ -124,7 +110,7 @@ static void on_done(void *userdata, const struct hoy_ttrpc_reply *reply)
 
 	hoy_shim_call_free(userdata);
 	if (c.done)
-		c.done(c.shim->options.userdata, r < 0 ? &err : NULL);
+		c.done(c.userdata, r < 0 ? &err : NULL);
 }
 
 static void on_created(void *userdata, const struct hoy_ttrpc_reply *reply)
@@ -140,7 +126,7 @@ static void on_created(void *userdata, const struct hoy_ttrpc_reply *reply)
 		pid = (pid_t) answer->pid;
 		protobuf_c_message_free_unpacked(&answer->base, NULL);
 	}
-	c.pid(c.shim->options.userdata, answer ? NULL : &err, pid);
+	c.pid(c.userdata, answer ? NULL : &err, pid);
 }
 
 static void on_started(void *userdata, const struct hoy_ttrpc_reply *reply)
@@ -156,7 +142,7 @@ static void on_started(void *userdata, const struct hoy_ttrpc_reply *reply)
 		pid = (pid_t) answer->pid;
 		protobuf_c_message_free_unpacked(&answer->base, NULL);
 	}
-	c.pid(c.shim->options.userdata, answer ? NULL : &err, pid);
+	c.pid(c.userdata, answer ? NULL : &err, pid);
 }
 
 static void on_wait_over(void *userdata, const struct hoy_ttrpc_reply *reply)
@@ -175,7 +161,7 @@ static void on_wait_over(void *userdata, const struct hoy_ttrpc_reply *reply)
 			when = (struct timespec){ answer->exited_at->seconds, answer->exited_at->nanos };
 		protobuf_c_message_free_unpacked(&answer->base, NULL);
 	}
-	c.exit(c.shim->options.userdata, answer ? NULL : &err, status, &when);
+	c.exit(c.userdata, answer ? NULL : &err, status, &when);
 }
 
 static enum hoy_shim_status status_of(Hoy__Pb__TaskStatus status)
@@ -183,9 +169,10 @@ static enum hoy_shim_status status_of(Hoy__Pb__TaskStatus status)
 	switch (status) {
 	case HOY__PB__TASK_STATUS__CREATED:
 		return HOY_SHIM_CREATED;
-	case HOY__PB__TASK_STATUS__RUNNING:
 	case HOY__PB__TASK_STATUS__PAUSED:
 	case HOY__PB__TASK_STATUS__PAUSING:
+		return HOY_SHIM_PAUSED;
+	case HOY__PB__TASK_STATUS__RUNNING:
 		return HOY_SHIM_RUNNING;
 	case HOY__PB__TASK_STATUS__STOPPED:
 		return HOY_SHIM_STOPPED;
@@ -209,7 +196,7 @@ static void on_state(void *userdata, const struct hoy_ttrpc_reply *reply)
 		pid = (pid_t) answer->pid;
 		protobuf_c_message_free_unpacked(&answer->base, NULL);
 	}
-	c.state(c.shim->options.userdata, answer ? NULL : &err, status, pid);
+	c.state(c.userdata, answer ? NULL : &err, status, pid);
 }
 
 int hoy_shim_create(struct hoy_shim *shim, const struct hoy_shim_create *create, hoy_shim_pid done, struct hoy_err *err)
@@ -222,63 +209,74 @@ int hoy_shim_create(struct hoy_shim *shim, const struct hoy_shim_create *create,
 	request.stdin = (char *) create->stdin_;
 	request.stdout = (char *) create->stdout_;
 	request.stderr = (char *) create->stderr_;
-	return call(shim, "Create", &request.base, 0, on_created, &(struct hoy_shim_call){ .pid = done }, err);
+	return hoy_shim_call(shim, "Create", &request.base, 0, on_created,
+		&(struct hoy_shim_call){ .pid = done, .userdata = shim->options.userdata }, err);
 }
 
-int hoy_shim_start(struct hoy_shim *shim, hoy_shim_pid done, struct hoy_err *err)
+int hoy_shim_start(struct hoy_shim *shim, const char *exec_id, hoy_shim_pid done, void *userdata, struct hoy_err *err)
 {
 	Hoy__Pb__StartRequest request = HOY__PB__START_REQUEST__INIT;
+	const struct hoy_shim_call whom = { .pid = done, .userdata = userdata };
 
 	request.id = (char *) shim->options.id;
-	return call(shim, "Start", &request.base, 0, on_started, &(struct hoy_shim_call){ .pid = done }, err);
+	request.exec_id = (char *) (exec_id ? exec_id : "");
+	return hoy_shim_call(shim, "Start", &request.base, 0, on_started, &whom, err);
 }
 
-int hoy_shim_wait(struct hoy_shim *shim, hoy_shim_exit done, struct hoy_err *err)
+int hoy_shim_wait(struct hoy_shim *shim, const char *exec_id, hoy_shim_exit done, void *userdata, struct hoy_err *err)
 {
 	Hoy__Pb__WaitRequest request = HOY__PB__WAIT_REQUEST__INIT;
+	const struct hoy_shim_call whom = { .exit = done, .userdata = userdata };
 
 	request.id = (char *) shim->options.id;
-	return call(shim, "Wait", &request.base, 0, on_wait_over, &(struct hoy_shim_call){ .exit = done }, err);
+	request.exec_id = (char *) (exec_id ? exec_id : "");
+	return hoy_shim_call(shim, "Wait", &request.base, 0, on_wait_over, &whom, err);
 }
 
-int hoy_shim_get_state(struct hoy_shim *shim, hoy_shim_state done, struct hoy_err *err)
+int hoy_shim_get_state(
+	struct hoy_shim *shim, const char *exec_id, hoy_shim_state done, void *userdata, struct hoy_err *err)
 {
 	Hoy__Pb__StateRequest request = HOY__PB__STATE_REQUEST__INIT;
+	const struct hoy_shim_call whom = { .state = done, .userdata = userdata };
 
 	request.id = (char *) shim->options.id;
-	return call(
-		shim, "State", &request.base, 10 * NS_PER_S, on_state, &(struct hoy_shim_call){ .state = done }, err);
+	request.exec_id = (char *) (exec_id ? exec_id : "");
+	return hoy_shim_call(shim, "State", &request.base, 10 * NS_PER_S, on_state, &whom, err);
 }
 
-int hoy_shim_kill(struct hoy_shim *shim, int sig, bool all, hoy_shim_done done, struct hoy_err *err)
+int hoy_shim_kill(
+	struct hoy_shim *shim, const char *exec_id, int sig, hoy_shim_done done, void *userdata, struct hoy_err *err)
 {
 	Hoy__Pb__KillRequest request = HOY__PB__KILL_REQUEST__INIT;
+	const struct hoy_shim_call whom = { .done = done, .userdata = userdata };
 
 	request.id = (char *) shim->options.id;
+	request.exec_id = (char *) (exec_id ? exec_id : "");
 	request.signal = (uint32_t) sig;
-	request.all = all;
-	return call(shim, "Kill", &request.base, 10 * NS_PER_S, on_done, &(struct hoy_shim_call){ .done = done }, err);
+	return hoy_shim_call(shim, "Kill", &request.base, 10 * NS_PER_S, hoy_shim_on_done, &whom, err);
 }
 
-int hoy_shim_resize(
-	struct hoy_shim *shim, unsigned int height, unsigned int width, hoy_shim_done done, struct hoy_err *err)
+int hoy_shim_resize(struct hoy_shim *shim, const char *exec_id, unsigned int height, unsigned int width,
+	hoy_shim_done done, void *userdata, struct hoy_err *err)
 {
 	Hoy__Pb__ResizePtyRequest request = HOY__PB__RESIZE_PTY_REQUEST__INIT;
+	const struct hoy_shim_call whom = { .done = done, .userdata = userdata };
 
 	request.id = (char *) shim->options.id;
+	request.exec_id = (char *) (exec_id ? exec_id : "");
 	request.height = height;
 	request.width = width;
-	return call(
-		shim, "ResizePty", &request.base, 10 * NS_PER_S, on_done, &(struct hoy_shim_call){ .done = done }, err);
+	return hoy_shim_call(shim, "ResizePty", &request.base, 10 * NS_PER_S, hoy_shim_on_done, &whom, err);
 }
 
-int hoy_shim_delete(struct hoy_shim *shim, hoy_shim_done done, struct hoy_err *err)
+int hoy_shim_delete(struct hoy_shim *shim, const char *exec_id, hoy_shim_done done, void *userdata, struct hoy_err *err)
 {
 	Hoy__Pb__DeleteRequest request = HOY__PB__DELETE_REQUEST__INIT;
+	const struct hoy_shim_call whom = { .done = done, .userdata = userdata };
 
 	request.id = (char *) shim->options.id;
-	return call(
-		shim, "Delete", &request.base, 20 * NS_PER_S, on_done, &(struct hoy_shim_call){ .done = done }, err);
+	request.exec_id = (char *) (exec_id ? exec_id : "");
+	return hoy_shim_call(shim, "Delete", &request.base, 20 * NS_PER_S, hoy_shim_on_done, &whom, err);
 }
 
 int hoy_shim_shutdown(struct hoy_shim *shim, hoy_shim_done done, struct hoy_err *err)
@@ -287,8 +285,8 @@ int hoy_shim_shutdown(struct hoy_shim *shim, hoy_shim_done done, struct hoy_err 
 
 	request.id = (char *) shim->options.id;
 	request.now = true; /* whatever it still holds, as the late Create of a hoyd that was killed */
-	return call(
-		shim, "Shutdown", &request.base, 5 * NS_PER_S, on_done, &(struct hoy_shim_call){ .done = done }, err);
+	return hoy_shim_call(shim, "Shutdown", &request.base, 5 * NS_PER_S, hoy_shim_on_done,
+		&(struct hoy_shim_call){ .done = done, .userdata = shim->options.userdata }, err);
 }
 
 /* --- exit.json ----------------------------------------------------------------------------- */

@@ -29,7 +29,7 @@ struct hoy_shim_options {
 	const char *address; /* of hoyd */
 	bool debug;
 	void (*lost)(void *userdata);
-	void *userdata; /* of all callbacks */
+	void *userdata; /* of `lost` and of the callbacks that get none of their own */
 };
 /* Strings are borrowed and outlive the shim object. */
 int hoy_shim_new(const struct hoy_shim_options *options, struct hoy_shim **ret, struct hoy_err *err);
@@ -53,21 +53,44 @@ struct hoy_shim_create {
 typedef void (*hoy_shim_pid)(void *userdata, const struct hoy_err *err, pid_t pid);
 int hoy_shim_create(
 	struct hoy_shim *shim, const struct hoy_shim_create *create, hoy_shim_pid done, struct hoy_err *err);
-int hoy_shim_start(struct hoy_shim *shim, hoy_shim_pid done, struct hoy_err *err);
+
+/*
+ * The calls below mean the container's first process when `exec_id` is NULL, else an exec; `userdata` is of the one
+ * callback. `done` may be NULL for kill, resize, delete and shutdown.
+ */
+int hoy_shim_start(struct hoy_shim *shim, const char *exec_id, hoy_shim_pid done, void *userdata, struct hoy_err *err);
 
 typedef void (*hoy_shim_exit)(
 	void *userdata, const struct hoy_err *err, unsigned int status, const struct timespec *when);
-int hoy_shim_wait(struct hoy_shim *shim, hoy_shim_exit done, struct hoy_err *err);
+int hoy_shim_wait(struct hoy_shim *shim, const char *exec_id, hoy_shim_exit done, void *userdata, struct hoy_err *err);
 
-enum hoy_shim_status { HOY_SHIM_UNKNOWN, HOY_SHIM_CREATED, HOY_SHIM_RUNNING, HOY_SHIM_STOPPED };
+enum hoy_shim_status { HOY_SHIM_UNKNOWN, HOY_SHIM_CREATED, HOY_SHIM_RUNNING, HOY_SHIM_PAUSED, HOY_SHIM_STOPPED };
 typedef void (*hoy_shim_state)(void *userdata, const struct hoy_err *err, enum hoy_shim_status status, pid_t pid);
-int hoy_shim_get_state(struct hoy_shim *shim, hoy_shim_state done, struct hoy_err *err);
+int hoy_shim_get_state(
+	struct hoy_shim *shim, const char *exec_id, hoy_shim_state done, void *userdata, struct hoy_err *err);
 
-/* `done` may be NULL for both. */
-int hoy_shim_kill(struct hoy_shim *shim, int sig, bool all, hoy_shim_done done, struct hoy_err *err);
-int hoy_shim_resize(
-	struct hoy_shim *shim, unsigned int height, unsigned int width, hoy_shim_done done, struct hoy_err *err);
-int hoy_shim_delete(struct hoy_shim *shim, hoy_shim_done done, struct hoy_err *err);
+int hoy_shim_kill(
+	struct hoy_shim *shim, const char *exec_id, int sig, hoy_shim_done done, void *userdata, struct hoy_err *err);
+int hoy_shim_resize(struct hoy_shim *shim, const char *exec_id, unsigned int height, unsigned int width,
+	hoy_shim_done done, void *userdata, struct hoy_err *err);
+int hoy_shim_delete(
+	struct hoy_shim *shim, const char *exec_id, hoy_shim_done done, void *userdata, struct hoy_err *err);
+
+/* One more process of the container; it begins with hoy_shim_start(). */
+struct hoy_shim_exec {
+	const char *id;
+	struct hoy_shim_create io;
+	const char *process; /* JSON text, config.json's "process" */
+};
+int hoy_shim_exec(struct hoy_shim *shim, const struct hoy_shim_exec *exec, hoy_shim_done done, void *userdata,
+	struct hoy_err *err);
+
+int hoy_shim_pause(struct hoy_shim *shim, hoy_shim_done done, void *userdata, struct hoy_err *err);
+int hoy_shim_resume(struct hoy_shim *shim, hoy_shim_done done, void *userdata, struct hoy_err *err);
+/* `resources`: JSON text, config.json's "linux.resources". */
+int hoy_shim_update(
+	struct hoy_shim *shim, const char *resources, hoy_shim_done done, void *userdata, struct hoy_err *err);
+
 int hoy_shim_shutdown(struct hoy_shim *shim, hoy_shim_done done, struct hoy_err *err);
 
 /* What exit.json of a bundle says. -ENOENT: the container did not end, or its shim was killed before it could tell. */

@@ -121,7 +121,7 @@ static int build_oom_score(const struct hoy_spec_input *in, struct hoy_oci_proce
 	return p->oom_score_adj ? 0 : -ENOMEM;
 }
 
-static int build_process(const struct hoy_spec_input *in, struct hoy_oci_process *p, struct hoy_err *err)
+int hoy_spec_build_process(const struct hoy_spec_input *in, struct hoy_oci_process *p, struct hoy_err *err)
 {
 	const char *cwd = in->config->working_dir;
 	struct hoy_security security;
@@ -336,7 +336,7 @@ int hoy_spec_build(const struct hoy_spec_input *input, struct hoy_oci_spec **ret
 	spec->linux_ = calloc(1, sizeof *spec->linux_);
 	if (!spec->process || !spec->root || !spec->linux_ || build_names(input, spec) < 0)
 		return hoy_err_oom(err);
-	r = build_process(input, spec->process, err);
+	r = hoy_spec_build_process(input, spec->process, err);
 	if (r >= 0)
 		r = build_linux(input, spec, err);
 	if (r >= 0)

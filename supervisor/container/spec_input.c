@@ -39,12 +39,12 @@ static int read_layered(char *const *dirs, const char *path, struct hoy_buf *tex
 	return r;
 }
 
-static int resolve_user(
-	const struct hoy_container *c, char *const *layers, struct hoy_container_user *ret, struct hoy_err *err)
+static int resolve_user(const struct hoy_container *c, const struct hoy_container_config *config, char *const *layers,
+	struct hoy_container_user *ret, struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf passwd = {}, group = {};
 	auto_ptr(hoy_strv_free) char **dirs = NULL;
-	const char *user = c->config->user ? c->config->user : "";
+	const char *user = config->user ? config->user : "";
 	int r = hoy_strv_add(&dirs, c->info.upper_dir);
 
 	for (size_t i = 0; layers[i] && r >= 0; i++)
@@ -56,8 +56,8 @@ static int resolve_user(
 		r = read_layered(dirs, "etc/group", &group, err);
 	if (r < 0)
 		return r;
-	return hoy_container_user_resolve(user, c->config->host.group_add, passwd.data ? passwd.data : "",
-		group.data ? group.data : "", ret, err);
+	return hoy_container_user_resolve(
+		user, config->host.group_add, passwd.data ? passwd.data : "", group.data ? group.data : "", ret, err);
 }
 
 /* v2 always has memory.swap.max; v1 only when the kernel accounts swap. */
@@ -114,10 +114,35 @@ int hoy_container_spec_text(struct hoy_container *c, struct hoy_buf *text, struc
 	int r = hoy_layers_paths(c->room->options.images, c->chain_id, &layers, err);
 
 	if (r >= 0)
-		r = resolve_user(c, layers, &user, err);
+		r = resolve_user(c, c->config, layers, &user, err);
 	if (r < 0)
 		return r;
 	input.layers = layers;
 	r = hoy_spec_build(&input, &spec, err);
 	return r < 0 ? r : hoy_oci_spec_print(spec, text, 0, err);
+}
+
+int hoy_container_process_build(struct hoy_container *c, const struct hoy_container_config *config, char *const *args,
+	struct hoy_oci_process **ret, struct hoy_err *err)
+{
+	auto_(hoy_container_user_done) struct hoy_container_user user = {};
+	auto_ptr(hoy_oci_process_free) struct hoy_oci_process *process = calloc(1, sizeof *process);
+	auto_ptr(hoy_strv_free) char **layers = NULL;
+	const struct hoy_spec_input input = {
+		.id = c->info.id,
+		.config = config,
+		.user = &user,
+		.args = args,
+		.oom_score_adj = own_oom_score_adj(),
+	};
+	int r = process ? hoy_layers_paths(c->room->options.images, c->chain_id, &layers, err) : hoy_err_oom(err);
+
+	if (r >= 0)
+		r = resolve_user(c, config, layers, &user, err);
+	if (r >= 0)
+		r = hoy_spec_build_process(&input, process, err);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(process);
+	return 0;
 }

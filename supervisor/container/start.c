@@ -114,7 +114,7 @@ static int send_start(struct hoy_container *c, struct hoy_err *err)
 	int r = hoy_container_watch(c, err);
 
 	if (r >= 0)
-		r = hoy_shim_start(c->shim, on_started, err);
+		r = hoy_shim_start(c->shim, NULL, on_started, c, err);
 	if (r < 0)
 		return r;
 	c->was_status = c->info.status;
@@ -160,7 +160,7 @@ static void on_network(void *userdata, const struct hoy_err *err)
 	}
 	r = hoy_container_hosts_write(c, &own);
 	if (r >= 0 && c->tty_height > 0)
-		r = hoy_shim_resize(c->shim, c->tty_height, c->tty_width, NULL, &own);
+		r = hoy_shim_resize(c->shim, NULL, c->tty_height, c->tty_width, NULL, NULL, &own);
 	if (r < 0) {
 		start_failed(c, &own);
 		return;

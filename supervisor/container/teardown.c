@@ -105,6 +105,7 @@ static void without_shim(struct hoy_container *c)
 	t->timer = hoy_source_free(t->timer);
 	hoy_shim_free(c->shim);
 	c->shim = NULL;
+	hoy_container_execs_lost(c);
 	if (t->force) {
 		if (run_deleter(c, &err) >= 0)
 			return;
@@ -165,7 +166,7 @@ static void ask_to_end(struct hoy_container *c)
 {
 	struct hoy_err err = {};
 
-	if (hoy_shim_delete(c->shim, on_deleted, &err) < 0) {
+	if (hoy_shim_delete(c->shim, NULL, on_deleted, c, &err) < 0) {
 		c->teardown->force = true;
 		send_shutdown(c);
 	}
