@@ -4,43 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/buf.h"
 #include "base/json.h"
 
 #define AUTH_MAX ((size_t) 64 << 10)
-
-static int digit(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	if (c == '+' || c == '-')
-		return 62;
-	return c == '/' || c == '_' ? 63 : -1;
-}
-
-static int decode(const char *text, struct hoy_buf *ret)
-{
-	uint32_t bits = 0;
-	int n_bits = 0;
-
-	for (; *text && *text != '='; text++) {
-		int value = digit(*text);
-
-		if (value < 0)
-			return -EINVAL;
-		bits = bits << 6 | (uint32_t) value;
-		n_bits += 6;
-		if (n_bits < 8)
-			continue;
-		n_bits -= 8;
-		(void) hoy_buf_addc(ret, (char) (bits >> n_bits & 0xff));
-	}
-	return text[strspn(text, "=")] || ret->failed ? -EINVAL : 0;
-}
 
 static char *take(const struct hoy_json *doc, const char *key)
 {
@@ -58,7 +26,7 @@ int hoy_registry_auth_parse(const char *header, struct hoy_registry_auth *ret, s
 	*ret = (struct hoy_registry_auth){ 0 };
 	if (!header || !*header)
 		return 0;
-	ok = decode(header, &text) == 0 && text.len > 0 &&
+	ok = hoy_base64_decode(&text, header) == 0 && text.len > 0 &&
 	     hoy_json_parse(text.data, text.len, /* limits= */ NULL, &doc, /* err= */ NULL) == 0 &&
 	     (hoy_json_type(doc) == HOY_JSON_OBJECT || hoy_json_type(doc) == HOY_JSON_NULL);
 	if (text.data)
