@@ -148,6 +148,8 @@ static int send_request(int sock, const struct hoy_http_request *q, struct hoy_e
 		&head, "%s %s HTTP/1.1\r\nHost: hoy\r\nUser-Agent: hoy/" PACKAGE_VERSION "\r\n", q->method, q->path);
 	if (q->content_type)
 		(void) hoy_buf_addf(&head, "Content-Type: %s\r\n", q->content_type);
+	if (q->registry_auth)
+		(void) hoy_buf_addf(&head, "X-Registry-Auth: %s\r\n", q->registry_auth);
 	if (stream)
 		(void) hoy_buf_adds(&head, "Transfer-Encoding: chunked\r\n");
 	else if (q->body || strcmp(q->method, "POST") == 0)

@@ -38,6 +38,7 @@ struct hoy_http_request {
 	const char *method;
 	const char *path; /* with query, beginning with '/' */
 	const char *content_type;
+	const char *registry_auth; /* X-Registry-Auth; NULL: none */
 	const char *body; /* NULL: none */
 	size_t body_len;
 	int body_fd;  /* a stream sent chunked; -1: none. Used when body is NULL */
