@@ -8,9 +8,9 @@
 #include "libocispec/image.h"
 #include "supervisor/api/filters.h"
 #include "supervisor/api/host.h"
+#include "supervisor/api/image_job.h"
 #include "supervisor/api/internal.h"
 #include "supervisor/api/progress.h"
-#include "supervisor/api/registry_auth.h"
 #include "supervisor/image/image.h"
 #include "supervisor/image/reference.h"
 
@@ -351,68 +351,6 @@ static int image_remove(struct hoy_api_request *rq, struct hoy_err *err)
 
 /* --- load and import ------------------------------------------------------------------------------------------ */
 
-/* A job whose progress is the answer. The client may leave before it is done. */
-struct job {
-	struct hoy_http_exchange *x; /* NULL: the client is gone */
-	struct hoy_api_request *rq;  /* as long as `x` */
-	struct hoy_image_job *job;
-	bool quiet;
-	bool begun; /* the answer's head is given: errors come in the stream */
-	void (*tell_result)(struct hoy_http_exchange *x, const struct hoy_image_result *result);
-};
-
-static void on_job_client_gone(struct hoy_http_exchange *x, void *userdata)
-{
-	struct job *job = userdata;
-
-	(void) x;
-	job->x = NULL;
-	hoy_image_job_cancel(job->job);
-}
-
-static int begin_answer(struct job *job, struct hoy_err *err)
-{
-	int r = hoy_http_stream_begin(job->x, 200, "application/json", on_job_client_gone, job, err);
-
-	if (r >= 0) {
-		job->begun = true;
-		return r;
-	}
-	job->x = NULL; /* `done` frees it */
-	hoy_image_job_cancel(job->job);
-	return r;
-}
-
-static void on_job_progress(const struct hoy_image_progress *progress, void *userdata)
-{
-	struct job *job = userdata;
-
-	if (job->x && !job->begun)
-		(void) begin_answer(job, /* err= */ NULL);
-	if (job->x && !job->quiet)
-		hoy_progress_status(job->x, progress->id, progress->status, progress->current, progress->total);
-}
-
-static void on_job_done(const struct hoy_err *err, const struct hoy_image_result *result, void *userdata)
-{
-	struct job *job = userdata;
-
-	if (job->x && err && !job->begun) {
-		hoy_api_reply_error(job->rq, err);
-		free(job);
-		return;
-	}
-	if (job->x && !job->begun)
-		(void) begin_answer(job, /* err= */ NULL);
-	if (job->x && err)
-		hoy_progress_error(job->x, err);
-	else if (job->x)
-		job->tell_result(job->x, result);
-	if (job->x)
-		hoy_http_stream_end(job->x);
-	free(job);
-}
-
 static void tell_loaded(struct hoy_http_exchange *x, const struct hoy_image_result *result)
 {
 	for (size_t i = 0; i < result->n_images; i++)
@@ -424,7 +362,7 @@ static void tell_loaded(struct hoy_http_exchange *x, const struct hoy_image_resu
 
 static void tell_imported(struct hoy_http_exchange *x, const struct hoy_image_result *result)
 {
-	hoy_progress_status(x, /* id= */ NULL, result->n_images ? result->images[0].id : "", 0, 0);
+	hoy_progress_message(x, /* id= */ NULL, result->n_images ? result->images[0].id : "");
 }
 
 /* The request's body becomes the reading end of a pipe. */
@@ -441,22 +379,10 @@ static int body_pipe(struct hoy_api_request *rq, struct hoy_err *err)
 	return r < 0 ? r : TAKE_FD(reading);
 }
 
-static struct job *job_new(struct hoy_api_request *rq, struct hoy_image_job_handler *handler)
-{
-	struct job *job = calloc(1, sizeof *job);
-
-	*handler = (struct hoy_image_job_handler){ on_job_progress, on_job_done, job };
-	if (job) {
-		job->x = rq->x;
-		job->rq = rq;
-	}
-	return job;
-}
-
 static int image_load(struct hoy_api_request *rq, struct hoy_err *err)
 {
 	struct hoy_image_job_handler handler;
-	struct job *job = job_new(rq, &handler);
+	struct hoy_api_job *job = hoy_api_job_new(rq, &handler);
 	int r;
 
 	if (!job)
@@ -473,11 +399,11 @@ static int image_load(struct hoy_api_request *rq, struct hoy_err *err)
 		free(job);
 		return r;
 	}
-	return begin_answer(job, err);
+	return hoy_api_job_begin(job, err);
 }
 
-static int start_import(
-	struct hoy_api_request *rq, struct job *job, const struct hoy_image_job_handler *handler, struct hoy_err *err)
+static int start_import(struct hoy_api_request *rq, struct hoy_api_job *job,
+	const struct hoy_image_job_handler *handler, struct hoy_err *err)
 {
 	auto_free const char **changes = hoy_uri_query_all(&rq->uri, "changes");
 	auto_free char *reference = NULL;
@@ -499,7 +425,7 @@ static int start_import(
 static int import_image(struct hoy_api_request *rq, struct hoy_err *err)
 {
 	struct hoy_image_job_handler handler;
-	struct job *job = job_new(rq, &handler);
+	struct hoy_api_job *job = hoy_api_job_new(rq, &handler);
 	int r;
 
 	if (!job)
@@ -511,74 +437,7 @@ static int import_image(struct hoy_api_request *rq, struct hoy_err *err)
 		free(job);
 		return r;
 	}
-	return begin_answer(job, err);
-}
-
-/* The lines docker ends with; the first name is the one that was asked for. */
-static void tell_pulled(struct hoy_http_exchange *x, const struct hoy_image_result *result)
-{
-	auto_free char *digest = NULL, *status = NULL;
-
-	if (result->n_images == 0)
-		return;
-	digest = hoy_str_printf("Digest: %s", result->images[0].id);
-	status = hoy_str_printf("Status: %s for %s", result->changed ? "Downloaded newer image" : "Image is up to date",
-		result->images[0].name ? result->images[0].name : result->images[0].id);
-	if (digest && status) {
-		hoy_progress_status(x, /* id= */ NULL, digest, 0, 0);
-		hoy_progress_status(x, /* id= */ NULL, status, 0, 0);
-	}
-}
-
-/* "busybox" and "latest", or "busybox" and "sha256:..."; a tag in the name itself counts too. */
-static int pull_reference(struct hoy_api_request *rq, char **ret, struct hoy_err *err)
-{
-	const char *image = hoy_uri_query(&rq->uri, "fromImage"), *tag = hoy_uri_query(&rq->uri, "tag");
-
-	if (!tag || !*tag)
-		*ret = strdup(image);
-	else
-		*ret = hoy_str_printf(strchr(tag, ':') ? "%s@%s" : "%s:%s", image, tag);
-	return *ret ? 0 : hoy_err_oom(err);
-}
-
-static bool has_tag(const char *reference)
-{
-	auto_(hoy_reference_done) struct hoy_reference ref = { 0 };
-
-	return hoy_reference_parse(reference, &ref, /* err= */ NULL) < 0 || ref.tag || ref.digest;
-}
-
-/* The head of the answer waits for the first progress: what the registry refuses has a status of its own. */
-static int pull_image(struct hoy_api_request *rq, struct hoy_err *err)
-{
-	auto_(hoy_registry_auth_done) struct hoy_registry_auth auth = { 0 };
-	auto_free char *reference = NULL;
-	struct hoy_image_pull options = { .platform = hoy_uri_query(&rq->uri, "platform") };
-	struct hoy_image_job_handler handler;
-	struct job *job;
-	int r = pull_reference(rq, &reference, err);
-
-	if (r == 0)
-		r = hoy_registry_auth_parse(hoy_http_header(rq->x, "X-Registry-Auth"), &auth, err);
-	if (r < 0)
-		return r;
-	if (!has_tag(reference))
-		return hoy_err_unsupported(
-			err, "pulling all tags of '%s' is not implemented by this version of Hoy: name one", reference);
-	options.reference = reference;
-	options.username = auth.username;
-	options.password = auth.password;
-	options.identity_token = auth.identity_token;
-	options.registry_token = auth.registry_token;
-	job = job_new(rq, &handler);
-	if (!job)
-		return hoy_err_oom(err);
-	job->tell_result = tell_pulled;
-	r = hoy_images_pull(rq->api->o.images, &options, &handler, &job->job, err);
-	if (r < 0)
-		free(job);
-	return r;
+	return hoy_api_job_begin(job, err);
 }
 
 /* `fromImage` pulls, `fromSrc=-` imports. */
@@ -587,7 +446,7 @@ static int image_create(struct hoy_api_request *rq, struct hoy_err *err)
 	const char *source = hoy_uri_query(&rq->uri, "fromSrc"), *image = hoy_uri_query(&rq->uri, "fromImage");
 
 	if (image && *image)
-		return pull_image(rq, err);
+		return hoy_api_image_pull(rq, err);
 	if (!source || strcmp(source, "-") != 0)
 		return hoy_err_unsupported(err, "import: only from the request's body (fromSrc=-)");
 	return import_image(rq, err);

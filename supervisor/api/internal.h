@@ -54,6 +54,7 @@ extern const struct hoy_api_route hoy_api_system_routes[];
 extern const struct hoy_api_route hoy_api_container_routes[];
 extern const struct hoy_api_route hoy_api_exec_routes[];
 extern const struct hoy_api_route hoy_api_image_routes[];
+extern const struct hoy_api_route hoy_api_registry_routes[];
 extern const struct hoy_api_route hoy_api_network_routes[];
 extern const struct hoy_api_route hoy_api_prune_routes[];
 extern const struct hoy_api_route hoy_api_refused_routes[];

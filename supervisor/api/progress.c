@@ -20,20 +20,33 @@ static void send(struct hoy_http_exchange *x, struct hoy_buf *buf)
 	hoy_buf_done(buf);
 }
 
-/* "[=====>      ]  1.5MB/10MB", which older clients show as it is. */
+/* "1.5MB", four digits at most, as docker's HumanSize. */
+static const char *human(int64_t bytes, char ret[32])
+{
+	static const char *const units[] = { "B", "kB", "MB", "GB", "TB", "PB" };
+	double size = (double) bytes;
+	size_t unit = 0;
+
+	for (; size >= 1000 && unit + 1 < ARRAY_LEN(units); unit++)
+		size /= 1000;
+	(void) snprintf(ret, 32, "%.4g%s", size, units[unit]);
+	return ret;
+}
+
+/* "[=====>      ]   1.5MB/10MB", which older clients show as it is. */
 static void add_bar(struct hoy_json_writer *w, int64_t current, int64_t total)
 {
-	char bar[BAR_WIDTH + 3], text[BAR_WIDTH + 64];
-	int filled = (int) (MIN(current, total) * BAR_WIDTH / total);
+	char bar[BAR_WIDTH + 8], text[BAR_WIDTH + 80], now[32], all[32];
+	int filled = (int) ((double) MIN(current, total) / (double) total * 100) / 2;
 
-	memset(bar, ' ', sizeof bar);
-	bar[0] = '[';
-	memset(bar + 1, '=', (size_t) filled);
-	if (filled < BAR_WIDTH)
-		bar[1 + filled] = '>';
-	bar[BAR_WIDTH + 1] = ']';
-	bar[BAR_WIDTH + 2] = '\0';
-	(void) snprintf(text, sizeof text, "%s %.4gMB/%.4gMB", bar, (double) current / 1e6, (double) total / 1e6);
+	memset(bar, '=', (size_t) filled);
+	bar[filled] = '>';
+	memset(bar + filled + 1, ' ', (size_t) (BAR_WIDTH - filled));
+	bar[BAR_WIDTH + 1] = '\0';
+	if (current > total)
+		(void) snprintf(text, sizeof text, "[%s]  %8s", bar, human(current, now));
+	else
+		(void) snprintf(text, sizeof text, "[%s]  %8s/%s", bar, human(current, now), human(total, all));
 	hoy_json_add_string(w, "progress", text);
 }
 
@@ -47,15 +60,42 @@ void hoy_progress_status(
 		return;
 	hoy_json_object(&w, NULL);
 	hoy_json_add_string(&w, "status", status);
+	hoy_json_object(&w, "progressDetail");
 	if (total > 0) {
-		hoy_json_object(&w, "progressDetail");
 		hoy_json_add_i64(&w, "current", current);
 		hoy_json_add_i64(&w, "total", total);
-		hoy_json_end(&w);
-		add_bar(&w, current, total);
 	}
+	hoy_json_end(&w);
+	if (total > 0)
+		add_bar(&w, current, total);
 	if (id)
 		hoy_json_add_string(&w, "id", id);
+	hoy_json_end(&w);
+	send(x, &buf);
+}
+
+void hoy_progress_message(struct hoy_http_exchange *x, const char *id, const char *text)
+{
+	struct hoy_buf buf = { 0 };
+	struct hoy_json_writer w = { .buf = &buf };
+
+	hoy_json_object(&w, NULL);
+	hoy_json_add_string(&w, "status", text);
+	if (id)
+		hoy_json_add_string(&w, "id", id);
+	hoy_json_end(&w);
+	send(x, &buf);
+}
+
+void hoy_progress_aux(struct hoy_http_exchange *x, const char *json)
+{
+	struct hoy_buf buf = { 0 };
+	struct hoy_json_writer w = { .buf = &buf };
+
+	hoy_json_object(&w, NULL);
+	hoy_json_object(&w, "progressDetail");
+	hoy_json_end(&w);
+	hoy_json_add_raw(&w, "aux", json);
 	hoy_json_end(&w);
 	send(x, &buf);
 }

@@ -8,9 +8,14 @@
 
 struct hoy_http_exchange;
 
-/* {"status":...,"progressDetail":{...},"progress":"[==>  ]","id":...}; without total no detail, without id no id. */
+/* {"status":...,"progressDetail":{...},"progress":"[==>  ]","id":...}: the state of something. Without total no detail
+ * and no bar, without id no id. */
 void hoy_progress_status(
 	struct hoy_http_exchange *x, const char *id, const char *status, int64_t current, int64_t total);
+/* {"status": text, "id": ...}: a line. */
+void hoy_progress_message(struct hoy_http_exchange *x, const char *id, const char *text);
+/* {"progressDetail": {}, "aux": json}: for programs. */
+void hoy_progress_aux(struct hoy_http_exchange *x, const char *json);
 /* {"stream": text}: what a client prints as it is. */
 void hoy_progress_stream(struct hoy_http_exchange *x, const char *fmt, ...) HOY_PRINTF(2, 3);
 /* {"errorDetail":{"message":...},"error":...}: the last message of a stream that failed. */

@@ -39,7 +39,6 @@ const struct hoy_api_route hoy_api_refused_routes[] = {
 	{ "GET", "/images/get", not_implemented, 0, 0 },
 	{ "GET", "/images/{name}/get", not_implemented, 0, 0 },
 	{ "GET", "/images/{name}/attestations", not_implemented, 0, 0 },
-	{ "POST", "/images/{name}/push", not_implemented, 0, 0 },
 	{ "GET", "/distribution/{name}/json", not_implemented, 0, 0 },
 	{ "GET", "/system/df", not_implemented, 0, 0 },
 	{ "POST", "/auth", not_implemented, 0, 0 },

@@ -19,6 +19,7 @@ static const struct hoy_api_route *const families[] = {
 	hoy_api_container_routes,
 	hoy_api_exec_routes,
 	hoy_api_image_routes,
+	hoy_api_registry_routes,
 	hoy_api_network_routes,
 	hoy_api_prune_routes,
 	hoy_api_refused_routes,

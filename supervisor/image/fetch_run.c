@@ -16,13 +16,15 @@ static int answer_want(struct hoy_fetch_run *run, struct hoy_err *err)
 {
 	struct hoy_fetch_answer answer = { .type = HOY_FETCH_HAVE };
 	auto_fd int fd = -EBADF;
-	int r = run->options.on_want(&run->packet, &fd, run->options.userdata, err);
+	int r;
 
+	if (!run->options.on_want)
+		return hoy_err_set(err, HOY_ERR_SYSTEM, EPROTO, "hoy-fetch wants what it is not to have");
+	r = run->options.on_want(&run->packet, &answer, &fd, run->options.userdata, err);
 	if (r < 0)
 		return r;
-	if (r > 0)
-		answer.type = HOY_FETCH_GIVE;
-	return hoy_worker_run_send(run->worker, &answer, sizeof answer, &fd, r > 0 ? 1 : 0, err);
+	return hoy_worker_run_send(
+		run->worker, &answer, sizeof answer, &fd, answer.type == HOY_FETCH_GIVE ? 1 : 0, err);
 }
 
 static int on_packet(size_t len, void *userdata, struct hoy_err *err)
@@ -37,7 +39,7 @@ static int on_packet(size_t len, void *userdata, struct hoy_err *err)
 		return answer_want(run, err);
 	case HOY_FETCH_PROGRESS:
 	case HOY_FETCH_GOT:
-		return run->options.on_packet(&run->packet, run->options.userdata, err);
+		return !run->options.on_packet ? 0 : run->options.on_packet(&run->packet, run->options.userdata, err);
 	case HOY_FETCH_DONE:
 		run->done = run->packet;
 		return 1;
@@ -78,7 +80,8 @@ int hoy_fetch_run_start(const struct hoy_fetch_run_options *options, const struc
 						 .userdata = run },
 			&run->worker, err);
 	if (r >= 0)
-		r = hoy_worker_run_send(run->worker, text.data, text.len, /* fds= */ NULL, 0, err);
+		r = hoy_worker_run_send(
+			run->worker, text.data, text.len, &options->output, options->output > 0 ? 1 : 0, err);
 	if (text.data)
 		explicit_bzero(text.data, text.len);
 	if (r < 0) {

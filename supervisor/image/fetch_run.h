@@ -11,13 +11,16 @@ struct hoy_loop;
 struct hoy_fetch_run_options {
 	struct hoy_loop *loop;
 	const char *helper; /* path of hoy-fetch */
-	/* All are called from the loop. on_want: 0 we have it, 1 the file is in *ret_fd (the caller's no longer), < 0
-	 * ends the worker with that error. on_packet: PROGRESS and GOT. on_done is called once, when the process is
-	 * gone; `err` NULL: `done` is its DONE. */
-	int (*on_want)(const struct hoy_fetch_packet *want, int *ret_fd, void *userdata, struct hoy_err *err);
+	/* All are called from the loop. on_want fills in the answer (which is HAVE), with GIVE the file is in *ret_fd
+	 * (the caller's no longer); < 0 ends the worker with that error; NULL: nothing may be wanted. on_packet:
+	 * PROGRESS and GOT; NULL: they are of no interest. on_done is called once, when the process is gone; `err`
+	 * NULL: `done` is its DONE. */
+	int (*on_want)(const struct hoy_fetch_packet *want, struct hoy_fetch_answer *answer, int *ret_fd,
+		void *userdata, struct hoy_err *err);
 	int (*on_packet)(const struct hoy_fetch_packet *packet, void *userdata, struct hoy_err *err);
 	void (*on_done)(const struct hoy_err *err, const struct hoy_fetch_packet *done, void *userdata);
 	void *userdata;
+	int output; /* the file beside the request, of operations that have one; borrowed for the start. 0: none */
 };
 
 int hoy_fetch_run_start(const struct hoy_fetch_run_options *options, const struct hoy_fetch_request *request,

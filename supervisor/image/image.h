@@ -47,11 +47,21 @@ struct hoy_image_user {
 	bool running;
 };
 
+/* How registries are spoken with, as daemon.json says it. Borrowed, and read anew for every transfer, so that a reload
+ * counts. */
+struct hoy_registry_settings {
+	char *const *insecure; /* "host[:port]" or a network, "10.0.0.0/8"; localhost always is. NULL: none more */
+	char *const *mirrors;  /* URLs, asked before docker.io itself; NULL: none */
+	const char *http_proxy, *https_proxy, *no_proxy; /* NULL: none */
+	int64_t downloads, uploads, attempts;            /* at once; at each request. 0: the defaults 3, 5, 5 */
+};
+
 struct hoy_images_options {
 	struct hoy_loop *loop;
 	struct hoy_store *store;
 	const char *data_root; /* absolute */
 	const char *helper;    /* path of hoy-layer; NULL: looked for as programs look for their helpers */
+	const struct hoy_registry_settings *registries; /* NULL: the defaults */
 	/* Asked before an image is deleted: does a container use it? A running one is to be preferred. May be NULL. */
 	void (*in_use)(const char *image_id, struct hoy_image_user *ret, void *userdata);
 	/* Told after a commit: "load", "import", "pull", "tag", "untag", "delete" of `image_id` under `name` (familiar
@@ -139,7 +149,9 @@ struct hoy_image_progress {
 	const char *id;     /* short layer ID; NULL: about the whole */
 	const char *status; /* "Loading layer" */
 	int64_t current;
-	int64_t total; /* 0: unknown */
+	int64_t total;   /* 0: unknown */
+	bool is_message; /* a line of its own, not the state of `id` */
+	const char *aux; /* JSON text for programs instead of all that; NULL: none */
 };
 
 struct hoy_image_result {
@@ -180,15 +192,31 @@ struct hoy_image_import {
 int hoy_images_import(struct hoy_images *images, int fd, const struct hoy_image_import *options,
 	const struct hoy_image_job_handler *handler, struct hoy_image_job **ret, struct hoy_err *err);
 
+/* What a registry is shown; NULL members: not given. */
+struct hoy_registry_credentials {
+	const char *username, *password, *identity_token, *registry_token;
+};
+
 /* NULL members: not given. Credentials are for the registry that `reference` names. */
 struct hoy_image_pull {
 	const char *reference; /* without tag and digest: latest */
 	const char *platform;  /* "os[/arch[/variant]]"; NULL: the host's */
-	const char *username, *password, *identity_token, *registry_token;
+	struct hoy_registry_credentials credentials;
 };
 
 /* Brings an image from its registry. Errors of `options` are returned here. */
 int hoy_images_pull(struct hoy_images *images, const struct hoy_image_pull *options,
+	const struct hoy_image_job_handler *handler, struct hoy_image_job **ret, struct hoy_err *err);
+
+struct hoy_image_push {
+	const char *reference; /* without a tag: all tags of the repository that are here */
+	const char *platform;  /* "os[/arch[/variant]]": that platform's image of an index alone; NULL: all of it */
+	struct hoy_registry_credentials credentials;
+};
+
+/* Brings images to the registry that their name says. Errors of `options` are returned here, so is one that is not
+ * there. Progress ends, for each tag, with "TAG: digest: ..." and an `aux`. */
+int hoy_images_push(struct hoy_images *images, const struct hoy_image_push *options,
 	const struct hoy_image_job_handler *handler, struct hoy_image_job **ret, struct hoy_err *err);
 
 /* Ends the job (client gone): `done` will be called with -ECANCELED, or as if nothing had happened when its rows are

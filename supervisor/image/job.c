@@ -203,6 +203,22 @@ void hoy_image_job_progress(
 		job->handler.progress(&progress, job->handler.userdata);
 }
 
+void hoy_image_job_message(struct hoy_image_job *job, const char *id, const char *text)
+{
+	const struct hoy_image_progress progress = { .id = id, .status = text, .is_message = true };
+
+	if (job->handler.progress)
+		job->handler.progress(&progress, job->handler.userdata);
+}
+
+void hoy_image_job_aux(struct hoy_image_job *job, const char *json)
+{
+	const struct hoy_image_progress progress = { .aux = json };
+
+	if (job->handler.progress)
+		job->handler.progress(&progress, job->handler.userdata);
+}
+
 void hoy_image_job_fail(struct hoy_image_job *job, const struct hoy_err *err)
 {
 	struct hoy_image_job_handler handler = job->handler;
@@ -284,14 +300,24 @@ static int store_all(struct hoy_image_job *job, struct hoy_err *err)
 		return r;
 	for (size_t i = 0; r == 0 && i < job->n_made; i++)
 		r = store_image(job, &job->made[i], err);
-	if (r < 0)
+	if (r < 0) {
 		hoy_store_rollback(store);
-	else
-		r = hoy_store_commit(store, err);
+		hoy_images_model_reload(job->images);
+		return r;
+	}
+	return hoy_image_job_commit(job, err);
+}
+
+int hoy_image_job_commit(struct hoy_image_job *job, struct hoy_err *err)
+{
+	struct hoy_store *store = job->images->options.store;
+	int r = hoy_store_commit(store, err);
+
 	if (r < 0) {
 		hoy_images_model_reload(job->images);
 		return r;
 	}
+	job->state = JOB_COMMITS;
 	tell_made(job);
 	return hoy_store_after_commit(store, on_committed, job, err);
 }

@@ -68,8 +68,16 @@ void hoy_image_job_complete(struct hoy_image_job *job);
 /* Ends it with an error; the job is gone when this returns. Only from the loop, and with no worker running. */
 void hoy_image_job_fail(struct hoy_image_job *job, const struct hoy_err *err);
 
+/* The rows are written, in a bracket that the caller has begun: commits it, tells, ends. The job is gone when this
+ * returns, or some time later. On failure nothing of it is done, and the job is to be failed. */
+int hoy_image_job_commit(struct hoy_image_job *job, struct hoy_err *err);
+
 void hoy_image_job_progress(
 	struct hoy_image_job *job, const char *id, const char *status, int64_t current, int64_t total);
+
+/* A line of text, beside `id` if that is not NULL. */
+void hoy_image_job_message(struct hoy_image_job *job, const char *id, const char *text);
+void hoy_image_job_aux(struct hoy_image_job *job, const char *json);
 
 /* The room closes: kills the workers, tells all jobs that they were cancelled. */
 void hoy_images_end_jobs(struct hoy_images *images);

@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "supervisor/image/fetch_run.h"
 #include "supervisor/image/reference.h"
+#include "supervisor/image/registry.h"
 #include "supervisor/image/unpack.h"
 
 #define MAX_BLOBS 2000
@@ -62,7 +63,7 @@ static void tell_begin(struct pull *pull)
 	if (pull->told || !text)
 		return;
 	pull->told = true;
-	hoy_image_job_progress(&pull->u.job, pull->ref.digest ? pull->ref.digest : pull->ref.tag, text, 0, 0);
+	hoy_image_job_message(&pull->u.job, pull->ref.digest ? pull->ref.digest : pull->ref.tag, text);
 }
 
 static void on_layer(struct hoy_unpacking *u, const struct plan_layer *layer)
@@ -89,7 +90,8 @@ static int note_blob(struct pull *pull, const struct hoy_fetch_packet *want, boo
 	return hoy_archive_entries_add(&pull->u.entries, &entry) < 0 ? hoy_err_oom(err) : 0;
 }
 
-static int on_want(const struct hoy_fetch_packet *want, int *ret_fd, void *userdata, struct hoy_err *err)
+static int on_want(const struct hoy_fetch_packet *want, struct hoy_fetch_answer *answer, int *ret_fd, void *userdata,
+	struct hoy_err *err)
 {
 	struct pull *pull = userdata;
 	struct blob *blob = hoy_images_blob(pull->u.job.images, want->blob.digest);
@@ -112,7 +114,8 @@ static int on_want(const struct hoy_fetch_packet *want, int *ret_fd, void *userd
 		return hoy_err_sys(err, "create a file for blob %s", want->blob.digest);
 	r = note_blob(pull, want, /* stored= */ false, err);
 	pull->next_file++;
-	return r < 0 ? r : 1;
+	answer->type = HOY_FETCH_GIVE;
+	return r;
 }
 
 static int on_packet(const struct hoy_fetch_packet *packet, void *userdata, struct hoy_err *err)
@@ -187,45 +190,26 @@ static void on_fetched(const struct hoy_err *failed, const struct hoy_fetch_pack
 
 /* --- the start --- */
 
-static bool is_loopback(const char *host)
-{
-	size_t len = strcspn(host, ":");
-
-	return (len == strlen("localhost") && strncmp(host, "localhost", len) == 0) || hoy_str_starts(host, "127.") ||
-	       hoy_str_starts(host, "[::1]");
-}
-
 static int start_fetch(struct pull *pull, const struct hoy_image_pull *options, struct hoy_err *err)
 {
 	struct hoy_images *images = pull->u.job.images;
-	auto_free char *familiar = hoy_reference_familiar(&pull->ref), *name = hoy_reference_familiar_name(&pull->ref);
+	auto_ptr(hoy_fetch_request_free) struct hoy_fetch_request *request = NULL;
 	auto_free char *helper = NULL;
-	const struct hoy_fetch_request request = {
-		.host = pull->ref.domain,
-		.repository = pull->ref.path,
-		.reference = pull->ref.digest ? pull->ref.digest : pull->ref.tag,
-		.familiar = familiar,
-		.name = name,
-		.architecture = pull->architecture,
-		.variant = pull->variant,
-		.username = (char *) (uintptr_t) options->username,
-		.password = (char *) (uintptr_t) options->password,
-		.identity_token = (char *) (uintptr_t) options->identity_token,
-		.registry_token = (char *) (uintptr_t) options->registry_token,
-		.insecure = is_loopback(pull->ref.domain),
-	};
 	struct hoy_fetch_run_options run = { .loop = images->options.loop,
 		.on_want = on_want,
 		.on_packet = on_packet,
 		.on_done = on_fetched,
 		.userdata = pull };
-	int r;
+	int r = hoy_images_fetch_request(images, HOY_FETCH_PULL, &pull->ref, &options->credentials, &request, err);
 
-	if (!familiar || !name)
-		return hoy_err_oom(err);
-	r = hoy_helper_find("hoy-fetch", HOY_HELPER_LIBEXEC, &helper, err);
+	if (r == 0 && pull->architecture)
+		request->architecture = strdup(pull->architecture);
+	if (r == 0 && pull->variant)
+		request->variant = strdup(pull->variant);
+	if (r == 0)
+		r = hoy_helper_find("hoy-fetch", HOY_HELPER_LIBEXEC, &helper, err);
 	run.helper = helper;
-	return r < 0 ? r : hoy_fetch_run_start(&run, &request, &pull->fetch, err);
+	return r < 0 ? r : hoy_fetch_run_start(&run, request, &pull->fetch, err);
 }
 
 static int take_options(struct pull *pull, const struct hoy_image_pull *options, struct hoy_err *err)

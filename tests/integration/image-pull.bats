@@ -3,6 +3,7 @@
 load lib
 load stack
 load image
+load registry
 
 setup() {
     command -v docker >/dev/null || skip_because no-docker-cli "no docker command line"
@@ -14,29 +15,9 @@ setup() {
 }
 
 teardown() {
-    [ -z "$REGISTRY_PID" ] || kill "$REGISTRY_PID" 2>/dev/null || :
+    stop_registry
     stack_teardown
     umount -l /etc /mnt 2>/dev/null || :
-}
-
-docker() { timeout 120 docker "$@"; }
-
-# serve NAME [MAKE-IMAGE OPTION...]: an image in the registry's directory.
-serve() {
-    local name=$1
-    shift
-    "$MAKE_IMAGE" -o "$T/$name.tar" --name "$name:latest" --format oci "$@"
-    mkdir -p "$T/reg/$name"
-    tar -C "$T/reg/$name" -xf "$T/$name.tar"
-}
-
-# start_registry [KEY=VALUE...]: the one where things go wrong; $R is its host.
-start_registry() {
-    rm -f "$T/port"
-    "$TOP/tests/integration/fake-registry" "$T/reg" "$T/port" "$@" >"$T/registry.log" 2>&1 3>&- &
-    REGISTRY_PID=$!
-    wait_for 10 test -s "$T/port"
-    R=localhost:$(cat "$T/port")
 }
 
 # Nothing of a failed pull stays.

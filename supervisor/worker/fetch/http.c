@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "base/str.h"
 
@@ -14,9 +15,10 @@
 #define REDIRECTS_MAX 10L
 
 struct hoy_http_transfer {
-	struct hoy_http_get get;
+	struct hoy_http_request rq;
 	CURL *curl;
 	struct curl_slist *headers;
+	uint64_t sent; /* of the file */
 	struct hoy_http_answer answer;
 	char text[CURL_ERROR_SIZE];
 };
@@ -33,8 +35,8 @@ static size_t on_body(char *data, size_t size, size_t n, void *userdata)
 	if (answer->status == 0)
 		(void) curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &answer->status);
 	good = answer->status == 200 || answer->status == 206;
-	if (good && t->get.sink)
-		return t->get.sink(data, len, answer->status, t->get.userdata, &answer->failed) < 0 ? 0 : len;
+	if (good && t->rq.sink)
+		return t->rq.sink(data, len, answer->status, t->rq.userdata, &answer->failed) < 0 ? 0 : len;
 	if (good) {
 		(void) hoy_buf_add(&answer->body, data, len);
 		return hoy_buf_check(&answer->body, "document", &answer->failed) < 0 ? 0 : len;
@@ -45,12 +47,21 @@ static size_t on_body(char *data, size_t size, size_t n, void *userdata)
 	return len;
 }
 
+static void forget_headers(struct hoy_http_answer *answer)
+{
+	char **const values[] = { &answer->content_type, &answer->www_authenticate, &answer->location, &answer->range,
+		&answer->digest, &answer->link };
+
+	for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+		free(*values[i]);
+		*values[i] = NULL;
+	}
+}
+
 static void forget_head(struct hoy_http_answer *answer)
 {
-	free(answer->content_type);
-	free(answer->www_authenticate);
-	answer->content_type = answer->www_authenticate = NULL;
-	answer->retry_after = -1;
+	forget_headers(answer);
+	answer->retry_after = answer->length = -1;
 	answer->status = 0;
 	hoy_buf_clear(&answer->body);
 }
@@ -89,6 +100,39 @@ static void add_challenge(struct hoy_http_answer *answer, char *value)
 	answer->www_authenticate = joined;
 }
 
+static void take_number(char *value, int64_t *ret)
+{
+	if (hoy_str_to_i64(value, ret) < 0)
+		*ret = -1;
+	free(value);
+}
+
+static void take_text(struct hoy_http_answer *answer, const char *line, size_t len)
+{
+	const struct {
+		const char *name;
+		char **value;
+	} known[] = {
+		{ "Content-Type", &answer->content_type },
+		{ "Location", &answer->location },
+		{ "Range", &answer->range },
+		{ "Docker-Content-Digest", &answer->digest },
+		{ "Link", &answer->link },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+		char *value = header_value(line, len, known[i].name);
+
+		if (!value)
+			continue;
+		if (i == 0)
+			value[strcspn(value, "; ")] = '\0';
+		free(*known[i].value);
+		*known[i].value = value;
+		return;
+	}
+}
+
 static size_t on_header(char *line, size_t size, size_t n, void *userdata)
 {
 	struct hoy_http_transfer *t = userdata;
@@ -98,26 +142,23 @@ static size_t on_header(char *line, size_t size, size_t n, void *userdata)
 
 	if (len > 5 && strncmp(line, "HTTP/", 5) == 0) {
 		forget_head(answer); /* of a redirect */
-	} else if ((value = header_value(line, len, "Content-Type"))) {
-		value[strcspn(value, "; ")] = '\0';
-		free(answer->content_type);
-		answer->content_type = value;
 	} else if ((value = header_value(line, len, "WWW-Authenticate"))) {
 		add_challenge(answer, value);
 	} else if ((value = header_value(line, len, "Retry-After"))) {
-		if (hoy_str_to_i64(value, &answer->retry_after) < 0)
-			answer->retry_after = -1; /* a date: our own patience counts */
-		free(value);
+		take_number(value, &answer->retry_after); /* a date: our own patience counts */
+	} else if ((value = header_value(line, len, "Content-Length"))) {
+		take_number(value, &answer->length);
+	} else {
+		take_text(answer, line, len);
 	}
 	return len;
 }
 
 /* --- what is asked --- */
 
-static int add_header(struct hoy_http_transfer *t, const char *name, const char *value, struct hoy_err *err)
+static int add_line(struct hoy_http_transfer *t, const char *line, struct hoy_err *err)
 {
-	auto_free char *line = hoy_str_printf("%s: %s", name, value);
-	struct curl_slist *headers = line ? curl_slist_append(t->headers, line) : NULL;
+	struct curl_slist *headers = curl_slist_append(t->headers, line);
 
 	if (!headers)
 		return hoy_err_oom(err);
@@ -125,12 +166,11 @@ static int add_header(struct hoy_http_transfer *t, const char *name, const char 
 	return 0;
 }
 
-static int add_range(struct hoy_http_transfer *t, struct hoy_err *err)
+static int add_header(struct hoy_http_transfer *t, const char *name, const char *value, struct hoy_err *err)
 {
-	char text[40];
+	auto_free char *line = hoy_str_printf("%s: %s", name, value);
 
-	(void) snprintf(text, sizeof text, "bytes=%llu-", (unsigned long long) t->get.from);
-	return add_header(t, "Range", text, err);
+	return line ? add_line(t, line, err) : hoy_err_oom(err);
 }
 
 static void set_blob(CURL *curl, CURLoption option, const struct hoy_buf *pem)
@@ -157,12 +197,74 @@ static void set_tls(CURL *curl, const struct hoy_http_tls *tls)
 	set_blob(curl, CURLOPT_SSLKEY_BLOB, tls->key);
 }
 
-static void set_options(struct hoy_http_transfer *t)
+/* --- what is sent --- */
+
+static size_t on_read(char *data, size_t size, size_t n, void *userdata)
 {
-	const char *protocols = t->get.plain ? "http,https" : "https";
+	struct hoy_http_transfer *t = userdata;
+	const struct hoy_http_file *file = t->rq.file;
+	size_t len = (size_t) MIN((uint64_t) (size * n), file->size - t->sent);
+	ssize_t got = len ? pread(file->fd, data, len, (off_t) (file->from + t->sent)) : 0;
+
+	if (got < 0 || (got == 0 && len > 0)) {
+		(void) hoy_err_set(&t->answer.failed, HOY_ERR_SYSTEM, got < 0 ? errno : EIO, "read what is uploaded");
+		return CURL_READFUNC_ABORT;
+	}
+	t->sent += (uint64_t) got;
+	if (file->sent)
+		file->sent(file->from + t->sent, t->rq.userdata);
+	return (size_t) got;
+}
+
+/* A redirected upload begins again. */
+static int on_seek(void *userdata, curl_off_t offset, int origin)
+{
+	struct hoy_http_transfer *t = userdata;
+
+	if (origin != SEEK_SET || offset < 0 || (uint64_t) offset > t->rq.file->size)
+		return CURL_SEEKFUNC_FAIL;
+	t->sent = (uint64_t) offset;
+	return CURL_SEEKFUNC_OK;
+}
+
+static void set_method(struct hoy_http_transfer *t)
+{
 	CURL *curl = t->curl;
 
-	(void) curl_easy_setopt(curl, CURLOPT_URL, t->get.url);
+	if (t->rq.file) {
+		(void) curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
+		(void) curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t) t->rq.file->size);
+		(void) curl_easy_setopt(curl, CURLOPT_UPLOAD_BUFFERSIZE, BUFFER_SIZE);
+		(void) curl_easy_setopt(curl, CURLOPT_READFUNCTION, on_read);
+		(void) curl_easy_setopt(curl, CURLOPT_READDATA, t);
+		(void) curl_easy_setopt(curl, CURLOPT_SEEKFUNCTION, on_seek);
+		(void) curl_easy_setopt(curl, CURLOPT_SEEKDATA, t);
+	} else if (t->rq.body) {
+		(void) curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) t->rq.body_len);
+		(void) curl_easy_setopt(curl, CURLOPT_COPYPOSTFIELDS, t->rq.body);
+	}
+	if (t->rq.method && strcmp(t->rq.method, "HEAD") == 0)
+		(void) curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
+	else if (t->rq.method)
+		(void) curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, t->rq.method);
+}
+
+/* libcurl would look into its environment, which is hoyd's: that has been read already. */
+static void set_proxy(struct hoy_http_transfer *t)
+{
+	const struct hoy_http_proxy *proxy = t->rq.proxy;
+	const char *by = !proxy ? NULL : strncasecmp(t->rq.url, "http:", 5) == 0 ? proxy->http : proxy->https;
+
+	(void) curl_easy_setopt(t->curl, CURLOPT_PROXY, by ? by : "");
+	(void) curl_easy_setopt(t->curl, CURLOPT_NOPROXY, by && proxy->none ? proxy->none : "");
+}
+
+static void set_options(struct hoy_http_transfer *t)
+{
+	const char *protocols = t->rq.plain ? "http,https" : "https";
+	CURL *curl = t->curl;
+
+	(void) curl_easy_setopt(curl, CURLOPT_URL, t->rq.url);
 	(void) curl_easy_setopt(curl, CURLOPT_PRIVATE, t);
 	(void) curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, t->text);
 	(void) curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
@@ -180,32 +282,49 @@ static void set_options(struct hoy_http_transfer *t)
 	(void) curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
 	(void) curl_easy_setopt(curl, CURLOPT_HEADERDATA, t);
 	(void) curl_easy_setopt(curl, CURLOPT_HTTPHEADER, t->headers);
-	if (t->get.form)
-		(void) curl_easy_setopt(curl, CURLOPT_COPYPOSTFIELDS, t->get.form);
-	set_tls(curl, t->get.tls);
+	set_method(t);
+	set_proxy(t);
+	set_tls(curl, t->rq.tls);
 }
 
-int hoy_http_transfer_new(const struct hoy_http_get *get, struct hoy_http_transfer **ret, struct hoy_err *err)
+static int add_headers(struct hoy_http_transfer *t, struct hoy_err *err)
+{
+	const struct hoy_http_request *rq = &t->rq;
+	char range[64];
+	int r = 0;
+
+	if (rq->accept)
+		r = add_header(t, "Accept", rq->accept, err);
+	/* A header of our own, which libcurl keeps from other hosts as it does with its own. */
+	if (r == 0 && rq->authorization)
+		r = add_header(t, "Authorization", rq->authorization, err);
+	if (r == 0 && rq->content_type)
+		r = add_header(t, "Content-Type", rq->content_type, err);
+	if (r == 0 && rq->content_range)
+		r = add_header(t, "Content-Range", rq->content_range, err);
+	/* Not libcurl's own resuming, which takes a server that sends all of it again for an error. */
+	(void) snprintf(range, sizeof range, "bytes=%llu-", (unsigned long long) rq->from);
+	if (r == 0 && rq->from > 0)
+		r = add_header(t, "Range", range, err);
+	for (char *const *line = rq->headers; r == 0 && line && *line; line++)
+		r = add_line(t, *line, err);
+	return r;
+}
+
+int hoy_http_transfer_new(const struct hoy_http_request *rq, struct hoy_http_transfer **ret, struct hoy_err *err)
 {
 	auto_ptr(hoy_http_transfer_free) struct hoy_http_transfer *t = calloc(1, sizeof *t);
-	int r = 0;
+	int r;
 
 	if (!t)
 		return hoy_err_oom(err);
-	t->get = *get;
-	t->answer.retry_after = -1;
+	t->rq = *rq;
+	t->answer.retry_after = t->answer.length = -1;
 	hoy_buf_init(&t->answer.body, HOY_HTTP_DOCUMENT_MAX);
 	t->curl = curl_easy_init();
 	if (!t->curl)
 		return hoy_err_oom(err);
-	if (get->accept)
-		r = add_header(t, "Accept", get->accept, err);
-	/* A header of our own, which libcurl keeps from other hosts as it does with its own. */
-	if (r == 0 && get->authorization)
-		r = add_header(t, "Authorization", get->authorization, err);
-	/* Not libcurl's own resuming, which takes a server that sends all of it again for an error. */
-	if (r == 0 && get->from > 0)
-		r = add_range(t, err);
+	r = add_headers(t, err);
 	if (r < 0)
 		return r;
 	set_options(t);
@@ -231,9 +350,14 @@ struct hoy_http_answer *hoy_http_transfer_answer(struct hoy_http_transfer *trans
 	return &transfer->answer;
 }
 
+const char *hoy_http_transfer_url(const struct hoy_http_transfer *transfer)
+{
+	return transfer->rq.url;
+}
+
 void *hoy_http_transfer_userdata(struct hoy_http_transfer *transfer)
 {
-	return transfer->get.userdata;
+	return transfer->rq.userdata;
 }
 
 static bool may_go_away(CURLcode code)
@@ -254,6 +378,17 @@ static bool may_go_away(CURLcode code)
 	}
 }
 
+/* As Go's client, and so docker, begins its errors: "Get", "Put". */
+static const char *method_word(const struct hoy_http_request *rq)
+{
+	static const char *const words[][2] = { { "HEAD", "Head" }, { "PUT", "Put" }, { "PATCH", "Patch" } };
+
+	for (size_t i = 0; rq->method && i < ARRAY_LEN(words); i++)
+		if (strcmp(rq->method, words[i][0]) == 0)
+			return words[i][1];
+	return rq->body || (rq->method && strcmp(rq->method, "POST") == 0) ? "Post" : "Get";
+}
+
 int hoy_http_transfer_result(struct hoy_http_transfer *transfer, CURLcode code, struct hoy_err *err)
 {
 	struct hoy_http_answer *answer = &transfer->answer;
@@ -266,7 +401,7 @@ int hoy_http_transfer_result(struct hoy_http_transfer *transfer, CURLcode code, 
 	}
 	if (code != CURLE_OK)
 		return hoy_err_set(err, HOY_ERR_SYSTEM, may_go_away(code) ? EAGAIN : EIO, "%s \"%s\": %s",
-			transfer->get.form ? "Post" : "Get", transfer->get.url, text);
+			method_word(&transfer->rq), transfer->rq.url, text);
 	(void) curl_easy_getinfo(transfer->curl, CURLINFO_RESPONSE_CODE, &answer->status);
 	return 0;
 }
@@ -277,16 +412,41 @@ void hoy_http_transfer_free(struct hoy_http_transfer *transfer)
 		return;
 	curl_easy_cleanup(transfer->curl);
 	curl_slist_free_all(transfer->headers);
-	free(transfer->answer.content_type);
-	free(transfer->answer.www_authenticate);
+	forget_headers(&transfer->answer);
 	hoy_buf_done(&transfer->answer.body);
 	free(transfer);
 }
 
-int hoy_http_get(const struct hoy_http_get *get, struct hoy_http_transfer **ret, struct hoy_err *err)
+char *hoy_http_resolve(const char *base, const char *location)
+{
+	CURLU *url = curl_url();
+	char *whole = NULL, *copy = NULL;
+
+	/* The second one is seen from the first. */
+	if (url && curl_url_set(url, CURLUPART_URL, base, 0) == CURLUE_OK &&
+		curl_url_set(url, CURLUPART_URL, location, 0) == CURLUE_OK &&
+		curl_url_get(url, CURLUPART_URL, &whole, 0) == CURLUE_OK)
+		copy = strdup(whole);
+	curl_free(whole);
+	curl_url_cleanup(url);
+	return copy;
+}
+
+bool hoy_http_same_host(const char *a, const char *b)
+{
+	size_t len = strcspn(a, ":");
+
+	/* scheme://host:port */
+	if (strncmp(a + len, "://", 3) != 0)
+		return false;
+	len += 3 + strcspn(a + len + 3, "/?#");
+	return strncasecmp(a, b, len) == 0 && (b[len] == '\0' || strchr("/?#", b[len]));
+}
+
+int hoy_http_ask(const struct hoy_http_request *rq, struct hoy_http_transfer **ret, struct hoy_err *err)
 {
 	auto_ptr(hoy_http_transfer_free) struct hoy_http_transfer *t = NULL;
-	int r = hoy_http_transfer_new(get, &t, err);
+	int r = hoy_http_transfer_new(rq, &t, err);
 
 	if (r == 0)
 		r = hoy_http_transfer_result(t, curl_easy_perform(t->curl), err);

@@ -13,6 +13,7 @@
 #include "supervisor/worker/fetch/blobs.h"
 #include "supervisor/worker/fetch/confine.h"
 #include "supervisor/worker/fetch/pull.h"
+#include "supervisor/worker/fetch/push.h"
 
 static int receive_request(struct hoy_fetch_request **ret, struct hoy_err *err)
 {
@@ -45,7 +46,7 @@ static int serve(struct hoy_fetch_packet *done, struct hoy_err *err)
 		return r;
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return hoy_err_set(err, HOY_ERR_SYSTEM, EIO, "start libcurl");
-	return hoy_fetch_pull(&registry, done, err);
+	return rq->op == HOY_FETCH_PUSH ? hoy_fetch_push(&registry, done, err) : hoy_fetch_pull(&registry, done, err);
 }
 
 int main(void)

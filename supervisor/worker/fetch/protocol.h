@@ -3,7 +3,8 @@
  * Both are of one build: packets are structs. One worker serves one request and exits.
  *
  *	hoyd -> worker   the request, a JSON text (struct hoy_fetch_request)
- *	worker -> hoyd   WANT of a blob; hoyd answers each with an answer, beside which comes the file to write it to
+ *	worker -> hoyd   WANT of a blob; hoyd answers each with an answer, beside which comes the file to write it to,
+ *	                 or, when the image is pushed, to read it from
  *	worker -> hoyd   PROGRESS and GOT of blobs, then one DONE or ERROR
  *
  * The worker names blobs by digest only, and has no file but those it was given. hoyd takes nothing it says for true:
@@ -22,18 +23,36 @@
 #define HOY_FETCH_SOCKET_FD 3
 #define HOY_FETCH_DIGEST_MAX 72 /* "sha256:" and 64 digits, with the NUL */
 #define HOY_FETCH_MEDIA_MAX 128
+#define HOY_FETCH_REPOSITORY_MAX 256
 #define HOY_FETCH_REQUEST_MAX ((size_t) 64 << 10)
+
+enum hoy_fetch_op {
+	HOY_FETCH_PULL,
+	HOY_FETCH_PUSH,
+	/* These write a JSON text into the file that comes beside the request. */
+	HOY_FETCH_LOGIN,   /* {"IdentityToken": ""}: the credentials are good */
+	HOY_FETCH_TAGS,    /* ["1", "latest"] of the repository */
+	HOY_FETCH_INSPECT, /* {"Descriptor": {}, "Platforms": []}: what a reference is */
+	HOY_FETCH_SEARCH,  /* what Docker Hub's search answers, as it is */
+};
 
 /* Strings are owned; NULL: not given. */
 struct hoy_fetch_request {
+	uint32_t op;      /* enum hoy_fetch_op */
 	char *host;       /* "localhost:5000", "docker.io" */
-	char *repository; /* "library/busybox" */
-	char *reference;  /* a tag or a digest */
+	char *repository; /* "library/busybox"; SEARCH: the term */
+	char *reference;  /* a tag or a digest; PUSH: the tag. SEARCH: most results */
 	char *familiar;   /* "busybox:latest", for texts */
 	char *name;       /* "busybox", for texts */
 	char *architecture, *variant;
 	char *username, *password, *identity_token, *registry_token;
-	bool insecure; /* certificates are not checked, and plain HTTP will do */
+	bool insecure;  /* certificates are not checked, and plain HTTP will do */
+	char *root;     /* PUSH: digest of the image */
+	char *manifest; /* PUSH: of the manifest in it that is whole here, when the index is not */
+	char **mirrors; /* PULL: URLs that are asked before the host itself */
+	char *http_proxy, *https_proxy, *no_proxy;
+	uint32_t at_once;  /* transfers; 0: 3 down, 5 up */
+	uint32_t attempts; /* at each request; 0: 5 */
 };
 
 int hoy_fetch_request_print(const struct hoy_fetch_request *rq, struct hoy_buf *buf, struct hoy_err *err);
@@ -43,17 +62,21 @@ HOY_DEFINE_AUTO_PTR(struct hoy_fetch_request, hoy_fetch_request_free);
 
 enum hoy_fetch_kind { HOY_FETCH_DOCUMENT, HOY_FETCH_LAYER };
 
+/* How a blob came to be where it should. */
+enum hoy_fetch_how { HOY_FETCH_MOVED, HOY_FETCH_EXISTED, HOY_FETCH_MOUNTED };
+
 enum hoy_fetch_packet_type {
 	HOY_FETCH_WANT = 1, /* answer: struct hoy_fetch_answer */
 	HOY_FETCH_PROGRESS,
-	HOY_FETCH_GOT,  /* all of it is in the file, and its digest is right */
-	HOY_FETCH_DONE, /* everything is there: `digest` is the image's ID */
+	HOY_FETCH_GOT,  /* all of it is in the file, and its digest is right; PUSH: the registry has it */
+	HOY_FETCH_DONE, /* everything is there: `digest` is the image's ID. Of no meaning in the other operations */
 	HOY_FETCH_ERROR,
 };
 
 struct hoy_fetch_packet {
 	uint32_t type;
-	uint32_t kind; /* WANT: enum hoy_fetch_kind */
+	uint32_t kind; /* enum hoy_fetch_kind */
+	uint32_t how;  /* GOT: enum hoy_fetch_how */
 	union {
 		struct {
 			char digest[HOY_FETCH_DIGEST_MAX];
@@ -67,11 +90,13 @@ struct hoy_fetch_packet {
 
 enum hoy_fetch_answer_type {
 	HOY_FETCH_HAVE = 1, /* hoyd has it: it is not to be fetched */
-	HOY_FETCH_GIVE,     /* to be fetched, into the file that comes beside this */
+	HOY_FETCH_GIVE,     /* to be fetched, into the file that comes beside this; PUSH: there it is */
+	HOY_FETCH_NONE,     /* PUSH: hoyd has not got it */
 };
 
 struct hoy_fetch_answer {
 	uint32_t type;
+	char from[HOY_FETCH_REPOSITORY_MAX]; /* PUSH: a repository of the same host that has it; "": unknown */
 };
 
 /* Checks a packet of `len` bytes: type, size, strings terminated, digests of the right form. 0 or -EPROTO. */

@@ -50,12 +50,12 @@ static int keep_document(struct document *doc, struct hoy_err *err)
 	int r = hoy_fetch_want(&doc->blob, err);
 
 	if (r < 0 || doc->blob.fd < 0)
-		return r;
+		return MIN(r, 0);
 	r = hoy_fd_write_all(doc->blob.fd, doc->text.data, doc->text.len);
 	hoy_fd_close(&doc->blob.fd);
 	if (r < 0)
 		return hoy_err_code(err, r, "write %s", doc->blob.digest);
-	return hoy_fetch_tell_blob(HOY_FETCH_GOT, &doc->blob, doc->blob.size, err);
+	return hoy_fetch_tell_got(&doc->blob, HOY_FETCH_MOVED, err);
 }
 
 static int fetch_document(
@@ -81,6 +81,7 @@ static int add_blob(struct hoy_fetch_blob *blobs, size_t *n, const struct hoy_oc
 	enum hoy_fetch_kind kind, struct hoy_err *err)
 {
 	struct hoy_fetch_blob *blob = &blobs[*n];
+	int r;
 
 	for (size_t i = 0; i < *n; i++)
 		if (strcmp(blobs[i].digest, descriptor->digest) == 0)
@@ -91,7 +92,8 @@ static int add_blob(struct hoy_fetch_blob *blobs, size_t *n, const struct hoy_oc
 	blob->size = (uint64_t) descriptor->size;
 	blob->kind = kind;
 	(*n)++;
-	return hoy_fetch_want(blob, err);
+	r = hoy_fetch_want(blob, err);
+	return r < 0 ? r : 0;
 }
 
 static int fetch_contents(struct hoy_registry *registry, const struct document *doc, struct hoy_err *err)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/base64.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -62,6 +63,8 @@ int hoy_registry_init(struct hoy_registry *registry, const struct hoy_fetch_requ
 	hoy_buf_init(&registry->ca, CERTIFICATE_MAX);
 	hoy_buf_init(&registry->cert, CERTIFICATE_MAX);
 	hoy_buf_init(&registry->key, CERTIFICATE_MAX);
+	registry->action = rq->op == HOY_FETCH_PUSH ? "pull,push" : "pull";
+	registry->proxy = (struct hoy_http_proxy){ rq->http_proxy, rq->https_proxy, rq->no_proxy };
 	registry->tls = (struct hoy_http_tls){
 		.unverified = rq->insecure, .ca = &registry->ca, .cert = &registry->cert, .key = &registry->key
 	};
@@ -89,6 +92,7 @@ void hoy_registry_done(struct hoy_registry *registry)
 	if (registry->key.data)
 		explicit_bzero(registry->key.data, registry->key.len);
 	hoy_buf_done(&registry->key);
+	hoy_strv_free(registry->sources);
 	free(registry->base);
 	hoy_challenge_done(&registry->challenge);
 	forget(registry->authorization);
@@ -120,6 +124,20 @@ static bool read_refusal(const struct hoy_buf *body, char code[CODE_MAX], char t
 	return true;
 }
 
+/* 0: nothing more is to be said. */
+static int explain_pull(const struct hoy_fetch_request *rq, const char *code, const char *text, struct hoy_err *err)
+{
+	if (strcmp(code, "manifest unknown") == 0)
+		return hoy_err_not_found(err, "manifest for %s not found: %s", rq->familiar, text);
+	if (strcmp(code, "name unknown") == 0)
+		return hoy_err_not_found(err, "repository %s not found: %s", rq->name, text);
+	if (strcmp(code, "denied") == 0 || (strcmp(code, "unauthorized") == 0 && !rq->username))
+		return hoy_err_not_found(err,
+			"pull access denied for %s, repository does not exist or may require 'docker login': %s",
+			rq->name, text);
+	return 0;
+}
+
 int hoy_registry_refusal(
 	const struct hoy_registry *registry, const char *url, struct hoy_http_answer *answer, struct hoy_err *err)
 {
@@ -136,27 +154,30 @@ int hoy_registry_refusal(
 			answer->status == 404 ? ENOENT : EIO, "Get \"%s\": the registry answered with status %ld", url,
 			answer->status);
 	}
-	if (strcmp(code, "manifest unknown") == 0)
-		return hoy_err_not_found(err, "manifest for %s not found: %s", rq->familiar, text);
-	if (strcmp(code, "name unknown") == 0)
-		return hoy_err_not_found(err, "repository %s not found: %s", rq->name, text);
-	if (strcmp(code, "denied") == 0 || (strcmp(code, "unauthorized") == 0 && !rq->username))
-		return hoy_err_not_found(err,
-			"pull access denied for %s, repository does not exist or may require 'docker login': %s",
-			rq->name, text);
+	if (rq->op != HOY_FETCH_PUSH && rq->familiar) {
+		int r = explain_pull(rq, code, text, err);
+
+		if (r < 0)
+			return r;
+	}
 	return hoy_err_set(err, HOY_ERR_SYSTEM, EIO, "%s", text);
 }
 
-bool hoy_registry_retry(const struct hoy_http_answer *answer, int code, unsigned int attempt, unsigned int *ret_ms)
+bool hoy_registry_is_busy(const struct hoy_http_answer *answer)
 {
-	bool again = code == -EAGAIN ||
-		     (code == 0 && answer &&
-			     (answer->status == 429 || answer->status == 408 || answer->status / 100 == 5));
+	return answer->status == 429 || answer->status == 408 || answer->status / 100 == 5;
+}
 
-	*ret_ms = 500U << (attempt - 1);
+bool hoy_registry_retry(const struct hoy_registry *registry, const struct hoy_http_answer *answer, int code,
+	unsigned int attempt, unsigned int *ret_ms)
+{
+	unsigned int most = registry->rq->attempts ? registry->rq->attempts : ATTEMPTS_MAX;
+	bool again = code == -EAGAIN || (code == 0 && answer && hoy_registry_is_busy(answer));
+
+	*ret_ms = attempt > 7 ? PATIENCE_MAX_MS : 500U << (attempt - 1);
 	if (answer && answer->retry_after >= 0)
-		*ret_ms = (unsigned int) MIN(answer->retry_after * 1000, (int64_t) PATIENCE_MAX_MS);
-	return again && attempt < ATTEMPTS_MAX;
+		*ret_ms = (unsigned int) MIN(answer->retry_after, (int64_t) PATIENCE_MAX_MS / 1000) * 1000;
+	return again && attempt < most;
 }
 
 static void sleep_ms(unsigned int ms)
@@ -168,17 +189,19 @@ static void sleep_ms(unsigned int ms)
 }
 
 /* A document, asked for until there is an answer that stands. */
-static int get(struct hoy_registry *registry, struct hoy_http_get *request, struct hoy_http_transfer **ret,
+static int get(const struct hoy_registry *registry, struct hoy_http_request *request, struct hoy_http_transfer **ret,
 	struct hoy_err *err)
 {
 	request->plain = registry->plain;
 	request->tls = &registry->tls;
+	request->proxy = &registry->proxy;
 	for (unsigned int attempt = 1;; attempt++) {
 		struct hoy_http_transfer *transfer = NULL;
 		unsigned int ms;
-		int r = hoy_http_get(request, &transfer, err);
+		int r = hoy_http_ask(request, &transfer, err);
 
-		if (!hoy_registry_retry(transfer ? hoy_http_transfer_answer(transfer) : NULL, r, attempt, &ms)) {
+		if (!hoy_registry_retry(
+			    registry, transfer ? hoy_http_transfer_answer(transfer) : NULL, r, attempt, &ms)) {
 			if (r == 0)
 				*ret = transfer;
 			return r;
@@ -192,24 +215,14 @@ static int get(struct hoy_registry *registry, struct hoy_http_get *request, stru
 
 static int basic(const char *username, const char *password, char **ret, struct hoy_err *err)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	auto_free char *plain = hoy_str_printf("%s:%s", username, password);
 	auto_(hoy_buf_done) struct hoy_buf text = { .cap = HOY_FETCH_REQUEST_MAX };
-	size_t len = plain ? strlen(plain) : 0;
 
 	(void) hoy_buf_adds(&text, "Basic ");
-	for (size_t i = 0; i < len; i += 3) {
-		const unsigned char *in = (const unsigned char *) plain + i;
-		size_t n = MIN(len - i, (size_t) 3);
-		uint32_t bits = (uint32_t) in[0] << 16 | (n > 1 ? (uint32_t) in[1] << 8 : 0) | (n > 2 ? in[2] : 0U);
-
-		(void) hoy_buf_addc(&text, digits[bits >> 18]);
-		(void) hoy_buf_addc(&text, digits[bits >> 12 & 63]);
-		(void) hoy_buf_addc(&text, n > 1 ? digits[bits >> 6 & 63] : '=');
-		(void) hoy_buf_addc(&text, n > 2 ? digits[bits & 63] : '=');
-	}
 	if (plain)
-		explicit_bzero(plain, len);
+		(void) hoy_base64_encode(&text, plain, strlen(plain), /* url_safe= */ false);
+	if (plain)
+		explicit_bzero(plain, strlen(plain));
 	if (!plain || hoy_buf_check(&text, "credentials", err) < 0)
 		return hoy_err_oom(err);
 	*ret = hoy_buf_take(&text);
@@ -230,12 +243,20 @@ static int add_query(struct hoy_buf *buf, const char *key, const char *value, st
 static int token_query(struct hoy_registry *registry, struct hoy_buf *query, struct hoy_err *err)
 {
 	const struct hoy_challenge *challenge = &registry->challenge;
-	auto_free char *scope = hoy_str_printf("repository:%s:pull", registry->rq->repository);
-	int r = scope ? 0 : hoy_err_oom(err);
+	const char *repository = registry->rq->repository;
+	auto_free char *scope = repository ? hoy_str_printf("repository:%s:%s", repository, registry->action) : NULL;
+	int r = scope || !repository ? 0 : hoy_err_oom(err);
 
 	if (r == 0 && challenge->service)
 		r = add_query(query, "service", challenge->service, err);
-	return r < 0 ? r : add_query(query, "scope", scope, err);
+	if (r == 0 && scope)
+		r = add_query(query, "scope", scope, err);
+	for (char *const *source = registry->sources; r == 0 && source && *source; source++) {
+		auto_free char *from = hoy_str_printf("repository:%s:pull", *source);
+
+		r = from ? add_query(query, "scope", from, err) : hoy_err_oom(err);
+	}
+	return r;
 }
 
 static int read_token(struct hoy_registry *registry, const struct hoy_http_answer *answer, struct hoy_err *err)
@@ -263,7 +284,7 @@ static int ask_token(struct hoy_registry *registry, struct hoy_err *err)
 	auto_ptr(hoy_http_transfer_free) struct hoy_http_transfer *transfer = NULL;
 	auto_(hoy_buf_done) struct hoy_buf query = { .cap = HOY_FETCH_REQUEST_MAX };
 	auto_free char *url = NULL, *authorization = NULL;
-	struct hoy_http_get request = { 0 };
+	struct hoy_http_request request = { 0 };
 	struct hoy_http_answer *answer;
 	int r = token_query(registry, &query, err);
 
@@ -271,7 +292,8 @@ static int ask_token(struct hoy_registry *registry, struct hoy_err *err)
 		r = add_query(&query, "refresh_token", rq->identity_token, err);
 		(void) hoy_buf_adds(&query, "&grant_type=refresh_token&client_id=hoy");
 		url = strdup(registry->challenge.realm);
-		request.form = query.data;
+		request.body = query.data;
+		request.body_len = query.len;
 	} else if (r == 0) {
 		url = hoy_str_printf("%s%s%s", registry->challenge.realm,
 			strchr(registry->challenge.realm, '?') ? "&" : "?", query.data ? query.data : "");
@@ -328,7 +350,9 @@ static int ping(struct hoy_registry *registry, const char *scheme, struct hoy_er
 {
 	const char *host = strcmp(registry->rq->host, DOCKER_HUB) == 0 ? DOCKER_HUB_HOST : registry->rq->host;
 	auto_ptr(hoy_http_transfer_free) struct hoy_http_transfer *transfer = NULL;
-	struct hoy_http_get request = { .plain = strcmp(scheme, "http") == 0, .tls = &registry->tls };
+	struct hoy_http_request request = {
+		.plain = strcmp(scheme, "http") == 0, .tls = &registry->tls, .proxy = &registry->proxy
+	};
 	struct hoy_http_answer *answer;
 	int r;
 
@@ -339,7 +363,7 @@ static int ping(struct hoy_registry *registry, const char *scheme, struct hoy_er
 	request.url = registry->base;
 	registry->plain = request.plain;
 	/* Where plain HTTP is next, the first answer stands; else it is waited for. */
-	r = registry->rq->insecure && !request.plain ? hoy_http_get(&request, &transfer, err)
+	r = registry->rq->insecure && !request.plain ? hoy_http_ask(&request, &transfer, err)
 						     : get(registry, &request, &transfer, err);
 	if (r < 0)
 		return r;
@@ -363,36 +387,54 @@ char *hoy_registry_blob_url(const struct hoy_registry *registry, const char *dig
 	return hoy_str_printf("%s%s/blobs/%s", registry->base, registry->rq->repository, digest);
 }
 
-int hoy_registry_manifest(struct hoy_registry *registry, const char *reference, struct hoy_buf *ret, char **ret_media,
+void hoy_registry_prepare(const struct hoy_registry *registry, struct hoy_http_request *request)
+{
+	request->authorization = registry->authorization;
+	request->plain = registry->plain;
+	request->tls = &registry->tls;
+	request->proxy = &registry->proxy;
+}
+
+int hoy_registry_ask(struct hoy_registry *registry, struct hoy_http_request *request, struct hoy_http_transfer **ret,
 	struct hoy_err *err)
 {
-	auto_free char *url = hoy_str_printf("%s%s/manifests/%s", registry->base, registry->rq->repository, reference);
-
-	if (!url)
-		return hoy_err_oom(err);
 	for (bool asked = false;; asked = true) {
 		auto_ptr(hoy_http_transfer_free) struct hoy_http_transfer *transfer = NULL;
-		struct hoy_http_get request = {
-			.url = url, .accept = ACCEPT, .authorization = registry->authorization
-		};
 		struct hoy_http_answer *answer;
-		int r = get(registry, &request, &transfer, err);
+		int r;
 
+		request->authorization = registry->authorization;
+		r = get(registry, request, &transfer, err);
 		if (r < 0)
 			return r;
 		answer = hoy_http_transfer_answer(transfer);
-		if (answer->status == 401 && !asked && answer->www_authenticate) {
-			r = hoy_registry_authorize(registry, answer->www_authenticate, err);
-			if (r < 0)
-				return r;
-			continue;
+		if (answer->status != 401 || asked || !answer->www_authenticate) {
+			*ret = TAKE_PTR(transfer);
+			return 0;
 		}
-		if (answer->status != 200)
-			return hoy_registry_refusal(registry, url, answer, err);
-		hoy_buf_done(ret);
-		*ret = answer->body;
-		answer->body = (struct hoy_buf){ 0 };
-		*ret_media = TAKE_PTR(answer->content_type);
-		return 0;
+		r = hoy_registry_authorize(registry, answer->www_authenticate, err);
+		if (r < 0)
+			return r;
 	}
+}
+
+int hoy_registry_manifest(struct hoy_registry *registry, const char *reference, struct hoy_buf *ret, char **ret_media,
+	struct hoy_err *err)
+{
+	auto_ptr(hoy_http_transfer_free) struct hoy_http_transfer *transfer = NULL;
+	auto_free char *url = hoy_str_printf("%s%s/manifests/%s", registry->base, registry->rq->repository, reference);
+	struct hoy_http_request request = { .url = url, .accept = ACCEPT };
+	struct hoy_http_answer *answer;
+	int r = url ? hoy_registry_ask(registry, &request, &transfer, err) : hoy_err_oom(err);
+
+	if (r < 0)
+		return r;
+	answer = hoy_http_transfer_answer(transfer);
+	if (answer->status != 200)
+		return hoy_registry_refusal(registry, url, answer, err);
+	hoy_buf_done(ret);
+	*ret = answer->body;
+	answer->body = (struct hoy_buf){ 0 };
+	*ret_media = TAKE_PTR(answer->content_type);
+	return 0;
 }

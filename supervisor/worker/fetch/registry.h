@@ -13,6 +13,9 @@ struct hoy_registry {
 	const struct hoy_fetch_request *rq;
 	struct hoy_buf ca, cert, key; /* PEM, of certs.d */
 	struct hoy_http_tls tls;
+	struct hoy_http_proxy proxy;
+	const char *action;             /* what the token is for: "pull", "pull,push"; a literal */
+	char **sources;                 /* repositories of the same host that blobs are mounted from; owned */
 	bool plain;                     /* http */
 	char *base;                     /* "https://host/v2/"; NULL: not found yet */
 	struct hoy_challenge challenge; /* the last one */
@@ -29,6 +32,14 @@ int hoy_registry_connect(struct hoy_registry *registry, struct hoy_err *err);
 /* Answers a 401: a (new) token, or the name and password. */
 int hoy_registry_authorize(struct hoy_registry *registry, const char *www_authenticate, struct hoy_err *err);
 
+/* What every request to it has: credentials, certificates, proxy. `url` and the rest is the caller's. */
+void hoy_registry_prepare(const struct hoy_registry *registry, struct hoy_http_request *request);
+
+/* One request for a document, asked until there is an answer that stands, whatever its status; a 401 is answered once.
+ */
+int hoy_registry_ask(struct hoy_registry *registry, struct hoy_http_request *request, struct hoy_http_transfer **ret,
+	struct hoy_err *err);
+
 /* Gets "manifests/<reference>" with its media type (owned). Retries what may go away. */
 int hoy_registry_manifest(struct hoy_registry *registry, const char *reference, struct hoy_buf *ret, char **ret_media,
 	struct hoy_err *err);
@@ -40,7 +51,11 @@ char *hoy_registry_blob_url(const struct hoy_registry *registry, const char *dig
 int hoy_registry_refusal(
 	const struct hoy_registry *registry, const char *url, struct hoy_http_answer *answer, struct hoy_err *err);
 
-/* Should it be asked again, and after how many milliseconds? `attempt` counts from 1. */
-bool hoy_registry_retry(const struct hoy_http_answer *answer, int code, unsigned int attempt, unsigned int *ret_ms);
+/* It says that it can't answer now. */
+bool hoy_registry_is_busy(const struct hoy_http_answer *answer);
+
+/* Should it be asked again, and after how many milliseconds? `attempt` counts from 1; `code` is a transfer's result. */
+bool hoy_registry_retry(const struct hoy_registry *registry, const struct hoy_http_answer *answer, int code,
+	unsigned int attempt, unsigned int *ret_ms);
 
 #endif
