@@ -30,6 +30,7 @@ struct hoy_cli {
 	const char *called;       /* the words the command was called by: "ps", "container ls" */
 	struct hoy_config config; /* ~/.docker/config.json */
 	struct hoy_http_host host;
+	bool debug;         /* -D */
 	bool default_host;  /* neither -H, DOCKER_HOST nor a context named one: we may start the daemon */
 	const void *values; /* the command's parsed options */
 	char **args;        /* NULL-terminated arguments */

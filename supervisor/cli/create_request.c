@@ -1,16 +1,14 @@
 /* From the options of `run` and `create` to the JSON of POST /containers/create. */
-#include "supervisor/cli/create_request.h"
+#include "supervisor/cli/create_internal.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
+#include <strings.h>
 
 #include "base/file.h"
 #include "base/json.h"
-#include "base/path.h"
 #include "base/str.h"
 
 #define FILE_MAX ((size_t) 4 << 20)
@@ -63,29 +61,15 @@ int hoy_create_request_env(char *const *env, char *const *files, char ***ret, st
 
 		if (!**e || **e == '=')
 			return hoy_err_invalid(err, "invalid environment variable: %s", *e);
-		if (strchr(*e, '='))
+		/* A name alone that isn't set here is taken out of what the image sets. */
+		if (strchr(*e, '=') || !getenv(*e))
 			r = hoy_strv_add(ret, *e);
-		else if (getenv(*e))
+		else
 			r = hoy_strv_addf(ret, "%s=%s", *e, getenv(*e));
 		if (r < 0)
 			return hoy_err_oom(err);
 	}
 	return 0;
-}
-
-/* "key=value" and "key" entries as a JSON object. */
-static void print_map(struct hoy_json_writer *w, const char *name, char *const *entries)
-{
-	if (!entries)
-		return;
-	hoy_json_object(w, name);
-	for (; *entries; entries++) {
-		size_t len = strcspn(*entries, "=");
-		auto_free char *key = strndup(*entries, len);
-
-		hoy_json_add_string(w, key ? key : "", (*entries)[len] ? *entries + len + 1 : "");
-	}
-	hoy_json_end(w);
 }
 
 static int print_labels(struct hoy_json_writer *w, const struct hoy_run_options *o, struct hoy_err *err)
@@ -101,24 +85,19 @@ static int print_labels(struct hoy_json_writer *w, const struct hoy_run_options 
 	for (char **l = o->label; l && *l; l++)
 		if (hoy_strv_add(&labels, *l) < 0)
 			return hoy_err_oom(err);
-	print_map(w, "Labels", labels);
+	hoy_create_add_map(w, "Labels", labels);
 	return 0;
 }
 
-struct ports {
-	struct hoy_publish *list;
-	size_t n;
-};
-
-static void ports_done(struct ports *ports)
+static void ports_done(struct hoy_create_ports *ports)
 {
 	hoy_publish_free(ports->list, ports->n);
 }
 
-static int print_exposed(
-	struct hoy_json_writer *w, const struct hoy_run_options *o, const struct ports *published, struct hoy_err *err)
+static int print_exposed(struct hoy_json_writer *w, const struct hoy_run_options *o,
+	const struct hoy_create_ports *published, struct hoy_err *err)
 {
-	auto_(ports_done) struct ports exposed = {};
+	auto_(ports_done) struct hoy_create_ports exposed = {};
 	auto_ptr(hoy_strv_free) char **seen = NULL;
 
 	for (char **e = o->expose; e && *e; e++) {
@@ -143,248 +122,65 @@ static int print_exposed(
 	return 0;
 }
 
-static void print_bindings(struct hoy_json_writer *w, const struct ports *ports)
+static bool is_health_given(const struct hoy_run_options *o)
 {
-	auto_ptr(hoy_strv_free) char **done = NULL;
-
-	hoy_json_object(w, "PortBindings");
-	for (size_t i = 0; i < ports->n; i++) {
-		if (hoy_strv_has(done, ports->list[i].container) || hoy_strv_add(&done, ports->list[i].container) < 0)
-			continue;
-		hoy_json_array(w, ports->list[i].container);
-		for (size_t j = i; j < ports->n; j++) {
-			if (strcmp(ports->list[j].container, ports->list[i].container) != 0)
-				continue;
-			hoy_json_object(w, NULL);
-			hoy_json_add_string(w, "HostIp", ports->list[j].host_ip);
-			hoy_json_add_string(w, "HostPort", ports->list[j].host_port);
-			hoy_json_end(w);
-		}
-		hoy_json_end(w);
-	}
-	hoy_json_end(w);
+	return o->health_cmd || o->health_interval || o->health_timeout || o->health_start_period ||
+	       o->health_start_interval || o->health_retries;
 }
 
-/* A bind whose source is relative ("./x") is made absolute here: the daemon has another working directory. */
-static int print_volumes(struct hoy_json_writer *w, const struct hoy_run_options *o, struct hoy_err *err)
+static int print_health(struct hoy_json_writer *w, const struct hoy_run_options *o, struct hoy_err *err)
 {
-	auto_free char *cwd = getcwd(NULL, 0);
+	const struct {
+		const char *flag, *key;
+		int64_t value;
+	} numbers[] = {
+		{ "health-interval", "Interval", o->health_interval },
+		{ "health-timeout", "Timeout", o->health_timeout },
+		{ "health-start-period", "StartPeriod", o->health_start_period },
+		{ "health-start-interval", "StartInterval", o->health_start_interval },
+		{ "health-retries", "Retries", o->health_retries },
+	};
 
-	hoy_json_array(w, "Binds");
-	for (char **v = o->volume; v && *v; v++) {
-		auto_free char *joined = NULL;
-		size_t len = strcspn(*v, ":");
-
-		if (!(*v)[len])
-			continue; /* an anonymous volume: in Config.Volumes */
-		if ((*v)[0] == '.' && cwd) {
-			auto_free char *source = strndup(*v, len);
-			auto_free char *path = source ? hoy_path_join(cwd, source) : NULL;
-			auto_free char *clean = path ? hoy_path_clean(path) : NULL;
-
-			joined = clean ? hoy_str_printf("%s%s", clean, *v + len) : NULL;
-			if (!joined)
-				return hoy_err_oom(err);
-		}
-		hoy_json_add_string(w, NULL, joined ? joined : *v);
+	if (o->no_healthcheck && is_health_given(o))
+		return hoy_err_invalid(err, "--no-healthcheck conflicts with --health-* options");
+	if (!o->no_healthcheck && !is_health_given(o))
+		return 0;
+	hoy_json_object(w, "Healthcheck");
+	if (o->no_healthcheck || o->health_cmd) {
+		hoy_json_array(w, "Test");
+		hoy_json_add_string(w, NULL, o->no_healthcheck ? "NONE" : "CMD-SHELL");
+		if (o->health_cmd)
+			hoy_json_add_string(w, NULL, o->health_cmd);
+		hoy_json_end(w);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+		if (numbers[i].value < 0)
+			return hoy_err_invalid(err, "--%s cannot be negative", numbers[i].flag);
+		hoy_create_add_number(w, numbers[i].key, numbers[i].value);
 	}
 	hoy_json_end(w);
 	return 0;
 }
 
-static void print_anonymous_volumes(struct hoy_json_writer *w, const struct hoy_run_options *o)
+/* What config.json says of proxies is for containers too, unless they were told otherwise. */
+static int add_proxies(char ***env, char *const *proxies, struct hoy_err *err)
 {
-	hoy_json_object(w, "Volumes");
-	for (char **v = o->volume; v && *v; v++) {
-		if (strchr(*v, ':'))
-			continue;
-		hoy_json_object(w, *v);
-		hoy_json_end(w);
-	}
-	hoy_json_end(w);
-}
+	for (; proxies && *proxies; proxies++) {
+		auto_free char *key = strndup(*proxies, strcspn(*proxies, "="));
 
-/* "name[:option,...]" of --tmpfs as the map docker sends. */
-static void print_tmpfs(struct hoy_json_writer *w, char *const *entries)
-{
-	if (!entries)
-		return;
-	hoy_json_object(w, "Tmpfs");
-	for (; *entries; entries++) {
-		size_t len = strcspn(*entries, ":");
-		auto_free char *path = strndup(*entries, len);
-
-		hoy_json_add_string(w, path ? path : "", (*entries)[len] ? *entries + len + 1 : "");
-	}
-	hoy_json_end(w);
-}
-
-static int print_devices(struct hoy_json_writer *w, char *const *devices, struct hoy_err *err)
-{
-	if (!devices)
-		return 0;
-	hoy_json_array(w, "Devices");
-	for (; *devices; devices++) {
-		auto_ptr(hoy_strv_free) char **parts = hoy_str_split(*devices, ':');
-		size_t n = hoy_strv_len(parts);
-		const char *inside, *rights = "rwm";
-
-		if (!parts)
+		if (!key || (!hoy_env_get(*env, key) && !hoy_strv_has(*env, key) && hoy_strv_add(env, *proxies) < 0))
 			return hoy_err_oom(err);
-		if (n < 1 || n > 3 || !*parts[0])
-			return hoy_err_invalid(err, "invalid device specification: %s", *devices);
-		inside = parts[0];
-		if (n == 2 && strspn(parts[1], "rwm") == strlen(parts[1]))
-			rights = parts[1];
-		else if (n >= 2)
-			inside = parts[1];
-		if (n == 3)
-			rights = parts[2];
-		hoy_json_object(w, NULL);
-		hoy_json_add_string(w, "PathOnHost", parts[0]);
-		hoy_json_add_string(w, "PathInContainer", inside);
-		hoy_json_add_string(w, "CgroupPermissions", rights);
-		hoy_json_end(w);
 	}
-	hoy_json_end(w);
 	return 0;
 }
 
-/* "nofile=1024:2048" */
-static int print_ulimits(struct hoy_json_writer *w, char *const *ulimits, struct hoy_err *err)
+static int check_attach(const struct hoy_run_options *o, struct hoy_err *err)
 {
-	if (!ulimits)
-		return 0;
-	hoy_json_array(w, "Ulimits");
-	for (; *ulimits; ulimits++) {
-		size_t len = strcspn(*ulimits, "=");
-		auto_free char *name = strndup(*ulimits, len);
-		auto_ptr(hoy_strv_free) char **ends = (*ulimits)[len] ? hoy_str_split(*ulimits + len + 1, ':') : NULL;
-		int64_t soft, hard;
-
-		if (!name || !ends || hoy_strv_len(ends) > 2 || hoy_str_to_i64(ends[0], &soft) < 0 ||
-			hoy_str_to_i64(ends[1] ? ends[1] : ends[0], &hard) < 0)
-			return hoy_err_invalid(
-				err, "invalid ulimit argument: %s (expected TYPE=SOFT[:HARD])", *ulimits);
-		if (hard >= 0 && (soft > hard || soft < 0))
+	for (char **a = o->attach; a && *a; a++)
+		if (strcasecmp(*a, "stdin") != 0 && strcasecmp(*a, "stdout") != 0 && strcasecmp(*a, "stderr") != 0)
 			return hoy_err_invalid(err,
-				"ulimit soft limit must be less than or equal to hard limit: %lld > %lld",
-				(long long) soft, (long long) hard);
-		hoy_json_object(w, NULL);
-		hoy_json_add_string(w, "Name", name);
-		hoy_json_add_i64(w, "Soft", soft);
-		hoy_json_add_i64(w, "Hard", hard);
-		hoy_json_end(w);
-	}
-	hoy_json_end(w);
-	return 0;
-}
-
-/* "no", "always", "unless-stopped", "on-failure[:N]" */
-static int print_restart(struct hoy_json_writer *w, const struct hoy_run_options *o, struct hoy_err *err)
-{
-	const char *text = o->restart ? o->restart : "no";
-	size_t len = strcspn(text, ":");
-	auto_free char *name = strndup(text, len);
-	unsigned int count = 0;
-
-	if (!name)
-		return hoy_err_oom(err);
-	if (text[len] && (strcmp(name, "on-failure") != 0 || hoy_str_to_uint(text + len + 1, &count) < 0))
-		return hoy_err_invalid(err, "invalid restart policy: %s", text);
-	if (o->rm && strcmp(name, "no") != 0)
-		return hoy_err_invalid(err, "conflicting options: cannot specify both --restart and --rm");
-	hoy_json_object(w, "RestartPolicy");
-	hoy_json_add_string(w, "Name", name);
-	hoy_json_add_i64(w, "MaximumRetryCount", count);
-	hoy_json_end(w);
-	return 0;
-}
-
-static void add_number(struct hoy_json_writer *w, const char *key, int64_t value)
-{
-	if (value)
-		hoy_json_add_i64(w, key, value);
-}
-
-static void add_text(struct hoy_json_writer *w, const char *key, const char *value)
-{
-	if (value)
-		hoy_json_add_string(w, key, value);
-}
-
-static void add_list(struct hoy_json_writer *w, const char *key, char *const *values)
-{
-	if (values)
-		hoy_json_add_strv(w, key, values);
-}
-
-static void print_resources(struct hoy_json_writer *w, const struct hoy_run_options *o)
-{
-	add_number(w, "Memory", o->memory);
-	add_number(w, "MemorySwap", o->memory_swap);
-	add_number(w, "MemoryReservation", o->memory_reservation);
-	add_number(w, "NanoCpus", (int64_t) (o->cpus * 1e9));
-	add_number(w, "CpuShares", o->cpu_shares);
-	add_number(w, "CpuPeriod", o->cpu_period);
-	add_number(w, "CpuQuota", o->cpu_quota);
-	add_text(w, "CpusetCpus", o->cpuset_cpus);
-	add_text(w, "CpusetMems", o->cpuset_mems);
-	add_number(w, "PidsLimit", o->pids_limit);
-	add_number(w, "BlkioWeight", o->blkio_weight);
-	add_number(w, "OomScoreAdj", o->oom_score_adj);
-	add_number(w, "ShmSize", o->shm_size);
-	if (o->oom_kill_disable)
-		hoy_json_add_bool(w, "OomKillDisable", true);
-	if (o->init)
-		hoy_json_add_bool(w, "Init", true);
-	add_text(w, "CgroupParent", o->cgroup_parent);
-}
-
-static int print_host_config(
-	struct hoy_json_writer *w, const struct hoy_run_options *o, const struct ports *ports, struct hoy_err *err)
-{
-	int r;
-
-	hoy_json_object(w, "HostConfig");
-	print_bindings(w, ports);
-	r = print_volumes(w, o, err);
-	if (r == 0)
-		r = print_restart(w, o, err);
-	if (r == 0)
-		r = print_devices(w, o->device, err);
-	if (r == 0)
-		r = print_ulimits(w, o->ulimit, err);
-	if (r < 0)
-		return r;
-	hoy_json_add_string(w, "NetworkMode", o->network ? o->network : "default");
-	hoy_json_add_bool(w, "AutoRemove", o->rm);
-	hoy_json_add_bool(w, "PublishAllPorts", o->publish_all);
-	hoy_json_add_bool(w, "ReadonlyRootfs", o->read_only);
-	hoy_json_add_bool(w, "Privileged", o->privileged);
-	print_resources(w, o);
-	add_list(w, "CapAdd", o->cap_add);
-	add_list(w, "CapDrop", o->cap_drop);
-	add_list(w, "SecurityOpt", o->security_opt);
-	add_list(w, "GroupAdd", o->group_add);
-	add_list(w, "ExtraHosts", o->add_host);
-	add_list(w, "Dns", o->dns);
-	add_list(w, "DnsOptions", o->dns_option);
-	add_list(w, "DnsSearch", o->dns_search);
-	print_map(w, "Sysctls", o->sysctl);
-	print_map(w, "Annotations", o->annotation);
-	print_tmpfs(w, o->tmpfs);
-	add_text(w, "IpcMode", o->ipc);
-	add_text(w, "PidMode", o->pid);
-	add_text(w, "UTSMode", o->uts);
-	add_text(w, "Runtime", o->runtime);
-	if (o->log_driver || o->log_opt) {
-		hoy_json_object(w, "LogConfig");
-		hoy_json_add_string(w, "Type", o->log_driver ? o->log_driver : "");
-		print_map(w, "Config", o->log_opt);
-		hoy_json_end(w);
-	}
-	hoy_json_end(w);
+				"invalid argument \"%s\" for \"-a, --attach\" flag: valid streams are STDIN, STDOUT and STDERR",
+				*a);
 	return 0;
 }
 
@@ -397,47 +193,55 @@ static bool attaches(const struct hoy_run_options *o, const char *stream)
 }
 
 static int print_config(struct hoy_json_writer *w, const struct hoy_run_options *o, char *const *args,
-	const struct ports *ports, struct hoy_err *err)
+	char *const *proxies, const struct hoy_create_ports *ports, struct hoy_err *err)
 {
 	auto_ptr(hoy_strv_free) char **env = NULL;
 	bool all = !o->attach && !o->detach;
+	bool in = o->interactive && (all || attaches(o, "stdin"));
 	int r = hoy_create_request_env(o->env, o->env_file, &env, err);
 
+	if (r == 0)
+		r = add_proxies(&env, proxies, err);
+	if (r == 0)
+		r = check_attach(o, err);
 	if (r < 0)
 		return r;
-	add_text(w, "Hostname", o->hostname);
-	add_text(w, "Domainname", o->domainname);
-	add_text(w, "User", o->user);
-	hoy_json_add_bool(w, "AttachStdin", o->interactive && (all || attaches(o, "stdin")));
+	hoy_create_add_text(w, "Hostname", o->hostname);
+	hoy_create_add_text(w, "Domainname", o->domainname);
+	hoy_create_add_text(w, "User", o->user);
+	hoy_json_add_bool(w, "AttachStdin", in);
 	hoy_json_add_bool(w, "AttachStdout", all || attaches(o, "stdout"));
 	hoy_json_add_bool(w, "AttachStderr", all || attaches(o, "stderr"));
 	hoy_json_add_bool(w, "Tty", o->tty);
 	hoy_json_add_bool(w, "OpenStdin", o->interactive);
-	hoy_json_add_bool(w, "StdinOnce", o->interactive && !o->detach);
-	if (env)
-		hoy_json_add_strv(w, "Env", env);
+	hoy_json_add_bool(w, "StdinOnce", in);
+	hoy_create_add_list(w, "Env", env);
 	if (args[1])
 		hoy_json_add_strv(w, "Cmd", args + 1);
 	hoy_json_add_string(w, "Image", args[0]);
-	print_anonymous_volumes(w, o);
-	add_text(w, "WorkingDir", o->workdir);
+	hoy_create_volumes(w, o);
+	hoy_create_add_text(w, "WorkingDir", o->workdir);
 	if (o->entrypoint_given) {
 		hoy_json_array(w, "Entrypoint");
 		hoy_json_add_string(w, NULL, o->entrypoint);
 		hoy_json_end(w);
 	}
-	add_text(w, "StopSignal", o->stop_signal);
+	/* For engines before API 1.44; later ones read it from the network. */
+	hoy_create_add_text(w, "MacAddress", o->mac_address);
+	hoy_create_add_text(w, "StopSignal", o->stop_signal);
 	if (o->stop_timeout_given)
 		hoy_json_add_i64(w, "StopTimeout", o->stop_timeout);
-	r = print_labels(w, o, err);
+	r = print_health(w, o, err);
+	if (r == 0)
+		r = print_labels(w, o, err);
 	return r < 0 ? r : print_exposed(w, o, ports, err);
 }
 
-int hoy_create_request_print(
-	const struct hoy_run_options *options, char *const *args, struct hoy_buf *out, struct hoy_err *err)
+int hoy_create_request_print(const struct hoy_run_options *options, char *const *args, char *const *proxies,
+	struct hoy_buf *out, struct hoy_err *err)
 {
 	struct hoy_json_writer w = { .buf = out };
-	auto_(ports_done) struct ports ports = {};
+	auto_(ports_done) struct hoy_create_ports ports = {};
 	int r;
 
 	for (char **p = options->publish; p && *p; p++) {
@@ -446,9 +250,11 @@ int hoy_create_request_print(
 			return r;
 	}
 	hoy_json_object(&w, NULL);
-	r = print_config(&w, options, args, &ports, err);
+	r = print_config(&w, options, args, proxies, &ports, err);
 	if (r == 0)
-		r = print_host_config(&w, options, &ports, err);
+		r = hoy_create_host_config(&w, options, &ports, err);
+	if (r == 0)
+		r = hoy_create_networking(&w, options, err);
 	if (r < 0)
 		return r;
 	hoy_json_end(&w);

@@ -298,6 +298,8 @@ int hoy_format_inspect(struct hoy_cli *cli, const char *format,
 		auto_ptr(hoy_json_free) struct hoy_json *object = NULL;
 
 		if (get(cli, cli->args[i], &object, &err) < 0 || add_object(&in, object, &err) < 0) {
+			if (object)
+				(void) hoy_buf_addc(&in.out, '\n'); /* as docker does */
 			(void) hoy_buf_addf(&problems, "%s\n", hoy_err_str(&err));
 			status = 1;
 			if (object)

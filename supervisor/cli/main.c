@@ -167,6 +167,7 @@ int main(int argc, char **argv)
 	}
 	if (help || (words[0] && strcmp(words[0], "help") == 0))
 		return help_for(help ? words : words + 1);
+	cli.debug = globals.debug;
 	cli.command = words[0] ? hoy_command_find(words, &used) : NULL;
 	if (!cli.command)
 		return no_command(words, /* help= */ false);

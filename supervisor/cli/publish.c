@@ -72,9 +72,30 @@ static int add(
 	return p->host_ip && p->host_port && p->container ? 0 : -ENOMEM;
 }
 
+/* "target=80,published=8080,protocol=tcp" in the short form. NULL when out of memory. */
+static char *short_form(const char *spec)
+{
+	auto_ptr(hoy_strv_free) char **fields = strchr(spec, '=') ? hoy_str_split(spec, ',') : NULL;
+	const char *target = "", *published = "", *protocol = "tcp";
+
+	if (!fields)
+		return strdup(spec);
+	for (size_t i = 0; fields[i]; i++) {
+		if (hoy_str_starts(fields[i], "target="))
+			target = fields[i] + strlen("target=");
+		else if (hoy_str_starts(fields[i], "published="))
+			published = fields[i] + strlen("published=");
+		else if (hoy_str_starts(fields[i], "protocol="))
+			protocol = fields[i] + strlen("protocol=");
+		else
+			return strdup(spec); /* told as a wrong port */
+	}
+	return hoy_str_printf("%s%s%s/%s", published, *published ? ":" : "", target, protocol);
+}
+
 int hoy_publish_parse(const char *spec, struct hoy_publish **list, size_t *n, struct hoy_err *err)
 {
-	auto_free char *text = strdup(spec);
+	auto_free char *text = short_form(spec);
 	char *ip, *host, *container, *proto;
 	struct range inside, outside = { 0, 0 };
 

@@ -11,6 +11,7 @@
 #include "supervisor/cli/cli.h"
 #include "supervisor/cli/context.h"
 #include "supervisor/cli/create_request.h"
+#include "supervisor/cli/proxies.h"
 #include "supervisor/cli/pull.h"
 #include "supervisor/cli/stream.h"
 #include "supervisor/cli/wait.h"
@@ -45,6 +46,10 @@ static int create_once(
 		(void) hoy_buf_adds(&path, "?name=");
 		hoy_http_escape(&path, o->name);
 	}
+	if (o->platform) {
+		(void) hoy_buf_addf(&path, "%cplatform=", o->name ? '&' : '?');
+		hoy_http_escape(&path, o->platform);
+	}
 	r = hoy_buf_check(&path, "the request", err);
 	if (r == 0)
 		r = hoy_cli_call(cli, "POST", path.data, body, &answer, err);
@@ -69,28 +74,53 @@ static int open_cidfile(const char *path, int *ret_fd, struct hoy_err *err)
 	return *ret_fd < 0 ? hoy_err_sys(err, "create the container ID file '%s'", path) : 0;
 }
 
+static int check(const struct hoy_run_options *o, struct hoy_err *err)
+{
+	if (o->pull && strcmp(o->pull, "missing") != 0 && strcmp(o->pull, "never") != 0 &&
+		strcmp(o->pull, "always") != 0)
+		return hoy_err_invalid(
+			err, "invalid pull option: '%s': must be one of \"always\", \"missing\" or \"never\"", o->pull);
+	if (!o->content_untrusted)
+		return hoy_err_unsupported(
+			err, "--disable-content-trust=false is not supported: images are not verified by signatures");
+	return 0;
+}
+
+/* Pulls when asked to, creates, pulls what was missing and creates again. */
+static int create_pulled(
+	struct hoy_cli *cli, const struct hoy_run_options *o, const char *body, char **ret_id, struct hoy_err *err)
+{
+	FILE *progress = o->quiet ? NULL : stderr;
+	const char *pull = o->pull ? o->pull : "missing";
+	int r = *pull == 'a' ? hoy_cli_pull(cli, cli->args[0], o->platform, progress, err) : 0;
+
+	if (r == 0)
+		r = create_once(cli, o, body, ret_id, err);
+	if (r == -ENOENT && strcasestr(err->msg, "no such image") && strcmp(pull, "missing") == 0) {
+		(void) fprintf(stderr, "Unable to find image '%s' locally\n", cli->args[0]);
+		r = hoy_cli_pull(cli, cli->args[0], o->platform, progress, err);
+		if (r == 0)
+			r = create_once(cli, o, body, ret_id, err);
+	}
+	return r;
+}
+
 static int create(struct hoy_cli *cli, const struct hoy_run_options *o, char **ret_id, struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf body = {};
+	auto_ptr(hoy_strv_free) char **proxies = NULL;
 	auto_fd int cidfile = -EBADF;
-	int r = hoy_create_request_print(o, cli->args, &body, err);
+	int r = check(o, err);
 
+	if (r == 0)
+		r = hoy_proxies_of(&cli->config, cli->host.url, &proxies, err);
+	if (r == 0)
+		r = hoy_create_request_print(o, cli->args, proxies, &body, err);
+	if (r == 0 && o->cidfile)
+		r = open_cidfile(o->cidfile, &cidfile, err);
 	if (r < 0)
 		return r;
-	if (o->pull && strcmp(o->pull, "missing") != 0 && strcmp(o->pull, "never") != 0)
-		return hoy_err_unsupported(err, "--pull %s is not supported: use missing or never", o->pull);
-	if (o->cidfile) {
-		r = open_cidfile(o->cidfile, &cidfile, err);
-		if (r < 0)
-			return r;
-	}
-	r = create_once(cli, o, body.data, ret_id, err);
-	if (r == -ENOENT && strcasestr(err->msg, "no such image") && !(o->pull && strcmp(o->pull, "never") == 0)) {
-		(void) fprintf(stderr, "Unable to find image '%s' locally\n", cli->args[0]);
-		r = hoy_cli_pull(cli, cli->args[0], /* platform= */ NULL, o->quiet ? NULL : stderr, err);
-		if (r == 0)
-			r = create_once(cli, o, body.data, ret_id, err);
-	}
+	r = create_pulled(cli, o, body.data, ret_id, err);
 	if (cidfile >= 0 && (r < 0 || hoy_fd_write_all(cidfile, *ret_id, strlen(*ret_id)) < 0))
 		(void) unlink(o->cidfile);
 	return r;
@@ -140,15 +170,24 @@ static int start(struct hoy_cli *cli, const char *id, struct hoy_err *err)
 	return path ? hoy_cli_call(cli, "POST", path, NULL, NULL, err) : hoy_err_oom(err);
 }
 
+/* Without -a all streams are attached. */
+static bool wants(const struct hoy_run_options *o, const char *stream)
+{
+	for (char **a = o->attach; a && *a; a++)
+		if (strcasecmp(*a, stream) == 0)
+			return true;
+	return !o->attach;
+}
+
 static int run_attached(struct hoy_cli *cli, const struct hoy_run_options *o, const char *id)
 {
 	auto_(hoy_stream_done) struct hoy_stream stream = {
 		.cli = cli,
 		.container = id,
 		.tty = o->tty,
-		.stdin_open = o->interactive,
-		.stdout_open = true,
-		.stderr_open = true,
+		.stdin_open = o->interactive && wants(o, "stdin"),
+		.stdout_open = wants(o, "stdout"),
+		.stderr_open = wants(o, "stderr"),
 		.sig_proxy = o->sig_proxy && !o->tty,
 		.fd = -EBADF,
 	};

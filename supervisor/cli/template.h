@@ -23,7 +23,7 @@ HOY_DEFINE_AUTO_PTR(struct hoy_template, hoy_template_free);
 struct hoy_template_options {
 	/* The data is the heads of a table: functions that change text leave it as it is, .Label "a.b-c" is "b c". */
 	bool heads;
-	/* What `json` of the data itself prints; NULL: the data. */
+	/* What `json` of the data itself prints, with <, > and & escaped; NULL: the data, as it is. */
 	const struct hoy_json *as_json;
 	/* A member that isn't there is an error instead of "<no value>". */
 	bool strict;

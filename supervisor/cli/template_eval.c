@@ -99,6 +99,9 @@ static int eval_field(struct hoy_template_run *run, const struct hoy_template_op
 		return FAIL(run, o, "can't evaluate field %s in type %s", name,
 			value->type == VALUE_TREE ? hoy_template_value_type(value) : "interface {}");
 	member = hoy_json_get(value->tree, name);
+	/* docker's users know the names of Go's structs too: .ID for "Id", .APIVersion for "ApiVersion". */
+	if (!member && !is_map(value->tree))
+		member = hoy_json_get_ci(value->tree, name);
 	if (!member && run->options->strict && !is_map(value->tree))
 		return FAIL(run, o, "map has no entry for key \"%s\"", name);
 	*value = hoy_template_value_of(member);

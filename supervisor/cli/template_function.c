@@ -409,6 +409,22 @@ static int call_truncate(run_t *run, const value_t *args, size_t n, value_t *ret
 	return hoy_template_keep(run, strndup(args[0].string, (size_t) (end - args[0].string)), ret);
 }
 
+/* Rows of docker's lists come through Go's own writer, which escapes what is special in HTML. */
+static int json_of_row(run_t *run, const struct hoy_json *row, value_t *ret)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = {}, escaped = {};
+	struct hoy_json_writer w = { .buf = &text };
+
+	hoy_json_add_value(&w, NULL, row);
+	for (const char *c = text.data ? text.data : ""; *c; c++) {
+		if (strchr("<>&", *c))
+			(void) hoy_buf_addf(&escaped, "\\u%04x", (unsigned int) *c);
+		else
+			(void) hoy_buf_addc(&escaped, *c);
+	}
+	return keep_buf(run, &escaped, ret);
+}
+
 static int call_json(run_t *run, const value_t *args, size_t n, value_t *ret)
 {
 	auto_(hoy_buf_done) struct hoy_buf text = {};
@@ -424,8 +440,9 @@ static int call_json(run_t *run, const value_t *args, size_t n, value_t *ret)
 		hoy_json_add_string(&w, NULL, args->string);
 		break;
 	case VALUE_TREE:
-		hoy_json_add_value(&w, NULL,
-			args->tree == run->data && run->options->as_json ? run->options->as_json : args->tree);
+		if (args->tree == run->data && run->options->as_json)
+			return json_of_row(run, run->options->as_json, ret);
+		hoy_json_add_value(&w, NULL, args->tree);
 		break;
 	case VALUE_NIL:
 	case VALUE_NONE:

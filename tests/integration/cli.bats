@@ -164,7 +164,7 @@ pty() { "$TOP/tests/integration/pty-run" "$@"; }
 
 @test "what the engine has not is refused, not ignored" {
     "$HOY" run --name one busybox true
-    for words in "ps -s" "inspect -s one" "logs --details one"; do
+    for words in "ps -s" "logs --details one"; do
         run "$HOY" $words
         [ "$status" = 1 ]
         [[ "$output" == *'not supported'* ]]
@@ -266,4 +266,18 @@ pty() { "$TOP/tests/integration/pty-run" "$@"; }
     echo "$output"
     [ "$(grep -c 'starting hoyd' <<<"$output")" = 1 ]
     [[ "$output" == *'status 125'* ]]
+}
+
+@test "platform and pull always are sent" {
+    run "$HOY" -D run --pull always --platform linux/amd64 localhost:1/none true
+    [ "$status" = 125 ]
+    [[ "$output" == *'POST /images/create?fromImage=localhost%3A1%2Fnone&tag=latest&platform=linux%2Famd64'* ]]
+    run "$HOY" -D create --pull never --platform linux/amd64 nosuch
+    [ "$status" = 125 ]
+    [[ "$output" == *'POST /containers/create?platform=linux%2Famd64'* ]]
+    run "$HOY" run --pull sometimes busybox
+    [ "$status" = 125 ]
+    [[ "$output" == *"invalid pull option: 'sometimes'"* ]]
+    run "$HOY" run --disable-content-trust=false busybox
+    [ "$status" = 125 ]
 }

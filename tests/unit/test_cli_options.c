@@ -1,4 +1,4 @@
-/* supervisor/cli/options.c, table.c, filter.c */
+/* supervisor/cli/options.c, human.c, filter.c */
 #include "supervisor/cli/options.h"
 
 #include <errno.h>
@@ -6,7 +6,7 @@
 
 #include "base/str.h"
 #include "supervisor/cli/filter.h"
-#include "supervisor/cli/table.h"
+#include "supervisor/cli/human.h"
 #include "tests/unit/unit.h"
 
 Suite *suite_cli_options(void);

@@ -1,0 +1,13 @@
+/* An answer of many JSON values, one a line: events, statistics, progress. */
+#ifndef HOY_CLI_LINES_H
+#define HOY_CLI_LINES_H
+
+#include "base/json.h"
+#include "supervisor/cli/http.h"
+
+/* Calls `on_line` for each until the answer's end or a negative return, which becomes the result. */
+int hoy_lines_read(struct hoy_http *http,
+	int (*on_line)(const struct hoy_json *line, void *userdata, struct hoy_err *err), void *userdata,
+	struct hoy_err *err);
+
+#endif

@@ -1,0 +1,10 @@
+/* Rows of a list for format.h: members from texts on the heap. */
+#ifndef HOY_CLI_ROWS_H
+#define HOY_CLI_ROWS_H
+
+#include "base/json.h"
+
+/* Adds the member and frees the text. 0, or 1 for NULL (out of memory): results of several are or'ed together. */
+int hoy_rows_add(struct hoy_json_writer *w, const char *key, char *text);
+
+#endif
