@@ -73,9 +73,18 @@ static char *status_text(const struct hoy_container_info *c)
 {
 	char buf[HOY_HUMAN_DURATION_MAX];
 
+	static const char *const health[] = { [HOY_HEALTH_NONE] = "",
+		[HOY_HEALTH_STARTING] = " (health: starting)",
+		[HOY_HEALTH_HEALTHY] = " (healthy)",
+		[HOY_HEALTH_UNHEALTHY] = " (unhealthy)" };
+
+	if (c->restarting)
+		return hoy_str_printf("Restarting (%d) %s ago", c->exit_code,
+			hoy_api_human_duration(seconds_since(&c->finished), buf));
 	switch (c->status) {
 	case HOY_CONTAINER_RUNNING:
-		return hoy_str_printf("Up %s", hoy_api_human_duration(seconds_since(&c->started), buf));
+		return hoy_str_printf("Up %s%s", hoy_api_human_duration(seconds_since(&c->started), buf),
+			c->paused ? " (Paused)" : health[c->health.status]);
 	case HOY_CONTAINER_EXITED:
 		return hoy_str_printf(
 			"Exited (%d) %s ago", c->exit_code, hoy_api_human_duration(seconds_since(&c->finished), buf));
@@ -156,7 +165,7 @@ static void encode_summary(struct hoy_json_writer *w, const struct hoy_api *api,
 	encode_summary_head(w, api, c);
 	hoy_api_add_port_list(w, has ? &endpoint : NULL, c->config->exposed_ports);
 	hoy_api_add_kv(w, "Labels", c->config->labels, c->config->n_labels);
-	hoy_json_add_string(w, "State", hoy_container_status_to_string(c->status));
+	hoy_json_add_string(w, "State", hoy_container_state(c));
 	hoy_json_add_string(w, "Status", status);
 	hoy_json_object(w, "HostConfig");
 	hoy_json_add_string(w, "NetworkMode", c->config->host.network_mode);
@@ -173,8 +182,7 @@ static void encode_summary(struct hoy_json_writer *w, const struct hoy_api *api,
 /* Filters that no container of Hoy can match yet, or that don't narrow anything. */
 static int check_other_filters(const struct hoy_filters *filters, struct hoy_err *err)
 {
-	static const char *const unsupported[] = { "expose", "health", "is-task", "isolation", "network", "publish",
-		"volume" };
+	static const char *const unsupported[] = { "expose", "is-task", "isolation", "network", "publish", "volume" };
 
 	for (size_t i = 0; i < ARRAY_LEN(unsupported); i++)
 		if (hoy_filters_has(filters, unsupported[i]))
@@ -194,6 +202,7 @@ static int fill_filter(struct hoy_container_filter *f, const struct hoy_filters 
 		{ "label", &f->labels },
 		{ "ancestor", &f->ancestors },
 		{ "exited", &f->exited },
+		{ "health", &f->healths },
 		{ "before", &f->before },
 		{ "since", &f->since },
 	};
@@ -251,13 +260,31 @@ int hoy_api_container_list(struct hoy_api_request *rq, struct hoy_err *err)
 
 /* --- inspect -------------------------------------------------------------------------------------------------- */
 
+static void encode_health(struct hoy_json_writer *w, const struct hoy_health *health)
+{
+	hoy_json_object(w, "Health");
+	hoy_json_add_string(w, "Status", hoy_health_status_to_string(health->status));
+	hoy_json_add_i64(w, "FailingStreak", health->failing_streak);
+	hoy_json_array(w, "Log");
+	for (size_t i = 0; i < health->n_log; i++) {
+		hoy_json_object(w, NULL);
+		hoy_api_add_time(w, "Start", &health->log[i].start);
+		hoy_api_add_time(w, "End", &health->log[i].end);
+		hoy_json_add_i64(w, "ExitCode", health->log[i].exit_code);
+		hoy_json_add_string(w, "Output", health->log[i].output ? health->log[i].output : "");
+		hoy_json_end(w);
+	}
+	hoy_json_end(w);
+	hoy_json_end(w);
+}
+
 static void encode_state(struct hoy_json_writer *w, const struct hoy_container_info *c)
 {
 	hoy_json_object(w, "State");
-	hoy_json_add_string(w, "Status", hoy_container_status_to_string(c->status));
-	hoy_json_add_bool(w, "Running", c->status == HOY_CONTAINER_RUNNING);
-	hoy_json_add_bool(w, "Paused", false);
-	hoy_json_add_bool(w, "Restarting", false);
+	hoy_json_add_string(w, "Status", hoy_container_state(c));
+	hoy_json_add_bool(w, "Running", hoy_container_is_running(c));
+	hoy_json_add_bool(w, "Paused", c->paused);
+	hoy_json_add_bool(w, "Restarting", c->restarting);
 	hoy_json_add_bool(w, "OOMKilled", c->oom_killed);
 	hoy_json_add_bool(w, "Dead", false);
 	hoy_json_add_i64(w, "Pid", c->pid);
@@ -265,6 +292,8 @@ static void encode_state(struct hoy_json_writer *w, const struct hoy_container_i
 	hoy_json_add_string(w, "Error", c->error ? c->error : "");
 	hoy_api_add_time(w, "StartedAt", &c->started);
 	hoy_api_add_time(w, "FinishedAt", &c->finished);
+	if (c->health.status != HOY_HEALTH_NONE)
+		encode_health(w, &c->health);
 	hoy_json_end(w);
 }
 
@@ -296,7 +325,7 @@ static void encode_files(struct hoy_json_writer *w, const struct hoy_api *api, c
 	hoy_json_add_string(w, "HostsPath", c->hosts_path ? c->hosts_path : "");
 	hoy_json_add_string(w, "LogPath", c->log_path ? c->log_path : "");
 	hoy_json_add_string(w, "Name", name);
-	hoy_json_add_i64(w, "RestartCount", 0);
+	hoy_json_add_i64(w, "RestartCount", c->restart_count);
 	hoy_json_add_string(w, "Driver", "overlay2");
 	hoy_json_add_string(w, "Platform", "linux");
 	hoy_json_add_string(w, "MountLabel", "");

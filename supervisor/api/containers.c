@@ -160,6 +160,44 @@ static int container_resize(struct hoy_api_request *rq, struct hoy_err *err)
 	return r < 0 ? r : hoy_container_resize(rq->api->o.containers, rq->name, height, width, on_resized, rq, err);
 }
 
+static int container_pause(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	return hoy_container_pause(rq->api->o.containers, rq->name, on_done, rq, err);
+}
+
+static int container_unpause(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	return hoy_container_unpause(rq->api->o.containers, rq->name, on_done, rq, err);
+}
+
+static void on_updated(void *userdata, const struct hoy_err *err)
+{
+	struct hoy_api_request *rq = userdata;
+	struct hoy_buf buf = { 0 };
+	struct hoy_json_writer w = { .buf = &buf };
+
+	if (err) {
+		hoy_api_reply_error(rq, err);
+		return;
+	}
+	hoy_json_object(&w, NULL);
+	hoy_api_add_strings(&w, "Warnings", NULL);
+	hoy_json_end(&w);
+	hoy_api_reply_json(rq, 200, &buf);
+}
+
+static int container_update(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	const struct hoy_buf *body = hoy_http_body(rq->x);
+	int r = hoy_api_check_json_type(rq, err);
+
+	if (r >= 0 && !body->len)
+		r = hoy_err_invalid(err, "the update is empty");
+	return r < 0 ? r
+		     : hoy_container_update(
+			       rq->api->o.containers, rq->name, body->data, body->len, on_updated, rq, err);
+}
+
 const struct hoy_api_route hoy_api_container_routes[] = {
 	{ "GET", "/containers/json", hoy_api_container_list, 0, 0 },
 	{ "POST", "/containers/create", container_create, 0, 0 },
@@ -169,6 +207,11 @@ const struct hoy_api_route hoy_api_container_routes[] = {
 	{ "POST", "/containers/{id}/restart", container_restart, 0, 0 },
 	{ "POST", "/containers/{id}/kill", container_kill, 0, 0 },
 	{ "POST", "/containers/{id}/rename", container_rename, 0, 0 },
+	{ "POST", "/containers/{id}/pause", container_pause, 0, 0 },
+	{ "POST", "/containers/{id}/unpause", container_unpause, 0, 0 },
+	{ "POST", "/containers/{id}/update", container_update, 0, 0 },
+	{ "GET", "/containers/{id}/stats", hoy_api_container_stats, 0, 0 },
+	{ "GET", "/containers/{id}/top", hoy_api_container_top, 0, 0 },
 	{ "POST", "/containers/{id}/resize", container_resize, 0, 0 },
 	{ "POST", "/containers/{id}/wait", hoy_api_container_wait, 0, 0 },
 	{ "POST", "/containers/{id}/attach", hoy_api_container_attach, 0, 0 },

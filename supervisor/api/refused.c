@@ -18,13 +18,8 @@ static int no_swarm(struct hoy_api_request *rq, struct hoy_err *err)
 }
 
 const struct hoy_api_route hoy_api_refused_routes[] = {
-	{ "GET", "/containers/{id}/top", not_implemented, 0, 0 },
 	{ "GET", "/containers/{id}/changes", not_implemented, 0, 0 },
 	{ "GET", "/containers/{id}/export", not_implemented, 0, 0 },
-	{ "GET", "/containers/{id}/stats", not_implemented, 0, 0 },
-	{ "POST", "/containers/{id}/update", not_implemented, 0, 0 },
-	{ "POST", "/containers/{id}/pause", not_implemented, 0, 0 },
-	{ "POST", "/containers/{id}/unpause", not_implemented, 0, 0 },
 	{ "GET", "/containers/{id}/attach/ws", not_implemented, 0, 0 },
 	{ "HEAD", "/containers/{id}/archive", not_implemented, 0, 0 },
 	{ "GET", "/containers/{id}/archive", not_implemented, 0, 0 },

@@ -95,17 +95,18 @@ static int encode_counts(struct hoy_api_request *rq, struct hoy_json_writer *w, 
 {
 	struct hoy_image_filter all = { .all = true };
 	auto_free const struct hoy_image **images = NULL;
-	size_t running, stopped, n_images;
+	struct hoy_containers_count count;
+	size_t n_images;
 	int r;
 
 	r = hoy_images_list(rq->api->o.images, &all, &images, &n_images, err);
 	if (r < 0)
 		return r;
-	hoy_containers_count(rq->api->o.containers, &running, &stopped);
-	hoy_json_add_u64(w, "Containers", running + stopped);
-	hoy_json_add_u64(w, "ContainersRunning", running);
-	hoy_json_add_u64(w, "ContainersPaused", 0);
-	hoy_json_add_u64(w, "ContainersStopped", stopped);
+	hoy_containers_count(rq->api->o.containers, &count);
+	hoy_json_add_u64(w, "Containers", count.running + count.paused + count.stopped);
+	hoy_json_add_u64(w, "ContainersRunning", count.running);
+	hoy_json_add_u64(w, "ContainersPaused", count.paused);
+	hoy_json_add_u64(w, "ContainersStopped", count.stopped);
 	hoy_json_add_u64(w, "Images", n_images);
 	return 0;
 }

@@ -168,6 +168,11 @@ int hoy_container_attach_check(struct hoy_containers *room, const char *ref, con
 	if (c->phase == HOY_PHASE_REMOVING)
 		return hoy_err_conflict(
 			err, "container %s is marked for removal and cannot be used any more", c->info.id);
+	if (c->info.paused)
+		return hoy_err_conflict(err, "container %s is paused, unpause the container before attach", c->info.id);
+	if (c->info.restarting)
+		return hoy_err_conflict(
+			err, "container %s is restarting, wait until the container is running", c->info.id);
 	*ret_framed = !c->config->tty;
 	return 0;
 }

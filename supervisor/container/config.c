@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "base/str.h"
+#include "libocispec/image.h"
 #include "supervisor/container/config_internal.h"
 
 /* --- HostConfig ------------------------------------------------------------------------ */
@@ -159,6 +160,18 @@ static const struct hoy_object networking_object = HOY_OBJECT(T, networking_fiel
 
 /* --- the request --------------------------------------------------------------------------- */
 
+#define T struct hoy_oci_healthcheck
+static const struct hoy_field health_fields[] = {
+	HOY_FIELD_STRV(T, "Test", test, HOY_FIELD_OMIT_EMPTY),
+	HOY_FIELD_I64(T, "Interval", interval, 0),
+	HOY_FIELD_I64(T, "Timeout", timeout, 0),
+	HOY_FIELD_I64(T, "StartPeriod", start_period, 0),
+	HOY_FIELD_I64(T, "StartInterval", start_interval, 0),
+	HOY_FIELD_I64(T, "Retries", retries, 0),
+};
+static const struct hoy_object health_object = HOY_OBJECT(T, health_fields, NULL);
+#undef T
+
 #define T struct hoy_container_config
 static const struct hoy_field request_fields[] = {
 	HOY_FIELD_STRING(T, "Hostname", hostname, HOY_FIELD_ALWAYS),
@@ -173,6 +186,7 @@ static const struct hoy_field request_fields[] = {
 	HOY_FIELD_BOOL(T, "StdinOnce", stdin_once, HOY_FIELD_ALWAYS),
 	HOY_FIELD_STRV(T, "Env", env, HOY_FIELD_EMPTY_LIST),
 	HOY_FIELD_STRV(T, "Cmd", cmd, HOY_FIELD_ALWAYS | HOY_FIELD_STRING_OK),
+	HOY_FIELD_OBJECT_PTR(T, "Healthcheck", healthcheck, struct hoy_oci_healthcheck, &health_object, 0),
 	HOY_FIELD_STRING(T, "Image", image, HOY_FIELD_ALWAYS),
 	HOY_FIELD_KEYS(T, "Volumes", volumes, HOY_FIELD_ALWAYS),
 	HOY_FIELD_STRING(T, "WorkingDir", working_dir, HOY_FIELD_ALWAYS),
@@ -202,7 +216,6 @@ struct refusal {
 	const char *neutral;
 };
 static const struct refusal refused_in_request[] = {
-	{ "Healthcheck", NULL },
 	{ "NetworkDisabled", NULL },
 	{ "MacAddress", NULL },
 	{ "ArgsEscaped", NULL },
@@ -321,6 +334,82 @@ int hoy_container_config_parse(const char *text, size_t len, struct hoy_containe
 int hoy_container_config_load(const char *text, struct hoy_container_config **ret, struct hoy_err *err)
 {
 	return hoy_field_parse(&request_object, text, strlen(text), &as_go, (void **) ret, err);
+}
+
+/* What moves from the request's limits into the container's: pointers change places, so that both are freed. */
+static void take_string(char **to, char **from)
+{
+	char *former = *to;
+
+	if (!*from || !**from)
+		return;
+	*to = *from;
+	*from = former;
+}
+
+static void take_number(int64_t *to, int64_t from)
+{
+	if (from != 0)
+		*to = from;
+}
+
+static int take_limits(
+	struct hoy_container_host_config *to, struct hoy_container_host_config *from, struct hoy_err *err)
+{
+	int64_t *former_pids = to->pids_limit;
+
+	if (from->memory > 0 && from->memory_swap == 0 && to->memory_swap > 0 && from->memory > to->memory_swap)
+		return hoy_err_conflict(err,
+			"Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time");
+	take_number(&to->cpu_shares, from->cpu_shares);
+	take_number(&to->memory, from->memory);
+	take_number(&to->memory_reservation, from->memory_reservation);
+	take_number(&to->memory_swap, from->memory_swap);
+	take_number(&to->nano_cpus, from->nano_cpus);
+	take_number(&to->cpu_period, from->cpu_period);
+	take_number(&to->cpu_quota, from->cpu_quota);
+	take_string(&to->cpuset_cpus, &from->cpuset_cpus);
+	take_string(&to->cpuset_mems, &from->cpuset_mems);
+	if (from->pids_limit) {
+		to->pids_limit = from->pids_limit;
+		from->pids_limit = former_pids;
+	}
+	if (from->restart_policy.name && *from->restart_policy.name) {
+		take_string(&to->restart_policy.name, &from->restart_policy.name);
+		to->restart_policy.maximum_retry_count = from->restart_policy.maximum_retry_count;
+	}
+	return 0;
+}
+
+int hoy_container_config_update(const struct hoy_container_config *config, const char *text, size_t len,
+	struct hoy_container_config **ret, struct hoy_err *err)
+{
+	auto_ptr(hoy_json_free) struct hoy_json *doc = NULL;
+	auto_ptr(hoy_container_config_free) struct hoy_container_config *updated = NULL;
+	auto_(hoy_buf_done) struct hoy_buf copy = {};
+	struct hoy_container_host_config *asked = NULL;
+	int r = hoy_json_parse(text, len, NULL, &doc, err);
+
+	if (r >= 0 && hoy_json_type(doc) != HOY_JSON_OBJECT)
+		r = hoy_err_invalid(err, "the update is no JSON object");
+	if (r >= 0)
+		r = refuse(doc, "", refused_in_host, ARRAY_LEN(refused_in_host), err);
+	if (r >= 0)
+		r = hoy_container_config_print(config, &copy, err);
+	if (r >= 0)
+		r = hoy_container_config_load(copy.data, &updated, err);
+	if (r >= 0)
+		r = hoy_field_parse_value(&host_object, doc, NULL, &as_go, (void **) &asked, err);
+	if (r < 0)
+		return r;
+	r = take_limits(&updated->host, asked, err);
+	hoy_field_free(&host_object, asked);
+	if (r >= 0)
+		r = hoy_container_config_check_update(updated, err);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(updated);
+	return 0;
 }
 
 void hoy_container_config_free(struct hoy_container_config *config)

@@ -17,7 +17,8 @@
 #include "base/err.h"
 #include "libocispec/field.h"
 
-struct hoy_network_port; /* supervisor/network/network.h */
+struct hoy_oci_healthcheck; /* libocispec/image.h */
+struct hoy_network_port;    /* supervisor/network/network.h */
 
 struct hoy_container_log_config {
 	char *type; /* "json-file" or "none"; "" means the daemon's default */
@@ -164,6 +165,7 @@ struct hoy_container_config {
 	int64_t *stop_timeout; /* seconds */
 	char **shell;
 	char **on_build;
+	struct hoy_oci_healthcheck *healthcheck;
 
 	struct hoy_container_host_config host;
 	struct hoy_container_networking networking;
@@ -177,6 +179,9 @@ struct hoy_container_config {
 int hoy_container_config_parse(const char *text, size_t len, struct hoy_container_config **ret, struct hoy_err *err);
 /* The same from our own rows: nothing is checked but types. */
 int hoy_container_config_load(const char *text, struct hoy_container_config **ret, struct hoy_err *err);
+/* A copy of `config` with the limits and the restart policy that the request `text` names (0 and "" name nothing). */
+int hoy_container_config_update(const struct hoy_container_config *config, const char *text, size_t len,
+	struct hoy_container_config **ret, struct hoy_err *err);
 void hoy_container_config_free(struct hoy_container_config *config);
 HOY_DEFINE_AUTO_PTR(struct hoy_container_config, hoy_container_config_free);
 

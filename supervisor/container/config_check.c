@@ -8,6 +8,7 @@
 
 #include "base/path.h"
 #include "base/str.h"
+#include "supervisor/container/internal.h"
 #include "supervisor/container/config_internal.h"
 #include "supervisor/network/network.h"
 
@@ -135,8 +136,6 @@ static int check_modes(const struct hoy_container_host_config *host, struct hoy_
 		{ "UTSMode", host->uts_mode, ONE_OF(or_empty(host->uts_mode), "", "host") },
 		{ "CgroupnsMode", host->cgroupns_mode, ONE_OF(or_empty(host->cgroupns_mode), "", "private", "host") },
 		{ "Runtime", host->runtime, ONE_OF(or_empty(host->runtime), "", "hoyrun", "runc") },
-		{ "RestartPolicy.Name", host->restart_policy.name,
-			ONE_OF(or_empty(host->restart_policy.name), "", "no") },
 		{ "LogConfig.Type", host->log_config.type,
 			ONE_OF(or_empty(host->log_config.type), "", "json-file", "none") },
 	};
@@ -330,6 +329,15 @@ static int check_network(const struct hoy_container_config *config, struct hoy_e
 	return r;
 }
 
+int hoy_container_config_check_update(const struct hoy_container_config *config, struct hoy_err *err)
+{
+	int r = hoy_restart_policy_check(&config->host, err);
+
+	if (r >= 0)
+		r = check_memory(&config->host, err);
+	return r < 0 ? r : check_cpu(&config->host, err);
+}
+
 int hoy_container_config_check(const struct hoy_container_config *config, struct hoy_err *err)
 {
 	int r = check_process(config, err);
@@ -337,9 +345,9 @@ int hoy_container_config_check(const struct hoy_container_config *config, struct
 	if (r >= 0)
 		r = check_modes(&config->host, err);
 	if (r >= 0)
-		r = check_memory(&config->host, err);
+		r = hoy_container_config_check_update(config, err);
 	if (r >= 0)
-		r = check_cpu(&config->host, err);
+		r = hoy_healthcheck_check(config->healthcheck, err);
 	if (r >= 0)
 		r = check_ulimits(&config->host, err);
 	if (r >= 0)

@@ -8,6 +8,9 @@
 /* Values beyond their types; first fault reported, with docker's texts where it has one. */
 int hoy_container_config_check(const struct hoy_container_config *config, struct hoy_err *err);
 
+/* The part of it that an update can change. */
+int hoy_container_config_check_update(const struct hoy_container_config *config, struct hoy_err *err);
+
 /* "/src:/dst:ro,rprivate" taken apart. */
 struct hoy_bind {
 	char *source;

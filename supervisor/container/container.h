@@ -66,6 +66,22 @@ enum hoy_container_status {
 };
 const char *hoy_container_status_to_string(enum hoy_container_status status); /* "created" ... */
 
+enum hoy_health_status { HOY_HEALTH_NONE, HOY_HEALTH_STARTING, HOY_HEALTH_HEALTHY, HOY_HEALTH_UNHEALTHY };
+const char *hoy_health_status_to_string(enum hoy_health_status status); /* "none" ... */
+
+struct hoy_health_result {
+	struct timespec start, end;
+	int exit_code; /* -1: it took too long */
+	char *output;
+};
+#define HOY_HEALTH_RESULTS 5
+struct hoy_health {
+	enum hoy_health_status status; /* NONE: not probed */
+	int failing_streak;
+	struct hoy_health_result log[HOY_HEALTH_RESULTS]; /* oldest first */
+	size_t n_log;
+};
+
 struct hoy_container_mount_info {
 	char *type; /* "bind" */
 	char *source;
@@ -86,8 +102,11 @@ struct hoy_container_info {
 	struct timespec created;
 
 	enum hoy_container_status status;
-	bool paused; /* while running */
-	pid_t pid;   /* 0 unless running */
+	bool paused;     /* while running */
+	bool restarting; /* exited, and its policy starts it again soon */
+	int restart_count;
+	struct hoy_health health;
+	pid_t pid; /* 0 unless running */
 	int exit_code;
 	bool oom_killed;
 	char *error;              /* why the last start failed; "" when it did not */
@@ -117,6 +136,7 @@ struct hoy_container_filter {
 	char **labels;    /* "key" or "key=value" */
 	char **ancestors; /* image name, ID or short ID */
 	char **exited;    /* exit codes */
+	char **healths;   /* "none", "starting", "healthy", "unhealthy" */
 	char **before;    /* containers made before this one */
 	char **since;
 };
@@ -126,8 +146,16 @@ void hoy_container_filter_done(struct hoy_container_filter *filter);
 int hoy_containers_list(struct hoy_containers *containers, const struct hoy_container_filter *filter,
 	const struct hoy_container_info ***ret, size_t *ret_n, struct hoy_err *err);
 
+/* The state as clients know it: also "paused" and "restarting". */
+const char *hoy_container_state(const struct hoy_container_info *info);
+/* As docker counts it: also while paused and while it waits to be restarted. */
+bool hoy_container_is_running(const struct hoy_container_info *info);
+
 /* How many there are in each state, for `info`. */
-void hoy_containers_count(const struct hoy_containers *containers, size_t *ret_running, size_t *ret_stopped);
+struct hoy_containers_count {
+	size_t running, paused, stopped;
+};
+void hoy_containers_count(const struct hoy_containers *containers, struct hoy_containers_count *ret);
 
 /* Can this host limit swap? v2 always can, v1 when its kernel accounts swap. For `info`, and for the default of create.
  */
@@ -166,6 +194,15 @@ struct hoy_container_remove {
 	bool volumes; /* its anonymous volumes too */
 };
 int hoy_container_remove(struct hoy_containers *containers, const char *ref, const struct hoy_container_remove *how,
+	hoy_container_done done, void *userdata, struct hoy_err *err);
+
+int hoy_container_pause(struct hoy_containers *containers, const char *ref, hoy_container_done done, void *userdata,
+	struct hoy_err *err);
+int hoy_container_unpause(struct hoy_containers *containers, const char *ref, hoy_container_done done, void *userdata,
+	struct hoy_err *err);
+/* New limits and restart policy, at once when it runs. `text` is the JSON of the request: what it does not name stays.
+ */
+int hoy_container_update(struct hoy_containers *containers, const char *ref, const char *text, size_t len,
 	hoy_container_done done, void *userdata, struct hoy_err *err);
 
 int hoy_container_rename(struct hoy_containers *containers, const char *ref, const char *name, hoy_container_done done,

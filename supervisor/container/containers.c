@@ -108,14 +108,32 @@ int hoy_containers_find(
 	return r;
 }
 
-void hoy_containers_count(const struct hoy_containers *room, size_t *ret_running, size_t *ret_stopped)
+const char *hoy_container_state(const struct hoy_container_info *info)
 {
-	*ret_running = *ret_stopped = 0;
+	if (info->status == HOY_CONTAINER_RUNNING && info->paused)
+		return "paused";
+	if (info->status == HOY_CONTAINER_EXITED && info->restarting)
+		return "restarting";
+	return hoy_container_status_to_string(info->status);
+}
+
+bool hoy_container_is_running(const struct hoy_container_info *info)
+{
+	return info->status == HOY_CONTAINER_RUNNING || info->restarting;
+}
+
+void hoy_containers_count(const struct hoy_containers *room, struct hoy_containers_count *ret)
+{
+	*ret = (struct hoy_containers_count){};
 	for (size_t i = 0; i < room->n; i++) {
-		if (room->list[i]->info.status == HOY_CONTAINER_RUNNING)
-			(*ret_running)++;
+		const struct hoy_container_info *info = &room->list[i]->info;
+
+		if (!hoy_container_is_running(info))
+			ret->stopped++;
+		else if (info->paused)
+			ret->paused++;
 		else
-			(*ret_stopped)++;
+			ret->running++;
 	}
 }
 
@@ -155,6 +173,7 @@ static void info_done(struct hoy_container_info *info)
 	free(info->resolv_conf_path);
 	free(info->upper_dir);
 	free(info->work_dir);
+	hoy_health_done(&info->health);
 	hoy_container_mounts_free(info->mounts, info->n_mounts);
 }
 
@@ -173,9 +192,12 @@ void hoy_container_free(struct hoy_container *c)
 	hoy_container_waits_cancel(c, &gone);
 	hoy_container_readers_forget(c);
 	hoy_container_attaches_drop(c);
+	hoy_ops_cancel(&c->asked, &gone);
 	hoy_source_free(c->stop_timer);
+	hoy_source_free(c->restart_timer);
 	hoy_container_teardown_free(c);
 	hoy_shim_free(c->shim);
+	hoy_container_probes_end(c);
 	hoy_container_execs_free(c, &gone);
 	info_done(&c->info);
 	hoy_container_config_free(c->config);
@@ -248,6 +270,8 @@ void hoy_container_save(struct hoy_container *c)
 		.error = c->info.error,
 		.started = hoy_timespec_to_ns(&c->info.started),
 		.finished = hoy_timespec_to_ns(&c->info.finished),
+		.restart_count = c->info.restart_count,
+		.stopped_by_user = c->stopped_by_user,
 	};
 
 	if (hoy_store_container_update(c->room->options.store, &row, &err) < 0)
@@ -281,6 +305,8 @@ static int fill_from_row(struct hoy_container *c, const struct hoy_container_row
 	c->info.oom_killed = row->oom_killed;
 	c->info.started = hoy_timespec_from_ns(row->started);
 	c->info.finished = hoy_timespec_from_ns(row->finished);
+	c->info.restart_count = row->restart_count;
+	c->stopped_by_user = row->stopped_by_user;
 	r = hoy_container_config_load(row->config, &c->config, err);
 	return r < 0 ? r : hoy_container_derive(c, err);
 }

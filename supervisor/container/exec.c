@@ -7,6 +7,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -163,10 +164,11 @@ static void ended(struct hoy_exec *e, int exit_code)
 	if (c->shim && hoy_shim_is_connected(c->shim))
 		(void) hoy_shim_delete(c->shim, e->info.id, NULL, NULL, NULL);
 	tell_refreshers(e);
-	if (over) {
+	if (e->internal) {
 		hoy_exec_record_remove(e);
 		exec_free(e);
-		over(over_userdata, exit_code);
+		if (over)
+			over(over_userdata, exit_code);
 		return;
 	}
 	if (hoy_loop_timer(c->room->options.loop, &e->expiry, REMEMBERED_NS, on_expired, e, NULL) < 0)
@@ -333,8 +335,7 @@ static int send_exec(struct hoy_exec *e, struct hoy_err *err)
 	exec.io = (struct hoy_shim_create){
 		.terminal = config->tty,
 		.stdin_ = attached && config->attach_stdin ? HOY_SHIM_STDIN_ONCE : "",
-		.stdout_ = (attached && config->attach_stdout) || e->stdout_ ? (e->stdout_ ? e->stdout_ : HOY_SHIM_NONE)
-									     : "",
+		.stdout_ = attached && config->attach_stdout ? HOY_SHIM_NONE : "",
 		.stderr_ = attached && config->attach_stderr && !config->tty ? HOY_SHIM_NONE : "",
 	};
 	return hoy_shim_exec(e->container->shim, &exec, on_added, e, err);
@@ -446,9 +447,10 @@ int hoy_exec_create(
 	return 0;
 }
 
-int hoy_exec_run(struct hoy_container *c, struct hoy_exec_config *config, const char *stdout_, hoy_exec_ended over,
+int hoy_exec_run(struct hoy_container *c, struct hoy_exec_config *config, int output, hoy_exec_ended over,
 	void *userdata, struct hoy_exec **ret, struct hoy_err *err)
 {
+	auto_fd int fd = output;
 	struct hoy_exec *e;
 	int r = check_container(c, err);
 
@@ -457,7 +459,7 @@ int hoy_exec_run(struct hoy_container *c, struct hoy_exec_config *config, const 
 	if (r < 0)
 		return r;
 	e->internal = true;
-	e->stdout_ = stdout_;
+	e->fd = TAKE_FD(fd);
 	e->over = over;
 	e->over_userdata = userdata;
 	*ret = e;
@@ -526,8 +528,8 @@ int hoy_exec_refresh(
 
 /* --- after a restart of hoyd ----------------------------------------------------------------------------------- */
 
-int hoy_exec_take_up(struct hoy_container *c, const char *id, struct hoy_exec_config *config, const int *exit_code,
-	struct hoy_err *err)
+int hoy_exec_take_up(struct hoy_container *c, const char *id, struct hoy_exec_config *config, bool internal,
+	const int *exit_code, struct hoy_err *err)
 {
 	struct hoy_exec *e;
 	int r = exec_new(c, config, &e, err);
@@ -535,6 +537,7 @@ int hoy_exec_take_up(struct hoy_container *c, const char *id, struct hoy_exec_co
 	if (r < 0)
 		return r;
 	snprintf(e->info.id, sizeof e->info.id, "%s", id);
+	e->internal = internal;
 	if (exit_code) {
 		ended(e, *exit_code);
 		return 0;
@@ -542,6 +545,8 @@ int hoy_exec_take_up(struct hoy_container *c, const char *id, struct hoy_exec_co
 	e->state = HOY_EXEC_RUNNING;
 	e->info.running = true;
 	r = hoy_shim_wait(c->shim, e->info.id, on_wait_over, e, err);
+	if (internal) /* its result interests nobody any more */
+		hoy_exec_kill(e, SIGKILL);
 	if (r < 0) {
 		e->config = NULL; /* still the caller's */
 		exec_free(e);

@@ -39,12 +39,14 @@ static const struct hoy_object config_object = HOY_OBJECT(T, config_fields, NULL
 struct record {
 	char *id;
 	struct hoy_exec_config *config;
+	bool internal;
 	int32_t *exit_code; /* NULL: it did not end */
 };
 #define T struct record
 static const struct hoy_field record_fields[] = {
 	HOY_FIELD_STRING(T, "id", id, 0),
 	HOY_FIELD_OBJECT_PTR(T, "config", config, struct hoy_exec_config, &config_object, 0),
+	HOY_FIELD_BOOL(T, "internal", internal, 0),
 	HOY_FIELD_I32_PTR(T, "exit_code", exit_code, 0),
 };
 static const struct hoy_object record_object = HOY_OBJECT(T, record_fields, NULL);
@@ -139,12 +141,13 @@ void hoy_exec_record_write(const struct hoy_exec *e)
 	const struct record record = {
 		.id = (char *) e->info.id,
 		.config = e->config,
+		.internal = e->internal,
 		.exit_code = e->info.has_ended ? &exit_code : NULL,
 	};
 	struct hoy_err err = {};
 	int r;
 
-	if (e->internal || e->container->phase != HOY_PHASE_RUNNING)
+	if (e->container->phase != HOY_PHASE_RUNNING)
 		return;
 	r = path ? hoy_field_print(&record_object, &record, &text, 0, &err) : hoy_err_oom(&err);
 	if (r >= 0)
@@ -155,7 +158,7 @@ void hoy_exec_record_write(const struct hoy_exec *e)
 
 void hoy_exec_record_remove(const struct hoy_exec *e)
 {
-	auto_free char *path = e->internal ? NULL : record_path(e);
+	auto_free char *path = record_path(e);
 
 	if (path)
 		(void) unlink(path);
@@ -177,7 +180,8 @@ static int take_up(struct hoy_container *c, const char *name, struct hoy_err *er
 		r = hoy_err_code(err, -EBADMSG, "read '%s'", path);
 	} else {
 		exit_code = record->exit_code ? *record->exit_code : 0;
-		r = hoy_exec_take_up(c, record->id, record->config, record->exit_code ? &exit_code : NULL, err);
+		r = hoy_exec_take_up(
+			c, record->id, record->config, record->internal, record->exit_code ? &exit_code : NULL, err);
 		if (r >= 0)
 			record->config = NULL; /* the exec's */
 	}

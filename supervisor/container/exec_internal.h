@@ -28,23 +28,23 @@ struct hoy_exec {
 	struct hoy_source *expiry;
 
 	/* of an internal one */
-	const char *stdout_; /* stdio URI of its output, NULL: none */
 	hoy_exec_ended over; /* the exec is gone when it is called */
 	void *over_userdata;
 };
 
 /* --- exec.c --------------------------------------------------------------------------------------------- */
 
-/* Runs `config` (taken over when it returns >= 0) as a process of the engine's own; `over` is called at its end, also
- * when it could not be started (126, 127). `stdout_` is borrowed for its life. */
-int hoy_exec_run(struct hoy_container *c, struct hoy_exec_config *config, const char *stdout_, hoy_exec_ended over,
+/* Runs `config` (taken over when it returns >= 0) as a process of the engine's own, its output goes to the stream
+ * socket `output` (taken over). `over` is called at its end, also when it could not be started (126, 127), maybe before
+ * this returns; the output may end later. */
+int hoy_exec_run(struct hoy_container *c, struct hoy_exec_config *config, int output, hoy_exec_ended over,
 	void *userdata, struct hoy_exec **ret, struct hoy_err *err);
 void hoy_exec_kill(struct hoy_exec *e, int sig);
 /* The client's stream is the shim's now, or `failure`. */
 void hoy_exec_attached(struct hoy_exec *e, const struct hoy_err *failure);
 /* One that was found in the bundle; `exit_code` NULL: it did not end. Takes `config` when it returns >= 0. */
-int hoy_exec_take_up(struct hoy_container *c, const char *id, struct hoy_exec_config *config, const int *exit_code,
-	struct hoy_err *err);
+int hoy_exec_take_up(struct hoy_container *c, const char *id, struct hoy_exec_config *config, bool internal,
+	const int *exit_code, struct hoy_err *err);
 
 /* --- exec_config.c -------------------------------------------------------------------------------------- */
 

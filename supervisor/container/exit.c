@@ -28,9 +28,29 @@ int hoy_container_signal(struct hoy_container *c, int sig, struct hoy_err *err)
 	return 0;
 }
 
+/* A signal that is meant to end it; `for_good` when its policy is not to start it again. */
+static int end_by(struct hoy_container *c, int sig, bool for_good, struct hoy_err *err)
+{
+	int r = hoy_container_signal(c, sig, err);
+
+	if (r < 0)
+		return r;
+	if (for_good)
+		hoy_container_set_stopped(c, true);
+	hoy_container_thaw(c);
+	return 0;
+}
+
+static bool ends(const struct hoy_container *c, int sig)
+{
+	const char *name = c->config->stop_signal;
+
+	return sig == SIGKILL || sig == (name && *name ? hoy_signal_from_string(name) : SIGTERM);
+}
+
 int hoy_container_kill_begin(struct hoy_container *c, struct hoy_op *op, struct hoy_err *err)
 {
-	int r = hoy_container_signal(c, op->signal, err);
+	int r = ends(c, op->signal) ? end_by(c, op->signal, true, err) : hoy_container_signal(c, op->signal, err);
 
 	if (r < 0)
 		return r;
@@ -68,13 +88,13 @@ static int arm_timer(struct hoy_container *c, int timeout, struct hoy_err *err)
 
 int hoy_container_stop_begin(struct hoy_container *c, struct hoy_op *op, struct hoy_err *err)
 {
-	int r = hoy_container_signal(c, op->signal, err);
+	int r = end_by(c, op->signal, op->kind != HOY_OP_RESTART, err);
 
 	if (r >= 0)
 		r = arm_timer(c, op->timeout, err);
 	if (r < 0)
 		return r;
-	c->stopped_by_user = true;
+	c->stop_asked = true;
 	hoy_ops_append(&c->stoppers, op);
 	return 0;
 }
@@ -92,7 +112,7 @@ static void publish_end(struct hoy_container *c)
 	if (c->info.oom_killed)
 		hoy_container_publish(c, "oom", NULL);
 	hoy_container_publish(c, "die", attributes);
-	if (c->stopped_by_user)
+	if (c->stop_asked)
 		hoy_container_publish(c, "stop", NULL);
 }
 
@@ -126,6 +146,8 @@ static void after_end(struct hoy_container *c)
 	c->info.finished = c->end_time;
 	c->phase = HOY_PHASE_IDLE;
 	c->exit_seen = false;
+	c->info.paused = false;
+	hoy_container_restart_by_policy(c);
 	hoy_container_save(c);
 	publish_end(c);
 	hoy_container_readers_tell(c);
@@ -149,6 +171,7 @@ void hoy_container_exited(struct hoy_container *c, int status, const struct time
 	}
 	c->phase = HOY_PHASE_ENDING;
 	c->stop_timer = hoy_source_free(c->stop_timer);
+	hoy_container_probes_end(c);
 	hoy_container_attaches_drop(c);
 	hoy_container_teardown(c, after_end);
 }

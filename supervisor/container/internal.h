@@ -14,7 +14,9 @@
 
 struct hoy_attach_pending;
 struct hoy_exec;
+struct hoy_oci_healthcheck;
 struct hoy_oci_image_config;
+struct hoy_probes;
 struct hoy_shim;
 struct hoy_source;
 struct hoy_teardown;
@@ -42,7 +44,12 @@ struct hoy_container {
 	struct hoy_op *stoppers; /* requests that wait for the exit */
 	struct hoy_source *stop_timer;
 	uint64_t stop_due;
-	bool stopped_by_user;    /* a stop was asked for: tell "stop" after "die" */
+	bool stop_asked;      /* tell "stop" after "die" */
+	bool stopped_by_user; /* its policy does not start it again, in the row */
+	struct hoy_source *restart_timer;
+	uint64_t restart_delay; /* ns; the next one is twice as long */
+	struct hoy_probes *probes;
+	struct hoy_op *asked;    /* pause, unpause, update: wait for the shim's answer */
 	struct hoy_op *removers; /* forced removals that found one under way */
 	struct hoy_teardown *teardown;
 
@@ -111,6 +118,8 @@ char *hoy_container_name_random(unsigned int attempt); /* from the third attempt
 /* --- ops.c ----------------------------------------------------------------------- */
 
 enum hoy_op_kind { HOY_OP_START, HOY_OP_STOP, HOY_OP_RESTART, HOY_OP_KILL, HOY_OP_REMOVE };
+/* not run by phase, but kept in lists as these are: asks of the shim (pause.c), questions about execs */
+enum { HOY_OP_ASKED = HOY_OP_REMOVE + 1 };
 
 /* One request that changes a container's life. Owned by whoever has it: a list of the container or its function. */
 struct hoy_op {
@@ -119,8 +128,10 @@ struct hoy_op {
 	int signal;  /* STOP, RESTART, KILL */
 	int timeout; /* STOP, RESTART: seconds, -1: never */
 	bool force;
-	bool killed;  /* REMOVE: the SIGKILL was sent */
-	bool restart; /* START: it was a RESTART, which is told when it is done */
+	bool killed;                     /* REMOVE: the SIGKILL was sent */
+	bool by_policy;                  /* START: nobody asked for it */
+	struct hoy_container *container; /* ASKED */
+	bool restart;                    /* START: it was a RESTART, which is told when it is done */
 	hoy_container_done done;
 	void *userdata;
 };
@@ -189,6 +200,31 @@ int hoy_container_hosts_write(struct hoy_container *c, struct hoy_err *err);
 int hoy_container_resolv_write(struct hoy_container *c, struct hoy_err *err);
 int hoy_container_bundle_make(struct hoy_container *c, struct hoy_err *err); /* with config.json */
 void hoy_container_bundle_remove(struct hoy_container *c);
+
+/* --- restart.c ------------------------------------------------------------------------ */
+
+int hoy_restart_policy_check(const struct hoy_container_host_config *host, struct hoy_err *err);
+/* It has ended: true when its policy starts it again; the timer is set then. */
+bool hoy_container_restart_by_policy(struct hoy_container *c);
+/* hoyd is back: what should run is started. */
+void hoy_container_restart_at_boot(struct hoy_container *c);
+/* Nobody waits any more: it stays as it is. */
+void hoy_container_restart_cancel(struct hoy_container *c);
+/* Somebody ends it: kept in the row where a policy would start it again. */
+void hoy_container_set_stopped(struct hoy_container *c, bool stopped);
+
+/* --- pause.c -------------------------------------------------------------------------- */
+
+void hoy_container_asks_lost(struct hoy_container *c); /* the shim is gone */
+/* A signal that ends it reaches a frozen container only when it is thawed. */
+void hoy_container_thaw(struct hoy_container *c);
+
+/* --- health.c ------------------------------------------------------------------------- */
+
+int hoy_healthcheck_check(const struct hoy_oci_healthcheck *check, struct hoy_err *err);
+void hoy_container_probes_begin(struct hoy_container *c, bool anew); /* false: it was running before */
+void hoy_container_probes_end(struct hoy_container *c);
+void hoy_health_done(struct hoy_health *health);
 
 /* --- exec.c, exec_config.c ----------------------------------------------------------- */
 

@@ -17,6 +17,7 @@ void hoy_container_filter_done(struct hoy_container_filter *filter)
 	hoy_strv_free(filter->labels);
 	hoy_strv_free(filter->ancestors);
 	hoy_strv_free(filter->exited);
+	hoy_strv_free(filter->healths);
 	hoy_strv_free(filter->before);
 	hoy_strv_free(filter->since);
 	*filter = (struct hoy_container_filter){};
@@ -103,8 +104,8 @@ static bool any_exit_code(const struct hoy_container_info *info, char *const *co
 static bool status_wanted(const struct hoy_container_info *info, const struct hoy_container_filter *filter)
 {
 	if (filter->statuses)
-		return hoy_strv_has(filter->statuses, hoy_container_status_to_string(info->status));
-	return filter->all || filter->limit > 0 || info->status == HOY_CONTAINER_RUNNING;
+		return hoy_strv_has(filter->statuses, hoy_container_state(info));
+	return filter->all || filter->limit > 0 || hoy_container_is_running(info);
 }
 
 static bool wanted(
@@ -112,6 +113,7 @@ static bool wanted(
 {
 	return status_wanted(info, filter) && (!filter->names || any_name(info, filter->names)) &&
 	       (!filter->ids || any_id(info, filter->ids)) && (!filter->labels || all_labels(info, filter->labels)) &&
+	       (!filter->healths || hoy_strv_has(filter->healths, hoy_health_status_to_string(info->health.status))) &&
 	       (!filter->exited || any_exit_code(info, filter->exited)) &&
 	       (!filter->ancestors || any_ancestor(room, info, filter->ancestors));
 }

@@ -102,6 +102,29 @@ static int merge_command(struct hoy_container_config *config, const struct hoy_o
 	return r;
 }
 
+/* A check of the client's may leave parts of the image's as they are. */
+static int merge_healthcheck(struct hoy_container_config *config, const struct hoy_oci_healthcheck *image)
+{
+	struct hoy_oci_healthcheck *own = config->healthcheck;
+	int r = 0;
+
+	if (!image || !image->test)
+		return 0;
+	if (!own) {
+		own = config->healthcheck = calloc(1, sizeof *own);
+		if (!own)
+			return -ENOMEM;
+	}
+	if (!own->test || !own->test[0])
+		r = copy_strv(&own->test, image->test);
+	own->interval = own->interval ? own->interval : image->interval;
+	own->timeout = own->timeout ? own->timeout : image->timeout;
+	own->start_period = own->start_period ? own->start_period : image->start_period;
+	own->start_interval = own->start_interval ? own->start_interval : image->start_interval;
+	own->retries = own->retries ? own->retries : image->retries;
+	return r;
+}
+
 static int merge_image(struct hoy_container_config *config, const struct hoy_oci_image_run *image)
 {
 	int r = merge_command(config, image);
@@ -112,6 +135,8 @@ static int merge_image(struct hoy_container_config *config, const struct hoy_oci
 		r = merge_keys(&config->exposed_ports, image->exposed_ports);
 	if (r >= 0)
 		r = merge_labels(config, image);
+	if (r >= 0)
+		r = merge_healthcheck(config, image->healthcheck);
 	if (r >= 0)
 		r = set_default(&config->user, image->user);
 	if (r >= 0)

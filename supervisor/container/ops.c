@@ -114,8 +114,13 @@ static int run_start(struct hoy_container *c, struct hoy_op *op, struct hoy_err 
 {
 	switch (c->phase) {
 	case HOY_PHASE_IDLE:
+		if (c->info.restarting && !op->by_policy && !op->restart)
+			return hoy_err_set(
+				err, HOY_ERR_CONFLICT, EALREADY, "container %s is being restarted", c->info.id);
 		return hoy_container_start_begin(c, op, err);
 	case HOY_PHASE_RUNNING:
+		if (c->info.paused)
+			return hoy_err_conflict(err, "cannot start a paused container, try unpause instead");
 		return hoy_err_set(err, HOY_ERR_CONFLICT, EALREADY, "container %s is already running", c->info.id);
 	case HOY_PHASE_STARTING:
 	case HOY_PHASE_ENDING:
@@ -130,6 +135,14 @@ static int run_stop(struct hoy_container *c, struct hoy_op *op, struct hoy_err *
 {
 	switch (c->phase) {
 	case HOY_PHASE_IDLE:
+		if (c->info.restarting) {
+			hoy_container_set_stopped(c, true);
+			hoy_container_restart_cancel(c);
+			hoy_container_save(c);
+			hoy_container_publish(c, "stop", NULL);
+			hoy_op_finish(c, op, NULL);
+			return 0;
+		}
 		return hoy_err_set(err, HOY_ERR_CONFLICT, EALREADY, "container %s is not running", c->info.id);
 	case HOY_PHASE_RUNNING:
 		return hoy_container_stop_begin(c, op, err);
@@ -160,6 +173,8 @@ static int run_kill(struct hoy_container *c, struct hoy_op *op, struct hoy_err *
 		return wait_for_phase(c, op);
 	if (c->phase == HOY_PHASE_RUNNING)
 		return hoy_container_kill_begin(c, op, err);
+	if (c->info.restarting && op->signal == SIGKILL)
+		return run_stop(c, op, err);
 	return hoy_err_conflict(err, "cannot kill container: %s: container %s is not running", c->info.id, c->info.id);
 }
 
@@ -167,19 +182,28 @@ static int run_remove(struct hoy_container *c, struct hoy_op *op, struct hoy_err
 {
 	switch (c->phase) {
 	case HOY_PHASE_IDLE:
+		if (c->info.restarting && !op->force)
+			return hoy_err_conflict(err,
+				"cannot remove container \"%s\": container is restarting: "
+				"stop the container before removing or force remove",
+				c->info.name);
+		hoy_container_restart_cancel(c);
 		return hoy_container_remove_begin(c, op, err);
 	case HOY_PHASE_STARTING:
 	case HOY_PHASE_RUNNING:
 		if (!op->force)
 			return hoy_err_conflict(err,
-				"cannot remove container \"%s\": container is running: "
-				"stop the container before removing or force remove",
-				c->info.name);
+				"cannot remove container \"%s\": container is %s: "
+				"%s the container before removing or force remove",
+				c->info.name, c->info.paused ? "paused" : "running",
+				c->info.paused ? "unpause" : "stop");
 		if (c->phase == HOY_PHASE_RUNNING && !op->killed) {
 			int r = hoy_container_signal(c, SIGKILL, err);
 
 			if (r < 0)
 				return r;
+			hoy_container_set_stopped(c, true);
+			hoy_container_thaw(c);
 			op->killed = true;
 		}
 		return wait_for_phase(c, op);

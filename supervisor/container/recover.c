@@ -26,6 +26,7 @@
 static void nothing_more(struct hoy_container *c)
 {
 	c->phase = HOY_PHASE_IDLE;
+	hoy_container_restart_at_boot(c);
 	hoy_ops_retry(c);
 }
 
@@ -62,6 +63,8 @@ static void on_state(void *userdata, const struct hoy_err *err, enum hoy_shim_st
 	else if (status == HOY_SHIM_RUNNING || status == HOY_SHIM_PAUSED)
 		c->info.pid = pid;
 	c->info.paused = status == HOY_SHIM_PAUSED;
+	if (status == HOY_SHIM_RUNNING || status == HOY_SHIM_PAUSED)
+		hoy_container_probes_begin(c, /* anew= */ false);
 }
 
 /* The pid as the bundle has it, until the shim has answered. */
@@ -122,6 +125,8 @@ static void ended_with_host(struct hoy_container *c)
 	c->info.status = HOY_CONTAINER_EXITED;
 	c->info.exit_code = 255;
 	c->info.finished = hoy_now();
+	if (!c->config->host.auto_remove)
+		hoy_container_restart_at_boot(c);
 	hoy_container_save(c);
 	if (c->config->host.auto_remove)
 		hoy_container_remove_now(c);
@@ -141,7 +146,10 @@ static int recover_one(struct hoy_container *c, struct hoy_err *err)
 		hoy_container_remove_now(c);
 		return 0;
 	}
-	return has_bundle ? clear_leftover(c, err) : 0;
+	if (has_bundle)
+		return clear_leftover(c, err);
+	hoy_container_restart_at_boot(c);
+	return 0;
 }
 
 /* --- what no row names ------------------------------------------------------------------------ */

@@ -237,7 +237,7 @@ static int build_cpu(const struct hoy_container_host_config *host, struct hoy_oc
 	return 0;
 }
 
-static int build_resources(const struct hoy_spec_input *in, struct hoy_oci_linux *l)
+int hoy_spec_build_resources(const struct hoy_spec_input *in, struct hoy_oci_linux *l)
 {
 	const struct hoy_container_host_config *host = &in->config->host;
 	int r;
@@ -293,7 +293,7 @@ static int build_linux(const struct hoy_spec_input *in, struct hoy_oci_spec *spe
 	if (r >= 0)
 		r = build_sysctls(host, l);
 	if (r >= 0)
-		r = build_resources(in, l);
+		r = hoy_spec_build_resources(in, l);
 	if (r < 0)
 		return hoy_err_oom(err);
 	return build_seccomp(in->config, spec->process, l, err);

@@ -36,12 +36,16 @@ int hoy_spec_build(const struct hoy_spec_input *input, struct hoy_oci_spec **ret
 /* The process alone, for an exec. */
 int hoy_spec_build_process(const struct hoy_spec_input *input, struct hoy_oci_process *process, struct hoy_err *err);
 
+int hoy_spec_build_resources(const struct hoy_spec_input *input, struct hoy_oci_linux *l);
+
 /* The parts: spec_mounts.c and spec_devices.c. All add to `spec`. */
 int hoy_spec_add_mounts(struct hoy_oci_spec *spec, const struct hoy_spec_input *input, struct hoy_err *err);
 int hoy_spec_add_devices(struct hoy_oci_spec *spec, const struct hoy_spec_input *input, struct hoy_err *err);
 
 /* Gathers the input of a container and prints its spec. */
 int hoy_container_spec_text(struct hoy_container *c, struct hoy_buf *text, struct hoy_err *err);
+/* Its limits, as an update wants them. */
+int hoy_container_resources_text(struct hoy_container *c, struct hoy_buf *text, struct hoy_err *err);
 /* A process of the container as `config` (its own, changed) wants it. */
 int hoy_container_process_build(struct hoy_container *c, const struct hoy_container_config *config, char *const *args,
 	struct hoy_oci_process **ret, struct hoy_err *err);

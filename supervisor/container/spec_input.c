@@ -146,3 +146,21 @@ int hoy_container_process_build(struct hoy_container *c, const struct hoy_contai
 	*ret = TAKE_PTR(process);
 	return 0;
 }
+
+int hoy_container_resources_text(struct hoy_container *c, struct hoy_buf *text, struct hoy_err *err)
+{
+	const struct hoy_spec_input input = { .config = c->config, .swap_limits = hoy_containers_can_limit_swap() };
+	const int64_t *pids = c->config->host.pids_limit;
+	auto_ptr(hoy_oci_resources_free) struct hoy_oci_resources *resources = NULL;
+	struct hoy_oci_linux l = {};
+	int r = hoy_spec_build_resources(&input, &l);
+
+	resources = l.resources;
+	if (r >= 0 && pids && *pids <= 0) {
+		resources->pids = calloc(1, sizeof *resources->pids);
+		r = resources->pids ? 0 : -ENOMEM;
+		if (r >= 0)
+			resources->pids->limit = -1;
+	}
+	return r < 0 ? hoy_err_oom(err) : hoy_oci_resources_print(resources, text, 0, err);
+}

@@ -84,6 +84,7 @@ static void became_running(struct hoy_container *c)
 {
 	c->phase = HOY_PHASE_RUNNING;
 	hoy_container_publish(c, "start", NULL);
+	hoy_container_probes_begin(c, /* anew= */ true);
 	hoy_ops_finish(c, &c->starters, NULL);
 	hoy_ops_retry(c);
 	if (c->exit_seen)
@@ -325,8 +326,14 @@ static int begin(struct hoy_container *c, struct hoy_err *err)
 int hoy_container_start_begin(struct hoy_container *c, struct hoy_op *op, struct hoy_err *err)
 {
 	(void) err; /* a start that fails is told to all who wait for it */
+	hoy_container_restart_cancel(c);
+	if (!op->by_policy) {
+		c->info.restart_count = 0;
+		c->restart_delay = 0;
+		c->stopped_by_user = false;
+	}
 	c->phase = HOY_PHASE_STARTING;
-	c->shim_created = c->exit_seen = c->start_waits = c->stopped_by_user = false;
+	c->shim_created = c->exit_seen = c->start_waits = c->stop_asked = false;
 	hoy_ops_append(&c->starters, op);
 	{
 		struct hoy_err begin_err = {};

@@ -106,6 +106,7 @@ static void without_shim(struct hoy_container *c)
 	hoy_shim_free(c->shim);
 	c->shim = NULL;
 	hoy_container_execs_lost(c);
+	hoy_container_asks_lost(c);
 	if (t->force) {
 		if (run_deleter(c, &err) >= 0)
 			return;

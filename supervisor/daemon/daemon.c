@@ -129,7 +129,7 @@ static void on_image_use(const char *image_id, struct hoy_image_user *ret, void 
 		if (strcmp(containers[i]->image_id, image_id) != 0)
 			continue;
 		(void) snprintf(ret->container, sizeof ret->container, "%.12s", containers[i]->id);
-		ret->running = containers[i]->status == HOY_CONTAINER_RUNNING;
+		ret->running = hoy_container_is_running(containers[i]);
 	}
 }
 

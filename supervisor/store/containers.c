@@ -18,6 +18,9 @@ static const char *const schema[] = {
 	"	started INTEGER NOT NULL,"
 	"	finished INTEGER NOT NULL"
 	") STRICT;",
+
+	"ALTER TABLE containers ADD COLUMN restart_count INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE containers ADD COLUMN stopped_by_user INTEGER NOT NULL DEFAULT 0;",
 };
 
 int hoy_store_containers_init(struct hoy_store *store, struct hoy_err *err)
@@ -41,10 +44,17 @@ int hoy_store_container_insert(struct hoy_store *store, const struct hoy_contain
 int hoy_store_container_update(struct hoy_store *store, const struct hoy_container_row *row, struct hoy_err *err)
 {
 	int r = hoy_store_exec(store, err,
-		"UPDATE containers SET status = ?2, exit_code = ?3, oom_killed = ?4, error = ?5, started = ?6, finished = ?7"
-		" WHERE id = ?1",
-		"ttiitii", row->id, row->status, (int64_t) row->exit_code, (int64_t) row->oom_killed, row->error,
-		row->started, row->finished);
+		"UPDATE containers SET status = ?2, exit_code = ?3, oom_killed = ?4, error = ?5, started = ?6, finished = ?7,"
+		" restart_count = ?8, stopped_by_user = ?9 WHERE id = ?1",
+		"ttiitiiii", row->id, row->status, (int64_t) row->exit_code, (int64_t) row->oom_killed, row->error,
+		row->started, row->finished, (int64_t) row->restart_count, (int64_t) row->stopped_by_user);
+
+	return r < 0 ? r : 0;
+}
+
+int hoy_store_container_set_config(struct hoy_store *store, const char *id, const char *config, struct hoy_err *err)
+{
+	int r = hoy_store_exec(store, err, "UPDATE containers SET config = ?2 WHERE id = ?1", "tt", id, config);
 
 	return r < 0 ? r : 0;
 }
@@ -70,7 +80,8 @@ int hoy_store_containers_each(struct hoy_store *store, hoy_container_row_fn each
 
 	hoy_query_start(&q, store,
 		"SELECT id, name, image_id, chain_id, config, created,"
-		" status, exit_code, oom_killed, error, started, finished FROM containers ORDER BY created, id");
+		" status, exit_code, oom_killed, error, started, finished, restart_count, stopped_by_user"
+		" FROM containers ORDER BY created, id");
 	while ((r = hoy_query_next(&q, err)) > 0) {
 		const struct hoy_container_row row = {
 			.id = hoy_query_text(&q, 0),
@@ -85,6 +96,8 @@ int hoy_store_containers_each(struct hoy_store *store, hoy_container_row_fn each
 			.error = hoy_query_text(&q, 9),
 			.started = hoy_query_i64(&q, 10),
 			.finished = hoy_query_i64(&q, 11),
+			.restart_count = (int) hoy_query_i64(&q, 12),
+			.stopped_by_user = hoy_query_i64(&q, 13) != 0,
 		};
 
 		r = each(userdata, &row, err);

@@ -24,6 +24,8 @@ struct hoy_container_row {
 	const char *error; /* of the last start; "" */
 	int64_t started;
 	int64_t finished;
+	int restart_count;    /* since it was last started by somebody */
+	bool stopped_by_user; /* its policy does not start it again */
 };
 
 /* Makes the tables. */
@@ -33,6 +35,7 @@ int hoy_store_containers_init(struct hoy_store *store, struct hoy_err *err);
 int hoy_store_container_insert(struct hoy_store *store, const struct hoy_container_row *row, struct hoy_err *err);
 /* Writes the members under "what changes" of the row `id`. */
 int hoy_store_container_update(struct hoy_store *store, const struct hoy_container_row *row, struct hoy_err *err);
+int hoy_store_container_set_config(struct hoy_store *store, const char *id, const char *config, struct hoy_err *err);
 int hoy_store_container_rename(struct hoy_store *store, const char *id, const char *name, struct hoy_err *err);
 int hoy_store_container_delete(struct hoy_store *store, const char *id, struct hoy_err *err);
 

@@ -133,7 +133,6 @@ END_TEST
 START_TEST(unsupported_members_are_refused_by_name)
 {
 	static const char *const requests[][2] = {
-		{ "{\"Image\":\"x\",\"Healthcheck\":{\"Test\":[\"CMD\",\"true\"]}}", "Healthcheck" },
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"VolumesFrom\":[\"a\"]}}", "HostConfig.VolumesFrom" },
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"volumesfrom\":[\"a\"]}}", "HostConfig.VolumesFrom" },
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"BlkioWeight\":10}}", "HostConfig.BlkioWeight" },
@@ -144,7 +143,6 @@ START_TEST(unsupported_members_are_refused_by_name)
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"Init\":true}}", "HostConfig.Init" },
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"PidMode\":\"container:x\"}}", "HostConfig.PidMode" },
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"NetworkMode\":\"container:x\"}}", "HostConfig.NetworkMode" },
-		{ "{\"Image\":\"x\",\"HostConfig\":{\"RestartPolicy\":{\"Name\":\"always\"}}}", "RestartPolicy" },
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"LogConfig\":{\"Type\":\"syslog\"}}}", "LogConfig" },
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"LogConfig\":{\"Config\":{\"compress\":\"true\"}}}}", "compress" },
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"Binds\":[\"data:/data\"]}}", "named volumes" },

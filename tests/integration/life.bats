@@ -1,0 +1,247 @@
+#!/usr/bin/env bats
+# What happens to containers that run: restart policies, health checks, pause, update, stats, top.
+bats_require_minimum_version 1.5.0
+load lib
+load stack
+
+DOCKER=${DOCKER:-$(command -v docker || :)}
+
+setup() { stack_setup; }
+teardown() { stack_teardown; }
+
+hoy() { timeout 60 "$HOY" "$@"; }
+api() { # METHOD PATH [BODY]
+    curl -sS --max-time 20 --unix-socket "$T/hoy.sock" -X "$1" "http://x/v1.50$2" -H 'Content-Type: application/json' ${3:+-d "$3"}
+}
+api_status() { curl -sS --max-time 20 --unix-socket "$T/hoy.sock" -X "$1" "http://x/v1.50$2" -H 'Content-Type: application/json' ${3:+-d "$3"} -o /dev/null -w '%{http_code}'; }
+get() { api GET "/containers/$1/json" | jq -r "$2"; }
+is() { [ "$(get "$1" "$2")" = "$3" ]; }
+events_of() { api GET "/events?since=1&until=$(date +%s).999&filters=%7B%22container%22%3A%5B%22$1%22%5D%7D" | jq -r .Action; }
+event_seen() { events_of "$1" | grep -qx "$2"; }
+web() { hoy run -d --name web --network none "$@" busybox sh -c 'trap exit TERM; while :; do usleep 20000; done' >/dev/null; }
+
+@test "on-failure restarts so many times, no more, and not after success" {
+    hoy run -d --name failing --network none --restart on-failure:3 busybox sh -c 'echo run; exit 7'
+    wait_for 20 is failing .RestartCount 3
+    wait_for 20 is failing .State.Status exited
+    [ "$(hoy logs failing | wc -l)" = 4 ]
+    [ "$(get failing .State.ExitCode)" = 7 ]
+    [ "$(events_of failing | grep -c '^die$')" = 4 ]
+    [ "$(events_of failing | grep -c '^start$')" = 4 ]
+    hoy run -d --name fine --network none --restart on-failure busybox true
+    wait_for 20 is fine .State.Status exited
+    [ "$(get fine .RestartCount)" = 0 ]
+    hoy start failing # by hand: counted anew
+    wait_for 20 is failing .RestartCount 3
+    run hoy run --rm --restart always --network none busybox true
+    [ "$status" = 125 ]
+    [[ "$(api POST /containers/create '{"Image":"busybox","Cmd":["true"],"HostConfig":{"AutoRemove":true,"RestartPolicy":{"Name":"always"}}}')" == *"can't create 'AutoRemove' container with restart policy"* ]]
+    [[ "$(api POST /containers/create '{"Image":"busybox","Cmd":["true"],"HostConfig":{"RestartPolicy":{"Name":"sometimes"}}}')" == *"unknown policy 'sometimes'"* ]]
+}
+
+@test "always restarts what is killed, a stop is for good, also while it waits" {
+    web --restart always
+    first=$(get web .State.Pid)
+    kill -KILL "$first"
+    restarted() { is web .State.Running true && is web .RestartCount 1 && [ "$(get web .State.Pid)" -gt 0 ]; }
+    wait_for 20 restarted
+    [ "$(get web .State.Pid)" != "$first" ]
+    hoy stop -t 5 web
+    sleep 0.5
+    is web .State.Status exited
+    hoy run -d --name crashing --network none --restart always busybox false
+    wait_for 20 is crashing .State.Status restarting
+    is crashing .State.Running true
+    [[ "$(hoy ps | grep crashing)" == *"Restarting (1)"* ]]
+    [ "$(api_status DELETE /containers/crashing)" = 409 ]
+    stopped() { hoy stop -t 0 crashing && is crashing .State.Status exited; }
+    wait_for 20 stopped
+    n=$(get crashing .RestartCount)
+    sleep 1
+    [ "$(get crashing .RestartCount)" = "$n" ]
+    hoy rm -f crashing
+}
+
+@test "policies hold over a killed hoyd and a restarted host" {
+    web --restart unless-stopped
+    hoy run -d --name always --network none --restart always busybox sleep 100
+    hoy run -d --name stopped --network none --restart unless-stopped busybox sleep 100
+    hoy run -d --name plain --network none busybox sleep 100
+    hoy stop -t 0 stopped
+    shim=$(awk '/^PPid/ { print $2 }' "/proc/$(get web .State.Pid)/status")
+    kill_hoyd
+    kill -KILL "$(pgrep -P "$shim")" # it ends while hoyd is away
+    sleep 0.3
+    start_hoyd
+    again() { is web .State.Running true && [ "$(get web .RestartCount)" = 1 ]; }
+    wait_for 20 again
+    is stopped .State.Status exited
+    is always .State.Status running
+    kill_hoyd
+    for pid in $(pgrep -f "containerd-shim-hoy-v2.*$T"); do kill -KILL $(pgrep -P "$pid") "$pid"; done
+    ids=$(ls "$T/run/c")
+    rm -rf "$T/run"
+    for id in $ids; do find /sys/fs/cgroup -depth -type d -path "*/hoy/$id" -exec rmdir {} + ; done
+    start_hoyd
+    wait_for 20 is web .State.Status running
+    wait_for 20 is always .State.Status running
+    is stopped .State.Status exited
+    is plain .State.Status exited
+    is plain .State.ExitCode 255
+}
+
+@test "health: starting, healthy, unhealthy, with results and events" {
+    hoy run -d --name web --network none --health-cmd 'test -e /ok && echo fine || { echo broken >&2; exit 4; }' \
+        --health-interval 100ms --health-retries 2 --health-timeout 20s busybox sleep 100
+    is web .State.Health.Status starting || is web .State.Health.Status unhealthy
+    wait_for 20 is web .State.Health.Status unhealthy
+    [ "$(get web '.State.Health.Log[-1] | "\(.ExitCode) \(.Output)"' | head -1)" = "4 broken" ]
+    [ "$(get web '.State.Health.FailingStreak >= 2')" = true ]
+    [[ "$(hoy ps)" == *"(unhealthy)"* ]]
+    hoy exec web touch /ok
+    wait_for 20 is web .State.Health.Status healthy
+    [ "$(get web .State.Health.FailingStreak)" = 0 ]
+    [[ "$(hoy ps)" == *"(healthy)"* ]]
+    five() { is web '.State.Health.Log | length' 5; }
+    wait_for 20 five
+    wait_for 20 event_seen web 'health_status: healthy'
+    event_seen web 'health_status: unhealthy'
+    [ "$(hoy ps -q --filter health=healthy | wc -l)" = 1 ]
+    [ "$(hoy ps -q --filter health=unhealthy | wc -l)" = 0 ]
+    kill_hoyd
+    start_hoyd
+    is web .State.Health.Status healthy
+    hoy exec web rm /ok
+    wait_for 20 is web .State.Health.Status unhealthy
+    hoy rm -f web
+}
+
+@test "health: a slow probe is killed, the start period forgives, NONE is none" {
+    hoy run -d --name slow --network none --health-cmd 'echo begun; sleep 100' --health-interval 100ms \
+        --health-timeout 300ms --health-retries 1 busybox sleep 100
+    wait_for 20 is slow .State.Health.Status unhealthy
+    [ "$(get slow '.State.Health.Log[0].ExitCode')" = -1 ]
+    [[ "$(get slow '.State.Health.Log[0].Output')" == "Health check exceeded timeout (0.3s): begun"* ]]
+    hoy run -d --name young --network none --health-cmd 'exit 1' --health-interval 100s --health-start-interval 100ms \
+        --health-start-period 100s --health-retries 1 busybox sleep 100
+    several() { is young '.State.Health.Log | length' 5; }
+    wait_for 20 several
+    is young .State.Health.Status starting
+    is young .State.Health.FailingStreak 0
+    [[ "$(hoy ps)" == *"(health: starting)"* ]]
+    hoy run -d --name none --network none --no-healthcheck busybox sleep 100
+    is none .State.Health null
+    id=$(api POST /containers/create '{"Image":"busybox","Cmd":["sleep","100"],"Healthcheck":{"Test":["CMD","/bin/true"],"Interval":100000000}}' | jq -r .Id)
+    hoy start "$id"
+    wait_for 20 is "$id" .State.Health.Status healthy
+    [[ "$(api POST /containers/create '{"Image":"busybox","Healthcheck":{"Test":["CMD","true"],"Interval":1000}}')" == *"Interval in Healthcheck cannot be less than 1ms"* ]]
+    hoy stop -t 0 slow
+    is slow .State.Status exited
+}
+
+@test "pause and unpause" {
+    web
+    hoy pause web
+    is web .State.Status paused
+    is web .State.Running true
+    [[ "$(hoy ps)" == *"(Paused)"* ]]
+    [ "$(hoy ps -q --filter status=paused | wc -l)" = 1 ]
+    [ "$(api GET /info | jq .ContainersPaused)" = 1 ]
+    [ "$(api_status POST /containers/web/pause)" = 409 ]
+    [ "$(api_status POST /containers/web/start)" = 409 ]
+    run hoy exec web true
+    [[ "$output" == *"is paused, unpause the container before exec"* ]]
+    kill_hoyd
+    start_hoyd
+    wait_for 10 is web .State.Status paused
+    hoy unpause web
+    is web .State.Status running
+    [ "$(hoy exec web echo moves)" = moves ]
+    [ "$(api_status POST /containers/web/unpause)" = 409 ]
+    hoy pause web
+    hoy stop -t 5 web # a frozen one is thawed to end
+    is web .State.ExitCode 0
+    hoy start web
+    hoy pause web
+    hoy rm -f web
+    [ "$(api_status POST /containers/web/pause)" = 404 ]
+}
+
+@test "update changes limits at once and for the next start, and the policy" {
+    web -m 64m --memory-swap 64m
+    [ "$(memory_of web)" = 67108864 ]
+    hoy update -m 128m --memory-swap 128m --restart on-failure:2 --cpu-shares 512 --pids-limit 100 web
+    [ "$(memory_of web)" = 134217728 ]
+    [ "$(get web '.HostConfig | "\(.Memory) \(.MemorySwap) \(.RestartPolicy.Name) \(.RestartPolicy.MaximumRetryCount) \(.CpuShares) \(.PidsLimit)"')" = \
+        "134217728 134217728 on-failure 2 512 100" ]
+    event_seen web update
+    kill_hoyd
+    start_hoyd
+    is web .HostConfig.Memory 134217728
+    hoy restart -t 0 web
+    [ "$(memory_of web)" = 134217728 ]
+    [[ "$(api POST /containers/web/update '{"Memory":1}')" == *"Minimum memory limit allowed is 6MB"* ]]
+    is web .HostConfig.Memory 134217728
+}
+
+# memory_of NAME: the limit the kernel has.
+memory_of() {
+    local pid id
+    pid=$(get "$1" .State.Pid)
+    id=$(get "$1" .Id)
+    cat "/sys/fs/cgroup/memory/hoy/$id/memory.limit_in_bytes" 2>/dev/null || cat "/sys/fs/cgroup/hoy/$id/memory.max"
+}
+
+@test "stats: one object, a stream, and what is not running" {
+    hoy run -d --name web busybox sh -c 'trap exit TERM; while :; do :; done' >/dev/null
+    api GET '/containers/web/stats?stream=0' >"$T/stats"
+    [ "$(jq -r .name "$T/stats")" = /web ]
+    jq -e '.cpu_stats.cpu_usage.total_usage > .precpu_stats.cpu_usage.total_usage and .precpu_stats.cpu_usage.total_usage > 0' "$T/stats"
+    jq -e '.cpu_stats.system_cpu_usage > .precpu_stats.system_cpu_usage and .cpu_stats.online_cpus >= 1' "$T/stats"
+    jq -e '.memory_stats.usage > 0 and .memory_stats.limit > .memory_stats.usage and (.memory_stats.stats | length) > 5' "$T/stats"
+    jq -e '.networks.eth0.rx_bytes >= 0 and .pids_stats.current >= 1' "$T/stats"
+    api GET '/containers/web/stats?stream=0&one-shot=1' | jq -e '.preread == "0001-01-01T00:00:00Z" and .cpu_stats.cpu_usage.total_usage > 0'
+    timeout 3.5 curl -sS --unix-socket "$T/hoy.sock" 'http://x/v1.50/containers/web/stats' >"$T/stream" || :
+    [ "$(wc -l <"$T/stream")" -ge 2 ]
+    [ "$(api_status GET '/containers/web/stats?stream=1&one-shot=1')" = 400 ]
+    if [ -n "$DOCKER" ]; then
+        run "$DOCKER" stats --no-stream --format '{{.Name}} {{.PIDs}}' web
+        [[ "$output" == "web "[1-9]* ]]
+    fi
+    hoy stop -t 0 web
+    api GET '/containers/web/stats?stream=0' | jq -e '.read == "0001-01-01T00:00:00Z" and .name == "/web"'
+}
+
+@test "top shows the container's processes only" {
+    web
+    hoy exec -d web sleep 77
+    run hoy top web
+    [[ "${lines[0]}" == UID*PID*CMD* ]]
+    [[ "$output" == *"sleep 77"* ]]
+    [ "${#lines[@]}" -le 5 ]
+    run hoy top web -o pid,args
+    [[ "${lines[0]}" == PID*COMMAND* ]]
+    [[ "$output" != *hoyd* ]]
+    [ "$(api GET '/containers/web/top?ps_args=-o%20pid,comm' | jq -c .Titles)" = '["PID","COMMAND"]' ]
+    [[ "$(api GET '/containers/web/top?ps_args=-o%20comm' | jq -r .message)" == *"Couldn't find PID field in ps output"* ]]
+    [ "$(api_status GET '/containers/web/top?ps_args=--nosuch')" = 400 ]
+    hoy stop -t 0 web
+    [ "$(api_status GET /containers/web/top)" = 409 ]
+}
+
+@test "restart, rename and port by the command line" {
+    hoy run -d --name web -p 127.0.0.1:18080:80 -p 127.0.0.1:18081:81/udp busybox sh -c 'trap exit TERM; while :; do usleep 20000; done'
+    run hoy port web
+    [ "$output" = $'80/tcp -> 127.0.0.1:18080\n81/udp -> 127.0.0.1:18081' ]
+    [ "$(hoy port web 80)" = 127.0.0.1:18080 ]
+    run hoy port web 99
+    [ "$status" = 1 ]
+    pid=$(get web .State.Pid)
+    [ "$(hoy restart -t 5 web)" = web ]
+    [ "$(get web .State.Pid)" != "$pid" ]
+    event_seen web restart
+    hoy rename web shop
+    [ "$(hoy restart -t 0 -s INT shop)" = shop ]
+    run hoy rename shop 'no good'
+    [ "$status" = 1 ]
+}
