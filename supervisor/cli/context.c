@@ -1,7 +1,6 @@
 /* Which engine, and starting our own when nobody is there. */
 #include "supervisor/cli/context.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -12,64 +11,11 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/file.h"
 #include "base/helper.h"
-#include "base/json.h"
 #include "base/path.h"
 #include "base/process.h"
 #include "base/str.h"
-
-#define CONFIG_MAX ((size_t) 4 << 20)
-
-static int read_json(const char *path, struct hoy_json **ret, struct hoy_err *err)
-{
-	auto_(hoy_buf_done) struct hoy_buf text = { .cap = CONFIG_MAX };
-	int r = hoy_file_read(AT_FDCWD, path, &text, err);
-
-	if (r < 0)
-		return r;
-	r = hoy_json_parse(text.data, text.len, NULL, ret, err);
-	return r < 0 ? hoy_err_wrap(err, "'%s'", path) : 0;
-}
-
-/* The engine's address in a context's meta.json: {"Name":..,"Endpoints":{"docker":{"Host":..}}}. NULL: another one. */
-static char *host_of_context(const char *path, const char *name)
-{
-	auto_ptr(hoy_json_free) struct hoy_json *meta = NULL;
-	const struct hoy_json *endpoint;
-	const char *host;
-
-	if (read_json(path, &meta, NULL) < 0 || !hoy_str_eq(hoy_json_string(hoy_json_get(meta, "Name")), name))
-		return NULL;
-	endpoint = hoy_json_get(hoy_json_get(meta, "Endpoints"), "docker");
-	host = hoy_json_string(hoy_json_get(endpoint, "Host"));
-	return host ? strdup(host) : NULL;
-}
-
-/* The docker CLI names the directories by digest; the name is inside, so all are looked at. */
-static int find_context(const char *config_dir, const char *name, char **ret, struct hoy_err *err)
-{
-	auto_free char *meta_dir = hoy_path_join(config_dir, "contexts/meta");
-	char *found = NULL;
-	struct dirent *entry;
-	DIR *dir;
-
-	if (!meta_dir)
-		return hoy_err_oom(err);
-	dir = opendir(meta_dir);
-	while (dir && !found && (entry = readdir(dir))) {
-		auto_free char *path = hoy_str_printf("%s/%s/meta.json", meta_dir, entry->d_name);
-
-		if (path && entry->d_name[0] != '.')
-			found = host_of_context(path, name);
-	}
-	if (dir)
-		(void) closedir(dir);
-	if (!found)
-		return hoy_err_not_found(err, "context \"%s\": context not found in %s", name, meta_dir);
-	*ret = found;
-	return 0;
-}
+#include "supervisor/cli/context_store.h"
 
 char *hoy_context_current(const char *given, const struct hoy_config *config)
 {
@@ -86,7 +32,8 @@ char *hoy_context_current(const char *given, const struct hoy_config *config)
 int hoy_context_resolve(const char *host, const char *context, const struct hoy_config *config,
 	struct hoy_http_host *ret, bool *ret_default, struct hoy_err *err)
 {
-	auto_free char *name = NULL, *found = NULL;
+	auto_ptr(hoy_json_free) struct hoy_json *meta = NULL;
+	auto_free char *name = NULL;
 	const char *from_env = getenv("DOCKER_HOST");
 	int r;
 
@@ -101,8 +48,8 @@ int hoy_context_resolve(const char *host, const char *context, const struct hoy_
 	if (!name)
 		return hoy_err_oom(err);
 	if (strcmp(name, "default") != 0) {
-		r = find_context(config->dir, name, &found, err);
-		return r < 0 ? r : hoy_http_host_parse(found, ret, err);
+		r = hoy_context_load(config, name, &meta, err);
+		return r < 0 ? r : hoy_http_host_parse(hoy_context_host(meta), ret, err);
 	}
 	*ret_default = true;
 	return hoy_http_host_parse("unix://" HOY_DEFAULT_SOCKET, ret, err);
@@ -111,7 +58,8 @@ int hoy_context_resolve(const char *host, const char *context, const struct hoy_
 static bool daemon_answers(void)
 {
 	const struct hoy_http_request ping = { .method = "HEAD", .path = "/_ping", .body_fd = -1, .probe = true };
-	struct hoy_http_host host = { .url = "unix://" HOY_DEFAULT_SOCKET, .path = (char *) HOY_DEFAULT_SOCKET };
+	struct hoy_http_host host = { .url = (char *) "unix://" HOY_DEFAULT_SOCKET,
+		.path = (char *) HOY_DEFAULT_SOCKET };
 	auto_(hoy_http_done) struct hoy_http http = { .fd = -EBADF };
 
 	return hoy_http_send(&host, &ping, &http, NULL) == 0 && http.status == 200;

@@ -13,48 +13,59 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "supervisor/cli/ssh.h"
 
 #define HEAD_MAX ((size_t) 64 << 10)
 #define PIECE ((size_t) 32 << 10)
 
+/* "tcp://HOST[:PORT]", IPv6 in brackets. */
+static int parse_tcp(const char *url, struct hoy_http_host *host, struct hoy_err *err)
+{
+	const char *name = url + strlen("tcp://");
+	const char *colon = strrchr(name, ':');
+
+	if (!colon || colon == name || !colon[1])
+		return hoy_err_invalid(err, "invalid host \"%s\": expected tcp://HOST:PORT", url);
+	if (name[0] == '[' && colon[-1] == ']')
+		host->name = strndup(name + 1, (size_t) (colon - name) - 2);
+	else
+		host->name = strndup(name, (size_t) (colon - name));
+	host->port = strndup(colon + 1, strcspn(colon + 1, "/"));
+	return host->name && host->port ? 0 : hoy_err_oom(err);
+}
+
 int hoy_http_host_parse(const char *url, struct hoy_http_host *ret, struct hoy_err *err)
 {
-	struct hoy_http_host host = { .url = url };
+	struct hoy_http_host host = { .url = strdup(url) };
+	int r = host.url ? 0 : hoy_err_oom(err);
 
-	if (hoy_str_starts(url, "unix://")) {
+	if (r == 0 && hoy_str_starts(url, "unix://")) {
 		host.path = strdup(url + strlen("unix://"));
 		if (!host.path)
-			return hoy_err_oom(err);
-		if (host.path[0] != '/') {
-			hoy_http_host_done(&host);
-			return hoy_err_invalid(err, "invalid host \"%s\": a unix socket needs an absolute path", url);
-		}
-	} else if (hoy_str_starts(url, "tcp://")) {
-		const char *name = url + strlen("tcp://");
-		const char *colon = strrchr(name, ':');
-
-		if (!colon || colon == name || !colon[1])
-			return hoy_err_invalid(err, "invalid host \"%s\": expected tcp://HOST:PORT", url);
-		if (name[0] == '[' && colon[-1] == ']')
-			host.name = strndup(name + 1, (size_t) (colon - name) - 2);
-		else
-			host.name = strndup(name, (size_t) (colon - name));
-		host.port = strndup(colon + 1, strcspn(colon + 1, "/"));
-		if (!host.name || !host.port) {
-			hoy_http_host_done(&host);
-			return hoy_err_oom(err);
-		}
-	} else {
-		return hoy_err_unsupported(
-			err, "host \"%s\" is not supported: use unix:///PATH or tcp://HOST:PORT", url);
+			r = hoy_err_oom(err);
+		else if (host.path[0] != '/')
+			r = hoy_err_invalid(err, "invalid host \"%s\": a unix socket needs an absolute path", url);
+	} else if (r == 0 && hoy_str_starts(url, "tcp://")) {
+		r = parse_tcp(url, &host, err);
+	} else if (r == 0 && hoy_str_starts(url, "ssh://")) {
+		host.ssh = true;
+		r = hoy_ssh_check(url, err);
+	} else if (r == 0) {
+		r = hoy_err_unsupported(
+			err, "host \"%s\" is not supported: use unix://PATH, tcp://HOST:PORT or ssh://HOST", url);
 	}
-	*ret = host;
-	return 0;
+	if (r < 0)
+		hoy_http_host_done(&host);
+	else
+		*ret = host;
+	return r;
 }
 
 void hoy_http_host_done(struct hoy_http_host *host)
 {
+	free(host->url);
 	free(host->path);
+	free(host->headers);
 	free(host->name);
 	free(host->port);
 	*host = (struct hoy_http_host){ 0 };
@@ -84,7 +95,11 @@ static int connect_tcp(const struct hoy_http_host *host, struct hoy_err *err)
 
 static int open_connection(const struct hoy_http_host *host, bool probe, struct hoy_err *err)
 {
-	int r = host->path ? hoy_fd_unix_connect(host->path, SOCK_STREAM, err) : connect_tcp(host, err);
+	int r;
+
+	if (host->ssh)
+		return hoy_ssh_connect(host->url, err);
+	r = host->path ? hoy_fd_unix_connect(host->path, SOCK_STREAM, err) : connect_tcp(host, err);
 
 	if (r >= 0 || probe)
 		return r;
@@ -95,6 +110,11 @@ static int open_connection(const struct hoy_http_host *host, bool probe, struct 
 			host->url);
 	return hoy_err_set(err, HOY_ERR_SYSTEM, ECONNREFUSED,
 		"Cannot connect to the Hoy daemon at %s. Is the hoyd daemon running? (%s)", host->url, strerror(-r));
+}
+
+int hoy_http_connect(const struct hoy_http_host *host, struct hoy_err *err)
+{
+	return open_connection(host, /* probe= */ false, err);
 }
 
 void hoy_http_escape(struct hoy_buf *buf, const char *text)
@@ -138,7 +158,8 @@ static int send_body_stream(int sock, int from, struct hoy_err *err)
 	}
 }
 
-static int send_request(int sock, const struct hoy_http_request *q, struct hoy_err *err)
+static int send_request(
+	int sock, const struct hoy_http_host *host, const struct hoy_http_request *q, struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf head = {};
 	bool stream = !q->body && q->body_fd >= 0;
@@ -146,6 +167,8 @@ static int send_request(int sock, const struct hoy_http_request *q, struct hoy_e
 
 	(void) hoy_buf_addf(
 		&head, "%s %s HTTP/1.1\r\nHost: hoy\r\nUser-Agent: hoy/" PACKAGE_VERSION "\r\n", q->method, q->path);
+	if (host->headers)
+		(void) hoy_buf_adds(&head, host->headers);
 	if (q->content_type)
 		(void) hoy_buf_addf(&head, "Content-Type: %s\r\n", q->content_type);
 	if (q->registry_auth)
@@ -276,7 +299,7 @@ int hoy_http_send(const struct hoy_http_host *host, const struct hoy_http_reques
 	hoy_buf_init(&http.in, (size_t) 256 << 10);
 	r = http.fd = open_connection(host, request->probe, err);
 	if (r >= 0)
-		r = send_request(http.fd, request, err);
+		r = send_request(http.fd, host, request, err);
 	if (r >= 0)
 		r = read_head(&http, request->method, err);
 	if (r < 0) {

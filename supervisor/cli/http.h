@@ -13,12 +13,14 @@
 #include "base/err.h"
 #include "base/json.h"
 
-/* Where the engine listens: "unix:///path" or "tcp://host:port". */
+/* Where the engine listens: "unix:///path", "tcp://host:port" or "ssh://host". Texts are owned. */
 struct hoy_http_host {
-	const char *url; /* as given, for error texts */
-	char *path;      /* unix */
-	char *name;      /* tcp: host name or address */
+	char *url;  /* as given */
+	char *path; /* unix */
+	char *name; /* tcp: host name or address */
 	char *port;
+	bool ssh;      /* through a command on the other machine */
+	char *headers; /* "Name: value\r\n" of the user's, sent with every request; NULL: none */
 };
 int hoy_http_host_parse(const char *url, struct hoy_http_host *ret, struct hoy_err *err);
 void hoy_http_host_done(struct hoy_http_host *host);
@@ -39,7 +41,7 @@ struct hoy_http_request {
 	const char *path; /* with query, beginning with '/' */
 	const char *content_type;
 	const char *registry_auth; /* X-Registry-Auth; NULL: none */
-	const char *body; /* NULL: none */
+	const char *body;          /* NULL: none */
 	size_t body_len;
 	int body_fd;  /* a stream sent chunked; -1: none. Used when body is NULL */
 	bool upgrade; /* ask for a raw connection: "Upgrade: tcp" */
@@ -49,6 +51,9 @@ struct hoy_http_request {
 /* Sends the request and reads the response's head. A status of 400 and above is not an error here. */
 int hoy_http_send(const struct hoy_http_host *host, const struct hoy_http_request *request, struct hoy_http *ret,
 	struct hoy_err *err);
+
+/* The bare connection to the engine: a socket or -errno. */
+int hoy_http_connect(const struct hoy_http_host *host, struct hoy_err *err);
 
 /* Up to `len` bytes of the body; 0 at its end. */
 ssize_t hoy_http_read(struct hoy_http *http, void *data, size_t len, struct hoy_err *err);

@@ -129,6 +129,26 @@ static int help_for(char *const *words)
 	return 0;
 }
 
+/* HttpHeaders of config.json go with every request. Names and values that would break out of a header are refused. */
+static int add_headers(struct hoy_cli *cli, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = {};
+
+	hoy_json_each(header, hoy_json_get(cli->config.root, "HttpHeaders"))
+	{
+		const char *value = hoy_json_string(header);
+
+		if (!value || strpbrk(value, "\r\n") || strpbrk(hoy_json_key(header), "\r\n: "))
+			return hoy_err_invalid(
+				err, "HttpHeaders of config.json: '%s' is no header", hoy_json_key(header));
+		(void) hoy_buf_addf(&text, "%s: %s\r\n", hoy_json_key(header), value);
+	}
+	if (!text.len)
+		return 0;
+	cli->host.headers = hoy_buf_take(&text);
+	return cli->host.headers ? 0 : hoy_err_oom(err);
+}
+
 static int prepare(struct hoy_cli *cli, const struct globals *globals, struct hoy_err *err)
 {
 	int r = set_log_level(globals, err);
@@ -138,6 +158,8 @@ static int prepare(struct hoy_cli *cli, const struct globals *globals, struct ho
 	if (r == 0 && !(cli->command->flags & HOY_COMMAND_NO_HOST))
 		r = hoy_context_resolve(
 			globals->host, globals->context, &cli->config, &cli->host, &cli->default_host, err);
+	if (r == 0)
+		r = add_headers(cli, err);
 	return r;
 }
 

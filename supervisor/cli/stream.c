@@ -114,6 +114,14 @@ static int upgrade(struct hoy_stream *stream, const struct hoy_http_request *req
 	return 0;
 }
 
+/* Those asked for, else the user's own of config.json, else docker's. */
+static const char *keys_of(const struct hoy_stream *stream, const char *given)
+{
+	const char *own = given ? given : hoy_config_text(&stream->cli->config, "detachKeys");
+
+	return own ? own : "ctrl-p,ctrl-q";
+}
+
 int hoy_stream_exec(struct hoy_stream *stream, const char *detach_keys, struct hoy_err *err)
 {
 	auto_free char *path = hoy_str_printf("/exec/%s/start", stream->exec);
@@ -130,7 +138,7 @@ int hoy_stream_exec(struct hoy_stream *stream, const char *detach_keys, struct h
 
 	if (!path)
 		return hoy_err_oom(err);
-	(void) hoy_detach_keys_parse(detach_keys ? detach_keys : "ctrl-p,ctrl-q", &stream->keys, NULL);
+	(void) hoy_detach_keys_parse(keys_of(stream, detach_keys), &stream->keys, NULL);
 	return upgrade(stream, &request, err);
 }
 
@@ -140,10 +148,10 @@ int hoy_stream_attach(struct hoy_stream *stream, const char *detach_keys, struct
 	struct hoy_http_request request = {
 		.method = "POST", .upgrade = true, .body_fd = -1, .content_type = "text/plain"
 	};
-	int r = hoy_detach_keys_parse(detach_keys ? detach_keys : "ctrl-p,ctrl-q", &stream->keys, err);
+	int r = hoy_detach_keys_parse(keys_of(stream, detach_keys), &stream->keys, err);
 
 	if (r < 0)
-		return hoy_err_wrap(err, "--detach-keys %s", detach_keys);
+		return hoy_err_wrap(err, "--detach-keys %s", keys_of(stream, detach_keys));
 	(void) hoy_buf_addf(&path, "/containers/%s/attach?stream=1&stdin=%d&stdout=%d&stderr=%d", stream->container,
 		stream->stdin_open, stream->stdout_open, stream->stderr_open);
 	if (detach_keys) {
