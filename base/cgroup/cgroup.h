@@ -257,6 +257,8 @@ int hoy_cgroup_freeze(struct hoy_cgroup *cg, int timeout_ms, struct hoy_err *err
 int hoy_cgroup_thaw(struct hoy_cgroup *cg, struct hoy_err *err);
 /* 1 frozen, 0 not, or -errno. */
 int hoy_cgroup_is_frozen(const struct hoy_cgroup *cg, struct hoy_err *err);
+/* The same for a group that was saved by hoy_cgroup_to_string(). */
+int hoy_cgroup_saved_is_frozen(const char *text, struct hoy_err *err);
 
 /* `sig` to every process of the group and below; none escapes SIGKILL by forking. Does not wait. A missing or empty
  * group is fine. Frozen processes die of SIGKILL too (thawed where that needs it). */

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -180,27 +181,48 @@ int hoy_cgroup_thaw(struct hoy_cgroup *cg, struct hoy_err *err)
 	return r < 0 ? hoy_err_code(err, r, "thaw cgroup '%s'", cg->path) : 0;
 }
 
+/* By its whole path, and both files give all they have in one read. */
+static int read_frozen(const char *path, bool v2, struct hoy_err *err)
+{
+	auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char text[256];
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+
+	if (n < 0)
+		return hoy_err_sys(err, "read '%s'", path);
+	text[n] = '\0';
+	return v2 ? hoy_cgroup_keyed(text, "frozen") != 0 : hoy_str_starts(text, "FROZEN");
+}
+
 int hoy_cgroup_is_frozen(const struct hoy_cgroup *cg, struct hoy_err *err)
 {
 	int i = cg->table.v2 ? 0 : hoy_cgroup_table_find(&cg->table, HOY_CGROUP_FREEZER);
 	auto_free char *path = NULL;
-	auto_fd int fd = -EBADF;
-	char text[256];
-	ssize_t n;
 
 	if (i < 0)
 		return 0;
-	/* `list` asks for each container: by its whole path, and both files give all they have in one read. */
 	path = hoy_str_printf(
 		"%s%s/%s", cg->table.hier[i].mount, cg->path, cg->table.v2 ? "cgroup.events" : "freezer.state");
-	if (!path)
-		return hoy_err_oom(err);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-	if (n < 0)
-		return hoy_err_sys(err, "read whether cgroup '%s' is frozen", cg->path);
-	text[n] = '\0';
-	return cg->table.v2 ? hoy_cgroup_keyed(text, "frozen") != 0 : hoy_str_starts(text, "FROZEN");
+	return path ? read_frozen(path, cg->table.v2, err) : hoy_err_oom(err);
+}
+
+/* `list` asks for each container: where the v2 tree is the first, two of the fields are all that is needed. */
+int hoy_cgroup_saved_is_frozen(const char *text, struct hoy_err *err)
+{
+	auto_ptr(hoy_cgroup_free) struct hoy_cgroup *cg = NULL;
+	const char *path = hoy_str_starts(text, "1\t") ? text + 2 : "", *mount = strchr(path, '\t');
+	const char *name = mount ? strchr(mount + 1, '\t') : NULL;
+	char file[PATH_MAX];
+	int n, r;
+
+	if (name && name[1] == '\t') {
+		n = snprintf(file, sizeof file, "%.*s%.*s/cgroup.events", (int) (name - mount - 1), mount + 1,
+			(int) (mount - path), path);
+		if (n > 0 && (size_t) n < sizeof file)
+			return read_frozen(file, /* v2= */ true, err);
+	}
+	r = hoy_cgroup_from_string(text, &cg, err);
+	return r < 0 ? r : hoy_cgroup_is_frozen(cg, err);
 }
 
 /* --- killing ---------------------------------------------------------------------------------------------------- */

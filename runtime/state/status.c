@@ -64,10 +64,7 @@ static bool waits_for_start(const struct hoy_state *state)
 
 bool hoy_state_is_frozen(const struct hoy_state *state)
 {
-	auto_ptr(hoy_cgroup_free) struct hoy_cgroup *cg = NULL;
-
-	return state->cgroup && hoy_cgroup_from_string(state->cgroup, &cg, NULL) == 0 &&
-	       hoy_cgroup_is_frozen(cg, NULL) == 1;
+	return state->cgroup && hoy_cgroup_saved_is_frozen(state->cgroup, NULL) == 1;
 }
 
 enum hoy_status hoy_state_status(const struct hoy_state *state)
