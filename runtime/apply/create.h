@@ -22,6 +22,7 @@ struct hoy_create_options {
 	const char *pid_file;
 	bool rootless;
 	bool systemd_cgroup;
+	bool no_cgroup; /* it stays in ours */
 	bool no_pivot;
 	bool no_new_keyring;
 	unsigned int preserve_fds;
@@ -37,6 +38,7 @@ struct hoy_container {
 	int sync;   /* run: ends (end of file) when the program was executed */
 	int master; /* run with a terminal and without a console socket: its master; else -EBADF */
 };
+/* Frees it. Called when the command ends, and its descriptors with it. */
 void hoy_container_done(struct hoy_container *container);
 
 int hoy_container_create(const struct hoy_create_options *options, struct hoy_container *ret, struct hoy_err *err);

@@ -73,6 +73,7 @@ static int restore(const struct hoy_globals *g, const struct values *v, const ch
 		.pid_file = v->pid_file,
 		.rootless = hoy_globals_rootless(g),
 		.systemd_cgroup = g->systemd_cgroup,
+		.no_cgroup = g->no_cgroup,
 		.no_pivot = v->no_pivot,
 		.run = true,
 		.detach = v->detach,

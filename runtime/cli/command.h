@@ -15,7 +15,8 @@ struct hoy_globals {
 	char *root_owned;
 	bool root_given;
 	int rootless_option; /* --rootless; -1: auto. hoy_globals_rootless() decides */
-	bool systemd_cgroup;
+	bool systemd_cgroup; /* --systemd-cgroup, or --cgroup-manager=systemd */
+	bool no_cgroup;      /* --cgroup-manager=disabled */
 	bool debug;
 	const char *log;
 	bool log_json;

@@ -37,7 +37,7 @@ static const struct hoy_command *const commands[] = {
 
 struct global_options {
 	bool debug, help, version, systemd_cgroup;
-	const char *root, *log, *log_format, *log_level, *rootless;
+	const char *root, *log, *log_format, *log_level, *rootless, *cgroup_manager;
 };
 
 static const struct hoy_option global_table[] = {
@@ -47,6 +47,8 @@ static const struct hoy_option global_table[] = {
 	HOY_OPTION(struct global_options, "log-level", 0, STRING, log_level, "error, warning (default) or debug"),
 	HOY_OPTION(struct global_options, "debug", 0, FLAG, debug, "log more"),
 	HOY_OPTION(struct global_options, "systemd-cgroup", 0, FLAG, systemd_cgroup, "cgroups are units of systemd"),
+	HOY_OPTION(struct global_options, "cgroup-manager", 0, STRING, cgroup_manager,
+		"cgroupfs, systemd or disabled (no cgroup is made)"),
 	HOY_OPTION(struct global_options, "rootless", 0, STRING, rootless, "auto, true or false"),
 	HOY_OPTION(struct global_options, "help", 'h', FLAG, help, "show this help"),
 	HOY_OPTION(struct global_options, "version", 'v', FLAG, version, "show the version"),
@@ -139,6 +141,18 @@ static int parse_rootless(const char *text, int *ret, struct hoy_err *err)
 	else
 		return hoy_err_invalid(err, "invalid value for --rootless: '%s'", text);
 	return 0;
+}
+
+/* crun's name for what runc's --systemd-cgroup says, and more. */
+static int parse_cgroup_manager(const char *text, struct hoy_globals *g, struct hoy_err *err)
+{
+	if (!text)
+		return 0;
+	g->systemd_cgroup = strcmp(text, "systemd") == 0;
+	g->no_cgroup = strcmp(text, "disabled") == 0;
+	if (g->systemd_cgroup || g->no_cgroup || strcmp(text, "cgroupfs") == 0)
+		return 0;
+	return hoy_err_invalid(err, "unknown cgroup manager specified: '%s'", text);
 }
 
 static int find_root(const struct global_options *o, struct hoy_globals *g, struct hoy_err *err)
@@ -258,7 +272,9 @@ static int start(int argc, char **argv, struct hoy_globals *g, int *error_status
 	if (r < 0)
 		return r;
 	g->systemd_cgroup = o.systemd_cgroup;
-	r = parse_rootless(o.rootless, &g->rootless_option, err);
+	r = parse_cgroup_manager(o.cgroup_manager, g, err);
+	if (r == 0)
+		r = parse_rootless(o.rootless, &g->rootless_option, err);
 	if (r == 0)
 		r = find_root(&o, g, err);
 	if (r < 0)

@@ -89,5 +89,7 @@ int hoy_plan_cgroup(struct hoy_plan *plan, struct hoy_err *err)
 {
 	const char *path = plan->spec->linux_->cgroups_path;
 
+	if (plan->params.no_cgroup)
+		return 0;
 	return plan->params.systemd ? plan_unit(plan, path, err) : plan_path(plan, path, err);
 }

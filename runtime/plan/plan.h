@@ -27,6 +27,7 @@ struct hoy_plan_params {
 	bool may_mount;     /* CAP_SYS_ADMIN is ours: bind sources are opened before the child's user namespace */
 	uint64_t host_caps; /* what we may hand on; bit per capability */
 	bool systemd;       /* the cgroup is a unit's */
+	bool no_cgroup;     /* it gets none of its own */
 	bool no_pivot;
 	bool no_new_keyring;
 	unsigned int preserve_fds; /* fds 3 .. 3+n-1 stay open in the container; LISTEN_FDS included */
@@ -138,7 +139,7 @@ struct hoy_plan {
 	struct hoy_plan_mpol *mpol;
 	cpu_set_t *affinity_initial, *affinity_final; /* NULL: unchanged; exec only */
 
-	char *cgroup;    /* path below the cgroup roots; NULL: systemd's to say */
+	char *cgroup;    /* path below the cgroup roots; NULL: systemd's to say, or none */
 	char *unit;      /* of systemd: "hoyrun-web.scope"; NULL: none */
 	char *slice;     /* that the unit stands in */
 	char **warnings; /* tolerated: the caller logs them */

@@ -234,6 +234,27 @@ groups_below() {
     [[ "$output" == *"invalid format option 'yaml'"* ]]
 }
 
+@test "--cgroup-manager: as crun has it; without one the container stays in our cgroup, and limits are refused" {
+    config '.process.args = ["sleep", "1000"] | .linux.cgroupsPath = "machine.slice:libpod:x" | del(.linux.resources.memory, .linux.resources.pids)'
+    r --cgroup-manager=disabled run -d -b "$B" "$ID" </dev/null >"$T/out" 2>"$T/err" 3>&- 4>&-
+    is_status running
+    diff /proc/self/cgroup "/proc/$(pid_of)/cgroup"
+    r exec "$ID" true
+    run r pause "$ID"
+    [ "$status" = 1 ]
+    r delete -f "$ID"
+    config '.linux.resources.pids.limit = 10'
+    run r --cgroup-manager=disabled run -d -b "$B" "$ID"
+    [ "$status" = 1 ]
+    [[ "$output" == *"limits need a cgroup (--cgroup-manager=disabled)"* ]]
+    config 'del(.linux.cgroupsPath, .linux.resources.pids)'
+    r --cgroup-manager cgroupfs run -d -b "$B" "$ID" </dev/null >"$T/out" 2>"$T/err" 3>&- 4>&-
+    ! diff -q /proc/self/cgroup "/proc/$(pid_of)/cgroup"
+    run r --cgroup-manager=docker list
+    [ "$status" = 1 ]
+    [[ "$output" == *"unknown cgroup manager specified: 'docker'"* ]]
+}
+
 @test "kill and delete: crun's patterns are refused" {
     running
     for c in kill delete; do
