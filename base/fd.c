@@ -23,6 +23,49 @@ void hoy_fd_close(int *fd)
 	errno = saved;
 }
 
+static void sort(int *fds, size_t n)
+{
+	for (size_t i = 1; i < n; i++)
+		for (size_t k = i; k > 0 && fds[k - 1] > fds[k]; k--) {
+			int fd = fds[k];
+
+			fds[k] = fds[k - 1];
+			fds[k - 1] = fd;
+		}
+}
+
+void hoy_fd_close_all(int *const *fds, size_t n)
+{
+	int numbers[HOY_FD_CLOSE_MAX], saved = errno;
+	size_t open = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (*fds[i] >= 0)
+			numbers[open++] = *fds[i];
+		*fds[i] = -EBADF;
+	}
+	sort(numbers, open);
+	for (size_t i = 0, run; i < open; i += run) {
+		for (run = 1; i + run < open && numbers[i + run] == numbers[i] + (int) run; run++)
+			;
+		(void) syscall(SYS_close_range, numbers[i], numbers[i + run - 1], 0);
+	}
+	errno = saved;
+}
+
+int hoy_fd_close_except(int first, int *keep, size_t n)
+{
+	sort(keep, n);
+	for (size_t i = 0; i < n; i++) {
+		if (keep[i] < first)
+			continue;
+		if (keep[i] > first && syscall(SYS_close_range, first, keep[i] - 1, 0) < 0)
+			return -errno;
+		first = keep[i] + 1;
+	}
+	return syscall(SYS_close_range, first, ~0U, 0) < 0 ? -errno : 0;
+}
+
 int hoy_fd_write_all(int fd, const void *data, size_t len)
 {
 	const char *p = data;

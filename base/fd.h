@@ -15,6 +15,14 @@
 /* Closes *fd if it is >= 0 and sets it to -EBADF; keeps errno. */
 void hoy_fd_close(int *fd);
 
+/* The same for several: those with consecutive numbers go with one call. At most HOY_FD_CLOSE_MAX. */
+#define HOY_FD_CLOSE_MAX 32
+void hoy_fd_close_all(int *const *fds, size_t n);
+
+/* Closes everything from `first` on but the `n` in `keep` (in any order, which is changed; negative ones don't count).
+ * 0 or -errno. */
+int hoy_fd_close_except(int first, int *keep, size_t n);
+
 /* Hands a descriptor over: evaluates to it and leaves -EBADF behind. */
 #define TAKE_FD(fd)                                                                                                    \
 	({                                                                                                             \

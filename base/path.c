@@ -81,12 +81,12 @@ bool hoy_path_is_component(const char *name)
 	return name[0] && !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }
 
-int hoy_path_open_in_root(int root, const char *path, uint64_t flags, mode_t mode, struct hoy_err *err)
+static int open_resolved(int root, const char *path, uint64_t flags, mode_t mode, uint64_t resolve, struct hoy_err *err)
 {
 	const struct open_how how = {
 		.flags = flags | O_CLOEXEC,
 		.mode = flags & (O_CREAT | __O_TMPFILE) ? mode : 0,
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | resolve,
 	};
 
 	for (int tries = 0; tries < 64; tries++) { /* EAGAIN: a rename raced with ".." */
@@ -98,6 +98,16 @@ int hoy_path_open_in_root(int root, const char *path, uint64_t flags, mode_t mod
 			return hoy_err_sys(err, "open '%s' in rootfs", path);
 	}
 	return hoy_err_code(err, -EAGAIN, "open '%s' in rootfs", path);
+}
+
+int hoy_path_open_in_root(int root, const char *path, uint64_t flags, mode_t mode, struct hoy_err *err)
+{
+	return open_resolved(root, path, flags, mode, 0, err);
+}
+
+int hoy_path_open_on_mount(int root, const char *path, uint64_t flags, struct hoy_err *err)
+{
+	return open_resolved(root, path, flags, 0, RESOLVE_NO_XDEV, err);
 }
 
 int hoy_path_mkdir_in_root(int root, const char *path, mode_t mode, struct hoy_err *err)
@@ -156,7 +166,9 @@ int hoy_path_mkdir_all(const char *path, mode_t mode, struct hoy_err *err)
 
 	if (!copy)
 		return hoy_err_oom(err);
-	if (mkdir(copy, mode) == 0 || errno == EEXIST)
+	if (mkdir(copy, mode) == 0)
+		return 0;
+	if (errno == EEXIST)
 		goto check;
 	if (errno != ENOENT)
 		return hoy_err_sys(err, "mkdir '%s'", path);

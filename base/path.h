@@ -25,6 +25,8 @@ bool hoy_path_is_component(const char *name);
  * stay below `root`, whatever a hostile container does meanwhile. O_CLOEXEC is added. The fd or -errno.
  */
 int hoy_path_open_in_root(int root, const char *path, uint64_t flags, mode_t mode, struct hoy_err *err);
+/* The same for what exists, and in no other mount than that of `root`: -EXDEV. */
+int hoy_path_open_on_mount(int root, const char *path, uint64_t flags, struct hoy_err *err);
 
 /* As above, but creates missing directories with `mode` on the way (existing ones stay as they are). O_PATH fd. */
 int hoy_path_mkdir_in_root(int root, const char *path, mode_t mode, struct hoy_err *err);

@@ -23,6 +23,7 @@
 #define CMDLINE_MAX ((size_t) 8 << 20)
 
 extern char **environ;
+bool hoy_sealed_already;
 
 static bool is_on_readonly_mount(void)
 {
@@ -81,7 +82,7 @@ int hoy_sealed_ensure(struct hoy_err *err)
 	auto_free char **argv = NULL;
 	int r;
 
-	if (is_on_readonly_mount())
+	if (hoy_sealed_already || is_on_readonly_mount())
 		return 0;
 	self = open(SELF, O_RDONLY | O_CLOEXEC);
 	if (self < 0)

@@ -2,6 +2,8 @@
 #ifndef HOY_RUNTIME_SEALED_H
 #define HOY_RUNTIME_SEALED_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 
 /*
@@ -12,5 +14,8 @@
  * read-only mount). Where mounts can't be cloned, for lack of rights, a sealed copy in memory takes its place.
  */
 int hoy_sealed_ensure(struct hoy_err *err);
+
+/* Set by cli/entry.c, which has looked before there was a C library. */
+extern bool hoy_sealed_already;
 
 #endif

@@ -23,7 +23,10 @@ static int open_in(
 				err, "adding pid to %s%s/%s/cgroup.procs", cg->table.hier[i].mount, cg->path, sub);
 		dir = subdir;
 	}
-	fd = i == 0 && cg->table.v2 ? hoy_fd_dup(dir) : openat(dir, "tasks", O_WRONLY | O_CLOEXEC);
+	if (i == 0 && cg->table.v2) /* handed over: whoever wants it again opens it again */
+		fd = sub != NULL ? TAKE_FD(subdir) : TAKE_FD(cg->dirs[i]);
+	else
+		fd = openat(dir, "tasks", O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return hoy_err_sys(err, "open cgroup '%s%s' for entering", cg->table.hier[i].mount, cg->path);
 	if (i == 0 && cg->table.v2)

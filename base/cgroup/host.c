@@ -1,5 +1,5 @@
 /*
- * Finds the host's cgroup hierarchies: statfs of the usual v2 mount point, else the mount table. Reads only; makes and
+ * Finds the host's cgroup hierarchies: a file at the usual v2 mount point, else the mount table. Reads only; makes and
  * mounts nothing.
  */
 #include "base/cgroup/cgroup_internal.h"
@@ -7,8 +7,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/vfs.h>
-#include <linux/magic.h>
 
 #include "base/buf.h"
 #include "base/fd.h"
@@ -248,15 +246,15 @@ static int read_v2_controllers(struct hoy_cgroup_hier *hier, struct hoy_err *err
 static int detect(struct hoy_cgroup_table *table, struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf text = {};
-	struct statfs fs;
+	char controllers[512];
 	int r;
 
-	if (statfs(USUAL_MOUNT, &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC) {
+	/* A file that only a v2 tree has, and that we want anyway. */
+	if (hoy_cgroup_read_at(AT_FDCWD, USUAL_MOUNT "/cgroup.controllers", controllers, sizeof controllers) >= 0) {
 		table->v2 = true;
-		r = hoy_cgroup_table_add(table, USUAL_MOUNT, strlen(USUAL_MOUNT), "", 0);
-		if (r < 0)
-			return hoy_err_oom(err);
-		return read_v2_controllers(&table->hier[0], err);
+		r = hoy_cgroup_table_add(
+			table, USUAL_MOUNT, strlen(USUAL_MOUNT), "", hoy_cgroup_controllers_parse(controllers));
+		return r < 0 ? hoy_err_oom(err) : 0;
 	}
 	hoy_buf_init(&text, 0);
 	r = hoy_file_read(AT_FDCWD, "/proc/self/mountinfo", &text, err);

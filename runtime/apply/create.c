@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -90,6 +91,7 @@ int hoy_create_plan(struct creation *c, struct hoy_err *err)
 		.bundle = c->o->bundle,
 		.rootless = c->o->rootless,
 		.systemd = c->o->systemd_cgroup,
+		.no_cgroup = c->o->no_cgroup,
 		.may_mount = own & 1ULL << CAP_SYS_ADMIN,
 		.host_caps = host_caps(c->spec, own),
 		.no_pivot = c->o->no_pivot,
@@ -119,6 +121,18 @@ int hoy_create_plan(struct creation *c, struct hoy_err *err)
 	return 0;
 }
 
+/* First of all, and the child's end the lower one: so the child can close all behind it with one call. */
+static int open_sync(struct creation *c, struct hoy_err *err)
+{
+	int pair[2], r = hoy_sync_pair(pair, err);
+
+	if (r < 0)
+		return r;
+	c->child_sync = pair[0];
+	c->sync = pair[1];
+	return 0;
+}
+
 /* --- the state ------------------------------------------------------------------------------------------------- */
 
 static bool has_later_hooks(const struct hoy_oci_hooks *hooks)
@@ -139,7 +153,8 @@ int hoy_create_state(struct creation *c, struct hoy_err *err)
 	s->bundle = strdup(c->o->bundle);
 	s->rootfs = strdup(c->plan.rootfs);
 	s->created = strdup(now);
-	s->owner = geteuid();
+	s->owner = (uid_t) getauxval(AT_EUID);
+	s->runs_at_once = c->o->run;
 	s->own_pid_ns = c->plan.new_ns & CLONE_NEWPID;
 	s->has_hooks = has_later_hooks(c->spec->hooks);
 	s->rootless = c->o->rootless;
@@ -152,10 +167,12 @@ int hoy_create_state(struct creation *c, struct hoy_err *err)
 		r = hoy_host_root_note(s, err);
 	/* The config as it is now is the container's for good. */
 	if (r == 0)
-		r = hoy_state_save_config(s, c->config.data, c->config.len, err);
+		r = c->config_file = hoy_state_save_config(s, c->config.data, c->config.len, err);
+	if (r >= 0)
+		r = c->state_file = hoy_state_open_file(s, err);
 	if (r < 0)
 		(void) hoy_state_remove(c->o->root, s, NULL);
-	return r;
+	return r < 0 ? r : 0;
 }
 
 void hoy_create_undo_state(struct creation *c)
@@ -169,7 +186,7 @@ void hoy_create_undo_state(struct creation *c)
 /* Before the process exists its cgroup is on disk: whoever finds the directory can clean up. */
 int hoy_create_save(struct creation *c, struct hoy_err *err)
 {
-	return hoy_state_save(&c->state, err);
+	return hoy_state_append(&c->state, c->state_file, err);
 }
 
 /* --- cache and bandwidth --------------------------------------------------------------------------------------- */
@@ -287,14 +304,9 @@ static int spawn_in_rootfs(struct creation *c, struct hoy_err *err)
 static int spawn(struct creation *c, struct hoy_err *err)
 {
 	struct hoy_oci_state hook_state;
-	int pair[2], r;
+	int r;
 
-	r = hoy_sync_pair(pair, err);
-	if (r < 0)
-		return r;
 	hoy_log_debug(TEXT_DEBUG_SETUP);
-	c->sync = pair[0];
-	c->child_sync = pair[1];
 	hoy_container_state(&c->state, HOY_OCI_STATUS_CREATING, 0, true, &hook_state);
 	c->child.plan = &c->plan;
 	c->child.seccomp = &c->seccomp;
@@ -303,13 +315,14 @@ static int spawn(struct creation *c, struct hoy_err *err)
 	c->child.console_socket = c->console_peer;
 	c->child.wait_for_go = c->plan.new_ns & CLONE_NEWUSER || c->attach;
 	c->child.state = &hook_state;
-	c->child.root = c->child.proc = c->child.procfs = c->child.sysfs = -EBADF;
 	c->child.foreign[0] = c->sync;
 	c->child.foreign[1] = c->state.dir;
 	c->child.foreign[2] = c->console;
+	c->child.foreign[3] = c->state_file;
+	c->child.foreign[4] = c->config_file;
 	/* Out of reach of processes that share a pid namespace with the child. Not for a user's own hoyrun: it could
 	 * not write the maps of its child then; the child does it itself later. */
-	if (geteuid() == 0 && prctl(PR_SET_DUMPABLE, 0) < 0)
+	if (c->state.owner == 0 && prctl(PR_SET_DUMPABLE, 0) < 0)
 		return hoy_err_sys(err, "become undumpable");
 	r = spawn_in_rootfs(c, err);
 	hoy_fd_close(&c->child_sync);
@@ -371,7 +384,7 @@ static int commit(struct creation *c, struct hoy_err *err)
 	if (r < 0)
 		return hoy_err_code(err, r, "start time of process %d", (int) c->pid);
 	c->state.pid = c->pid;
-	r = hoy_state_save(&c->state, err);
+	r = hoy_create_save(c, err);
 	if (r == 0)
 		r = hoy_write_pid_file(c->o->pid_file, c->pid, err);
 	if (r == 0)
@@ -389,6 +402,7 @@ static const struct {
 	{ hoy_create_read_config },
 	{ hoy_create_plan },
 	{ open_console },
+	{ open_sync },
 	{ hoy_create_state, hoy_create_undo_state },
 	{ make_resctrl, undo_resctrl },
 	{ hoy_create_cgroup, hoy_create_undo_cgroup },
@@ -404,25 +418,21 @@ static const struct {
 
 void hoy_creation_done(struct creation *c)
 {
+	int *const fds[] = { &c->config_file, &c->state_file, &c->child.entry.v2_fd, &c->net_ns, &c->sync,
+		&c->child_sync, &c->listener, &c->console, &c->console_peer, &c->master, &c->pidfd };
+
 	close_namespaces(c);
 	hoy_buf_done(&c->config);
 	hoy_plan_done(&c->plan);
 	hoy_seccomp_program_done(&c->seccomp);
 	hoy_oci_spec_free(c->spec);
 	hoy_state_done(&c->state);
+	hoy_fd_close_all(fds, ARRAY_LEN(fds));
 	hoy_cgroup_entry_close(&c->child.entry);
 	hoy_cgroup_free(c->cgroup);
 	hoy_cgroup_host_free(c->cgroup_host);
 	hoy_helper_end(&c->unit);
 	hoy_moved_devices_done(&c->moved);
-	hoy_fd_close(&c->net_ns);
-	hoy_fd_close(&c->sync);
-	hoy_fd_close(&c->child_sync);
-	hoy_fd_close(&c->listener);
-	hoy_fd_close(&c->console);
-	hoy_fd_close(&c->console_peer);
-	hoy_fd_close(&c->master);
-	hoy_fd_close(&c->pidfd);
 }
 
 int hoy_container_create(const struct hoy_create_options *options, struct hoy_container *ret, struct hoy_err *err)
@@ -452,10 +462,8 @@ int hoy_container_create(const struct hoy_create_options *options, struct hoy_co
 void hoy_container_done(struct hoy_container *c)
 {
 	hoy_oci_spec_free(c->spec);
+	c->state.dir = -EBADF;
 	hoy_state_done(&c->state);
-	hoy_fd_close(&c->pidfd);
-	hoy_fd_close(&c->sync);
-	hoy_fd_close(&c->master);
 }
 
 void hoy_container_state(

@@ -48,7 +48,7 @@ static int announce_group(struct creation *c, struct hoy_err *err)
 {
 	c->state.cgroup = hoy_cgroup_to_string(c->cgroup);
 	c->state.cgroup_pending = true;
-	return c->state.cgroup ? hoy_state_save(&c->state, err) : hoy_err_oom(err);
+	return c->state.cgroup ? hoy_create_save(c, err) : hoy_err_oom(err);
 }
 
 static int make_group(struct creation *c, struct hoy_err *err)
@@ -143,8 +143,15 @@ static int apply(struct creation *c, struct hoy_err *err)
 int hoy_create_cgroup(struct creation *c, struct hoy_err *err)
 {
 	struct hoy_err why = {};
-	int r = hoy_cgroup_host_detect(&c->cgroup_host, err);
+	int r;
 
+	if (c->o->no_cgroup && asks_for_limits(c->spec->linux_))
+		return hoy_err_unsupported(err, "linux.resources: limits need a cgroup (--cgroup-manager=disabled)");
+	r = hoy_cgroup_host_detect(&c->cgroup_host, c->o->no_cgroup ? NULL : err);
+	if (c->o->no_cgroup) { /* a mount of the host's tree may be wanted all the same */
+		c->child.cgroup_host = c->cgroup_host;
+		return 0;
+	}
 	if (r < 0)
 		return r;
 	c->child.cgroup_host = c->cgroup_host;

@@ -18,6 +18,8 @@ struct creation {
 	struct hoy_plan plan;
 	struct hoy_seccomp_program seccomp;
 	struct hoy_state state;
+	int state_file;  /* its state.json, open for appending */
+	int config_file; /* closed together with that */
 	struct hoy_cgroup_host *cgroup_host;
 	struct hoy_cgroup *cgroup;
 	struct hoy_helper unit; /* keeps the systemd unit until the process is there */
@@ -37,9 +39,9 @@ struct creation {
 #define CREATION_INIT(options)                                                                                         \
 	{                                                                                                              \
 		.o = (options), .sync = -EBADF, .child_sync = -EBADF, .listener = -EBADF, .console = -EBADF,           \
-		.console_peer = -EBADF, .master = -EBADF, .pidfd = -EBADF, .net_ns = -EBADF,                           \
-		.moved = HOY_MOVED_DEVICES_INIT, .state = { .dir = -EBADF }, .unit = { .sock = -EBADF },               \
-		.child = { .entry = HOY_CGROUP_ENTRY_INIT },                                                           \
+		.console_peer = -EBADF, .master = -EBADF, .pidfd = -EBADF, .net_ns = -EBADF, .state_file = -EBADF,     \
+		.config_file = -EBADF, .moved = HOY_MOVED_DEVICES_INIT, .state = { .dir = -EBADF },                    \
+		.unit = { .sock = -EBADF }, .child = { HOY_CHILD_CLOSED },                                             \
 	}
 void hoy_creation_done(struct creation *c);
 

@@ -192,11 +192,9 @@ static int spawn(struct execution *e, struct hoy_err *err)
 	e->child.seccomp = &e->seccomp;
 	e->child.cgroup = e->cgroup;
 	e->child.sync = e->child_sync;
-	e->child.start_listener = -EBADF;
 	e->child.console_socket = e->console_peer;
 	e->child.join_fds = e->join_fds;
 	e->child.state = &state;
-	e->child.proc = e->child.procfs = e->child.sysfs = -EBADF;
 	e->child.foreign[0] = e->sync;
 	e->child.foreign[1] = e->state->dir;
 	e->child.foreign[2] = e->console;
@@ -305,7 +303,7 @@ int hoy_container_exec(const struct hoy_state *state, struct hoy_oci_spec *spec,
 		.console_peer = -EBADF,
 		.master = -EBADF,
 		.pidfd = -EBADF,
-		.child = { .entry = HOY_CGROUP_ENTRY_INIT, .root = -EBADF },
+		.child = { HOY_CHILD_CLOSED },
 	};
 	static int (*const steps[])(struct execution *, struct hoy_err *) = {
 		make_plan,

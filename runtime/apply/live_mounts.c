@@ -78,9 +78,6 @@ static int run_child(struct work *w, struct hoy_err *err)
 	w->child_sync = w->child.sync = pair[1];
 	w->child.foreign[0] = w->sync;
 	w->child.foreign[1] = w->state->dir;
-	w->child.foreign[2] = -EBADF;
-	w->child.start_listener = w->child.console_socket = w->child.root = w->child.proc = -EBADF;
-	w->child.procfs = w->child.sysfs = -EBADF;
 	w->child.plan = &w->plan;
 	w->child.join_fds = w->join_fds;
 	if (prctl(PR_SET_DUMPABLE, 0) < 0)
@@ -107,7 +104,7 @@ int hoy_container_mounts(
 		.child_sync = -EBADF,
 		.child = {
 			.work = remove ? HOY_CHILD_REMOVE_MOUNTS : HOY_CHILD_ADD_MOUNTS,
-			.entry = HOY_CGROUP_ENTRY_INIT,
+			HOY_CHILD_CLOSED,
 		},
 	};
 	const struct hoy_plan_params params = {

@@ -246,7 +246,7 @@ static int on_namespaces(struct creation *c, pid_t pid, struct hoy_err *err)
 	if (r < 0)
 		return hoy_err_code(err, r, "start time of process %d", (int) pid);
 	c->pid = c->state.pid = pid;
-	r = hoy_state_save(&c->state, err);
+	r = hoy_create_save(c, err);
 	if (r == 0)
 		r = bring_lo_up(c, err);
 	if (r == 0)
@@ -303,7 +303,7 @@ static int commit(struct creation *c, pid_t pid, struct hoy_err *err)
 	c->pidfd = hoy_pidfd_open(pid);
 	if (c->pidfd < 0)
 		return hoy_err_code(err, c->pidfd, "open process %d", (int) pid);
-	r = hoy_state_save(&c->state, err);
+	r = hoy_create_save(c, err);
 	if (r == 0)
 		r = hoy_write_pid_file(c->o->pid_file, pid, err);
 	return r < 0 ? r : hoy_container_started(&c->state, c->spec->hooks, c->pidfd, err);

@@ -20,28 +20,28 @@
 #include "runtime/child/mount_api.h"
 #include "runtime/child/target.h"
 
-static int finish(const struct hoy_plan_mount *m, int tree, int target, struct hoy_err *err)
+static int finish(const struct hoy_plan_mount *m, int tree, const struct hoy_spot *on, struct hoy_err *err)
 {
 	int r = hoy_mount_set(tree, m->attr_set, m->attr_clr, false, err);
 
-	return r < 0 ? r : hoy_mount_attach(tree, target, err);
+	return r < 0 ? r : hoy_mount_attach_at(tree, on->at, on->name, err);
 }
 
 /* With a cgroup namespace, or without a group, the whole visible tree; else only the container's group: it must not
  * see (or with a writable mount, change) others. */
-static int mount_v2(struct hoy_child *c, const struct hoy_plan_mount *m, int target, struct hoy_err *err)
+static int mount_v2(struct hoy_child *c, const struct hoy_plan_mount *m, const struct hoy_spot *on, struct hoy_err *err)
 {
 	auto_free char *dir = c->cgroup ? hoy_cgroup_dir(c->cgroup, 0) : NULL;
-	auto_fd int tree = -EBADF;
+	swept_fd tree;
 
 	if (c->plan->new_ns & CLONE_NEWCGROUP) {
 		tree = hoy_mount_new("cgroup2", "cgroup", m->data, m->attr_set, NULL);
 		if (tree >= 0)
-			return hoy_mount_attach(tree, target, err);
+			return hoy_mount_attach_at(tree, on->at, on->name, err);
 	}
 	tree = hoy_mount_clone(
 		AT_FDCWD, dir ? dir : hoy_cgroup_host_v2_mount(c->cgroup_host), /* recursive= */ true, err);
-	return tree < 0 ? tree : finish(m, tree, target, err);
+	return tree < 0 ? tree : finish(m, tree, on, err);
 }
 
 /* "cpu,cpuacct" in one hierarchy: a directory of that name and symlinks "cpu" and "cpuacct" to it, as hosts have it. */
@@ -60,7 +60,7 @@ static int mount_hierarchy(struct hoy_child *c, const struct hoy_plan_mount *m, 
 {
 	const char *dir_name = hoy_path_base(mount);
 	auto_free char *group = c->cgroup ? hoy_cgroup_dir(c->cgroup, i) : NULL;
-	auto_fd int tree = -EBADF, target = -EBADF;
+	swept_fd tree, target;
 	int r;
 
 	tree = hoy_mount_clone(AT_FDCWD, group ? group : mount, /* recursive= */ true, err);
@@ -71,7 +71,7 @@ static int mount_hierarchy(struct hoy_child *c, const struct hoy_plan_mount *m, 
 	target = openat(base, dir_name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (target < 0)
 		return hoy_err_sys(err, "open '%s'", dir_name);
-	r = finish(m, tree, target, err);
+	r = finish(m, tree, &(struct hoy_spot){ target, "" }, err);
 	if (r == 0 && name[0] && !hoy_str_starts(name, "name="))
 		r = link_controllers(base, dir_name, name, err);
 	return r;
@@ -82,7 +82,7 @@ static int mount_v1(struct hoy_child *c, const struct hoy_plan_mount *m, int tar
 	static char mode[] = "mode=755";
 	char *options[] = { mode, NULL };
 	uint64_t attrs = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
-	auto_fd int base = hoy_mount_new("tmpfs", "cgroup", options, attrs, err);
+	swept_fd base = hoy_mount_new("tmpfs", "cgroup", options, attrs, err);
 	const char *mount, *name;
 	int r;
 
@@ -98,14 +98,18 @@ static int mount_v1(struct hoy_child *c, const struct hoy_plan_mount *m, int tar
 
 int hoy_child_mount_cgroup(struct hoy_child *c, const struct hoy_plan_mount *m, struct hoy_err *err)
 {
-	auto_fd int target = -EBADF;
+	swept_fd target;
 
 	if (!c->cgroup_host || hoy_cgroup_host_mode(c->cgroup_host) == HOY_CGROUP_NONE)
 		return hoy_err_unsupported(err, "the host has no cgroups");
+	/* Names in our sysfs are the kernel's. */
+	if (hoy_cgroup_host_mode(c->cgroup_host) == HOY_CGROUP_UNIFIED && c->sysfs >= 0 &&
+		strcmp(m->target, "/sys/fs/cgroup") == 0)
+		return mount_v2(c, m, &(struct hoy_spot){ c->sysfs, "fs/cgroup" }, err);
 	target = hoy_target_make(c->root, m->target, /* directory= */ true, err);
 	if (target < 0)
 		return target;
 	if (hoy_cgroup_host_mode(c->cgroup_host) == HOY_CGROUP_UNIFIED)
-		return mount_v2(c, m, target, err);
+		return mount_v2(c, m, &(struct hoy_spot){ target, "" }, err);
 	return mount_v1(c, m, target, err);
 }

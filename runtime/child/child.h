@@ -40,11 +40,14 @@ struct hoy_child {
 	int *idmaps;        /* >= 0: a mount that we clone, and the parent maps with this user namespace */
 	bool wait_for_go;   /* the parent maps our ids or has us moved first */
 	enum hoy_child_work work;
-	int foreign[3]; /* descriptors of the parent's that we must not hold: its end of the pair, its lock */
+	int foreign[5]; /* descriptors of the parent's that we must not hold when we wait: its end of the pair, its lock
+			 */
 
 	/* the child's own */
 	int root;           /* the container's "/" */
 	int procfs, sysfs;  /* what the config mounts on /proc and /sys, opened when first wanted; -EBADF */
+	int dev;            /* the tmpfs that we mounted on /dev, nobody else can reach it yet; -EBADF: another one */
+	bool in_dev;        /* it is the working directory */
 	int proc;           /* the host's /proc, for what must be written there before it is gone */
 	int *late_readonly; /* mount fds, -EBADF for none */
 	int cwd_error;
@@ -54,7 +57,21 @@ struct hoy_child {
 	char *program;               /* found in the rootfs */
 };
 
+/* Part of an initializer: no descriptor is open. */
+#define HOY_CHILD_CLOSED                                                                                               \
+	.entry = HOY_CGROUP_ENTRY_INIT, .sync = -EBADF, .start_listener = -EBADF, .console_socket = -EBADF,            \
+	.foreign = { -EBADF, -EBADF, -EBADF, -EBADF, -EBADF }, .root = -EBADF, .procfs = -EBADF, .sysfs = -EBADF,      \
+	.dev = -EBADF, .proc = -EBADF
+
 _Noreturn void hoy_child_run(struct hoy_child *child);
+
+/*
+ * A descriptor that a step opens for itself and does not close: hoy_child_sweep() closes all of them together, after a
+ * number of mounts and paths, and hoy_child_close_fds() what is left before the child waits for anything.
+ */
+typedef int swept_fd;
+#define HOY_CHILD_SWEEP_EVERY 16
+int hoy_child_sweep(struct hoy_child *child, struct hoy_err *err);
 
 /* The parent starts it in the rootfs directory: with a user namespace it might not be allowed to walk there itself. */
 bool hoy_child_starts_in_rootfs(const struct hoy_plan *plan);

@@ -50,7 +50,7 @@ static int make_node(int dir, const char *name, const struct hoy_plan_device *d,
 
 static int bind_node(int dir, const char *name, const struct hoy_plan_device *d, struct hoy_err *err)
 {
-	auto_fd int node = -EBADF, target = -EBADF;
+	swept_fd node, target;
 	struct stat st;
 
 	if (S_ISFIFO(d->mode))
@@ -80,7 +80,7 @@ int hoy_child_devices(struct hoy_child *c, struct hoy_err *err)
 {
 	const struct hoy_plan *plan = c->plan;
 	const char *former = NULL, *name;
-	auto_fd int dir = -EBADF;
+	swept_fd dir = -EBADF;
 
 	for (size_t i = 0; plan->own_dev && i < plan->n_devices; i++) {
 		const struct hoy_plan_device *d = &plan->devices[i];
@@ -91,8 +91,10 @@ int hoy_child_devices(struct hoy_child *c, struct hoy_err *err)
 			continue;
 		if (former && in_same_directory(former, d->path)) {
 			name = hoy_path_base(d->path);
+		} else if (c->dev >= 0 && in_same_directory("/dev/null", d->path)) {
+			name = hoy_path_base(d->path);
+			dir = c->dev;
 		} else {
-			hoy_fd_close(&dir);
 			r = dir = hoy_target_parent(c->root, d->path, &name, err);
 		}
 		if (r >= 0)
@@ -100,6 +102,12 @@ int hoy_child_devices(struct hoy_child *c, struct hoy_err *err)
 		if (r < 0)
 			return hoy_err_wrap(err, "device '%s'", d->path);
 		former = d->path;
+		if (i % HOY_CHILD_SWEEP_EVERY != HOY_CHILD_SWEEP_EVERY - 1)
+			continue;
+		former = NULL;
+		r = hoy_child_sweep(c, err);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
@@ -131,12 +139,13 @@ int hoy_child_dev_links(struct hoy_child *c, struct hoy_err *err)
 		{ "/proc/self/fd/1", "stdout" },
 		{ "/proc/self/fd/2", "stderr" },
 	};
-	auto_fd int dev = -EBADF, kcore = -EBADF;
+	swept_fd dev = c->dev, kcore;
 	int r;
 
 	if (!c->plan->own_dev)
 		return 0;
-	dev = hoy_target_make(c->root, "/dev", /* directory= */ true, err);
+	if (dev < 0)
+		dev = hoy_target_make(c->root, "/dev", /* directory= */ true, err);
 	if (dev < 0)
 		return dev;
 	for (size_t i = 0; i < ARRAY_LEN(links); i++) {

@@ -45,7 +45,8 @@ int hoy_child_working_dir(struct hoy_child *c, struct hoy_err *err)
 
 	if (c->cwd_error && chdir(cwd) < 0)
 		return hoy_err_code(err, -c->cwd_error, "process.cwd: chdir '%s'", cwd);
-	return check_working_dir(cwd, err);
+	/* Who was not told to go anywhere else stands at the root since pivot_root() or setns(). */
+	return strcmp(cwd, "/") == 0 ? 0 : check_working_dir(cwd, err);
 }
 
 static int add_home(struct hoy_child *c, char ***env, struct hoy_err *err)
@@ -139,42 +140,51 @@ int hoy_child_find_program(struct hoy_child *c, struct hoy_err *err)
 	return exec_failed(name, errnum, err);
 }
 
-/* Moves the descriptor out of the way of the numbers that it will get in the end. */
-static int move_away(int *fd, unsigned int above, struct hoy_err *err)
+/* What a sweep must spare: all that a later step may still want. */
+static int *kept_fds(const struct hoy_child *c, size_t *ret_n)
 {
-	int moved = fcntl(*fd, F_DUPFD_CLOEXEC, (int) above);
+	const struct hoy_plan *plan = c->plan;
+	const int single[] = { c->sync, c->start_listener, c->console_socket, c->root, c->procfs, c->sysfs, c->dev,
+		c->proc };
+	const struct {
+		const int *fds;
+		size_t n;
+	} lists[] = { { single, ARRAY_LEN(single) }, { c->join_fds, plan->n_joins }, { c->trees, plan->n_mounts },
+		{ c->idmaps, plan->n_mounts }, { c->late_readonly, plan->n_mounts } };
+	int *keep = calloc(ARRAY_LEN(single) + plan->n_joins + 3 * plan->n_mounts, sizeof *keep);
+	size_t n = 0;
 
-	if (moved < 0)
-		return hoy_err_sys(err, "move descriptor");
-	(void) close(*fd);
-	*fd = moved;
-	return 0;
+	for (size_t i = 0; keep && i < ARRAY_LEN(lists); i++)
+		for (size_t k = 0; lists[i].fds && k < lists[i].n; k++)
+			if (lists[i].fds[k] >= 0)
+				keep[n++] = lists[i].fds[k];
+	*ret_n = n;
+	return keep;
 }
 
-/* While we wait for `start` nothing is open but stdio, what the container is meant to get, and our own sockets right
- * behind it. */
+int hoy_child_sweep(struct hoy_child *c, struct hoy_err *err)
+{
+	size_t n;
+	auto_free int *keep = kept_fds(c, &n);
+	int r = keep ? hoy_fd_close_except(3 + (int) c->plan->params.preserve_fds, keep, n) : -ENOMEM;
+
+	return r < 0 ? hoy_err_code(err, r, "close descriptors") : 0;
+}
+
+/* While we wait for `start` nothing is open but stdio, what the container is meant to get, and our own sockets. */
 int hoy_child_close_fds(struct hoy_child *c, struct hoy_err *err)
 {
-	unsigned int first = 3 + c->plan->params.preserve_fds, next = first;
-	int *keep[] = { &c->sync, &c->start_listener };
+	int first = 3 + (int) c->plan->params.preserve_fds, keep[] = { c->sync, c->start_listener }, r;
 
-	for (unsigned int fd = 3; fd < first; fd++)
-		if (hoy_fd_set_cloexec((int) fd, false) < 0)
-			return hoy_err_code(err, -EBADF, "--preserve-fds: descriptor %u", fd);
-	for (size_t i = 0; i < ARRAY_LEN(keep); i++) {
-		int r = *keep[i] < 0 ? 0 : move_away(keep[i], first + ARRAY_LEN(keep), err);
+	/* What has come through our own execve() is the caller's; what is close-on-exec is ours, in its place. */
+	for (int fd = 3; fd < first; fd++) {
+		int flags = fcntl(fd, F_GETFD);
 
-		if (r < 0)
-			return r;
+		if (flags < 0 || flags & FD_CLOEXEC)
+			return hoy_err_code(err, -EBADF, "--preserve-fds: descriptor %d", fd);
 	}
-	for (size_t i = 0; i < ARRAY_LEN(keep); i++) {
-		if (*keep[i] < 0)
-			continue;
-		if (dup3(*keep[i], (int) next, O_CLOEXEC) < 0)
-			return hoy_err_sys(err, "move descriptor");
-		*keep[i] = (int) next++;
-	}
-	return syscall(SYS_close_range, next, ~0U, 0) < 0 ? hoy_err_sys(err, "close descriptors") : 0;
+	r = hoy_fd_close_except(first, keep, ARRAY_LEN(keep));
+	return r < 0 ? hoy_err_code(err, r, "close descriptors") : 0;
 }
 
 int hoy_child_exec(struct hoy_child *c, struct hoy_err *err)

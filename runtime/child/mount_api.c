@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "runtime/child/child.h"
 
 #ifndef SYS_open_tree_attr
 #define SYS_open_tree_attr 467
@@ -47,9 +48,14 @@ int hoy_mount_clone_readonly(int at, const char *path, bool recursive, struct ho
 
 int hoy_mount_attach(int tree, int target, struct hoy_err *err)
 {
-	if (move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
-		return hoy_err_sys(err, "attach the mount");
-	return 0;
+	return hoy_mount_attach_at(tree, target, "", err);
+}
+
+int hoy_mount_attach_at(int tree, int at, const char *name, struct hoy_err *err)
+{
+	unsigned int flags = MOVE_MOUNT_F_EMPTY_PATH | (name[0] ? 0 : MOVE_MOUNT_T_EMPTY_PATH);
+
+	return move_mount(tree, "", at, name, flags) < 0 ? hoy_err_sys(err, "attach the mount") : 0;
 }
 
 int hoy_mount_set(int mount, uint64_t set, uint64_t clear, bool recursive, struct hoy_err *err)
@@ -125,7 +131,7 @@ static int set_option(int fs, const char *option, struct hoy_err *err)
 
 int hoy_mount_new(const char *type, const char *source, char *const *data, uint64_t attrs, struct hoy_err *err)
 {
-	auto_fd int fs = fsopen(type, FSOPEN_CLOEXEC);
+	swept_fd fs = fsopen(type, FSOPEN_CLOEXEC);
 	int mount;
 
 	if (fs < 0)

@@ -14,6 +14,8 @@ int hoy_mount_clone_readonly(int at, const char *path, bool recursive, struct ho
 
 /* Puts the detached tree on the file or directory `target` (a descriptor). */
 int hoy_mount_attach(int tree, int target, struct hoy_err *err);
+/* On `name` in the directory `at`, a symlink is not followed; "": on `at` itself. */
+int hoy_mount_attach_at(int tree, int at, const char *name, struct hoy_err *err);
 
 int hoy_mount_set(int mount, uint64_t set, uint64_t clear, bool recursive, struct hoy_err *err);
 /* Maps the ids of the detached tree by the user namespace `user_ns`; `source` is for the error text. */
@@ -22,13 +24,15 @@ int hoy_mount_propagation(int at, const char *path, unsigned int ms_flags, struc
 
 /*
  * A new file system of `type` with options "key=value" or "flag" (`data` may be NULL), as a detached mount with the
- * attributes `attrs`. Errors carry what the kernel says about the options. Mount fd or -errno.
+ * attributes `attrs`. For the child (a descriptor is left to its sweep). Errors carry what the kernel says about the
+ * options. Mount fd or -errno.
  */
 int hoy_mount_new(const char *type, const char *source, char *const *data, uint64_t attrs, struct hoy_err *err);
 
-/* The same on the directory `target` and by mount(2), in one call. False: it can't be done so, or was refused; nothing
- * has happened but that `target` may be the working directory. */
-bool hoy_mount_at_once(const char *type, const char *source, char *const *data, uint64_t attrs, int target);
+/* The same by mount(2), in one call, on `name` in the directory `at` (< 0: the working directory, else it becomes
+ * that). False: it can't be done so, or was refused; nothing has happened but that. */
+bool hoy_mount_at_once(
+	const char *type, const char *source, char *const *data, uint64_t attrs, int at, const char *name);
 
 /* By mount(2), for what hoy_mount_new() can't carry: a value longer than 255 bytes. Mounts on `target` directly; the
  * caller opens the new mount by its path and sets the attributes. */

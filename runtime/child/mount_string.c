@@ -75,15 +75,15 @@ static bool split_options(char *const *data, struct hoy_buf *options, unsigned l
 	return plain;
 }
 
-bool hoy_mount_at_once(const char *type, const char *source, char *const *data, uint64_t attrs, int target)
+bool hoy_mount_at_once(
+	const char *type, const char *source, char *const *data, uint64_t attrs, int at, const char *name)
 {
 	auto_(hoy_buf_done) struct hoy_buf options = {};
 	unsigned long flags = 0;
 
 	if (!flags_of_attrs(attrs, &flags) || !split_options(data, &options, &flags) || options.failed)
 		return false;
-	/* "." and not a name in /proc, which might be the container's. */
-	return fchdir(target) == 0 && mount(source, ".", type, flags, options.data) == 0;
+	return (at < 0 || fchdir(at) == 0) && mount(source, name, type, flags, options.data) == 0;
 }
 
 int hoy_mount_new_by_string(const char *type, const char *source, char *const *data, int target, struct hoy_err *err)

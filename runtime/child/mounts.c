@@ -76,16 +76,6 @@ static int check_target(const struct hoy_plan_mount *m, int target, struct hoy_e
 		err, HOY_ERR_INVALID, EPERM, "\"%s\" cannot be mounted because it is inside /proc", m->target);
 }
 
-/* One that we just made is not in a procfs: nothing can be made there. */
-static int make_target(
-	struct hoy_child *c, const struct hoy_plan_mount *m, bool directory, bool *ret_made, struct hoy_err *err)
-{
-	auto_fd int target = hoy_target_make_new(c->root, m->target, directory, ret_made, err);
-	int r = target < 0 ? target : *ret_made ? 0 : check_target(m, target, err);
-
-	return r < 0 ? r : TAKE_FD(target);
-}
-
 static bool is_directory(int fd)
 {
 	struct stat st;
@@ -93,22 +83,65 @@ static bool is_directory(int fd)
 	return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* procfs and sysfs stand on directories of the rootfs proper: a symlink there is an attack on who trusts "/proc". */
-static int make_plain_target(struct hoy_child *c, const struct hoy_plan_mount *m, bool *ret_made, struct hoy_err *err)
+/* Directly below our own /dev, and not there yet: made. 0: something else. */
+static int make_in_dev(struct hoy_child *c, const struct hoy_plan_mount *m, bool directory, struct hoy_spot *ret)
 {
-	auto_fd int target = hoy_path_open_in_root(c->root, m->target, O_PATH | O_NOFOLLOW, 0, NULL);
-	int r;
+	const char *name = c->dev >= 0 && hoy_str_starts(m->target, "/dev/") ? m->target + strlen("/dev/") : "";
+	swept_fd file;
 
+	if (!hoy_path_is_component(name))
+		return 0;
+	if (directory) {
+		if (mkdirat(c->dev, name, 0755) < 0)
+			return 0;
+	} else {
+		file = openat(c->dev, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_RDONLY, 0644);
+		if (file < 0)
+			return 0;
+	}
+	*ret = (struct hoy_spot){ c->dev, name };
+	return 1;
+}
+
+/* What we just made is not in a procfs (nothing can be made there), nor what is on the root's own mount. */
+static int make_target(struct hoy_child *c, const struct hoy_plan_mount *m, bool directory, struct hoy_spot *ret,
+	bool *ret_made, struct hoy_err *err)
+{
+	swept_fd target;
+
+	*ret_made = make_in_dev(c, m, directory, ret);
+	if (*ret_made)
+		return 0;
+	target = hoy_path_open_on_mount(c->root, m->target, O_PATH, NULL);
+	*ret = (struct hoy_spot){ target, "" };
+	if (target >= 0)
+		return 0;
+	target = hoy_target_make_new(c->root, m->target, directory, ret_made, err);
+	*ret = (struct hoy_spot){ target, "" };
+	return target < 0 ? target : *ret_made ? 0 : check_target(m, target, err);
+}
+
+/* procfs and sysfs stand on directories of the rootfs proper: a symlink there is an attack on who trusts "/proc". */
+static int make_plain_target(
+	struct hoy_child *c, const struct hoy_plan_mount *m, struct hoy_spot *ret, bool *ret_made, struct hoy_err *err)
+{
+	const uint64_t flags = O_PATH | O_NOFOLLOW | O_DIRECTORY;
+	swept_fd target = hoy_path_open_on_mount(c->root, m->target, flags, NULL);
+
+	*ret = (struct hoy_spot){ target, "" };
 	*ret_made = false;
+	if (target >= 0)
+		return 0;
+	target = hoy_path_open_in_root(c->root, m->target, flags, 0, NULL);
 	if (target == -ENOENT)
-		return make_target(c, m, /* directory= */ true, ret_made, err);
-	if (target < 0)
-		return hoy_err_code(err, target, "open '%s' in rootfs", m->target);
-	if (!is_directory(target))
+		return make_target(c, m, /* directory= */ true, ret, ret_made, err);
+	if (target == -ENOTDIR || target == -ELOOP)
 		return hoy_err_set(err, HOY_ERR_INVALID, ENOTDIR,
 			"filesystem \"%s\" must be mounted on ordinary directory", m->type);
-	r = check_target(m, target, err);
-	return r < 0 ? r : TAKE_FD(target);
+	if (target < 0)
+		return hoy_err_code(err, target, "open '%s' in rootfs", m->target);
+	*ret = (struct hoy_spot){ target, "" };
+	return check_target(m, target, err);
 }
 
 static int set_propagation(const struct hoy_plan_mount *m, int mount, struct hoy_err *err)
@@ -165,11 +198,11 @@ static int set_attributes(struct hoy_child *c, const struct hoy_plan_mount *m, i
 }
 
 /* The kernel has EINVAL for a directory on a file; whoever calls us looks for ENOTDIR, which mount(2) gave. */
-static int attach(int tree, int target, struct hoy_err *err)
+static int attach(int tree, const struct hoy_spot *on, struct hoy_err *err)
 {
-	int r = hoy_mount_attach(tree, target, err);
+	int r = hoy_mount_attach_at(tree, on->at, on->name, err);
 
-	if (r != -EINVAL || is_directory(tree) == is_directory(target))
+	if (r != -EINVAL || on->name[0] || is_directory(tree) == is_directory(on->at))
 		return r;
 	return hoy_err_code(err, -ENOTDIR, "one is a directory, the other is not");
 }
@@ -187,7 +220,8 @@ static int clone_source(struct hoy_child *c, const struct hoy_plan_mount *m, str
 static int do_bind(struct hoy_child *c, size_t i, struct hoy_err *err)
 {
 	const struct hoy_plan_mount *m = &c->plan->mounts[i];
-	auto_fd int tree = c->trees[i], target = -EBADF;
+	swept_fd tree = c->trees[i];
+	struct hoy_spot target;
 	bool made;
 	int r;
 
@@ -206,12 +240,11 @@ static int do_bind(struct hoy_child *c, size_t i, struct hoy_err *err)
 		if (r < 0)
 			return r;
 	}
-	target = make_target(c, m, is_directory(tree), &made, err);
-	if (target < 0)
-		return target;
-	r = set_attributes(c, m, tree, err);
+	r = make_target(c, m, is_directory(tree), &target, &made, err);
 	if (r == 0)
-		r = attach(tree, target, err);
+		r = set_attributes(c, m, tree, err);
+	if (r == 0)
+		r = attach(tree, &target, err);
 	if (r == 0)
 		r = set_propagation(m, tree, err);
 	return r;
@@ -250,33 +283,84 @@ static bool wants_label(const struct hoy_child *c, const struct hoy_plan_mount *
 	return label && label[0] && strcmp(m->type, "mqueue") == 0;
 }
 
-/* Nothing is to be done to the new mount. */
+/* The tmpfs on /dev that nobody outside can reach: in a mount namespace that is ours, before there is a process of the
+ * container. Its descriptor is as good as a path that is proven, and mounts and devices in it go by name. */
+static bool is_own_dev(const struct hoy_child *c, const struct hoy_plan_mount *m)
+{
+	return c->work == HOY_CHILD_INIT && c->plan->new_ns & CLONE_NEWNS && strcmp(m->type, "tmpfs") == 0 &&
+	       strcmp(m->target, "/dev") == 0;
+}
+
+/* Nothing is to be done to the new mount, and nothing with it. */
 static bool is_simple(const struct hoy_child *c, const struct hoy_plan_mount *m)
 {
 	return !wants_label(c, m) && !m->copy_up && !m->late_readonly && !m->rec_set && !m->rec_clr &&
-	       !m->n_propagation;
+	       !m->n_propagation && !is_own_dev(c, m);
 }
 
-/* Mounts it on the target; the mount's fd. */
-static int mount_new(
-	struct hoy_child *c, const struct hoy_plan_mount *m, char *const *data, int target, struct hoy_err *err)
+/* By mount(2). The target is named from the working directory, and not in /proc, which might be the container's. */
+static bool mount_at_once(
+	struct hoy_child *c, const struct hoy_plan_mount *m, char *const *data, const struct hoy_spot *on)
 {
-	auto_fd int mount = -EBADF;
+	bool there = c->in_dev && on->at == c->dev;
+	bool done = hoy_mount_at_once(
+		m->type, m->source, data, m->attr_set, there ? -EBADF : on->at, on->name[0] ? on->name : ".");
+
+	c->in_dev = there || (done && on->at == c->dev);
+	return done;
+}
+
+static int mount_by_string(struct hoy_child *c, const struct hoy_plan_mount *m, char *const *data,
+	const struct hoy_spot *on, struct hoy_err *err)
+{
+	swept_fd target = on->name[0] ? openat(on->at, on->name, O_PATH | O_NOFOLLOW | O_CLOEXEC) : on->at, mount;
 	int r;
 
-	if (hoy_mount_needs_string(data)) {
-		r = hoy_mount_new_by_string(m->type, m->source, data, target, err);
-		if (r < 0)
-			return r;
-		mount = hoy_target_open(c->root, m->target, err);
-		r = mount < 0 ? mount : hoy_mount_set(mount, m->attr_set, m->attr_clr, false, err);
-	} else {
-		mount = hoy_mount_new(m->type, m->source, data, m->attr_set, err);
-		r = mount < 0 ? mount : m->copy_up ? hoy_copy_up(target, mount, err) : 0;
-		if (r == 0)
-			r = attach(mount, target, err);
-	}
-	return r < 0 ? r : TAKE_FD(mount);
+	if (target < 0)
+		return hoy_err_sys(err, "open '%s'", m->target);
+	r = hoy_mount_new_by_string(m->type, m->source, data, target, err);
+	if (r < 0)
+		return r;
+	mount = hoy_target_open(c->root, m->target, err);
+	r = mount < 0 ? mount : hoy_mount_set(mount, m->attr_set, m->attr_clr, false, err);
+	return r < 0 ? r : mount;
+}
+
+/* Mounts it; the mount's fd. `copy_from`: a directory that is about to be covered, or -EBADF. */
+static int mount_new(struct hoy_child *c, const struct hoy_plan_mount *m, char *const *data, const struct hoy_spot *on,
+	int copy_from, struct hoy_err *err)
+{
+	swept_fd mount;
+	int r;
+
+	if (hoy_mount_needs_string(data))
+		return mount_by_string(c, m, data, on, err);
+	mount = hoy_mount_new(m->type, m->source, data, m->attr_set, err);
+	r = mount < 0 ? mount : copy_from >= 0 ? hoy_copy_up(copy_from, mount, err) : 0;
+	if (r == 0)
+		r = attach(mount, on, err);
+	return r < 0 ? r : mount;
+}
+
+/* File systems that later steps look into: by the descriptor of the mount, which needs no proof. */
+static void remember(struct hoy_child *c, const struct hoy_plan_mount *m, int mount)
+{
+	if (is_own_dev(c, m))
+		c->dev = mount;
+	else if (strcmp(m->type, "sysfs") == 0 && strcmp(m->target, "/sys") == 0)
+		c->sysfs = mount;
+}
+
+/* They count only as long as nothing is mounted over them. */
+static void forget_covered(struct hoy_child *c, const struct hoy_plan_mount *m)
+{
+	auto_free char *clean = c->dev >= 0 || c->sysfs >= 0 ? hoy_path_clean(m->target) : NULL;
+
+	if (hoy_str_eq(clean, "/dev"))
+		c->dev = -EBADF;
+	if (hoy_str_eq(clean, "/sys"))
+		c->sysfs = -EBADF;
+	c->in_dev = c->in_dev && c->dev >= 0;
 }
 
 static int do_new(struct hoy_child *c, size_t i, struct hoy_err *err)
@@ -284,36 +368,39 @@ static int do_new(struct hoy_child *c, size_t i, struct hoy_err *err)
 	auto_ptr(hoy_strv_free) char **with_mode = NULL;
 	const struct hoy_plan_mount *m = &c->plan->mounts[i];
 	bool plain = strcmp(m->type, "proc") == 0 || strcmp(m->type, "sysfs") == 0, made;
-	auto_fd int mount = -EBADF, target = -EBADF;
 	char *const *data = m->data;
+	struct hoy_spot target;
+	swept_fd mount;
 	int r = check_on_proc(m, /* tree= */ -EBADF, err);
 
-	if (r < 0)
-		return r;
-	target = plain ? make_plain_target(c, m, &made, err) : make_target(c, m, /* directory= */ true, &made, err);
-	if (target < 0)
-		return target;
-	r = made ? 0 : keep_mode(m, target, &with_mode, err);
+	if (r == 0)
+		r = plain ? make_plain_target(c, m, &target, &made, err)
+			  : make_target(c, m, /* directory= */ true, &target, &made, err);
+	if (r == 0 && !made)
+		r = keep_mode(m, target.at, &with_mode, err);
 	if (r < 0)
 		return r;
 	if (with_mode)
 		data = with_mode;
-	if (is_simple(c, m) && hoy_mount_at_once(m->type, m->source, data, m->attr_set, target))
+	if (is_simple(c, m) && mount_at_once(c, m, data, &target))
 		return 0;
-	mount = mount_new(c, m, data, target, err);
-	r = mount < 0 ? mount : hoy_mount_set(mount, m->rec_set, m->rec_clr, true, err);
+	mount = mount_new(c, m, data, &target, m->copy_up && !made ? target.at : -EBADF, err);
+	if (mount < 0)
+		return mount;
+	remember(c, m, mount);
+	r = hoy_mount_set(mount, m->rec_set, m->rec_clr, true, err);
 	if (r == 0)
 		r = set_propagation(m, mount, err);
 	if (r == 0 && wants_label(c, m))
 		r = hoy_child_label_mount(c, mount, err);
 	if (r == 0 && m->late_readonly)
-		c->late_readonly[i] = TAKE_FD(mount);
+		c->late_readonly[i] = mount;
 	return r;
 }
 
 static int do_remount(struct hoy_child *c, const struct hoy_plan_mount *m, struct hoy_err *err)
 {
-	auto_fd int target = hoy_target_open(c->root, m->target, err);
+	swept_fd target = hoy_target_open(c->root, m->target, err);
 	int r;
 
 	if (target < 0)
@@ -344,8 +431,12 @@ static int do_mount(struct hoy_child *c, size_t i, struct hoy_err *err)
 int hoy_child_mount(struct hoy_child *c, size_t i, struct hoy_err *err)
 {
 	const struct hoy_plan_mount *m = &c->plan->mounts[i];
-	int r = do_mount(c, i, err);
+	int r;
 
+	forget_covered(c, m);
+	r = do_mount(c, i, err);
+	if (r == 0 && i % HOY_CHILD_SWEEP_EVERY == HOY_CHILD_SWEEP_EVERY - 1)
+		r = hoy_child_sweep(c, err);
 	return r < 0 ? hoy_err_wrap(err, "error mounting \"%s\" to rootfs at \"%s\"",
 			       m->source ? m->source
 			       : m->type ? m->type

@@ -66,7 +66,7 @@ int hoy_child_enter_cgroup(struct hoy_child *c, struct hoy_err *err)
 {
 	int r = hoy_cgroup_enter_v1(&c->entry, err);
 
-	hoy_cgroup_entry_close(&c->entry);
+	c->entry.n_tasks = 0; /* swept */
 	if (r < 0)
 		return r;
 	/* Only now: its root is the group that we are in. */
@@ -141,9 +141,8 @@ int hoy_child_new_session(struct hoy_child *c, struct hoy_err *err)
 	return c->plan->keyring ? join_keyring(c->plan->keyring, err) : 0;
 }
 
-int hoy_net_bring_lo_up(struct hoy_err *err)
+static int bring_lo_up(int sock, struct hoy_err *err)
 {
-	auto_fd int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct ifreq req = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
 
 	if (sock < 0)
@@ -151,6 +150,18 @@ int hoy_net_bring_lo_up(struct hoy_err *err)
 	if (ioctl(sock, SIOCSIFFLAGS, &req) < 0)
 		return hoy_err_sys(err, "network: bring lo up");
 	return 0;
+}
+
+static int open_net(void)
+{
+	return socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+}
+
+int hoy_net_bring_lo_up(struct hoy_err *err)
+{
+	auto_fd int sock = open_net();
+
+	return bring_lo_up(sock, err);
 }
 
 int hoy_child_names_and_net(struct hoy_child *c, struct hoy_err *err)
@@ -161,5 +172,5 @@ int hoy_child_names_and_net(struct hoy_child *c, struct hoy_err *err)
 		return hoy_err_sys(err, "hostname: '%s'", spec->hostname);
 	if (spec->domainname && spec->domainname[0] && setdomainname(spec->domainname, strlen(spec->domainname)) < 0)
 		return hoy_err_sys(err, "domainname: '%s'", spec->domainname);
-	return c->plan->loopback ? hoy_net_bring_lo_up(err) : 0;
+	return c->plan->loopback ? bring_lo_up(open_net(), err) : 0; /* swept */
 }

@@ -61,90 +61,136 @@ static int find_start(struct hoy_child *c, const char **path, struct hoy_err *er
 	return c->root;
 }
 
-/* -ENOENT: nothing there to protect. */
-static int open_existing(struct hoy_child *c, const char *path, struct hoy_err *err)
+/* An entry of a procfs or sysfs, directly below its root and no symlink: nobody can put another one there. */
+static bool is_fixed(const char *name)
 {
-	int start = find_start(c, &path, err), fd;
+	static const char *const links[] = { "self", "thread-self", "mounts", "net" };
+
+	for (size_t i = 0; i < ARRAY_LEN(links); i++)
+		if (strcmp(name, links[i]) == 0)
+			return false;
+	return hoy_path_is_component(name);
+}
+
+/* -ENOENT: nothing there to protect. By a fixed name that is found out only when it is used. */
+static int find_existing(struct hoy_child *c, const char *path, struct hoy_spot *ret, struct hoy_err *err)
+{
+	int start = find_start(c, &path, err);
+	swept_fd fd;
 
 	if (start < 0)
 		return start == -ENOENT ? hoy_err_code(err, -EXDEV, "the file system mounted there is gone") : start;
+	if (start != c->root && is_fixed(path + 1)) {
+		*ret = (struct hoy_spot){ start, path + 1 };
+		return 0;
+	}
 	fd = hoy_target_open(start, path, err);
-	return fd == -ENOTDIR ? -ENOENT : fd;
+	*ret = (struct hoy_spot){ fd, "" };
+	return fd == -ENOTDIR ? -ENOENT : fd < 0 ? fd : 0;
 }
 
-static int make_readonly(int target, struct hoy_err *err)
+static int make_readonly(struct hoy_child *c, const char *path, struct hoy_err *err)
 {
-	auto_fd int tree = hoy_mount_clone_readonly(target, "", /* recursive= */ true, err);
+	struct hoy_spot target;
+	swept_fd tree = find_existing(c, path, &target, err);
 
-	return tree < 0 ? tree : hoy_mount_attach(tree, target, err);
+	if (tree == 0)
+		tree = hoy_mount_clone_readonly(target.at, target.name, /* recursive= */ true, err);
+	if (tree == -ENOENT)
+		return 0;
+	return tree < 0 ? tree : hoy_mount_attach_at(tree, target.at, target.name, err);
 }
 
 int hoy_child_readonly_paths(struct hoy_child *c, struct hoy_err *err)
 {
-	for (char **p = c->plan->spec->linux_->readonly_paths; p && *p; p++) {
-		auto_fd int target = open_existing(c, *p, err);
-		int r;
+	char **paths = c->plan->spec->linux_->readonly_paths;
 
-		if (target == -ENOENT)
-			continue;
-		r = target < 0 ? target : make_readonly(target, err);
+	for (char **p = paths; p && *p; p++) {
+		int r = make_readonly(c, *p, err);
+
+		if (r == 0 && (p - paths) % HOY_CHILD_SWEEP_EVERY == HOY_CHILD_SWEEP_EVERY - 1)
+			r = hoy_child_sweep(c, err);
 		if (r < 0)
 			return hoy_err_wrap(err, "'%s'", *p);
 	}
 	return 0;
 }
 
+/* What covers masked paths: an empty directory, and the null device. Made at the first path, the others get clones. */
+struct masks {
+	int null;              /* a clone of the host's device */
+	struct hoy_spot empty; /* where the directory was mounted, or its mount; .at < 0: not yet */
+};
+
 /* The host's null device, not the container's, and it must be the real one: whoever owns the image could have put
  * anything under that name. */
-static int open_null(struct hoy_err *err)
+static int clone_null(struct hoy_err *err)
 {
-	auto_fd int fd = open("/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	swept_fd fd = open_tree(AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return hoy_err_sys(err, "open '/dev/null'");
 	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
 		return hoy_err_code(err, -ENODEV, "'/dev/null' of the host is not the null device");
-	return TAKE_FD(fd);
+	return fd;
 }
 
-/* What covers masked paths: one empty directory for all of them, and the null device. Made when first wanted. */
-struct masks {
-	int null;
-	int empty; /* attached; later directories get clones of it */
-};
-
-/* One empty read-only tmpfs, made at the first directory; the others get clones of it. */
-static int mask_directory(struct masks *masks, int target, struct hoy_err *err)
+/* An empty read-only tmpfs: in one call where its place has a name. */
+static int mask_first_directory(
+	struct hoy_child *c, struct masks *masks, const struct hoy_spot *on, struct hoy_err *err)
 {
 	static char mode[] = "mode=0555", size[] = "nr_inodes=1";
 	char *options[] = { mode, size, NULL };
-	auto_fd int tree = -EBADF;
-	int r;
+	const unsigned long flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
+	swept_fd tree;
 
-	if (masks->empty >= 0)
-		tree = hoy_mount_clone(masks->empty, "", false, err);
-	else
-		tree = hoy_mount_new("tmpfs", "tmpfs", options,
-			MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, err);
+	c->in_dev = false;
+	if (on->name[0] && fchdir(on->at) == 0 &&
+		mount("tmpfs", on->name, "tmpfs", flags, "mode=0555,nr_inodes=1") == 0) {
+		masks->empty = *on;
+		return 0;
+	}
+	tree = hoy_mount_new("tmpfs", "tmpfs", options,
+		MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, err);
 	if (tree < 0)
 		return tree;
-	r = hoy_mount_attach(tree, target, err);
-	if (r == 0 && masks->empty < 0)
-		masks->empty = TAKE_FD(tree);
-	return r;
+	masks->empty = (struct hoy_spot){ tree, "" };
+	return hoy_mount_attach_at(tree, on->at, on->name, err);
 }
 
-static int mask_file(struct masks *masks, int target, struct hoy_err *err)
+static int mask_directory(struct hoy_child *c, struct masks *masks, const struct hoy_spot *on, struct hoy_err *err)
 {
-	auto_fd int tree = -EBADF;
+	swept_fd tree;
 
+	if (masks->empty.at < 0)
+		return mask_first_directory(c, masks, on, err);
+	tree = hoy_mount_clone(masks->empty.at, masks->empty.name, false, err);
+	return tree < 0 ? tree : hoy_mount_attach_at(tree, on->at, on->name, err);
+}
+
+static int mask_file(struct masks *masks, const struct hoy_spot *on, struct hoy_err *err)
+{
+	swept_fd tree = masks->null < 0 ? clone_null(err) : hoy_mount_clone(masks->null, "", false, err);
+
+	if (tree < 0)
+		return tree;
 	if (masks->null < 0)
-		masks->null = open_null(err);
-	if (masks->null < 0)
-		return masks->null;
-	tree = hoy_mount_clone(masks->null, "", false, err);
-	return tree < 0 ? tree : hoy_mount_attach(tree, target, err);
+		masks->null = tree;
+	return hoy_mount_attach_at(tree, on->at, on->name, err);
+}
+
+static int mask(struct hoy_child *c, struct masks *masks, const char *path, struct hoy_err *err)
+{
+	struct hoy_spot target;
+	struct stat st;
+	int r = find_existing(c, path, &target, err);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	if (fstatat(target.at, target.name, &st, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) < 0)
+		return errno == ENOENT ? 0 : hoy_err_sys(err, "stat");
+	return S_ISDIR(st.st_mode) ? mask_directory(c, masks, &target, err) : mask_file(masks, &target, err);
 }
 
 /* Twice the same would stack a second mount. */
@@ -159,27 +205,21 @@ static bool is_repeated(char *const *paths, char *const *path)
 int hoy_child_masked_paths(struct hoy_child *c, struct hoy_err *err)
 {
 	char **paths = c->plan->spec->linux_->masked_paths;
-	struct masks masks = { .null = -EBADF, .empty = -EBADF };
-	int r = 0;
+	struct masks masks = { .null = -EBADF, .empty = { .at = -EBADF } };
 
-	for (char **p = paths; r == 0 && p && *p; p++) {
-		auto_fd int target = is_repeated(paths, p) ? -ENOENT : open_existing(c, *p, err);
-		struct stat st;
+	for (char **p = paths; p && *p; p++) {
+		int r = is_repeated(paths, p) ? 0 : mask(c, &masks, *p, err);
 
-		if (target == -ENOENT)
-			continue;
-		if (target < 0)
-			r = target;
-		else if (fstat(target, &st) < 0)
-			r = hoy_err_sys(err, "stat");
-		else
-			r = S_ISDIR(st.st_mode) ? mask_directory(&masks, target, err) : mask_file(&masks, target, err);
 		if (r < 0)
-			(void) hoy_err_wrap(err, "'%s'", *p);
+			return hoy_err_wrap(err, "'%s'", *p);
+		if ((p - paths) % HOY_CHILD_SWEEP_EVERY != HOY_CHILD_SWEEP_EVERY - 1)
+			continue;
+		masks = (struct masks){ .null = -EBADF, .empty = { .at = -EBADF } };
+		r = hoy_child_sweep(c, err);
+		if (r < 0)
+			return r;
 	}
-	hoy_fd_close(&masks.null);
-	hoy_fd_close(&masks.empty);
-	return r;
+	return 0;
 }
 
 /* "net.ipv4.ip_forward" or "net/ipv4/conf/eth0.1/forwarding": the first separator says which kind it is. */

@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "base/str.h"
 #include "runtime/child/child.h"
 #include "runtime/child/mount_api.h"
 #include "runtime/child/overlay.h"
@@ -44,17 +45,19 @@ static int make_parent_private(int dir, struct hoy_err *err)
 	return hoy_err_code(err, -ELOOP, "find the mount of the rootfs");
 }
 
-static int attach_tree(struct hoy_child *c, int dir, struct hoy_err *err)
+/* The clone is the root from now on, wherever `path` leads to a moment later: it need only be attached somewhere. */
+static int attach_tree(struct hoy_child *c, int at, const char *path, struct hoy_err *err)
 {
-	auto_fd int tree = hoy_mount_clone(dir, "", /* recursive= */ true, err);
-	int r;
+	c->root = hoy_mount_clone(at, path, /* recursive= */ true, err);
+	return c->root < 0 ? c->root : hoy_mount_attach_at(c->root, at, path, err);
+}
 
-	if (tree < 0)
-		return tree;
-	r = hoy_mount_attach(tree, dir, err);
-	if (r == 0)
-		c->root = TAKE_FD(tree);
-	return r;
+static int attach_root(struct hoy_child *c, const char *path, struct hoy_err *err)
+{
+	auto_free char *dir = hoy_str_printf("%s/.", path); /* behind symlinks, and a directory */
+	int r = dir ? attach_tree(c, AT_FDCWD, dir, err) : hoy_err_oom(err);
+
+	return r < 0 ? hoy_err_wrap(err, "mount '%s'", c->plan->rootfs) : 0;
 }
 
 static bool writes_to_proc(const struct hoy_child *c)
@@ -106,7 +109,9 @@ int hoy_child_prepare_rootfs(struct hoy_child *c, struct hoy_err *err)
 {
 	const struct hoy_plan *plan = c->plan;
 	bool joined = !plan->host_mounts && !(plan->new_ns & CLONE_NEWNS);
-	auto_fd int dir = -EBADF;
+	bool overlay = plan->n_mounts && plan->mounts[0].kind == HOY_MOUNT_ROOTFS;
+	const char *path;
+	swept_fd dir;
 	int r;
 
 	if (!plan->host_mounts) {
@@ -115,7 +120,10 @@ int hoy_child_prepare_rootfs(struct hoy_child *c, struct hoy_err *err)
 			return r;
 	}
 	/* Who joined a mount namespace stands at its root. */
-	dir = open(!joined && hoy_child_starts_in_rootfs(plan) ? "." : plan->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	path = !joined && hoy_child_starts_in_rootfs(plan) ? "." : plan->rootfs;
+	if (!overlay && (plan->new_ns & CLONE_NEWNS) && !(plan->root_propagation & MS_SHARED))
+		return attach_root(c, path, err);
+	dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return hoy_err_sys(err, "open '%s'", plan->rootfs);
 	if (!plan->host_mounts && (plan->root_propagation & MS_SHARED)) {
@@ -123,12 +131,12 @@ int hoy_child_prepare_rootfs(struct hoy_child *c, struct hoy_err *err)
 		if (r < 0)
 			return r;
 	}
-	if (plan->n_mounts && plan->mounts[0].kind == HOY_MOUNT_ROOTFS) {
+	if (overlay) {
 		r = hoy_overlay_mount(&plan->mounts[0], dir, plan->rootfs, err);
 		if (r >= 0)
 			c->root = r;
 	} else {
-		r = attach_tree(c, dir, err);
+		r = attach_tree(c, dir, "", err);
 	}
 	return r < 0 ? hoy_err_wrap(err, "mount '%s'", plan->rootfs) : 0;
 }
@@ -176,8 +184,11 @@ static int pivot(struct hoy_child *c, struct hoy_err *err)
 	r = shared ? stop_propagation(old, err) : 0;
 	if (r < 0)
 		return r;
-	/* "." is what lies over the working directory: the old root in either case. */
-	return umount2(".", MNT_DETACH) < 0 ? hoy_err_sys(err, "unmount the old root") : 0;
+	/* "." is what lies over the working directory: the old root in either case. Without it we are in the new one.
+	 */
+	if (umount2(".", MNT_DETACH) < 0)
+		return hoy_err_sys(err, "unmount the old root");
+	return shared && chdir("/") < 0 ? hoy_err_sys(err, "chdir '/'") : 0;
 }
 
 int hoy_child_pivot(struct hoy_child *c, struct hoy_err *err)
@@ -187,29 +198,26 @@ int hoy_child_pivot(struct hoy_child *c, struct hoy_err *err)
 	hoy_fd_close(&c->proc);
 	if (c->plan->host_mounts) {
 		r = enter_root(c, err);
-		if (r < 0)
-			return r;
 	} else if (c->plan->params.no_pivot) {
 		r = move_root(c, err);
-		if (r < 0)
-			return r;
 	} else {
-		r = pivot(c, err);
-		if (r < 0)
-			return r;
+		return pivot(c, err);
 	}
+	if (r < 0)
+		return r;
 	return chdir("/") < 0 ? hoy_err_sys(err, "chdir '/'") : 0;
 }
 
 int hoy_child_make_working_dir(struct hoy_child *c, struct hoy_err *err)
 {
 	const char *cwd = c->plan->spec->process->cwd;
-	auto_fd int dir = -EBADF;
+	swept_fd dir = -EBADF;
 
 	/* If it can't be made, chdir tells what is wrong; perhaps only the user may go there. */
 	(void) err;
 	if (cwd && strcmp(cwd, "/") != 0)
 		dir = hoy_target_make(c->root, cwd, /* directory= */ true, NULL);
+	(void) dir;
 	return 0;
 }
 

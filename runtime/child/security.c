@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -59,6 +60,7 @@ int hoy_child_label_mount(struct hoy_child *c, int mount, struct hoy_err *err)
 	char name[64];
 
 	(void) snprintf(name, sizeof name, "self/fd/%d", mount);
+	c->in_dev = false;
 	if (fchdir(c->proc) < 0)
 		return hoy_err_sys(err, "enter the host's /proc");
 	if (setxattr(name, "security.selinux", label, strlen(label), 0) < 0)
@@ -124,6 +126,13 @@ static int set_caps(uint64_t effective, uint64_t permitted, uint64_t inheritable
 	return syscall(SYS_capset, &header, data) < 0 ? hoy_err_sys(err, "set capabilities") : 0;
 }
 
+/* From what the kernel told the program at its start: nobody has changed an id since, but for a user namespace. */
+static bool has_ids_already(const struct hoy_child *c, const struct hoy_oci_user *user)
+{
+	return !hoy_plan_has_ns(c->plan, CLONE_NEWUSER) && getauxval(AT_UID) == user->uid &&
+	       getauxval(AT_EUID) == user->uid && getauxval(AT_GID) == user->gid && getauxval(AT_EGID) == user->gid;
+}
+
 static int get_permitted(uint64_t *ret, struct hoy_err *err)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -135,21 +144,30 @@ static int get_permitted(uint64_t *ret, struct hoy_err *err)
 	return 0;
 }
 
+static int set_those(const struct hoy_plan_caps *caps, uint64_t admin, uint64_t have, struct hoy_err *err)
+{
+	return set_caps(
+		(caps->effective | admin) & have, (caps->permitted | admin) & have, caps->inheritable & have, err);
+}
+
 /*
  * execve() computes the program's sets from the bounding, inheritable and ambient ones, never from what is permitted
  * now. So CAP_SYS_ADMIN may stay until then: it loads the seccomp filter as the last thing before execve(), after
  * which no call but that one has to pass the filter.
  */
-static int apply_caps(const struct hoy_plan_caps *caps, bool keep_admin, struct hoy_err *err)
+static int apply_caps(const struct hoy_plan *plan, bool keep_admin, struct hoy_err *err)
 {
-	uint64_t have = 0, admin = keep_admin ? BIT(CAP_SYS_ADMIN) : 0, permitted;
-	int r = get_permitted(&have, err);
+	const struct hoy_plan_caps *caps = &plan->caps;
+	uint64_t admin = keep_admin ? BIT(CAP_SYS_ADMIN) : 0, have = plan->params.host_caps;
+	int r = set_those(caps, admin, have, NULL);
 
-	if (r < 0)
-		return r;
-	permitted = (caps->permitted | admin) & have;
-	r = set_caps((caps->effective | admin) & have, permitted, caps->inheritable & have, err);
-	if (r < 0)
+	if (r == -EPERM) { /* we have less than the parent thought */
+		r = get_permitted(&have, err);
+		if (r == 0)
+			r = set_those(caps, admin, have, err);
+	}
+	/* The kernel has taken from the ambient set what is not permitted and inheritable any more. */
+	if (r < 0 || !((caps->permitted | admin) & caps->inheritable))
 		return r;
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
 		return hoy_err_sys(err, "clear ambient capabilities");
@@ -176,14 +194,14 @@ static int own_stdio(struct hoy_child *c, uid_t uid, struct hoy_err *err)
 	return 0;
 }
 
-static int set_groups(const struct hoy_oci_user *user, struct hoy_err *err)
+static int set_groups(const struct hoy_oci_user *user, bool already, struct hoy_err *err)
 {
 	if (setgroups(user->n_additional_gids, user->additional_gids) < 0) {
 		/* Denied in an unprivileged user namespace: fine as long as none were asked for. */
 		if (errno != EPERM || user->n_additional_gids)
 			return hoy_err_sys(err, "process.user.additionalGids: setgroups");
 	}
-	if (setresgid(user->gid, user->gid, user->gid) < 0)
+	if (!already && setresgid(user->gid, user->gid, user->gid) < 0)
 		return hoy_err_sys(err, "process.user.gid: setgid %u", user->gid);
 	return 0;
 }
@@ -239,6 +257,7 @@ static int set_rlimits(struct hoy_child *c, struct hoy_err *err)
 
 static int change_user(struct hoy_child *c, const struct hoy_oci_user *user, struct hoy_err *err)
 {
+	bool already = has_ids_already(c, user);
 	int r = own_stdio(c, user->uid, err);
 
 	if (r == 0)
@@ -250,10 +269,10 @@ static int change_user(struct hoy_child *c, const struct hoy_oci_user *user, str
 	/* Root that stays root keeps them in any case. */
 	if (user->uid && prctl(PR_SET_KEEPCAPS, 1) < 0)
 		return hoy_err_sys(err, "keep capabilities");
-	r = set_groups(user, err);
+	r = set_groups(user, already, err);
 	if (r < 0)
 		return r;
-	if (setresuid(user->uid, user->uid, user->uid) < 0)
+	if (!already && setresuid(user->uid, user->uid, user->uid) < 0)
 		return hoy_err_sys(err, "process.user.uid: setuid %u", user->uid);
 	if (user->uid && prctl(PR_SET_KEEPCAPS, 0) < 0)
 		return hoy_err_sys(err, "keep capabilities");
@@ -275,7 +294,7 @@ int hoy_child_user(struct hoy_child *c, struct hoy_err *err)
 	c->cwd_error = strcmp(p->cwd, "/") != 0 && chdir(p->cwd) < 0 ? errno : 0;
 	r = change_user(c, &p->user, err);
 	if (r == 0 && c->plan->has_caps)
-		r = apply_caps(&c->plan->caps, late_filter, err);
+		r = apply_caps(c->plan, late_filter, err);
 	if (r < 0)
 		return r;
 	if (p->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)

@@ -148,6 +148,27 @@ static int step_late_seccomp(struct hoy_child *c, struct hoy_err *err)
 	return c->seccomp->notify || has_start_hooks(c) ? 0 : hoy_child_load_seccomp(c, err);
 }
 
+/* Before it is ready: for its parent or for a hook. Then it must see the parent's end, and hold no lock. */
+static bool waits_in_between(const struct hoy_child *c)
+{
+	const struct hoy_oci_hooks *h = c->plan->spec->hooks;
+
+	for (size_t i = 0; c->idmaps && i < c->plan->n_mounts; i++)
+		if (c->idmaps[i] >= 0)
+			return true;
+	return c->wait_for_go || (h && (h->n_prestart || h->n_create_runtime || h->n_create_container));
+}
+
+/* Among them the cgroup's directory: born in the group, we don't need it any more. */
+static void close_foreign(struct hoy_child *c)
+{
+	int *fds[ARRAY_LEN(c->foreign) + 1] = { &c->entry.v2_fd };
+
+	for (size_t i = 0; i < ARRAY_LEN(c->foreign); i++)
+		fds[i + 1] = &c->foreign[i];
+	hoy_fd_close_all(fds, ARRAY_LEN(fds));
+}
+
 static int step_end(struct hoy_child *c, struct hoy_err *err)
 {
 	(void) c;
@@ -255,8 +276,8 @@ void hoy_child_run(struct hoy_child *c)
 	size_t n_steps = works[c->work].n;
 	struct hoy_err err = {};
 
-	for (size_t i = 0; i < ARRAY_LEN(c->foreign); i++)
-		hoy_fd_close(&c->foreign[i]);
+	if (c->work != HOY_CHILD_INIT || waits_in_between(c))
+		close_foreign(c);
 	(void) umask(0); /* modes of what we make are meant as they are written */
 	for (size_t i = 0; i < n_steps; i++) {
 		if (steps[i].run(c, &err) >= 0)

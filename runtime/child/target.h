@@ -7,6 +7,15 @@
 
 #include "base/err.h"
 
+/*
+ * Where something is mounted: the descriptor itself (name ""), or `name` in that directory where nobody can exchange it
+ * meanwhile: it was just made in a file system that only we reach, or the kernel makes the names there.
+ */
+struct hoy_spot {
+	int at;
+	const char *name;
+};
+
 /* O_PATH fd of `path` below `root`, symlinks followed inside of it. -ENOENT when missing. */
 int hoy_target_open(int root, const char *path, struct hoy_err *err);
 

@@ -91,22 +91,26 @@ static int use_as_stdio(int slave, struct hoy_err *err)
 	return 0;
 }
 
+static bool is_null(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3);
+}
+
 /* The host's null device as stdio becomes the container's own: nobody inside can change the owner of a device of the
  * host, and a checkpoint needs no file from outside. A container without one keeps what it got. */
 static int use_own_null(struct hoy_child *c)
 {
-	auto_fd int null = -EBADF;
+	swept_fd null = -EBADF;
 	struct stat st;
 
 	for (int fd = 0; fd <= 2; fd++) {
-		const struct stat *now = &c->stdio[fd];
-
-		if (fstat(fd, &c->stdio[fd]) < 0 || !S_ISCHR(now->st_mode) || now->st_rdev != makedev(1, 3))
+		if (fstat(fd, &c->stdio[fd]) < 0 || !is_null(&c->stdio[fd]))
 			continue;
-		if (null < 0)
+		if (null < 0) {
 			null = hoy_path_open_in_root(c->root, "/dev/null", O_RDWR | O_NOCTTY, 0, NULL);
-		if (null < 0 || fstat(null, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
-			return 0;
+			if (null < 0 || fstat(null, &st) < 0 || !is_null(&st))
+				return 0;
+		}
 		(void) dup2(null, fd);
 	}
 	return 0;

@@ -53,6 +53,7 @@ static int create(const struct hoy_globals *g, const struct create_values *v, co
 		.pid_file = v->pid_file,
 		.rootless = hoy_globals_rootless(g),
 		.systemd_cgroup = g->systemd_cgroup,
+		.no_cgroup = g->no_cgroup,
 		.no_pivot = v->no_pivot,
 		.no_new_keyring = v->no_new_keyring,
 		.preserve_fds = v->preserve_fds,

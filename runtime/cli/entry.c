@@ -1,7 +1,7 @@
 /*
  * Where hoyrun begins (x86-64, static): before the C library starts, a command that enters a container executes itself
  * from the clone that sealed.h wants. Starting the C library takes longer than all of this, and so happens once. It is
- * a shortcut and nothing else: whatever fails here is left to hoy_sealed_ensure(), which checks in any case.
+ * a shortcut and nothing else: whatever fails here is left to hoy_sealed_ensure(), which looks again.
  *
  * No C library means no thread-local storage, hence no stack protector and no errno, and no call into libc.
  */
@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
+
+#include "runtime/sealed.h"
 
 #ifndef __NR_open_tree_attr
 #define __NR_open_tree_attr 467
@@ -88,7 +90,10 @@ BARE void hoyrun_seal(long *stack)
 
 	if (!enters_container(argv))
 		return;
-	if (call(__NR_statfs, (long) SELF, (long) &fs, 0, 0, 0) < 0 || fs.f_flags & ST_RDONLY)
+	if (call(__NR_statfs, (long) SELF, (long) &fs, 0, 0, 0) < 0)
+		return;
+	hoy_sealed_already = fs.f_flags & ST_RDONLY;
+	if (hoy_sealed_already)
 		return;
 	fd = clone_readonly();
 	if (fd >= 0)

@@ -35,6 +35,14 @@ struct server {
 
 enum { SIGNALS, PROCESS, MASTER, STDIN, STDOUT, N_POLL };
 
+/* All but those that mean a fault of our own. */
+static void fill_signals(sigset_t *ret)
+{
+	sigfillset(ret);
+	for (size_t i = 0; i < 6; i++)
+		sigdelset(ret, (int[]){ SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP }[i]);
+}
+
 int hoy_foreground_prepare(bool subreaper, struct hoy_err *err)
 {
 	sigset_t all;
@@ -43,9 +51,7 @@ int hoy_foreground_prepare(bool subreaper, struct hoy_err *err)
 		return 0;
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		return hoy_err_sys(err, "become a subreaper");
-	sigfillset(&all);
-	for (size_t i = 0; i < 6; i++)
-		sigdelset(&all, (int[]){ SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP }[i]);
+	fill_signals(&all);
 	return sigprocmask(SIG_BLOCK, &all, NULL) < 0 ? hoy_err_sys(err, "block signals") : 0;
 }
 
@@ -177,7 +183,7 @@ static int poll_once(struct server *s, bool *ret_ended, struct hoy_err *err)
 		p[MASTER].fd = -1;
 	if (poll(p, N_POLL, -1) < 0)
 		return errno == EINTR ? 0 : hoy_err_sys(err, "poll");
-	if (p[SIGNALS].revents)
+	if (p[SIGNALS].revents && !p[PROCESS].revents)
 		forward_signal(s);
 	if (master >= 0)
 		move_bytes(s, p);
@@ -206,19 +212,16 @@ static void drain_master(struct server *s)
 
 int hoy_foreground_serve(struct hoy_container *c, int *ret_status, struct hoy_err *err)
 {
-	auto_fd int signals = -EBADF;
 	struct server s = { .c = c, .stdin_open = true };
 	bool ended = false;
-	sigset_t blocked;
+	sigset_t set;
 	siginfo_t si;
 	int r = 0;
 
-	if (sigprocmask(SIG_BLOCK, NULL, &blocked) < 0)
-		return hoy_err_sys(err, "signal mask");
-	signals = signalfd(-1, &blocked, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (signals < 0)
+	fill_signals(&set); /* those that are not blocked do what they always do */
+	s.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (s.signals < 0)
 		return hoy_err_sys(err, "signalfd");
-	s.signals = signals;
 	if (c->master >= 0)
 		set_raw(&s);
 	while (r == 0 && !ended)
@@ -241,6 +244,8 @@ int hoy_foreground_stay(const char *root, struct hoy_container *c, bool detach, 
 	if (detach)
 		return 0;
 	r = hoy_foreground_serve(c, &status, err);
+	if (r == 0)
+		c->state.pid = 0; /* reaped: there is nobody to look for */
 	if ((r < 0 || !keep) && hoy_state_lock_again(&c->state) &&
 		hoy_container_delete(root, &c->state, /* force= */ true, &why) < 0)
 		hoy_log_ignored(&why, "delete container '%s'", c->state.id);

@@ -34,9 +34,10 @@ enum hoy_status {
 };
 
 struct hoy_state {
-	int dir;    /* O_DIRECTORY fd of ROOT/ID, -EBADF when closed; not in the file, nor are the next two */
-	char *path; /* ROOT/ID */
-	bool read;  /* state.json was there */
+	int dir;           /* O_DIRECTORY fd of ROOT/ID, -EBADF when closed; not in the file, nor are the next three */
+	char *path;        /* ROOT/ID */
+	bool read;         /* state.json was there */
+	bool runs_at_once; /* `run` made it: there is no start.sock */
 	uint32_t version;
 	char *id;
 	char *oci_version;
@@ -80,8 +81,11 @@ bool hoy_state_lock_again(const struct hoy_state *state);
 /* As hoy_state_load() without a lock, for who only looks: `dir` stays closed. */
 int hoy_state_look(const char *root, const char *id, struct hoy_state *ret, struct hoy_err *err);
 
-int hoy_state_save(const struct hoy_state *state, struct hoy_err *err);
-/* config.json, once and before the first hoy_state_save(). */
+/* Opens state.json for appending, made when missing; for who saves more than once. The fd or -errno. */
+int hoy_state_open_file(const struct hoy_state *state, struct hoy_err *err);
+int hoy_state_append(const struct hoy_state *state, int file, struct hoy_err *err);
+int hoy_state_save(const struct hoy_state *state, struct hoy_err *err); /* both */
+/* config.json, once and before the first hoy_state_save(). Its descriptor, which nobody needs any more, or -errno. */
 int hoy_state_save_config(const struct hoy_state *state, const void *data, size_t len, struct hoy_err *err);
 
 /* The state as text, for save and for tests. */

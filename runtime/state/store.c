@@ -141,29 +141,49 @@ int hoy_state_parse(const char *text, size_t len, struct hoy_state *ret, struct 
 	return 0;
 }
 
-/* Into a directory that we alone write to. */
-static int append(int dir, const char *name, const void *data, size_t len, struct hoy_err *err)
+/* In a directory that we alone write to. */
+static int open_append(int dir, const char *name, struct hoy_err *err)
 {
-	auto_fd int fd = openat(dir, name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
-	int r = fd < 0 ? -errno : hoy_fd_write_all(fd, data, len);
+	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	return fd < 0 ? hoy_err_sys(err, "open '%s'", name) : fd;
+}
+
+static int append(int fd, const char *name, const void *data, size_t len, struct hoy_err *err)
+{
+	int r = hoy_fd_write_all(fd, data, len);
 
 	return r < 0 ? hoy_err_code(err, r, "write '%s'", name) : 0;
 }
 
 int hoy_state_save_config(const struct hoy_state *state, const void *data, size_t len, struct hoy_err *err)
 {
-	return append(state->dir, HOY_STATE_CONFIG, data, len, err);
+	auto_fd int fd = open_append(state->dir, HOY_STATE_CONFIG, err);
+	int r = fd < 0 ? fd : append(fd, HOY_STATE_CONFIG, data, len, err);
+
+	return r < 0 ? r : TAKE_FD(fd);
 }
 
-int hoy_state_save(const struct hoy_state *state, struct hoy_err *err)
+int hoy_state_open_file(const struct hoy_state *state, struct hoy_err *err)
+{
+	return open_append(state->dir, STATE_FILE, err);
+}
+
+int hoy_state_append(const struct hoy_state *state, int file, struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf text = {};
 	int r = hoy_state_print(state, &text, err);
 
 	if (r < 0)
 		return r;
-	return hoy_buf_addc(&text, '\n') < 0 ? hoy_err_oom(err)
-					     : append(state->dir, STATE_FILE, text.data, text.len, err);
+	return hoy_buf_addc(&text, '\n') < 0 ? hoy_err_oom(err) : append(file, STATE_FILE, text.data, text.len, err);
+}
+
+int hoy_state_save(const struct hoy_state *state, struct hoy_err *err)
+{
+	auto_fd int file = hoy_state_open_file(state, err);
+
+	return file < 0 ? file : hoy_state_append(state, file, err);
 }
 
 /* The last line that is whole: whoever reads without the lock may be in the middle of an append. */
@@ -252,7 +272,8 @@ int hoy_state_remove(const char *root, struct hoy_state *state, struct hoy_err *
 
 	if (!path)
 		return hoy_err_oom(err);
-	(void) unlinkat(state->dir, HOY_STATE_SOCKET, 0);
+	if (!state->runs_at_once)
+		(void) unlinkat(state->dir, HOY_STATE_SOCKET, 0);
 	(void) unlinkat(state->dir, HOY_STATE_CONFIG, 0);
 	/* The state goes last: as long as it is there a second delete finds what is left to do. */
 	(void) unlinkat(state->dir, STATE_FILE, 0);

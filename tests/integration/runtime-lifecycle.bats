@@ -267,6 +267,13 @@ teardown() { runtime_teardown; }
     exec 7>&- 8>&-
 }
 
+@test "--preserve-fds never passes a descriptor of hoyrun's own in place of one that is not open" {
+    sh_in 'ls -l /proc/self/fd'
+    run r run -b "$B" --preserve-fds 3 "$ID" 3<"$B/config.json" 4>&- 5>&- </dev/null
+    [ "$status" = 1 ]
+    [[ "$output" == *"--preserve-fds: descriptor 4"* ]]
+}
+
 @test "socket activation is passed on" {
     sh_in 'echo $LISTEN_FDS $LISTEN_PID $LISTEN_FDNAMES; cat <&3'
     echo through >"$T/in"

@@ -1,4 +1,4 @@
-/* base/path.c and base/file.c */
+/* base/path.c, base/file.c, base/fd.c */
 #include "base/path.h"
 
 #include <errno.h>
@@ -85,10 +85,43 @@ START_TEST(a_file_is_replaced_as_a_whole_and_read_within_its_cap)
 }
 END_TEST
 
+static bool is_open(int fd)
+{
+	return fcntl(fd, F_GETFD) >= 0;
+}
+
+START_TEST(descriptors_are_closed_together)
+{
+	int a = 200, b = 201, c = 203, none = -EBADF, keep[] = { 205, -EBADF, 202, 3 };
+
+	for (int fd = 200; fd <= 206; fd++)
+		ck_assert_int_eq(dup2(STDERR_FILENO, fd), fd);
+	hoy_fd_close_all((int *[]){ &c, &none, &a, &b }, 4);
+	ck_assert(a == -EBADF && b == -EBADF && c == -EBADF);
+	ck_assert(!is_open(200) && !is_open(201) && is_open(202) && !is_open(203) && is_open(204));
+	ck_assert_int_eq(hoy_fd_close_except(200, keep, ARRAY_LEN(keep)), 0);
+	ck_assert(is_open(202) && !is_open(204) && is_open(205) && !is_open(206) && is_open(STDERR_FILENO));
+	ck_assert_int_eq(hoy_fd_close_except(200, NULL, 0), 0);
+	ck_assert(!is_open(202) && !is_open(205));
+}
+END_TEST
+
+START_TEST(what_is_on_another_mount_can_be_told)
+{
+	auto_fd int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), fd = -EBADF;
+
+	ck_assert_int_eq(hoy_path_open_on_mount(root, "/proc/self", O_PATH, NULL), -EXDEV);
+	ck_assert_int_eq(hoy_path_open_on_mount(root, "/no/such", O_PATH, NULL), -ENOENT);
+	fd = hoy_path_open_on_mount(root, "/etc", O_PATH | O_DIRECTORY, NULL);
+	ck_assert_int_ge(fd, 0);
+}
+END_TEST
+
 Suite *suite_path(void)
 {
 	const TTest *const tests[] = { clean_is_lexical, join_lets_an_absolute_path_win,
-		a_symlink_never_leads_out_of_the_root, a_file_is_replaced_as_a_whole_and_read_within_its_cap };
+		a_symlink_never_leads_out_of_the_root, a_file_is_replaced_as_a_whole_and_read_within_its_cap,
+		descriptors_are_closed_together, what_is_on_another_mount_can_be_told };
 
 	return hoy_unit_suite("path", tests, ARRAY_LEN(tests));
 }
