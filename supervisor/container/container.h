@@ -44,6 +44,7 @@ struct hoy_containers_options {
 	const char *shim;      /* path of containerd-shim-hoy-v2; NULL: found beside hoyd */
 	const char *runtime;   /* path of the OCI runtime; NULL: hoyrun, found beside hoyd */
 	bool debug;            /* shims log more */
+	int cgroup_fd;         /* shims are born in this v2 group; 0: in ours */
 };
 
 /*

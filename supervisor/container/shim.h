@@ -28,6 +28,7 @@ struct hoy_shim_options {
 	const char *socket_dir;
 	const char *address; /* of hoyd */
 	bool debug;
+	int cgroup_fd; /* where the program is born; 0: with us */
 	void (*lost)(void *userdata);
 	void *userdata; /* of `lost` and of the callbacks that get none of their own */
 };

@@ -176,6 +176,7 @@ static int run_program(struct hoy_shim_spawn *spawn, const int fds[3], struct ho
 		.fds = fds,
 		.n_fds = 3,
 		.new_group = true,
+		.cgroup_fd = o->cgroup_fd,
 		/* a hoyd that comes back finds a shim with an address, or none */
 		.death_signal = SIGKILL };
 	struct hoy_spawn with_env = wanted;

@@ -301,6 +301,7 @@ int hoy_container_shim_new(struct hoy_container *c, struct hoy_err *err)
 		.socket_dir = c->room->sockets,
 		.address = o->address,
 		.debug = o->debug,
+		.cgroup_fd = o->cgroup_fd,
 		.lost = on_shim_lost,
 		.userdata = c,
 	};

@@ -22,6 +22,7 @@
 #include "supervisor/daemon/lock.h"
 #include "supervisor/daemon/options.h"
 #include "supervisor/daemon/sockets.h"
+#include "supervisor/daemon/survivors.h"
 #include "supervisor/image/image.h"
 #include "supervisor/network/network.h"
 #include "supervisor/store/store.h"
@@ -29,9 +30,11 @@
 struct hoy_daemon {
 	struct hoy_daemon_options *options;
 	int data_lock, exec_lock;
+	int survivors; /* cgroup of what outlives us; 0: we are no unit of systemd */
 	bool has_pidfile;
 	struct hoy_loop *loop;
 	struct hoy_source *term, *intr, *hup;
+	struct hoy_source *watchdog; /* NULL: nobody watches */
 	struct hoy_store *store;
 	struct hoy_images *images;
 	struct hoy_networks *networks;
@@ -202,6 +205,7 @@ static int open_networks(struct hoy_daemon *d, struct hoy_err *err)
 		.bridge = d->options->bridge,
 		.bip = d->options->bip,
 		.mtu = (unsigned int) d->options->mtu,
+		.cgroup_fd = d->survivors,
 	};
 
 	return hoy_network_open(d->loop, d->store, &config, &d->networks, err);
@@ -220,6 +224,7 @@ static int open_containers(struct hoy_daemon *d, struct hoy_err *err)
 		.address = d->address,
 		.runtime = *runtime ? runtime : NULL,
 		.debug = d->options->debug,
+		.cgroup_fd = d->survivors,
 	};
 	int r = hoy_containers_open(&options, &d->containers, err);
 
@@ -374,6 +379,8 @@ int hoy_daemon_open(struct hoy_daemon **ret, struct hoy_daemon_options *options,
 	if (r >= 0)
 		r = watch_signals(d, err);
 	if (r >= 0)
+		r = d->survivors = hoy_survivors_open(err);
+	if (r >= 0)
 		r = open_rooms(d, err);
 	if (r >= 0)
 		r = open_api(d, err);
@@ -385,10 +392,23 @@ int hoy_daemon_open(struct hoy_daemon **ret, struct hoy_daemon_options *options,
 	return 0;
 }
 
+/* The loop runs, so this comes: a hoyd that hangs is killed and started again, and no container notices. */
+static void on_watchdog(struct hoy_source *source, void *userdata)
+{
+	(void) userdata;
+	hoy_notify("WATCHDOG=1");
+	hoy_source_set_timer(source, hoy_watchdog_ns());
+}
+
 int hoy_daemon_run(struct hoy_daemon *daemon, struct hoy_err *err)
 {
-	int r;
+	uint64_t watchdog = hoy_watchdog_ns();
+	int r = 0;
 
+	if (watchdog > 0)
+		r = hoy_loop_timer(daemon->loop, &daemon->watchdog, watchdog, on_watchdog, daemon, err);
+	if (r < 0)
+		return r;
 	hoy_log_info("hoyd %s ready", PACKAGE_VERSION);
 	hoy_notify("READY=1");
 	r = hoy_loop_run(daemon->loop, err);
@@ -419,6 +439,7 @@ void hoy_daemon_close(struct hoy_daemon *daemon)
 	hoy_source_free(daemon->term);
 	hoy_source_free(daemon->intr);
 	hoy_source_free(daemon->hup);
+	hoy_source_free(daemon->watchdog);
 	hoy_loop_free(daemon->loop);
 	if (daemon->has_pidfile)
 		hoy_pidfile_remove(daemon->options->pidfile);
@@ -426,6 +447,10 @@ void hoy_daemon_close(struct hoy_daemon *daemon)
 	hoy_strv_free(daemon->runtimes);
 	free(daemon->host_id);
 	free(daemon->address);
+	if (daemon->survivors > 0) {
+		hoy_fd_close(&daemon->survivors);
+		hoy_survivors_remove();
+	}
 	hoy_fd_close(&daemon->exec_lock);
 	hoy_fd_close(&daemon->data_lock);
 	free(daemon);

@@ -119,3 +119,16 @@ void hoy_notify(const char *state)
 			      (socklen_t) (offsetof(struct sockaddr_un, sun_path) + len)) < 0)
 		hoy_log_warn("notify the service manager: %s, ignoring", strerror(errno));
 }
+
+uint64_t hoy_watchdog_ns(void)
+{
+	const char *pid_text = getenv("WATCHDOG_PID"), *us_text = getenv("WATCHDOG_USEC");
+	uint64_t us;
+	int pid;
+
+	if (!us_text || hoy_str_to_u64(us_text, &us) < 0 || us > UINT64_MAX / 1000)
+		return 0;
+	if (pid_text && (hoy_str_to_int(pid_text, &pid) < 0 || pid != getpid()))
+		return 0;
+	return us * 1000 / 2;
+}

@@ -2,6 +2,8 @@
 #ifndef HOY_DAEMON_SOCKETS_H
 #define HOY_DAEMON_SOCKETS_H
 
+#include <stdint.h>
+
 #include "base/err.h"
 
 /* The path of "unix://PATH", NULL for another kind. Points into `host`. */
@@ -17,7 +19,11 @@ int hoy_host_listen_unix(const char *path, const char *group, struct hoy_err *er
 /* Descriptors passed to us (LISTEN_PID, LISTEN_FDS): first is 3; returns how many, close-on-exec. */
 int hoy_passed_sockets(struct hoy_err *err);
 
-/* Tells the service manager ("READY=1"); without NOTIFY_SOCKET nothing happens. */
+/* Tells the service manager ("READY=1", sd_notify(3)); without NOTIFY_SOCKET nothing happens. */
 void hoy_notify(const char *state);
+
+/* How often the service manager wants to hear WATCHDOG=1, in nanoseconds: half of WATCHDOG_USEC. 0: never, or the
+ * variables are meant for another process. */
+uint64_t hoy_watchdog_ns(void);
 
 #endif

@@ -111,6 +111,7 @@ int hoy_network_open(struct hoy_loop *loop, struct hoy_store *store, const struc
 	if (r >= 0)
 		r = insert_builtins(store, err);
 	owner.userdata = networks;
+	owner.cgroup_fd = config->cgroup_fd;
 	if (r >= 0)
 		r = hoy_service_new(loop, config->exec_root, networks->table, &owner, &networks->service, err);
 	if (r < 0) {

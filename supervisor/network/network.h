@@ -37,6 +37,7 @@ struct hoy_network_config {
 	const char *bip;       /* "172.30.0.1/16"; NULL: what an existing bridge has, else the first of 172.17 to 172.31
 				  without a host route, then the       /20s of 192.168 */
 	unsigned int mtu;      /* 0: 1500 */
+	int cgroup_fd;         /* hoy-net is born in this v2 group; 0: in ours */
 };
 
 /* Opens the room, makes the rows of bridge, host and none in a new store. Touches nothing in the kernel. Strings of

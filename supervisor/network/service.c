@@ -275,7 +275,14 @@ static int start_program(struct hoy_service *service, struct hoy_err *err)
 	char *envp[] = { "LANG=C", NULL };
 	const int fds[] = { -1, log, log, listening };
 	const struct hoy_spawn spawn = {
-		.path = program, .argv = argv, .envp = envp, .cwd = "/", .fds = fds, .n_fds = 4, .new_session = true
+		.path = program,
+		.argv = argv,
+		.envp = envp,
+		.cwd = "/",
+		.fds = fds,
+		.n_fds = 4,
+		.new_session = true,
+		.cgroup_fd = service->owner.cgroup_fd,
 	};
 
 	r = hoy_process_spawn(&spawn, &pid, NULL, err);
