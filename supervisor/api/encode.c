@@ -70,3 +70,20 @@ int hoy_api_parse_time(const char *text, const char *what, struct timespec *ret,
 	ret->tv_sec = n;
 	return 0;
 }
+
+/* A point in time, or a duration before now ("24h"). */
+int hoy_api_parse_until(const char *text, int64_t *ret, struct hoy_err *err)
+{
+	struct timespec ts, now;
+	int64_t before;
+	int r;
+
+	if (hoy_str_to_duration(text, &before) >= 0) {
+		clock_gettime(CLOCK_REALTIME, &now);
+		*ret = (int64_t) now.tv_sec * 1000000000 + now.tv_nsec - before;
+		return 0;
+	}
+	r = hoy_api_parse_time(text, "until", &ts, err);
+	*ret = (int64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
+	return r;
+}

@@ -7,9 +7,9 @@ static void on_client_gone(struct hoy_http_exchange *x, void *userdata)
 {
 	struct hoy_api_job *job = userdata;
 
-	(void) x;
 	job->x = NULL;
-	hoy_image_job_cancel(job->job);
+	if (!job->outlives_client || !hoy_http_body_complete(x))
+		hoy_image_job_cancel(job->job);
 }
 
 int hoy_api_job_begin(struct hoy_api_job *job, struct hoy_err *err)

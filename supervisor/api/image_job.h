@@ -5,13 +5,14 @@
 #include "supervisor/api/internal.h"
 #include "supervisor/image/image.h"
 
-/* The client may leave before it is done: that ends the job. */
+/* The client may leave before it is done: that ends the job, or (outlives_client) only while its request is read. */
 struct hoy_api_job {
 	struct hoy_http_exchange *x; /* NULL: the client is gone */
 	struct hoy_api_request *rq;  /* as long as `x` */
 	struct hoy_image_job *job;
 	bool quiet;
-	bool begun; /* the answer's head is given: errors come in the stream */
+	bool outlives_client; /* skopeo sends its archive and does not wait for the answer's end */
+	bool begun;           /* the answer's head is given: errors come in the stream */
 	void (*tell_result)(struct hoy_http_exchange *x, const struct hoy_image_result *result); /* may be NULL */
 	/* Called instead of the end when it went well: > 0, another job was started in its place. May be NULL. */
 	int (*next)(struct hoy_api_job *job, struct hoy_err *err);

@@ -5,6 +5,7 @@
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "base/time.h"
 #include "libocispec/image.h"
 #include "supervisor/api/filters.h"
 #include "supervisor/api/host.h"
@@ -84,23 +85,6 @@ static void list_filter_done(struct list_filter *l)
 	hoy_strv_free(l->until);
 }
 
-/* A point in time, or a duration before now ("24h"). */
-static int parse_until(const char *text, int64_t *ret, struct hoy_err *err)
-{
-	struct timespec ts, now;
-	int64_t before;
-	int r;
-
-	if (hoy_str_to_duration(text, &before) >= 0) {
-		clock_gettime(CLOCK_REALTIME, &now);
-		*ret = (int64_t) now.tv_sec * 1000000000 + now.tv_nsec - before;
-		return 0;
-	}
-	r = hoy_api_parse_time(text, "until", &ts, err);
-	*ret = (int64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
-	return r;
-}
-
 static int fill_filter(struct list_filter *l, const struct hoy_filters *filters, struct hoy_err *err)
 {
 	int dangling, r;
@@ -117,7 +101,7 @@ static int fill_filter(struct list_filter *l, const struct hoy_filters *filters,
 	if (r >= 0)
 		r = hoy_filters_bool(filters, "dangling", &dangling, err);
 	if (r >= 0 && l->until)
-		r = parse_until(l->until[0], &l->f.until, err);
+		r = hoy_api_parse_until(l->until[0], &l->f.until, err);
 	if (r < 0)
 		return r;
 	l->dangling = dangling == 1;
@@ -293,6 +277,66 @@ static int image_inspect(struct hoy_api_request *rq, struct hoy_err *err)
 	return 0;
 }
 
+/* --- history -------------------------------------------------------------------------------------------------- */
+
+static void encode_step(struct hoy_json_writer *w, const struct hoy_image *image, const struct hoy_oci_history *step,
+	bool is_last, int64_t size)
+{
+	struct timespec created = { 0 };
+
+	if (step->created)
+		(void) hoy_time_parse(step->created, &created);
+	hoy_json_object(w, NULL);
+	hoy_json_add_string(w, "Comment", or_empty(step->comment));
+	hoy_json_add_i64(w, "Created", created.tv_sec);
+	hoy_json_add_string(w, "CreatedBy", or_empty(step->created_by));
+	hoy_json_add_string(w, "Id", is_last ? image->id : "<missing>");
+	hoy_json_add_i64(w, "Size", size);
+	if (is_last && *image->repo_tags)
+		hoy_json_add_strv(w, "Tags", image->repo_tags);
+	else
+		hoy_json_add_null(w, "Tags");
+	hoy_json_end(w);
+}
+
+/* The newest step first; a config without history has a step per layer. */
+static void encode_history(struct hoy_json_writer *w, const struct hoy_image *image,
+	const struct hoy_oci_image_config *config, const int64_t *sizes)
+{
+	size_t n_layers = hoy_strv_len(image->diff_ids), n = config->n_history ? config->n_history : n_layers;
+	size_t layer = n_layers;
+
+	hoy_json_array(w, NULL);
+	for (size_t i = n; i-- > 0;) {
+		const struct hoy_oci_history unknown = { .created = config->created };
+		const struct hoy_oci_history *step = config->n_history ? &config->history[i] : &unknown;
+		bool has_layer = !step->empty_layer && layer > 0;
+
+		encode_step(w, image, step, i == n - 1, has_layer ? sizes[--layer] : 0);
+	}
+	hoy_json_end(w);
+}
+
+static int image_history(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	const struct hoy_oci_image_config *config;
+	auto_(hoy_buf_done) struct hoy_buf buf = { 0 };
+	struct hoy_json_writer w = { .buf = &buf };
+	auto_free int64_t *sizes = NULL;
+	const struct hoy_image *image;
+	int r = hoy_images_find(rq->api->o.images, rq->name, &image, err);
+
+	if (r >= 0)
+		r = hoy_image_config(rq->api->o.images, image, &config, err);
+	if (r >= 0)
+		r = hoy_image_layer_sizes(image, &sizes, err);
+	if (r < 0)
+		return r;
+	encode_history(&w, image, config, sizes);
+	hoy_api_reply_json(rq, 200, &buf);
+	return 0;
+}
+
 /* --- names ---------------------------------------------------------------------------------------------------- */
 
 /* "repo" and "tag" of the query as one reference; *ret is NULL without a repository. */
@@ -389,6 +433,7 @@ static int image_load(struct hoy_api_request *rq, struct hoy_err *err)
 		return hoy_err_oom(err);
 	job->quiet = hoy_uri_query_bool(&rq->uri, "quiet", false);
 	job->tell_result = tell_loaded;
+	job->outlives_client = true;
 	if (hoy_uri_query(&rq->uri, "platform"))
 		r = hoy_err_unsupported(err, "load: a platform can't be chosen");
 	else
@@ -431,6 +476,7 @@ static int import_image(struct hoy_api_request *rq, struct hoy_err *err)
 	if (!job)
 		return hoy_err_oom(err);
 	job->tell_result = tell_imported;
+	job->outlives_client = true;
 	job->quiet = true;
 	r = start_import(rq, job, &handler, err);
 	if (r < 0) {
@@ -457,6 +503,7 @@ const struct hoy_api_route hoy_api_image_routes[] = {
 	{ "POST", "/images/load", image_load, HOY_ROUTE_BODY_STREAM, 0 },
 	{ "POST", "/images/create", image_create, HOY_ROUTE_BODY_STREAM, 0 },
 	{ "GET", "/images/{name}/json", image_inspect, 0, 0 },
+	{ "GET", "/images/{name}/history", image_history, 0, 0 },
 	{ "POST", "/images/{name}/tag", image_tag, 0, 0 },
 	{ "DELETE", "/images/{name}", image_remove, 0, 0 },
 	{ NULL, NULL, NULL, 0, 0 },

@@ -53,6 +53,9 @@ struct hoy_api_route {
 extern const struct hoy_api_route hoy_api_system_routes[];
 extern const struct hoy_api_route hoy_api_container_routes[];
 extern const struct hoy_api_route hoy_api_exec_routes[];
+extern const struct hoy_api_route hoy_api_archive_routes[];
+extern const struct hoy_api_route hoy_api_commit_routes[];
+extern const struct hoy_api_route hoy_api_fsck_routes[];
 extern const struct hoy_api_route hoy_api_image_routes[];
 extern const struct hoy_api_route hoy_api_registry_routes[];
 extern const struct hoy_api_route hoy_api_network_routes[];
@@ -88,5 +91,7 @@ void hoy_api_add_strings(struct hoy_json_writer *w, const char *key, char *const
 void hoy_api_add_kv(struct hoy_json_writer *w, const char *key, const struct hoy_oci_kv *kv, size_t n); /* {} */
 /* Seconds with optional ".nanoseconds", or RFC 3339, as `since` and `until` take them. Empty or NULL: *ret is 0. */
 int hoy_api_parse_time(const char *text, const char *what, struct timespec *ret, struct hoy_err *err);
+/* The filter `until`: a point in time as above, or a duration before now ("24h"); nanoseconds since 1970. */
+int hoy_api_parse_until(const char *text, int64_t *ret, struct hoy_err *err);
 
 #endif

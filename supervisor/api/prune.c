@@ -184,8 +184,11 @@ static int remove_unused(struct hoy_api_request *rq, const struct hoy_image *ima
 
 	if (!names || !id)
 		return -ENOMEM;
+	for (char *const *digest = image->repo_digests; *digest; digest++)
+		if (hoy_strv_add(&names, *digest) < 0)
+			return -ENOMEM;
 	for (char *const *name = names; *name; name++)
-		remove_image(rq, *name, size, done);
+		remove_image(rq, *name, size, done); /* digests went with the tag of their repository */
 	if (!*names)
 		remove_image(rq, id, size, done);
 	return 0;
@@ -194,7 +197,7 @@ static int remove_unused(struct hoy_api_request *rq, const struct hoy_image *ima
 static int list_candidates(
 	struct hoy_api_request *rq, const struct hoy_filters *filters, char ***ret, struct hoy_err *err)
 {
-	auto_ptr(hoy_strv_free) char **labels = NULL;
+	auto_ptr(hoy_strv_free) char **labels = NULL, **not_labels = NULL, **until = NULL;
 	auto_free const struct hoy_image **images = NULL;
 	struct hoy_image_filter filter = { .all = true };
 	const bool yes = true;
@@ -204,7 +207,16 @@ static int list_candidates(
 	r = hoy_filters_bool(filters, "dangling", &dangling, err);
 	if (r >= 0)
 		r = hoy_filters_values(filters, "label", &labels, err);
+	if (r >= 0)
+		r = hoy_filters_values(filters, "label!", &not_labels, err);
+	if (r >= 0)
+		r = hoy_filters_values(filters, "until", &until, err);
+	if (r >= 0 && until && until[0] && until[1])
+		r = hoy_err_invalid(err, "more than one until filter specified");
+	if (r >= 0 && until && until[0])
+		r = hoy_api_parse_until(until[0], &filter.until, err);
 	filter.labels = labels;
+	filter.not_labels = not_labels;
 	filter.dangling = dangling != 0 ? &yes : NULL;
 	if (r >= 0)
 		r = hoy_images_list(rq->api->o.images, &filter, &images, &n, err);
@@ -216,7 +228,7 @@ static int list_candidates(
 
 static int prune_images(struct hoy_api_request *rq, struct hoy_err *err)
 {
-	static const char *const known[] = { "dangling", "label", NULL };
+	static const char *const known[] = { "dangling", "label", "label!", "until", NULL };
 	auto_(hoy_filters_done) struct hoy_filters filters = { 0 };
 	auto_(hoy_buf_done) struct hoy_buf buf = { 0 };
 	auto_ptr(hoy_strv_free) char **ids = NULL;

@@ -42,6 +42,8 @@ int hoy_api_version_split(const char *path, const char **ret_rest, int *ret_mino
 		return hoy_err_invalid(err, "invalid API version '%.*s'", (int) len, path + 2);
 	if (dot)
 		*dot = '.';
+	if (major == 1 && minor == HOY_API_SKOPEO_MINOR)
+		minor = HOY_API_MIN_MINOR;
 	if (major < 1 || (major == 1 && minor < HOY_API_MIN_MINOR))
 		return too_old(text, err);
 	if (major > 1 || minor > HOY_API_MAX_MINOR)

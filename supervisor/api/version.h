@@ -8,6 +8,10 @@
 #define HOY_API_MIN "1.24"
 enum { HOY_API_MIN_MINOR = 24, HOY_API_MAX_MINOR = 50 };
 
+/* What containers/image of Debian 12 (skopeo's docker-daemon:) asks for, without negotiating: answered as the oldest.
+ */
+enum { HOY_API_SKOPEO_MINOR = 22 };
+
 /*
  * Takes the version prefix off `path`: *ret_rest points behind it and *ret_minor is the minor number to speak (the
  * newest when there is no prefix). -EINVAL with the 400 text that clients know for a version too old or too new.

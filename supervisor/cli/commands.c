@@ -32,10 +32,9 @@ static const char *const common[] = { "run", "exec", "ps", "build", "pull", "pus
 	"search", "version", "info", NULL };
 
 /* Commands of docker's that this version has not: a clear word instead of "unknown". */
-static const char *const unsupported[] = { "build", "builder", "buildx", "checkpoint", "commit", "compose", "config",
-	"cp", "diff", "exec", "export", "history", "manifest", "node", "pause", "plugin", "port", "rename", "restart",
-	"save", "search", "secret", "service", "stack", "stats", "swarm", "tag", "top", "trust", "unpause", "update",
-	NULL };
+static const char *const unsupported[] = { "build", "builder", "buildx", "checkpoint", "compose", "config", "cp",
+	"diff", "exec", "manifest", "node", "pause", "plugin", "port", "rename", "restart", "search", "secret",
+	"service", "stack", "stats", "swarm", "top", "trust", "unpause", "update", NULL };
 
 /* One of the names of a row: they are separated by ", ". */
 static bool next_name(const char **rest, const char **name, size_t *len)

@@ -127,6 +127,9 @@ struct hoy_container_info {
 int hoy_containers_find(
 	struct hoy_containers *containers, const char *ref, const struct hoy_container_info **ret, struct hoy_err *err);
 
+/* The chain of image layers it stands on (supervisor/image/image.h); "" without any. Lives as long as the info. */
+const char *hoy_container_chain_id(const struct hoy_container_info *info);
+
 /* Filters; a NULL vector does not filter. Several values of one filter: any of them, for labels all of them. */
 struct hoy_container_filter {
 	bool all;         /* else only running ones (unless `statuses` is given) */

@@ -244,6 +244,11 @@ int hoy_container_derive(struct hoy_container *c, struct hoy_err *err)
 	return hoy_container_mounts_list(c->config, &c->info.mounts, &c->info.n_mounts, err);
 }
 
+const char *hoy_container_chain_id(const struct hoy_container_info *info)
+{
+	return ((const struct hoy_container *) info)->chain_id;
+}
+
 int hoy_container_hold_layers(struct hoy_container *c, struct hoy_err *err)
 {
 	int r = *c->chain_id ? hoy_layers_hold(c->room->options.images, c->chain_id, err) : 0;

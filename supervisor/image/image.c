@@ -276,6 +276,20 @@ int hoy_image_config(struct hoy_images *images, const struct hoy_image *image, c
 	return 0;
 }
 
+int hoy_image_layer_sizes(const struct hoy_image *image, int64_t **ret, struct hoy_err *err)
+{
+	const struct image *own = (const struct image *) image;
+	size_t i = hoy_strv_len(image->diff_ids);
+	int64_t *sizes = calloc(i + 1, sizeof *sizes);
+
+	if (!sizes)
+		return hoy_err_oom(err);
+	for (const struct layer *layer = own->top; layer; layer = layer->parent)
+		sizes[--i] = layer->size;
+	*ret = sizes;
+	return 0;
+}
+
 /* --- list --- */
 
 static bool has_matching_name(struct hoy_images *images, const struct image *image, char *const *patterns)
@@ -300,15 +314,17 @@ static bool has_label(const struct hoy_oci_image_config *config, const char *wan
 	return false;
 }
 
-static int has_labels(
-	struct hoy_images *images, struct image *image, char *const *labels, bool *ret, struct hoy_err *err)
+static int check_labels(struct hoy_images *images, struct image *image, const struct hoy_image_filter *filter,
+	bool *ret, struct hoy_err *err)
 {
 	const struct hoy_oci_image_config *config;
 	int r = hoy_image_config(images, &image->pub, &config, err);
 
 	*ret = r == 0;
-	for (char *const *label = labels; r == 0 && *label; label++)
+	for (char *const *label = filter->labels; r == 0 && label && *label; label++)
 		*ret = *ret && has_label(config, *label);
+	for (char *const *label = filter->not_labels; r == 0 && label && *label; label++)
+		*ret = *ret && !has_label(config, *label);
 	return r;
 }
 
@@ -343,7 +359,7 @@ static int find_window(
 static int passes(struct hoy_images *images, struct image *image, const struct hoy_image_filter *filter,
 	const struct window *window, bool *ret, struct hoy_err *err)
 {
-	bool dangling = !*image->pub.repo_tags && !*image->pub.repo_digests;
+	bool dangling = !*image->pub.repo_tags; /* a digest alone is no name that anybody gave */
 
 	*ret = false;
 	if (filter->dangling && *filter->dangling != dangling)
@@ -355,9 +371,9 @@ static int passes(struct hoy_images *images, struct image *image, const struct h
 	if (filter->references && *filter->references && !has_matching_name(images, image, filter->references))
 		return 0;
 	*ret = true;
-	if (!filter->labels || !*filter->labels)
+	if ((!filter->labels || !*filter->labels) && (!filter->not_labels || !*filter->not_labels))
 		return 0;
-	return has_labels(images, image, filter->labels, ret, err);
+	return check_labels(images, image, filter, ret, err);
 }
 
 static int newest_first(const void *a, const void *b)

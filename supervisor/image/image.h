@@ -23,6 +23,7 @@ struct hoy_images;
 struct hoy_loop;
 struct hoy_store;
 struct hoy_oci_image_config; /* libocispec/image.h */
+struct hoy_oci_image_run;
 
 /* One image. Belongs to the room and is valid until the next call that changes images, or until the loop turns:
  * look it up again, or copy what is needed. Use ->id to remember it. */
@@ -95,11 +96,15 @@ int hoy_images_find(struct hoy_images *images, const char *name, const struct ho
 int hoy_image_config(struct hoy_images *images, const struct hoy_image *image, const struct hoy_oci_image_config **ret,
 	struct hoy_err *err);
 
+/* Bytes of each layer's unpacked content, base first. *ret is a heap array of as many as there are diff_ids. */
+int hoy_image_layer_sizes(const struct hoy_image *image, int64_t **ret, struct hoy_err *err);
+
 /* Filters of a list; NULL members don't filter. Several values of one filter: any of them (labels: all). */
 struct hoy_image_filter {
 	bool all; /* kept for callers: images without a name are always listed, there are no hidden ones */
 	char *const *references; /* patterns */
 	char *const *labels;     /* "key" or "key=value" */
+	char *const *not_labels; /* none of these */
 	const bool *dangling;    /* true: only images without a name; false: only named ones */
 	const char *before;      /* made before that image */
 	const char *since;
@@ -197,6 +202,39 @@ struct hoy_registry_credentials {
 	const char *username, *password, *identity_token, *registry_token;
 };
 
+/*
+ * The ways out: errors of the request are returned; then the job waits for hoy_image_job_write(), which says where the
+ * tar goes. Each image in the archive has the names it was asked by: a tag, or all tags of a repository; an ID gives
+ * none. `platform` ("os[/arch[/variant]]") NULL: all that is there.
+ */
+int hoy_images_save(struct hoy_images *images, char *const *names, const char *platform,
+	const struct hoy_image_job_handler *handler, struct hoy_image_job **ret, struct hoy_err *err);
+
+/* A container's file system: its own layer on top of a chain. */
+int hoy_images_export(struct hoy_images *images, const char *upper_dir, const char *chain_id,
+	const struct hoy_image_job_handler *handler, struct hoy_image_job **ret, struct hoy_err *err);
+
+struct hoy_image_commit {
+	const char *image_id;          /* what the container was made of */
+	const char *upper_dir;         /* the container's own layer */
+	struct hoy_oci_image_run *run; /* the new image's run configuration; taken over, also on failure */
+	const char *reference;         /* name to give; NULL: none */
+	const char *comment, *author;  /* NULL: none */
+	const char *created_by;        /* for the history */
+	char *const *changes;          /* as for import, on top of `run`; NULL: none */
+	/* Called once when the container was read and may go on, with the handler's userdata, before `done`; not
+	 * called when the call itself fails or the job is cancelled before. May be NULL. */
+	void (*on_read)(void *userdata);
+};
+
+/* Makes an image of a container: its layer is compressed once, into the blob that stays. */
+int hoy_images_commit(struct hoy_images *images, const struct hoy_image_commit *options,
+	const struct hoy_image_job_handler *handler, struct hoy_image_job **ret, struct hoy_err *err);
+
+/* Takes `fd` over; `chunked`: in the chunks of an HTTP/1.1 body, whose last one says that all went well. An `fd` below
+ * 0 (the client is gone) ends the job. */
+void hoy_image_job_write(struct hoy_image_job *job, int fd, bool chunked);
+
 /* NULL members: not given. Credentials are for the registry that `reference` names. */
 struct hoy_image_pull {
 	const char *reference; /* without tag and digest: latest */
@@ -217,6 +255,32 @@ struct hoy_image_push {
 /* Brings images to the registry that their name says. Errors of `options` are returned here, so is one that is not
  * there. Progress ends, for each tag, with "TAG: digest: ..." and an `aux`. */
 int hoy_images_push(struct hoy_images *images, const struct hoy_image_push *options,
+	const struct hoy_image_job_handler *handler, struct hoy_image_job **ret, struct hoy_err *err);
+
+/* --- is the store whole? --- */
+
+struct hoy_image_problem {
+	const char *what; /* "a blob without a row" */
+	char *name;       /* file, digest or image ID */
+	bool repaired;
+};
+
+struct hoy_image_check_result {
+	struct hoy_image_problem *problems;
+	size_t n_problems;
+	size_t blobs, layers; /* rows looked at */
+	int64_t bytes;        /* of blobs */
+};
+
+struct hoy_image_check {
+	bool digests; /* read all blobs and hash them */
+	bool repair;  /* what belongs to nobody goes to the trash; images that are not whole are removed */
+	/* Called before the handler's `done`, with its userdata, when the check came to its end. */
+	void (*done)(const struct hoy_image_check_result *result, void *userdata);
+};
+
+/* Looks whether every row has its bytes, and every file its row. */
+int hoy_images_check(struct hoy_images *images, const struct hoy_image_check *options,
 	const struct hoy_image_job_handler *handler, struct hoy_image_job **ret, struct hoy_err *err);
 
 /* Ends the job (client gone): `done` will be called with -ECANCELED, or as if nothing had happened when its rows are

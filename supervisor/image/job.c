@@ -228,6 +228,15 @@ void hoy_image_job_fail(struct hoy_image_job *job, const struct hoy_err *err)
 	handler.done(&copy, /* result= */ NULL, handler.userdata);
 }
 
+void hoy_image_job_succeed(struct hoy_image_job *job)
+{
+	struct hoy_image_job_handler handler = job->handler;
+	const struct hoy_image_result nothing = { 0 };
+
+	job_free(job);
+	handler.done(/* err= */ NULL, &nothing, handler.userdata);
+}
+
 static void on_committed(void *userdata, const struct hoy_err *failed)
 {
 	struct hoy_image_job *job = userdata;

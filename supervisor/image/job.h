@@ -25,6 +25,7 @@ struct hoy_image_job {
 	enum job_state state;
 	void (*unpack)(struct hoy_image_job *job);      /* its turn has come */
 	void (*free_detail)(struct hoy_image_job *job); /* the kind's own members, then the job itself */
+	void (*on_read)(void *userdata);                /* commit: told when the container was read; may be NULL */
 	struct hoy_layer_run *run;
 	struct hoy_source *ending; /* the deferred end of a job that was cancelled while it waited */
 	struct hoy_err failed;     /* errnum 0: all is well so far */
@@ -64,6 +65,9 @@ void hoy_image_job_queue_unpack(struct hoy_image_job *job);
 
 /* All files are in place: sync, rows, commit, done. The job is gone when this returns, or some time later. */
 void hoy_image_job_complete(struct hoy_image_job *job);
+
+/* Ends it well without having made an image. Only from the loop; the job is gone when this returns. */
+void hoy_image_job_succeed(struct hoy_image_job *job);
 
 /* Ends it with an error; the job is gone when this returns. Only from the loop, and with no worker running. */
 void hoy_image_job_fail(struct hoy_image_job *job, const struct hoy_err *err);

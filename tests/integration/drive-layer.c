@@ -1,8 +1,9 @@
 /*
  * Lets a shell test give hoy-layer one request:
  *
- *	drive-layer HOY-LAYER split|apply|remove|sync TARGET [OPTIONS] <INPUT
+ *	drive-layer HOY-LAYER split|apply|remove|sync|pack|verify TARGET [OPTIONS] <INPUT
  *	    --diff-id D  --max-entries N  --max-bytes N  --copy FILE  --lowers DIR NAME[,NAME...] (top first)
+ *	    pack: --output FILE first, then --flag chunked|gzip|diff|neutral
  *
  * Prints one line per reply ("entry file 0 12 sha256:... name", "done sha256:... ...", "error KIND text").
  * Exit status: 0 done, 1 error, 3 the worker died without an answer.
@@ -56,7 +57,8 @@ static void add_lowers(struct drive *d, const char *dir, char *names)
 
 static void parse(struct drive *d, char **argv)
 {
-	static const char *const ops[] = { "", "split", "apply", "remove", "sync" };
+	static const char *const ops[] = { "", "split", "apply", "remove", "sync", "pack", "verify" };
+	static const char *const flags[] = { "", "", "chunked", "gzip", "diff", "neutral" };
 
 	for (uint32_t op = 1; op < ARRAY_LEN(ops); op++)
 		if (strcmp(argv[2], ops[op]) == 0)
@@ -77,6 +79,12 @@ static void parse(struct drive *d, char **argv)
 		} else if (strcmp(*arg, "--lowers") == 0) {
 			add_lowers(d, arg[1], arg[2]);
 			arg++;
+		} else if (strcmp(*arg, "--output") == 0) {
+			d->fds[d->n_fds++] = must_open(arg[1], O_WRONLY | O_CREAT | O_TRUNC);
+		} else if (strcmp(*arg, "--flag") == 0) {
+			for (uint32_t bit = 2; bit < ARRAY_LEN(flags); bit++)
+				if (strcmp(arg[1], flags[bit]) == 0)
+					d->request.flags |= 1u << bit;
 		} else {
 			exit(2);
 		}

@@ -46,6 +46,21 @@ refused() { # what it must say
     make outer --outer zstd
     run images load <"$T/outer.tar"
     [ "$status" = 0 ]
+    make outer
+    for tool in xz bzip2; do
+        "$tool" -c "$T/outer.tar" >"$T/outer.tar.$tool"
+        run images load <"$T/outer.tar.$tool"
+        [ "$status" = 0 ] || { echo "$tool: $output"; false; }
+        head -c 300000 "$T/outer.tar.$tool" >"$T/cut"
+        run images load <"$T/cut"
+        [ "$status" = 1 ]
+    done
+    store_is_clean
+    # What is imported from xz is stored as the tar in it.
+    "$MAKE_LAYER" '{"name": "a", "data": "x"}' >"$T/layer.tar"
+    xz -c "$T/layer.tar" >"$T/layer.xz"
+    images import imp:1 <"$T/layer.xz"
+    [ -e "$T/data/blobs/sha256/$(sha256sum "$T/layer.tar" | cut -c1-64)" ]
     store_is_clean
 }
 

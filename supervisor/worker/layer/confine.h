@@ -6,10 +6,13 @@
 #ifndef HOY_SUPERVISOR_WORKER_LAYER_CONFINE_H
 #define HOY_SUPERVISOR_WORKER_LAYER_CONFINE_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "base/err.h"
 
 /* The directory as a detached mount of its own. Comes first: later it belongs to a mount namespace that we left. */
-int hoy_layer_detach(int target, struct hoy_err *err);
+int hoy_layer_detach(int target, bool read_only, struct hoy_err *err);
 
 /*
  * The merged, read-only view of lower layers: `names` (top first) in the directory `dir`. A detached mount: it is

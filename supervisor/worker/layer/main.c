@@ -17,10 +17,12 @@
 #include "base/str.h"
 #include "supervisor/worker/layer/apply.h"
 #include "supervisor/worker/layer/confine.h"
+#include "supervisor/worker/layer/pack.h"
 #include "supervisor/worker/layer/protocol.h"
 #include "supervisor/worker/layer/remove.h"
 #include "supervisor/worker/layer/split.h"
 #include "supervisor/worker/layer/stream.h"
+#include "supervisor/worker/layer/verify.h"
 
 #define DEFAULT_MAX_BYTES ((uint64_t) 256 << 30)
 #define PROGRESS_NS 100000000
@@ -28,9 +30,9 @@
 
 struct worker {
 	struct hoy_layer_request request;
-	int input, target, copy, lowers; /* what came with the request; -EBADF: nothing */
-	int root;                        /* the target, once it is our root */
-	int lower;                       /* the merged lower layers */
+	int input, target, output, copy, lowers; /* what came with the request; -EBADF: nothing */
+	int root;                                /* the target, once it is our root */
+	int lower;                               /* the merged lower layers */
 	struct hoy_layer_stream *stream;
 	struct timespec told; /* when progress was told last */
 };
@@ -42,7 +44,8 @@ static int send_reply(const struct hoy_layer_reply *reply, size_t len, struct ho
 	return n < 0 ? hoy_err_code(err, (int) n, "tell hoyd") : 0;
 }
 
-/* The descriptors come in the order input, target, copy, lowers, without those that the request does not need. */
+/* The descriptors come in the order input, target, output, copy, lowers, without those that the request does not need.
+ */
 static int take_fds(struct worker *w, int *fds, size_t n, struct hoy_err *err)
 {
 	bool stream = w->request.op == HOY_LAYER_SPLIT || w->request.op == HOY_LAYER_APPLY;
@@ -52,13 +55,16 @@ static int take_fds(struct worker *w, int *fds, size_t n, struct hoy_err *err)
 		w->input = fds[used++];
 	if (used < n)
 		w->target = fds[used++];
+	if (w->request.op == HOY_LAYER_PACK && used < n)
+		w->output = fds[used++];
 	if ((w->request.flags & HOY_LAYER_COPY) && used < n)
 		w->copy = fds[used++];
 	if ((w->request.flags & HOY_LAYER_LOWERS) && used < n)
 		w->lowers = fds[used++];
 	while (n > used)
 		hoy_fd_close(&fds[--n]);
-	if (w->target < 0 || (stream && w->input < 0) || ((w->request.flags & HOY_LAYER_COPY) && w->copy < 0) ||
+	if (w->target < 0 || (stream && w->input < 0) || (w->request.op == HOY_LAYER_PACK && w->output < 0) ||
+		((w->request.flags & HOY_LAYER_COPY) && w->copy < 0) ||
 		((w->request.flags & HOY_LAYER_LOWERS) && w->lowers < 0))
 		return hoy_err_code(err, -EPROTO, "request without its descriptors");
 	return 0;
@@ -95,9 +101,11 @@ static int split_names(char *packet, size_t len, char **names, size_t *ret_n, st
 	return n > 0 ? 0 : hoy_err_code(err, -EPROTO, "names of the lower layers");
 }
 
+/* What is packed stands on top of the lower layers. */
 static int mount_lowers(struct worker *w, struct hoy_err *err)
 {
-	char *names[HOY_LAYER_MAX_LOWERS];
+	char *names[HOY_LAYER_MAX_LOWERS + 1], target[HOY_PROC_FD_MAX];
+	size_t first = w->request.op == HOY_LAYER_PACK;
 	auto_free char *packet = NULL;
 	size_t n_fds = 0, n_names;
 	ssize_t n;
@@ -112,10 +120,12 @@ static int mount_lowers(struct worker *w, struct hoy_err *err)
 	if (n <= 0)
 		return hoy_err_code(err, n < 0 ? (int) n : -EPROTO, "receive the lower layers");
 	packet[n] = '\0';
-	r = split_names(packet, (size_t) n, names, &n_names, err);
+	r = split_names(packet, (size_t) n, names + first, &n_names, err);
 	if (r < 0)
 		return r;
-	w->lower = hoy_layer_mount_lowers(w->lowers, names, n_names, err);
+	if (first)
+		names[0] = (char *) (uintptr_t) hoy_path_proc_fd(w->target, target);
+	w->lower = hoy_layer_mount_lowers(w->lowers, names, n_names + first, err);
 	hoy_fd_close(&w->lowers);
 	return w->lower < 0 ? w->lower : 0;
 }
@@ -141,6 +151,7 @@ static int open_stream(struct worker *w, struct hoy_err *err)
 		.copy_fd = w->copy,
 		.max_bytes = w->request.limits.max_bytes ? w->request.limits.max_bytes : DEFAULT_MAX_BYTES,
 		.no_digests = w->request.op == HOY_LAYER_SPLIT,
+		.foreign = w->request.op == HOY_LAYER_SPLIT || (w->request.flags & HOY_LAYER_COPY),
 		.on_read = on_read,
 		.userdata = w,
 	};
@@ -153,6 +164,20 @@ static int on_entry(const struct hoy_layer_reply *entry, size_t len, void *userd
 {
 	(void) userdata;
 	return send_reply(entry, len, err);
+}
+
+static int pack(const struct worker *w, struct hoy_layer_reply *done, struct hoy_err *err)
+{
+	const struct hoy_layer_sink_options options = { .fd = w->output,
+		.chunked = w->request.flags & HOY_LAYER_PACK_CHUNKED,
+		.gzip = w->request.flags & HOY_LAYER_PACK_GZIP };
+	const struct hoy_layer_pack what = { .root = w->root,
+		.layer = w->request.flags & HOY_LAYER_PACK_DIFF,
+		.neutral = w->request.flags & HOY_LAYER_PACK_NEUTRAL };
+	auto_ptr(hoy_layer_sink_free) struct hoy_layer_sink *sink = NULL;
+	int r = hoy_layer_sink_new(&options, &sink, err);
+
+	return r < 0 ? r : hoy_layer_pack(&what, sink, done, err);
 }
 
 static int serve(struct worker *w, struct hoy_layer_reply *done, struct hoy_err *err)
@@ -171,10 +196,30 @@ static int serve(struct worker *w, struct hoy_layer_reply *done, struct hoy_err 
 		return hoy_layer_apply(&apply, w->stream, done, err);
 	case HOY_LAYER_REMOVE:
 		return hoy_layer_remove_all(w->root, err);
+	case HOY_LAYER_PACK:
+		return pack(w, done, err);
+	case HOY_LAYER_VERIFY:
+		return hoy_layer_verify(w->root, on_entry, w, err);
 	case HOY_LAYER_SYNC:
 		return syncfs(w->root) < 0 ? hoy_err_sys(err, "bring layers to disk") : 0;
 	}
 	return hoy_err_code(err, -EPROTO, "unknown request %u", w->request.op);
+}
+
+/* The tree that becomes our root: the target, or what is to be packed. */
+static int open_tree_of(struct worker *w, struct hoy_err *err)
+{
+	bool reads = w->request.op == HOY_LAYER_PACK || w->request.op == HOY_LAYER_VERIFY;
+	auto_fd int tree = hoy_layer_detach(w->target, reads, err);
+	int r;
+
+	if (tree < 0)
+		return tree;
+	r = mount_lowers(w, err);
+	hoy_fd_close(&w->target);
+	if (r < 0)
+		return r;
+	return w->request.op == HOY_LAYER_PACK && w->lower >= 0 ? TAKE_FD(w->lower) : TAKE_FD(tree);
 }
 
 static int run(struct worker *w, struct hoy_layer_reply *done, struct hoy_err *err)
@@ -184,13 +229,10 @@ static int run(struct worker *w, struct hoy_layer_reply *done, struct hoy_err *e
 
 	if (r < 0)
 		return r;
-	tree = hoy_layer_detach(w->target, err);
+	tree = open_tree_of(w, err);
 	if (tree < 0)
 		return tree;
-	hoy_fd_close(&w->target);
-	r = mount_lowers(w, err);
-	if (r == 0)
-		r = open_stream(w, err);
+	r = open_stream(w, err);
 	if (r == 0)
 		r = hoy_layer_confine(tree, &w->root, err);
 	return r < 0 ? r : serve(w, done, err);
@@ -198,9 +240,13 @@ static int run(struct worker *w, struct hoy_layer_reply *done, struct hoy_err *e
 
 int main(void)
 {
-	struct worker w = {
-		.input = -EBADF, .target = -EBADF, .copy = -EBADF, .lowers = -EBADF, .root = -EBADF, .lower = -EBADF
-	};
+	struct worker w = { .input = -EBADF,
+		.target = -EBADF,
+		.output = -EBADF,
+		.copy = -EBADF,
+		.lowers = -EBADF,
+		.root = -EBADF,
+		.lower = -EBADF };
 	struct hoy_layer_reply reply = { .type = HOY_LAYER_DONE };
 	struct hoy_err err = { 0 };
 	struct stat st;

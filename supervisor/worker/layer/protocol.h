@@ -31,6 +31,11 @@ enum hoy_layer_op {
 	HOY_LAYER_REMOVE,
 	/* Brings the target's file system to disk. Descriptor: target. */
 	HOY_LAYER_SYNC,
+	/* Writes a tar of the target to a descriptor. With LOWERS: of the target on top of the lower layers.
+	 * Descriptors: target, output, and what the flags say. */
+	HOY_LAYER_PACK,
+	/* Hashes every file in the target directory (not below it), each told in an ENTRY. Descriptor: target. */
+	HOY_LAYER_VERIFY,
 };
 
 enum {
@@ -40,6 +45,10 @@ enum {
 	 * top first, each name with its NUL. Directories that the layer only implies get the lower ones' attributes,
 	 * and hard links may name their files. */
 	HOY_LAYER_LOWERS = 1 << 1,
+	HOY_LAYER_PACK_CHUNKED = 1 << 2, /* in chunks of an HTTP/1.1 body */
+	HOY_LAYER_PACK_GZIP = 1 << 3,    /* compressed, and DONE has digests */
+	HOY_LAYER_PACK_DIFF = 1 << 4,    /* a container's own layer becomes one of an image */
+	HOY_LAYER_PACK_NEUTRAL = 1 << 5, /* no owners, modes and times */
 };
 
 struct hoy_layer_limits {
@@ -82,8 +91,8 @@ struct hoy_layer_reply {
 			uint64_t raw_size; /* decompressed */
 			uint64_t unpacked; /* bytes of file content written (APPLY) */
 			uint64_t entries;
-			char digest[HOY_LAYER_DIGEST_MAX];  /* APPLY: of the input, as it came */
-			char diff_id[HOY_LAYER_DIGEST_MAX]; /* APPLY: of the decompressed bytes */
+			char digest[HOY_LAYER_DIGEST_MAX];  /* APPLY: of the input, as it came; PACK: of the output */
+			char diff_id[HOY_LAYER_DIGEST_MAX]; /* of the decompressed bytes */
 		} done;
 		struct hoy_err err;
 	};

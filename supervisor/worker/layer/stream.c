@@ -7,6 +7,7 @@
 
 #include "base/fd.h"
 #include "supervisor/worker/layer/decoder.h"
+#include "supervisor/worker/layer/foreign.h"
 #include "supervisor/worker/layer/hash.h"
 
 #define IN_SIZE ((size_t) 256 << 10)
@@ -15,6 +16,7 @@
 struct hoy_layer_stream {
 	struct hoy_layer_stream_options options;
 	struct hoy_layer_decoder *decoder; /* NULL: plain */
+	struct hoy_layer_foreign *foreign; /* NULL: not compressed in a way that layers are not */
 	struct hoy_layer_hash hash;        /* of the input */
 	struct hoy_layer_hash raw_hash;    /* of decoded data; unused when plain: it is the same */
 	enum hoy_layer_compression compression;
@@ -66,6 +68,7 @@ void hoy_layer_stream_free(struct hoy_layer_stream *stream)
 	if (!stream)
 		return;
 	hoy_layer_decoder_free(stream->decoder);
+	hoy_layer_foreign_free(stream->foreign);
 	hoy_layer_hash_done(&stream->hash);
 	hoy_layer_hash_done(&stream->raw_hash);
 	free(stream->in);
@@ -90,11 +93,17 @@ static int refuse_others(const void *data, size_t len, struct hoy_err *err)
 	return 0;
 }
 
+static ssize_t next_input(const void **ret, void *userdata, struct hoy_err *err);
+
 static int sniff(struct hoy_layer_stream *s, struct hoy_err *err)
 {
-	int r = refuse_others(s->next, s->next_len, err);
+	int r;
 
 	s->sniffed = true;
+	if (s->options.foreign && hoy_layer_foreign_is(s->next, s->next_len))
+		return hoy_layer_foreign_new(
+			&(struct hoy_layer_foreign_options){ .read = next_input, .userdata = s }, &s->foreign, err);
+	r = refuse_others(s->next, s->next_len, err);
 	s->compression = hoy_layer_compression_of(s->next, s->next_len);
 	if (r < 0 || s->compression == HOY_LAYER_PLAIN)
 		return r;
@@ -117,23 +126,52 @@ static ssize_t read_input(struct hoy_layer_stream *s, struct hoy_err *err)
 	return n;
 }
 
-static int take_input(struct hoy_layer_stream *s, size_t len, struct hoy_err *err)
+/* The input's own bytes are those of the blob, unless it comes in a compression that no blob has: then the blob is what
+ * was decoded. */
+static int keep_bytes(struct hoy_layer_stream *s, const void *data, size_t len, struct hoy_err *err)
 {
-	int r = s->options.no_digests ? 0 : hoy_layer_hash_add(&s->hash, s->in, len, err);
+	int r = s->options.no_digests ? 0 : hoy_layer_hash_add(&s->hash, data, len, err);
 
-	if (r < 0)
-		return r;
-	s->size += len;
-	s->next = s->in;
-	s->next_len = len;
-	if (s->options.copy_fd >= 0) {
-		r = hoy_fd_write_all(s->options.copy_fd, s->in, len);
+	if (r == 0 && s->options.copy_fd >= 0) {
+		r = hoy_fd_write_all(s->options.copy_fd, data, len);
 		if (r < 0)
 			return hoy_err_code(err, r, "write the blob");
 	}
-	if (s->options.on_read)
+	return r;
+}
+
+static int take_input(struct hoy_layer_stream *s, size_t len, struct hoy_err *err)
+{
+	int r = 0;
+
+	s->size += len;
+	s->next = s->in;
+	s->next_len = len;
+	if (!s->sniffed)
+		r = sniff(s, err);
+	if (r == 0 && !s->foreign)
+		r = keep_bytes(s, s->in, len, err);
+	if (r == 0 && s->options.on_read)
 		r = s->options.on_read(s->size, s->options.userdata, err);
-	return r < 0 || s->sniffed ? r : sniff(s, err);
+	return r;
+}
+
+/* What was read for the magic number comes first. */
+static ssize_t next_input(const void **ret, void *userdata, struct hoy_err *err)
+{
+	struct hoy_layer_stream *s = userdata;
+	ssize_t n = (ssize_t) s->next_len;
+	int r;
+
+	if (n == 0) {
+		n = read_input(s, err);
+		r = n > 0 ? take_input(s, (size_t) n, err) : 0;
+		if (r < 0)
+			return r;
+	}
+	s->next_len = 0;
+	*ret = s->in;
+	return n;
 }
 
 static int at_end(struct hoy_layer_stream *s, struct hoy_err *err)
@@ -159,11 +197,23 @@ static ssize_t decode(struct hoy_layer_stream *s, const void **ret, struct hoy_e
 	return n;
 }
 
+static ssize_t next_foreign(struct hoy_layer_stream *s, const void **ret, struct hoy_err *err)
+{
+	ssize_t n = hoy_layer_foreign_next(s->foreign, ret, err);
+	int r = n > 0 ? keep_bytes(s, *ret, (size_t) n, err) : 0;
+
+	return r < 0 ? r : n;
+}
+
 static ssize_t next_block(struct hoy_layer_stream *s, const void **ret, struct hoy_err *err)
 {
 	while (true) {
-		ssize_t n = decode(s, ret, err);
+		ssize_t n;
 		int r;
+
+		if (s->foreign)
+			return next_foreign(s, ret, err);
+		n = decode(s, ret, err);
 
 		if (n != 0)
 			return n;
@@ -214,7 +264,7 @@ int hoy_layer_stream_finish(struct hoy_layer_stream *stream, struct hoy_layer_re
 		return (int) n;
 
 	done->done.compression = stream->compression;
-	done->done.size = stream->size;
+	done->done.size = stream->foreign ? stream->raw_size : stream->size;
 	done->done.raw_size = stream->raw_size;
 	if (stream->options.no_digests)
 		return 0;

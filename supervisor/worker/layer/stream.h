@@ -19,6 +19,7 @@ struct hoy_layer_stream_options {
 	int fd;             /* borrowed, blocking */
 	int copy_fd;        /* gets the bytes as they came; < 0: nobody does. Borrowed */
 	uint64_t max_bytes; /* of decompressed data */
+	bool foreign;       /* xz and bzip2 are taken too; the bytes as they came are the decoded ones then */
 	bool no_digests;    /* nobody wants to know them: they stay "" */
 	/* Called after every read of input; < 0 ends the stream with that error. May be NULL. */
 	int (*on_read)(uint64_t total, void *userdata, struct hoy_err *err);
