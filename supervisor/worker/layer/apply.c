@@ -21,6 +21,7 @@
 #define SPACE_STEP ((uint64_t) 16 << 20)
 
 struct applying {
+	const struct hoy_layer_apply *how;
 	struct hoy_layer_archive archive;
 	struct hoy_layer_tree tree;
 	uint64_t written, checked; /* bytes of content; how many of them when space was last looked at */
@@ -41,10 +42,16 @@ static int check_space(struct applying *a, struct hoy_err *err)
 }
 
 /* Owner and mode as the entry has them. Numbers the kernel has no room for are refused. */
-static int entry_owner(struct archive_entry *entry, uid_t *ret_uid, gid_t *ret_gid, struct hoy_err *err)
+static int entry_owner(
+	const struct applying *a, struct archive_entry *entry, uid_t *ret_uid, gid_t *ret_gid, struct hoy_err *err)
 {
 	la_int64_t uid = archive_entry_uid(entry), gid = archive_entry_gid(entry);
 
+	if (a->how->chown) {
+		*ret_uid = a->how->uid;
+		*ret_gid = a->how->gid;
+		return 0;
+	}
 	if (uid < 0 || uid >= UINT32_MAX || gid < 0 || gid >= UINT32_MAX)
 		return hoy_err_invalid(err, "owner %lld:%lld is out of range", (long long) uid, (long long) gid);
 	*ret_uid = (uid_t) uid;
@@ -84,13 +91,13 @@ static int set_xattrs(int fd, int parent, const char *base, struct archive_entry
 }
 
 /* Attributes through a descriptor: files and directories. */
-static int set_attrs(int fd, struct archive_entry *entry, struct hoy_err *err)
+static int set_attrs(const struct applying *a, int fd, struct archive_entry *entry, struct hoy_err *err)
 {
 	mode_t mode = archive_entry_perm(entry) & 07777;
 	struct stat st;
 	uid_t uid = 0;
 	gid_t gid = 0;
-	int r = entry_owner(entry, &uid, &gid, err);
+	int r = entry_owner(a, entry, &uid, &gid, err);
 
 	if (r < 0)
 		return r;
@@ -104,12 +111,13 @@ static int set_attrs(int fd, struct archive_entry *entry, struct hoy_err *err)
 }
 
 /* Attributes by name: symlinks, fifos, device nodes. */
-static int set_node_attrs(int parent, const char *base, struct archive_entry *entry, struct hoy_err *err)
+static int set_node_attrs(
+	const struct applying *a, int parent, const char *base, struct archive_entry *entry, struct hoy_err *err)
 {
 	struct timespec mtime = entry_mtime(entry);
 	uid_t uid = 0;
 	gid_t gid = 0;
-	int r = entry_owner(entry, &uid, &gid, err);
+	int r = entry_owner(a, entry, &uid, &gid, err);
 
 	if (r < 0)
 		return r;
@@ -189,7 +197,7 @@ static int apply_file(
 	r = write_content(a, fd, archive_entry_size(entry), err);
 	if (r < 0)
 		return r;
-	r = set_attrs(fd, entry, err);
+	r = set_attrs(a, fd, entry, err);
 	if (r < 0)
 		return r;
 	if (futimens(fd, (const struct timespec[2]){ mtime, mtime }) < 0)
@@ -210,7 +218,7 @@ static int apply_dir(struct applying *a, int parent, const struct hoy_layer_name
 		fd = openat(a->tree.root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return *name->path ? fd : hoy_err_sys(err, "open the root");
-	r = set_attrs(fd, entry, err);
+	r = set_attrs(a, fd, entry, err);
 	return r < 0 ? r : hoy_layer_tree_remember_time(&a->tree, name->path, &mtime, err);
 }
 
@@ -243,7 +251,17 @@ static int apply_node(
 
 	if (r == 0)
 		r = make_node(parent, base, entry, err);
-	return r < 0 ? r : set_node_attrs(parent, base, entry, err);
+	return r < 0 ? r : set_node_attrs(a, parent, base, entry, err);
+}
+
+/* Outside of layers ".wh.x" is a name as any other. */
+static void as_plain(struct hoy_layer_name *name)
+{
+	const char *slash = strrchr(name->path, '/');
+
+	name->kind = HOY_LAYER_NAME_ENTRY;
+	name->base = slash ? slash + 1 : name->path;
+	name->parent_len = slash ? (size_t) (slash - name->path) : 0;
 }
 
 static int apply_hardlink(struct applying *a, const struct hoy_layer_name *name, const char *to, struct hoy_err *err)
@@ -253,6 +271,8 @@ static int apply_hardlink(struct applying *a, const struct hoy_layer_name *name,
 
 	if (r < 0)
 		return hoy_err_wrap(err, "hard link");
+	if (a->how->plain)
+		as_plain(&target);
 	if (target.kind != HOY_LAYER_NAME_ENTRY || !*target.path)
 		return hoy_err_invalid(err, "hard link to '%s', which is no file of the layer", to);
 	return hoy_layer_tree_link(&a->tree, &target, name, err);
@@ -264,6 +284,22 @@ static int apply_opaque(struct applying *a, int parent, struct hoy_err *err)
 
 	(void) a;
 	return dir < 0 ? hoy_err_sys(err, "open the directory") : hoy_layer_tree_set_opaque(dir, err);
+}
+
+/* docker's words, by which `cp` is known. */
+static int check_overwrite(int parent, const struct hoy_layer_name *name, mode_t type, struct hoy_err *err)
+{
+	struct stat st;
+
+	if (!*name->path || fstatat(parent, name->base, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	if (S_ISDIR(st.st_mode) && type != AE_IFDIR)
+		return hoy_err_invalid(
+			err, "cannot overwrite directory \"/%s\" with non-directory \"/%s\"", name->path, name->path);
+	if (!S_ISDIR(st.st_mode) && type == AE_IFDIR)
+		return hoy_err_invalid(
+			err, "cannot overwrite non-directory \"/%s\" with directory \"/%s\"", name->path, name->path);
+	return 0;
 }
 
 static int apply_named(
@@ -278,10 +314,18 @@ static int apply_named(
 	parent = hoy_layer_tree_parent(&a->tree, name, err);
 	if (parent < 0)
 		return parent;
+	if (a->how->no_overwrite) {
+		int r = check_overwrite(parent, name, type, err);
+
+		if (r < 0)
+			return r;
+	}
 	if (name->kind == HOY_LAYER_NAME_OPAQUE)
 		return apply_opaque(a, parent, err);
 	if (name->kind == HOY_LAYER_NAME_WHITEOUT)
 		return hoy_layer_tree_whiteout(&a->tree, parent, name->base, err);
+	if (type == AE_IFDIR && a->how->plain && !*name->path)
+		return 0;
 	if (type == AE_IFDIR)
 		return apply_dir(a, parent, name, entry, err);
 	if (!*name->path)
@@ -300,6 +344,8 @@ static int apply_entry(struct applying *a, struct archive_entry *entry, struct h
 	if (!path)
 		return hoy_err_invalid(err, "an entry without a name");
 	r = hoy_layer_name_parse(path, &name, err);
+	if (r == 0 && a->how->plain)
+		as_plain(&name);
 	if (r < 0 || name.kind == HOY_LAYER_NAME_IGNORED)
 		return r;
 	r = apply_named(a, &name, entry, err);
@@ -346,7 +392,7 @@ static void applying_done(struct applying *a)
 int hoy_layer_apply(const struct hoy_layer_apply *apply, struct hoy_layer_stream *stream, struct hoy_layer_reply *done,
 	struct hoy_err *err)
 {
-	auto_(applying_done) struct applying a = { 0 };
+	auto_(applying_done) struct applying a = { .how = apply };
 	int r;
 
 	hoy_layer_tree_init(&a.tree, apply->root, apply->lower);

@@ -1,6 +1,9 @@
-/* Unpacks one layer below a directory. */
+/* Unpacks one layer, or a plain archive, below a directory. */
 #ifndef HOY_SUPERVISOR_WORKER_LAYER_APPLY_H
 #define HOY_SUPERVISOR_WORKER_LAYER_APPLY_H
+
+#include <stdbool.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 #include "supervisor/worker/layer/stream.h"
@@ -10,6 +13,14 @@ struct hoy_layer_apply {
 	int lower; /* the merged lower layers, read-only; -1: none */
 	struct hoy_layer_limits limits;
 	const char *diff_id; /* what the raw bytes must hash to; "": anything */
+
+	/* For archives that are no layers (hoy-files): names that mean whiteouts in a layer are names, and an entry for
+	 * the root does not change it. */
+	bool plain;
+	bool no_overwrite; /* a directory takes no file's place, nor a file a directory's */
+	bool chown;        /* all is given to uid:gid */
+	uid_t uid;
+	gid_t gid;
 };
 
 /* Reads the stream to its end. On success `done` is filled; on failure the directory holds a part. */

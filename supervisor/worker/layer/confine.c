@@ -27,7 +27,7 @@
 #endif
 #endif
 
-static int private_mounts(struct hoy_err *err)
+int hoy_layer_private_mounts(struct hoy_err *err)
 {
 	if (unshare(CLONE_NEWNS) < 0)
 		return hoy_err_sys(err, "unshare the mount namespace");
@@ -75,7 +75,7 @@ static int overlay_by_string(char *const *names, size_t n, struct hoy_err *err)
 
 	if (!cwd)
 		return hoy_err_sys(err, "name the layers' directory");
-	r = private_mounts(err);
+	r = hoy_layer_private_mounts(err);
 	if (r < 0)
 		return r;
 	if (chdir(cwd) < 0)
@@ -119,12 +119,8 @@ int hoy_layer_detach(int target, bool read_only, struct hoy_err *err)
 }
 
 /* On top of the old root, which then goes away. */
-static int become_root(int tree, int *ret_root, struct hoy_err *err)
+int hoy_layer_become_root(int tree, int *ret_root, struct hoy_err *err)
 {
-	int r = private_mounts(err);
-
-	if (r < 0)
-		return r;
 	if (move_mount(tree, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return hoy_err_sys(err, "mount the target");
 	if (fchdir(tree) < 0)
@@ -207,13 +203,20 @@ static int filter_calls(struct hoy_err *err)
 	return r < 0 ? hoy_err_code(err, r, "filter system calls") : 0;
 }
 
-int hoy_layer_confine(int tree, int *ret_root, struct hoy_err *err)
+int hoy_layer_restrict(struct hoy_err *err)
 {
-	int r = become_root(tree, ret_root, err);
+	int r = limit_resources(err);
 
-	if (r == 0)
-		r = limit_resources(err);
 	if (r == 0)
 		r = drop_capabilities(err);
 	return r < 0 ? r : filter_calls(err);
+}
+
+int hoy_layer_confine(int tree, int *ret_root, struct hoy_err *err)
+{
+	int r = hoy_layer_private_mounts(err);
+
+	if (r == 0)
+		r = hoy_layer_become_root(tree, ret_root, err);
+	return r < 0 ? r : hoy_layer_restrict(err);
 }

@@ -20,6 +20,12 @@ int hoy_layer_detach(int target, bool read_only, struct hoy_err *err);
  */
 int hoy_layer_mount_lowers(int dir, char *const *names, size_t n, struct hoy_err *err);
 
+/* The steps of hoy_layer_confine(), for workers that do something between them: a mount namespace of our own; `tree` as
+ * our root directory, with the host's mounts gone; all that is given up for good. */
+int hoy_layer_private_mounts(struct hoy_err *err);
+int hoy_layer_become_root(int tree, int *ret_root, struct hoy_err *err);
+int hoy_layer_restrict(struct hoy_err *err);
+
 /* Makes `tree` the root directory and gives up the rest. *ret_root is a descriptor of the new root. */
 int hoy_layer_confine(int tree, int *ret_root, struct hoy_err *err);
 

@@ -1,0 +1,204 @@
+/* A tree copied into another: what docker does with an image's content in a new volume, and `volume clone`. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "supervisor/worker/files/files.h"
+#include "supervisor/worker/layer/attrs.h"
+
+#define DEPTH_MAX 400
+
+/* A file with several names, and the first that was written. */
+struct linked {
+	dev_t dev;
+	ino_t ino;
+	char *path; /* below the target */
+};
+
+struct copying {
+	const struct hoy_view *view;
+	int to; /* the target's top */
+	struct linked *links;
+	size_t n_links;
+	uint64_t bytes;
+};
+
+bool hoy_files_is_empty(int dir)
+{
+	auto_ptr(hoy_strv_free) char **names = NULL;
+
+	return hoy_files_names(dir, &names, NULL) == 0 && !names[0];
+}
+
+static void copying_done(struct copying *c)
+{
+	for (size_t i = 0; i < c->n_links; i++)
+		free(c->links[i].path);
+	free(c->links);
+}
+
+static const struct linked *find_link(const struct copying *c, const struct stat *st)
+{
+	for (size_t i = 0; i < c->n_links; i++)
+		if (c->links[i].dev == st->st_dev && c->links[i].ino == st->st_ino)
+			return &c->links[i];
+	return NULL;
+}
+
+static int remember_link(struct copying *c, const struct stat *st, const char *path)
+{
+	struct linked *grown = reallocarray(c->links, c->n_links + 1, sizeof *grown);
+
+	if (!grown)
+		return -ENOMEM;
+	c->links = grown;
+	c->links[c->n_links] = (struct linked){ st->st_dev, st->st_ino, strdup(path) };
+	return c->links[c->n_links++].path ? 0 : -ENOMEM;
+}
+
+/* What a copy that was interrupted has left there. */
+static int make_room(int to, const char *name, struct hoy_err *err)
+{
+	if (unlinkat(to, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	if (errno == EISDIR)
+		return hoy_path_remove_all(to, name, err);
+	return hoy_err_sys(err, "replace '%s'", name);
+}
+
+/* Through descriptors only: somebody may be using the target. */
+static int link_to(struct copying *c, const struct linked *first, int to, const char *name, struct hoy_err *err)
+{
+	auto_free char *dir = strndup(first->path, (size_t) (hoy_path_base(first->path) - first->path));
+	auto_fd int parent = -EBADF;
+
+	if (!dir)
+		return hoy_err_oom(err);
+	parent = hoy_path_open_in_root(c->to, *dir ? dir : "/", O_PATH | O_DIRECTORY, 0, err);
+	if (parent < 0)
+		return parent;
+	return linkat(parent, hoy_path_base(first->path), to, name, 0) < 0 ? hoy_err_sys(err, "link '%s'", name) : 0;
+}
+
+static int copy_file(struct copying *c, int fd, const struct stat *st, int to, const char *name, const char *path,
+	struct hoy_err *err)
+{
+	const struct linked *first = st->st_nlink > 1 ? find_link(c, st) : NULL;
+	auto_fd int content = -EBADF, made = -EBADF;
+	int r;
+
+	if (first)
+		return link_to(c, first, to, name, err);
+	content = hoy_view_reopen(c->view, fd, err);
+	if (content < 0)
+		return content;
+	made = openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (made < 0)
+		return hoy_err_sys(err, "create '%s'", path);
+	r = hoy_layer_attrs_copy_file(content, made, err);
+	if (r == 0 && st->st_nlink > 1 && remember_link(c, st, path) < 0)
+		return hoy_err_oom(err);
+	c->bytes += (uint64_t) st->st_size;
+	return r;
+}
+
+static int copy_node(int fd, const struct stat *st, int to, const char *name, struct hoy_err *err)
+{
+	char target[4096];
+	ssize_t n;
+
+	if (S_ISLNK(st->st_mode)) {
+		n = readlinkat(fd, "", target, sizeof target - 1);
+		if (n < 0)
+			return hoy_err_sys(err, "read the link '%s'", name);
+		target[n] = '\0';
+		if (symlinkat(target, to, name) < 0)
+			return hoy_err_sys(err, "link '%s'", name);
+	} else if (mknodat(to, name, st->st_mode, st->st_rdev) < 0) {
+		return hoy_err_sys(err, "make '%s'", name);
+	}
+	if (fchownat(to, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0)
+		return hoy_err_sys(err, "set the owner of '%s'", name);
+	if (!S_ISLNK(st->st_mode) && fchmodat(to, name, st->st_mode & 07777, 0) < 0)
+		return hoy_err_sys(err, "set the mode of '%s'", name);
+	return utimensat(to, name, (const struct timespec[2]){ st->st_mtim, st->st_mtim }, AT_SYMLINK_NOFOLLOW) < 0
+		       ? hoy_err_sys(err, "set the time of '%s'", name)
+		       : 0;
+}
+
+static int copy_all(struct copying *c, int from, int to, const char *path, unsigned int depth, struct hoy_err *err);
+
+static int copy_dir(
+	struct copying *c, int fd, int to, const char *name, const char *path, unsigned int depth, struct hoy_err *err)
+{
+	auto_fd int from = hoy_view_reopen(c->view, fd, err), made = -EBADF;
+	struct stat st;
+	int r;
+
+	if (from < 0)
+		return from;
+	if (mkdirat(to, name, 0700) < 0)
+		return hoy_err_sys(err, "make directory '%s'", path);
+	made = openat(to, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (made < 0)
+		return hoy_err_sys(err, "open directory '%s'", path);
+	r = copy_all(c, from, made, path, depth + 1, err);
+	if (r == 0)
+		r = hoy_layer_attrs_copy(from, made, &st, err);
+	if (r == 0 && futimens(made, (const struct timespec[2]){ st.st_mtim, st.st_mtim }) < 0)
+		r = hoy_err_sys(err, "set the time of '%s'", path);
+	return r;
+}
+
+static int copy_one(struct copying *c, int from, int to, const char *name, const char *path, unsigned int depth,
+	struct hoy_err *err)
+{
+	auto_fd int fd = openat(from, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+	int r;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return hoy_err_sys(err, "open '%s'", path);
+	if (S_ISSOCK(st.st_mode))
+		return 0;
+	r = make_room(to, name, err);
+	if (r < 0)
+		return r;
+	if (S_ISDIR(st.st_mode))
+		return copy_dir(c, fd, to, name, path, depth, err);
+	if (S_ISREG(st.st_mode))
+		return copy_file(c, fd, &st, to, name, path, err);
+	return copy_node(fd, &st, to, name, err);
+}
+
+static int copy_all(struct copying *c, int from, int to, const char *path, unsigned int depth, struct hoy_err *err)
+{
+	auto_ptr(hoy_strv_free) char **names = NULL;
+	int r = hoy_files_names(from, &names, err);
+
+	if (r == 0 && depth >= DEPTH_MAX)
+		r = hoy_err_set(err, HOY_ERR_SYSTEM, ELOOP, "more than %d directories in each other", DEPTH_MAX);
+	for (char **n = names; r == 0 && *n; n++) {
+		auto_free char *below = *path ? hoy_str_printf("%s/%s", path, *n) : strdup(*n);
+
+		r = below ? copy_one(c, from, to, *n, below, depth, err) : hoy_err_oom(err);
+	}
+	return r;
+}
+
+int hoy_files_copy(const struct hoy_view *view, int from, int to, uint64_t *ret_bytes, struct hoy_err *err)
+{
+	auto_(copying_done) struct copying c = { .view = view, .to = to };
+	struct stat st;
+	int r = copy_all(&c, from, to, "", 0, err);
+
+	if (r == 0)
+		r = hoy_layer_attrs_copy(from, to, &st, err);
+	*ret_bytes = c.bytes;
+	return r;
+}
