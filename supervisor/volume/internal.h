@@ -1,0 +1,50 @@
+/* Shared by the files of this room only. */
+#ifndef HOY_VOLUME_INTERNAL_H
+#define HOY_VOLUME_INTERNAL_H
+
+#include "libocispec/field.h"
+#include "supervisor/volume/volume.h"
+
+struct hoy_files_run;
+
+struct hoy_volume_waiter {
+	hoy_volume_done done;
+	void *userdata;
+};
+
+struct hoy_volume {
+	struct hoy_volume_info info; /* first: an info of ours is its volume */
+	struct hoy_volumes *room;
+	char *dir;             /* DATA_ROOT/volumes/NAME */
+	unsigned int n_mounts; /* running containers that use it */
+	bool is_mounted;
+	struct hoy_files_run *mounting; /* a worker mounts it */
+	struct hoy_volume_waiter *waiters;
+	size_t n_waiters;
+};
+
+struct hoy_volumes {
+	struct hoy_volumes_options options;
+	char *dir; /* DATA_ROOT/volumes */
+	int dir_fd;
+	char *helper;
+	struct hoy_volume **list; /* by name */
+	size_t n;
+	hoy_volume_event event;
+	void *event_userdata;
+};
+
+/* The volume of this name; NULL: none. */
+struct hoy_volume *hoy_volumes_by_name(const struct hoy_volumes *room, const char *name);
+
+/* options.c: the local driver's. Text of an option; "" when it was not given. */
+const char *hoy_volume_option(const struct hoy_volume_info *volume, const char *key);
+int hoy_volume_options_check(const struct hoy_volume_create *create, struct hoy_err *err);
+bool hoy_volume_is_bind(const struct hoy_volume_info *volume);
+/* "o" taken apart: flags of mount(2), the rest as its data (heap). */
+int hoy_volume_mount_options(const char *o, unsigned long *ret_flags, char **ret_data, struct hoy_err *err);
+
+/* mount.c */
+void hoy_volume_mount_free(struct hoy_volume *volume);
+
+#endif
