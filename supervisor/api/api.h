@@ -16,12 +16,14 @@ struct hoy_images;
 struct hoy_loop;
 struct hoy_networks;
 struct hoy_oci_kv;
+struct hoy_volumes;
 
 struct hoy_api_options {
 	struct hoy_loop *loop;
 	struct hoy_containers *containers;
 	struct hoy_images *images;
 	struct hoy_networks *networks;
+	struct hoy_volumes *volumes;
 	const char *data_root;
 	const char *host_id;         /* UUID of this installation, `info`'s ID */
 	const char *default_runtime; /* its name */
@@ -47,6 +49,8 @@ void hoy_api_set_labels(struct hoy_api *api, char *const *labels);
 
 /* An event of the images room, or of the daemon itself ("reload"). */
 void hoy_api_image_event(struct hoy_api *api, const char *action, const char *image_id, const char *name);
+/* Of the volumes room; `attributes` are "k=v". */
+void hoy_api_volume_event(struct hoy_api *api, const char *action, const char *name, char *const *attributes);
 void hoy_api_daemon_event(struct hoy_api *api, const char *action);
 
 #endif

@@ -118,8 +118,12 @@ static void encode_mounts(struct hoy_json_writer *w, const struct hoy_container_
 
 		hoy_json_object(w, NULL);
 		hoy_json_add_string(w, "Type", m->type);
+		if (m->name && *m->name)
+			hoy_json_add_string(w, "Name", m->name);
 		hoy_json_add_string(w, "Source", m->source ? m->source : "");
 		hoy_json_add_string(w, "Destination", m->destination);
+		if (m->driver && *m->driver)
+			hoy_json_add_string(w, "Driver", m->driver);
 		hoy_json_add_string(w, "Mode", m->mode ? m->mode : "");
 		hoy_json_add_bool(w, "RW", m->rw);
 		hoy_json_add_string(w, "Propagation", m->propagation ? m->propagation : "");

@@ -348,6 +348,14 @@ void hoy_api_image_event(struct hoy_api *api, const char *action, const char *im
 	add_now(api, "image", action, image_id, name);
 }
 
+void hoy_api_volume_event(struct hoy_api *api, const char *action, const char *name, char *const *attributes)
+{
+	struct hoy_api_event event = { .type = "volume", .action = action, .id = name, .attributes = attributes };
+
+	clock_gettime(CLOCK_REALTIME, &event.time);
+	hoy_api_events_add(api->events, &event);
+}
+
 void hoy_api_daemon_event(struct hoy_api *api, const char *action)
 {
 	add_now(api, "daemon", action, api->o.host_id, "hoyd");

@@ -51,6 +51,8 @@ struct hoy_api_route {
 /* Each family's rows, ended by a row without a method; in the order in which they are tried: the first
  * that matches wins. */
 extern const struct hoy_api_route hoy_api_system_routes[];
+extern const struct hoy_api_route hoy_api_archive_routes[];
+extern const struct hoy_api_route hoy_api_volume_routes[];
 extern const struct hoy_api_route hoy_api_container_routes[];
 extern const struct hoy_api_route hoy_api_exec_routes[];
 extern const struct hoy_api_route hoy_api_archive_routes[];

@@ -1,6 +1,6 @@
 /*
  * Removing what nobody uses: containers that do not run, images without a name (or without a container). There are no
- * volumes, own networks or build cache yet, so nothing of them is ever left to remove.
+ * own networks or build cache yet, so nothing of them is ever left to remove. Volumes are in volumes.c.
  */
 #include <errno.h>
 #include <string.h>
@@ -23,13 +23,6 @@ static void reply_nothing(struct hoy_api_request *rq, const char *key, const cha
 		hoy_json_add_u64(&w, "SpaceReclaimed", 0);
 	hoy_json_end(&w);
 	hoy_api_reply_json(rq, 200, &buf);
-}
-
-static int prune_volumes(struct hoy_api_request *rq, struct hoy_err *err)
-{
-	(void) err;
-	reply_nothing(rq, "VolumesDeleted", "[]");
-	return 0;
 }
 
 static int prune_networks(struct hoy_api_request *rq, struct hoy_err *err)
@@ -257,7 +250,6 @@ static int prune_images(struct hoy_api_request *rq, struct hoy_err *err)
 const struct hoy_api_route hoy_api_prune_routes[] = {
 	{ "POST", "/containers/prune", prune_containers, 0, 0 },
 	{ "POST", "/images/prune", prune_images, 0, 0 },
-	{ "POST", "/volumes/prune", prune_volumes, 0, 0 },
 	{ "POST", "/networks/prune", prune_networks, 0, 0 },
 	{ "POST", "/build/prune", prune_build_cache, 0, 0 },
 	{ NULL, NULL, NULL, 0, 0 },

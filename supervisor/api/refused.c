@@ -18,11 +18,7 @@ static int no_swarm(struct hoy_api_request *rq, struct hoy_err *err)
 }
 
 const struct hoy_api_route hoy_api_refused_routes[] = {
-	{ "GET", "/containers/{id}/changes", not_implemented, 0, 0 },
 	{ "GET", "/containers/{id}/attach/ws", not_implemented, 0, 0 },
-	{ "HEAD", "/containers/{id}/archive", not_implemented, 0, 0 },
-	{ "GET", "/containers/{id}/archive", not_implemented, 0, 0 },
-	{ "PUT", "/containers/{id}/archive", not_implemented, 0, 0 },
 	{ "POST", "/build", not_implemented, 0, 0 },
 	{ "POST", "/build/cancel", not_implemented, 0, 0 },
 	{ "POST", "/session", not_implemented, 0, 0 },
@@ -32,7 +28,6 @@ const struct hoy_api_route hoy_api_refused_routes[] = {
 	{ "GET", "/distribution/{name}/json", not_implemented, 0, 0 },
 	{ "GET", "/system/df", not_implemented, 0, 0 },
 	{ "POST", "/auth", not_implemented, 0, 0 },
-	{ "POST", "/volumes/create", not_implemented, 0, 0 },
 	{ "POST", "/networks/create", not_implemented, 0, 0 },
 	{ "POST", "/networks/{id}/connect", not_implemented, 0, 0 },
 	{ "POST", "/networks/{id}/disconnect", not_implemented, 0, 0 },

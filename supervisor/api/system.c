@@ -1,4 +1,4 @@
-/* /_ping, /version, /info, /events and what little of /system and /volumes there is. */
+/* /_ping, /version, /info, /events and what little of /plugins there is. */
 #include <string.h>
 #include <time.h>
 
@@ -115,7 +115,7 @@ static void encode_plugins(struct hoy_json_writer *w)
 {
 	static const char *const networks[] = { "bridge", "host", "null", NULL };
 	static const char *const logs[] = { "json-file", "none", NULL };
-	static const char *const volumes[] = { NULL };
+	static const char *const volumes[] = { "local", NULL };
 
 	hoy_json_object(w, "Plugins");
 	hoy_api_add_strings(w, "Volume", (char *const *) volumes);
@@ -297,29 +297,8 @@ static int info(struct hoy_api_request *rq, struct hoy_err *err)
 	return 0;
 }
 
-/* --- volumes: there are none ---------------------------------------------------------------------------------- */
+/* --- plugins: there are none ---------------------------------------------------------------------------------- */
 
-static int volume_list(struct hoy_api_request *rq, struct hoy_err *err)
-{
-	struct hoy_buf buf = { 0 };
-	struct hoy_json_writer w = { .buf = &buf };
-
-	(void) err;
-	hoy_json_object(&w, NULL);
-	hoy_json_array(&w, "Volumes");
-	hoy_json_end(&w);
-	hoy_json_add_null(&w, "Warnings");
-	hoy_json_end(&w);
-	hoy_api_reply_json(rq, 200, &buf);
-	return 0;
-}
-
-static int volume_inspect(struct hoy_api_request *rq, struct hoy_err *err)
-{
-	return hoy_err_not_found(err, "get %s: no such volume", rq->name);
-}
-
-/* Nor are there plugins. */
 static int plugin_list(struct hoy_api_request *rq, struct hoy_err *err)
 {
 	struct hoy_buf buf = { 0 };
@@ -341,9 +320,6 @@ const struct hoy_api_route hoy_api_system_routes[] = {
 	{ "GET", "/version", version, 0, 0 },
 	{ "GET", "/info", info, 0, 0 },
 	{ "GET", "/events", hoy_api_events_listen, 0, 0 },
-	{ "GET", "/volumes", volume_list, 0, 0 },
-	{ "GET", "/volumes/{name}", volume_inspect, 0, 0 },
-	{ "DELETE", "/volumes/{name}", volume_inspect, 0, 0 },
 	{ "GET", "/plugins", plugin_list, 0, 0 },
 	{ "GET", "/plugins/{name}/json", plugin_inspect, 0, 0 },
 	{ "DELETE", "/plugins/{name}", plugin_inspect, 0, 0 },

@@ -57,6 +57,24 @@ static const struct hoy_field bind_fields[] = {
 static const struct hoy_object bind_object = HOY_OBJECT(T, bind_fields, NULL);
 #undef T
 
+#define T struct hoy_container_driver
+static const struct hoy_field driver_fields[] = {
+	HOY_FIELD_STRING(T, "Name", name, HOY_FIELD_OMIT_EMPTY),
+	HOY_FIELD_KV(T, "Options", options, HOY_FIELD_OMIT_EMPTY),
+};
+static const struct hoy_object driver_object = HOY_OBJECT(T, driver_fields, NULL);
+#undef T
+
+#define T struct hoy_container_volume_options
+static const struct hoy_field volume_fields[] = {
+	HOY_FIELD_BOOL(T, "NoCopy", no_copy, 0),
+	HOY_FIELD_KV(T, "Labels", labels, HOY_FIELD_OMIT_EMPTY),
+	HOY_FIELD_STRING(T, "Subpath", subpath, HOY_FIELD_OMIT_EMPTY),
+	HOY_FIELD_OBJECT_PTR(T, "DriverConfig", driver_config, struct hoy_container_driver, &driver_object, 0),
+};
+static const struct hoy_object volume_object = HOY_OBJECT(T, volume_fields, NULL);
+#undef T
+
 #define T struct hoy_container_tmpfs_options
 static const struct hoy_field tmpfs_fields[] = {
 	HOY_FIELD_I64(T, "SizeBytes", size_bytes, 0),
@@ -73,6 +91,8 @@ static const struct hoy_field mount_fields[] = {
 	HOY_FIELD_BOOL(T, "ReadOnly", read_only, 0),
 	HOY_FIELD_STRING(T, "Consistency", consistency, HOY_FIELD_OMIT_EMPTY),
 	HOY_FIELD_OBJECT_PTR(T, "BindOptions", bind_options, struct hoy_container_bind_options, &bind_object, 0),
+	HOY_FIELD_OBJECT_PTR(
+		T, "VolumeOptions", volume_options, struct hoy_container_volume_options, &volume_object, 0),
 	HOY_FIELD_OBJECT_PTR(T, "TmpfsOptions", tmpfs_options, struct hoy_container_tmpfs_options, &tmpfs_object, 0),
 };
 static const struct hoy_object mount_object = HOY_OBJECT(T, mount_fields, NULL);
@@ -88,6 +108,8 @@ static const struct hoy_field host_fields[] = {
 	HOY_FIELD_OBJECT(T, "RestartPolicy", restart_policy, struct hoy_container_restart_policy, &restart_object,
 		HOY_FIELD_ALWAYS),
 	HOY_FIELD_BOOL(T, "AutoRemove", auto_remove, HOY_FIELD_ALWAYS),
+	HOY_FIELD_STRING(T, "VolumeDriver", volume_driver, HOY_FIELD_ALWAYS),
+	HOY_FIELD_STRV(T, "VolumesFrom", volumes_from, HOY_FIELD_ALWAYS),
 	HOY_FIELD_U32S(T, "ConsoleSize", console_size, 0),
 	HOY_FIELD_KV(T, "Annotations", annotations, HOY_FIELD_OMIT_EMPTY),
 	HOY_FIELD_STRV(T, "CapAdd", cap_add, HOY_FIELD_ALWAYS),
@@ -221,8 +243,6 @@ static const struct refusal refused_in_request[] = {
 	{ "ArgsEscaped", NULL },
 };
 static const struct refusal refused_in_host[] = {
-	{ "VolumeDriver", "\"\"" },
-	{ "VolumesFrom", "null" },
 	{ "Cgroup", "\"\"" },
 	{ "Links", "null" },
 	{ "StorageOpt", NULL },

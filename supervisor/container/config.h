@@ -51,24 +51,41 @@ struct hoy_container_bind_options {
 	bool read_only_force_recursive;
 };
 
+struct hoy_container_driver {
+	char *name;
+	struct hoy_oci_kv *options;
+	size_t n_options;
+};
+
+struct hoy_container_volume_options {
+	bool no_copy;
+	struct hoy_oci_kv *labels;
+	size_t n_labels;
+	struct hoy_container_driver *driver_config;
+	char *subpath;
+};
+
 struct hoy_container_tmpfs_options {
 	int64_t size_bytes;
 	uint32_t mode; /* 0: 1777 */
 };
 
 struct hoy_container_mount_request {
-	char *type; /* "bind" or "tmpfs" */
+	char *type; /* "bind", "volume" or "tmpfs" */
 	char *source;
 	char *target;
 	char *consistency;
 	bool read_only;
 	struct hoy_container_bind_options *bind_options;
+	struct hoy_container_volume_options *volume_options;
 	struct hoy_container_tmpfs_options *tmpfs_options;
 };
 
 struct hoy_container_host_config {
 	char **binds;
 	char *container_id_file;
+	char *volume_driver; /* of volumes that are made by their name; "" or "local" */
+	char **volumes_from; /* containers, each with an optional ":ro" or ":rw" */
 	struct hoy_container_log_config log_config;
 	char *network_mode;  /* "default", "bridge", "host", "none", or a network's name or ID */
 	char *port_bindings; /* JSON text; hoy_container_config_ports() */
@@ -174,7 +191,7 @@ struct hoy_container_config {
 /*
  * Parses the body of a create request (one JSON object). HOY_ERR_INVALID: not JSON, a wrong type or a value that makes
  * no sense, with the path of the field ("HostConfig.Memory: ..."). HOY_ERR_UNSUPPORTED: a field or value that Hoy does
- * not act on ("HostConfig.VolumesFrom: not supported"). Unknown keys are passed over.
+ * not act on ("HostConfig.Links: not supported"). Unknown keys are passed over.
  */
 int hoy_container_config_parse(const char *text, size_t len, struct hoy_container_config **ret, struct hoy_err *err);
 /* The same from our own rows: nothing is checked but types. */

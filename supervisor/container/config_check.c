@@ -44,9 +44,11 @@ static int check_process(const struct hoy_container_config *config, struct hoy_e
 		return hoy_err_invalid(err, "invalid signal: %s", config->stop_signal);
 	if (strlen(or_empty(config->hostname)) > 63)
 		return hoy_err_invalid(err, "invalid hostname '%s': longer than 63 characters", config->hostname);
-	if (config->volumes && config->volumes[0])
-		return hoy_err_unsupported(
-			err, "Volumes: '%s': anonymous volumes are not supported", config->volumes[0]);
+	for (size_t i = 0; config->volumes && config->volumes[i]; i++)
+		if (*config->volumes[i] != '/')
+			return hoy_err_invalid(err,
+				"invalid volume specification: '%s': invalid mount path: '%s' mount path must be absolute",
+				config->volumes[i], config->volumes[i]);
 	return 0;
 }
 
@@ -214,11 +216,48 @@ static int check_security(const struct hoy_container_config *config, struct hoy_
 
 /* --- mounts ------------------------------------------------------------------------------------------ */
 
+/* Options of another type. */
+static int check_options(const struct hoy_container_mount_request *m, const char *type, struct hoy_err *err)
+{
+	const struct {
+		const char *type, *name;
+		bool given;
+	} options[] = {
+		{ "bind", "BindOptions", m->bind_options != NULL },
+		{ "volume", "VolumeOptions", m->volume_options != NULL },
+		{ "tmpfs", "TmpfsOptions", m->tmpfs_options != NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(options); i++)
+		if (options[i].given && strcmp(type, options[i].type) != 0)
+			return hoy_err_invalid(err,
+				"invalid mount config for type \"%s\": field %s must not be specified", type,
+				options[i].name);
+	return 0;
+}
+
+static int check_volume(const struct hoy_container_mount_request *m, struct hoy_err *err)
+{
+	const char *subpath = m->volume_options ? or_empty(m->volume_options->subpath) : "";
+	auto_free char *clean = hoy_path_clean(*subpath ? subpath : ".");
+
+	if (!*or_empty(m->source) && m->read_only)
+		return hoy_err_invalid(err,
+			"invalid mount config for type \"volume\": must not set ReadOnly mode when using anonymous volumes");
+	if (!clean)
+		return hoy_err_oom(err);
+	if (*clean == '/' || !strcmp(clean, "..") || hoy_str_starts(clean, "../"))
+		return hoy_err_invalid(err,
+			"invalid mount config for type \"volume\": subpath must be a relative path within the volume");
+	return 0;
+}
+
 static int check_mount(const struct hoy_container_mount_request *m, struct hoy_err *err)
 {
 	const char *type = or_empty(m->type);
+	int r;
 
-	if (!ONE_OF(type, "bind", "tmpfs"))
+	if (!ONE_OF(type, "bind", "tmpfs", "volume"))
 		return hoy_err_unsupported(err, "HostConfig.Mounts: type '%s': not supported", type);
 	if (!*or_empty(m->target))
 		return hoy_err_invalid(
@@ -227,6 +266,14 @@ static int check_mount(const struct hoy_container_mount_request *m, struct hoy_e
 		return hoy_err_invalid(err,
 			"invalid mount config for type \"%s\": invalid mount path: '%s' mount path must be absolute",
 			type, m->target);
+	if (!strcmp(hoy_path_base(m->target), "/") || !strcmp(m->target, "/."))
+		return hoy_err_invalid(err,
+			"invalid mount config for type \"%s\": invalid specification: destination can't be '/'", type);
+	r = check_options(m, type, err);
+	if (r < 0)
+		return r;
+	if (!strcmp(type, "volume"))
+		return check_volume(m, err);
 	if (!strcmp(type, "tmpfs"))
 		return m->source && *m->source
 			       ? hoy_err_invalid(err,
@@ -281,9 +328,25 @@ static int check_duplicates(const struct hoy_container_config *config, struct ho
 	return r;
 }
 
+static int check_volumes_from(char *const *entries, struct hoy_err *err)
+{
+	int r = 0;
+
+	for (; entries && *entries && r >= 0; entries++) {
+		auto_free char *id = NULL;
+		bool read_only;
+
+		r = hoy_volumes_from_split(*entries, &id, &read_only, err);
+	}
+	return r;
+}
+
 static int check_mounts(const struct hoy_container_config *config, struct hoy_err *err)
 {
 	int r = check_tmpfs(&config->host, err);
+
+	if (r >= 0)
+		r = check_volumes_from(config->host.volumes_from, err);
 
 	for (size_t i = 0; i < config->host.n_mounts && r >= 0; i++)
 		r = check_mount(&config->host.mounts[i], err);

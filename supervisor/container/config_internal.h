@@ -13,10 +13,12 @@ int hoy_container_config_check_update(const struct hoy_container_config *config,
 
 /* "/src:/dst:ro,rprivate" taken apart. */
 struct hoy_bind {
-	char *source;
+	char *source; /* an absolute path, or a volume's name */
+	bool is_volume;
+	bool no_copy;
 	char *destination;
 	char *mode;              /* as written; "" without */
-	const char *propagation; /* "rprivate" */
+	const char *propagation; /* NULL: none was written */
 	bool read_only;
 	bool non_recursive;
 };
@@ -49,8 +51,19 @@ int hoy_tmpfs_options_check(const char *options, struct hoy_err *err);
 /* "name:address" split at the first ':' or '='; *ret_address points into `entry`. */
 int hoy_extra_host_split(const char *entry, char **ret_name, const char **ret_address, struct hoy_err *err);
 
+/* The mounts that the request itself names: Binds, then Mounts. Sources and names of volumes are not filled in. Tmpfs
+ * of HostConfig.Tmpfs are not in the list. */
 int hoy_container_mounts_list(const struct hoy_container_config *config, struct hoy_container_mount_info **ret,
 	size_t *ret_n, struct hoy_err *err);
 void hoy_container_mounts_free(struct hoy_container_mount_info *mounts, size_t n);
+
+/* As text for the store, and back. */
+int hoy_container_mounts_print(
+	const struct hoy_container_mount_info *mounts, size_t n, struct hoy_buf *buf, struct hoy_err *err);
+int hoy_container_mounts_parse(
+	const char *text, struct hoy_container_mount_info **ret, size_t *ret_n, struct hoy_err *err);
+
+/* "name[:mode]" of HostConfig.VolumesFrom. *ret_id is heap. */
+int hoy_volumes_from_split(const char *entry, char **ret_id, bool *ret_read_only, struct hoy_err *err);
 
 #endif

@@ -30,6 +30,7 @@ struct hoy_images;
 struct hoy_loop;
 struct hoy_networks;
 struct hoy_store;
+struct hoy_volumes;
 
 /* --- the room --------------------------------------------------------------- */
 
@@ -38,6 +39,7 @@ struct hoy_containers_options {
 	struct hoy_store *store;
 	struct hoy_images *images;
 	struct hoy_networks *networks;
+	struct hoy_volumes *volumes;
 	const char *data_root; /* absolute: containers/ID/ below it */
 	const char *exec_root; /* absolute: c/ID/ (bundles), s/ (shim sockets), r/ (the runtime's root) below it */
 	const char *address;   /* path of hoyd's socket, told to the shims */
@@ -84,12 +86,24 @@ struct hoy_health {
 };
 
 struct hoy_container_mount_info {
-	char *type; /* "bind" */
-	char *source;
+	char *type;   /* "bind", "volume", "tmpfs" */
+	char *name;   /* of a volume; else NULL */
+	char *source; /* directory of the host; "" for a tmpfs */
 	char *destination;
-	char *mode; /* as written behind the second colon of a bind */
+	char *driver; /* of a volume; else NULL */
+	char *mode;   /* as written behind the second colon of a bind */
 	char *propagation;
 	bool rw;
+
+	/* how it is mounted */
+	char *subpath;       /* of a volume: a directory in it; else NULL */
+	bool named;          /* a volume that the request named: rm -v leaves it */
+	bool copy;           /* a volume that takes the image's content when it is empty */
+	bool make_source;    /* a bind whose missing source is made */
+	bool flat;           /* not what is mounted below the source */
+	bool read_only_flat; /* read-only at its top alone */
+	int64_t tmpfs_size;  /* bytes; 0: the kernel's default */
+	uint32_t tmpfs_mode; /* 0: 1777 */
 };
 
 /* What is known of one container. Belongs to the room; valid until the loop turns: keep the ID, not the pointer. */

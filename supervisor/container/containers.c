@@ -189,6 +189,9 @@ void hoy_container_free(struct hoy_container *c)
 	hoy_ops_cancel(&c->queue, &gone);
 	hoy_ops_cancel(&c->stoppers, &gone);
 	hoy_ops_cancel(&c->removers, &gone);
+	hoy_creation_cancel(c, &gone);
+	hoy_container_jobs_cancel(c, &gone);
+	hoy_container_volumes_free(c);
 	hoy_container_waits_cancel(c, &gone);
 	hoy_container_readers_forget(c);
 	hoy_container_attaches_drop(c);
@@ -241,7 +244,7 @@ int hoy_container_derive(struct hoy_container *c, struct hoy_err *err)
 	if (!c->info.hostname_path || !c->info.hosts_path || !c->info.resolv_conf_path || !c->info.upper_dir ||
 		!c->info.work_dir || log_path(c) < 0 || set_args(c) < 0)
 		return hoy_err_oom(err);
-	return hoy_container_mounts_list(c->config, &c->info.mounts, &c->info.n_mounts, err);
+	return 0;
 }
 
 const char *hoy_container_chain_id(const struct hoy_container_info *info)
@@ -313,7 +316,9 @@ static int fill_from_row(struct hoy_container *c, const struct hoy_container_row
 	c->info.restart_count = row->restart_count;
 	c->stopped_by_user = row->stopped_by_user;
 	r = hoy_container_config_load(row->config, &c->config, err);
-	return r < 0 ? r : hoy_container_derive(c, err);
+	if (r >= 0)
+		r = hoy_container_derive(c, err);
+	return r < 0 ? r : hoy_container_volumes_load(c, err);
 }
 
 static int on_row(void *userdata, const struct hoy_container_row *row, struct hoy_err *err)

@@ -13,14 +13,14 @@
 #include "supervisor/store/containers.h"
 #include "supervisor/store/store.h"
 
-struct creation {
+struct hoy_creation {
 	struct hoy_container *container;
 	char **warnings;
 	hoy_container_created done;
 	void *userdata;
 };
 
-static void creation_free(struct creation *creation)
+static void creation_free(struct hoy_creation *creation)
 {
 	hoy_strv_free(creation->warnings);
 	free(creation);
@@ -91,30 +91,6 @@ static int resolve_image(struct hoy_container *c, struct hoy_err *err)
 	if (!c->info.image_id || !c->chain_id)
 		return hoy_err_oom(err);
 	return hoy_container_config_complete(c->config, image_config, c->info.id, err);
-}
-
-static int collect_warnings(struct hoy_container *c, char ***ret, struct hoy_err *err)
-{
-	const struct hoy_oci_image_config *image_config;
-	const struct hoy_image *image;
-	char **warnings = calloc(1, sizeof *warnings);
-	int r = warnings ? 0 : -ENOMEM;
-
-	if (r >= 0 && hoy_images_find(c->room->options.images, c->info.image_id, &image, NULL) >= 0 &&
-		hoy_image_config(c->room->options.images, image, &image_config, NULL) >= 0 && image_config->config) {
-		char *const *volumes = image_config->config->volumes;
-
-		for (size_t i = 0; volumes && volumes[i] && r >= 0; i++)
-			r = hoy_strv_addf(&warnings,
-				"The image declares the volume '%s': its data is kept in the container's own layer.",
-				volumes[i]);
-	}
-	if (r < 0) {
-		hoy_strv_free(warnings);
-		return hoy_err_oom(err);
-	}
-	*ret = warnings;
-	return 0;
 }
 
 static int new_container(struct hoy_containers *room, const char *name, struct hoy_container_config *config,
@@ -188,6 +164,10 @@ static int write_rows(struct hoy_container *c, struct hoy_err *err)
 		return r;
 	r = insert_row(c, err);
 	if (r >= 0)
+		r = hoy_container_volumes_choose(c, err);
+	if (r >= 0)
+		r = hoy_container_bind_sources_make(c, err);
+	if (r >= 0)
 		r = allocate_network(c, err);
 	if (r < 0) {
 		hoy_store_rollback(store);
@@ -200,13 +180,27 @@ static int write_rows(struct hoy_container *c, struct hoy_err *err)
 
 static void take_back(struct hoy_container *c)
 {
+	hoy_container_volumes_take_back(c);
 	hoy_container_files_remove(c);
 	hoy_container_release_layers(c);
 }
 
+static void on_filled(struct hoy_container *c, const struct hoy_err *err)
+{
+	struct hoy_creation *creation = TAKE_PTR(c->creation);
+
+	c->files_busy = false;
+	hoy_container_publish(c, "create", NULL);
+	creation->done(creation->userdata, err, err ? NULL : c->info.id, creation->warnings);
+	creation_free(creation);
+	if (err) /* the request has failed: nothing of it stays */
+		hoy_container_remove_now(c);
+	hoy_ops_retry(c);
+}
+
 static void on_committed(void *userdata, const struct hoy_err *err)
 {
-	struct creation *creation = userdata;
+	struct hoy_creation *creation = userdata;
 	struct hoy_container *c = creation->container;
 
 	if (err) {
@@ -214,15 +208,20 @@ static void on_committed(void *userdata, const struct hoy_err *err)
 		hoy_containers_drop(c->room, c);
 		take_back(c);
 		hoy_container_free(c);
-	} else {
-		hoy_container_publish(c, "create", NULL);
-		creation->done(creation->userdata, NULL, c->info.id, creation->warnings);
+		creation_free(creation);
+		return;
 	}
-	creation_free(creation);
+	hoy_container_volumes_created(c);
+	c->creation = creation;
+	c->files_busy = true;
+	if (hoy_container_volumes_want_content(c))
+		hoy_container_volumes_fill(c, on_filled);
+	else
+		on_filled(c, NULL);
 }
 
 /* Everything that may fail, in order; what was done is undone backwards. */
-static int create(struct hoy_container *c, struct creation *creation, struct hoy_err *err)
+static int create(struct hoy_container *c, struct hoy_creation *creation, struct hoy_err *err)
 {
 	struct hoy_containers *room = c->room;
 	int r = hoy_container_hold_layers(c, err);
@@ -247,7 +246,7 @@ static int create(struct hoy_container *c, struct creation *creation, struct hoy
 int hoy_container_create(struct hoy_containers *room, const char *name, struct hoy_container_config *config,
 	hoy_container_created done, void *userdata, struct hoy_err *err)
 {
-	struct creation *creation = calloc(1, sizeof *creation);
+	struct hoy_creation *creation = calloc(1, sizeof *creation);
 	struct hoy_container *c = NULL;
 	int r;
 
@@ -255,9 +254,12 @@ int hoy_container_create(struct hoy_containers *room, const char *name, struct h
 		return hoy_err_oom(err);
 	creation->done = done;
 	creation->userdata = userdata;
+	creation->warnings = calloc(1, sizeof *creation->warnings);
+	if (!creation->warnings) {
+		creation_free(creation);
+		return hoy_err_oom(err);
+	}
 	r = new_container(room, name, config, &c, err);
-	if (r >= 0)
-		r = collect_warnings(c, &creation->warnings, err);
 	if (r >= 0) {
 		creation->container = c;
 		r = create(c, creation, err);
@@ -269,6 +271,16 @@ int hoy_container_create(struct hoy_containers *room, const char *name, struct h
 		creation_free(creation);
 	}
 	return r;
+}
+
+void hoy_creation_cancel(struct hoy_container *c, const struct hoy_err *err)
+{
+	struct hoy_creation *creation = TAKE_PTR(c->creation);
+
+	if (!creation)
+		return;
+	creation->done(creation->userdata, err, NULL, creation->warnings);
+	creation_free(creation);
 }
 
 int hoy_container_rename(struct hoy_containers *room, const char *ref, const char *name, hoy_container_done done,

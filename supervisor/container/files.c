@@ -172,23 +172,14 @@ int hoy_container_resolv_write(struct hoy_container *c, struct hoy_err *err)
 
 /* --- the directory ------------------------------------------------------------------------------- */
 
-/* Missing sources of binds are made as directories, as docker's -v does it. */
-static int make_bind_sources(const struct hoy_container *c, struct hoy_err *err)
+int hoy_container_bind_sources_make(const struct hoy_container *c, struct hoy_err *err)
 {
-	char *const *binds = c->config->host.binds;
 	int r = 0;
 
-	for (size_t i = 0; binds && binds[i] && r >= 0; i++) {
-		auto_(hoy_bind_done) struct hoy_bind bind = {};
+	for (size_t i = 0; i < c->info.n_mounts && r >= 0; i++) {
+		const struct hoy_container_mount_info *m = &c->info.mounts[i];
 
-		r = hoy_bind_parse(binds[i], &bind, err);
-		if (r >= 0 && access(bind.source, F_OK) < 0 && errno == ENOENT)
-			r = hoy_path_mkdir_all(bind.source, 0755, err);
-	}
-	for (size_t i = 0; i < c->config->host.n_mounts && r >= 0; i++) {
-		const struct hoy_container_mount_request *m = &c->config->host.mounts[i];
-
-		if (m->bind_options && m->bind_options->create_mountpoint && access(m->source, F_OK) < 0)
+		if (m->make_source && access(m->source, F_OK) < 0 && errno == ENOENT)
 			r = hoy_path_mkdir_all(m->source, 0755, err);
 	}
 	return r;
@@ -217,8 +208,6 @@ int hoy_container_files_make(struct hoy_container *c, struct hoy_err *err)
 		r = hoy_container_hosts_write(c, err);
 	if (r >= 0)
 		r = hoy_container_resolv_write(c, err);
-	if (r >= 0)
-		r = make_bind_sources(c, err);
 	if (r < 0)
 		hoy_container_files_remove(c);
 	return r;

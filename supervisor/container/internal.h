@@ -12,8 +12,11 @@
 #include "supervisor/container/config.h"
 #include "supervisor/container/container.h"
 
+struct copying;
+struct hoy_creation;
 struct hoy_attach_pending;
 struct hoy_exec;
+struct hoy_container_job;
 struct hoy_oci_healthcheck;
 struct hoy_oci_image_config;
 struct hoy_probes;
@@ -29,8 +32,17 @@ struct hoy_container {
 	struct hoy_container_config *config;
 	char *chain_id;
 	bool holds_layers;
-	char *dir;    /* DATA_ROOT/containers/ID */
-	char *bundle; /* EXEC_ROOT/c/ID */
+	struct hoy_creation *creation; /* its request, while the image's content goes into volumes */
+	char **new_volumes;            /* made by this creation, until it is durable */
+	struct copying *copying;       /* the image's content is on its way into volumes */
+	size_t n_mounted;              /* mounts whose volumes were taken for this run */
+	int *source_fds;               /* directories inside volumes that a start gives to the runtime */
+	size_t n_source_fds;
+	void (*mounts_done)(struct hoy_container *c, const struct hoy_err *err);
+	struct hoy_container_job *jobs; /* on its files: the first runs while the container does not, the rest wait */
+	bool files_busy;                /* files of a container that does not run are being read or written */
+	char *dir;                      /* DATA_ROOT/containers/ID */
+	char *bundle;                   /* EXEC_ROOT/c/ID */
 	enum hoy_phase phase;
 
 	struct hoy_shim *shim;                /* from STARTING to the end of ENDING */
@@ -128,6 +140,7 @@ struct hoy_op {
 	int signal;  /* STOP, RESTART, KILL */
 	int timeout; /* STOP, RESTART: seconds, -1: never */
 	bool force;
+	bool volumes;                    /* REMOVE: anonymous volumes too */
 	bool killed;                     /* REMOVE: the SIGKILL was sent */
 	bool by_policy;                  /* START: nobody asked for it */
 	struct hoy_container *container; /* ASKED */
@@ -147,6 +160,11 @@ void hoy_ops_append(struct hoy_op **list, struct hoy_op *op);
 void hoy_ops_cancel(struct hoy_op **list, const struct hoy_err *err); /* at once */
 /* Calls `done` at the end of the turn, after the commit, with `err` (copied) or the commit's error. */
 void hoy_done_later(struct hoy_containers *room, hoy_container_done done, void *userdata, const struct hoy_err *err);
+
+/* --- create.c ------------------------------------------------------------------------ */
+
+/* A creation that waits for its volumes is told that it was canceled. */
+void hoy_creation_cancel(struct hoy_container *c, const struct hoy_err *err);
 
 /* --- merge.c ------------------------------------------------------------------------- */
 
@@ -195,6 +213,8 @@ int hoy_containers_recover(struct hoy_containers *room, struct hoy_err *err);
 /* Makes `dir` with diff/, work/, hostname, hosts and resolv.conf; takes back what it made when it fails. */
 int hoy_container_files_make(struct hoy_container *c, struct hoy_err *err);
 void hoy_container_files_remove(struct hoy_container *c); /* into the trash */
+/* Missing sources of binds that are made, as docker's -v does it. */
+int hoy_container_bind_sources_make(const struct hoy_container *c, struct hoy_err *err);
 /* (Re)writes hosts in place with the address the container has now. */
 int hoy_container_hosts_write(struct hoy_container *c, struct hoy_err *err);
 int hoy_container_resolv_write(struct hoy_container *c, struct hoy_err *err);
@@ -231,6 +251,39 @@ void hoy_health_done(struct hoy_health *health);
 void hoy_container_execs_lost(struct hoy_container *c); /* the shim is gone: none runs any more */
 void hoy_container_execs_free(struct hoy_container *c, const struct hoy_err *err);
 void hoy_container_execs_take_up(struct hoy_container *c); /* those of a former hoyd */
+
+/* --- volumes.c ------------------------------------------------------------------------ */
+
+/* At creation, inside its bracket: fills info.mounts, makes volumes that are not there, writes the row, holds them.
+ * What was made is taken back by _take_back() or told by _created(). */
+int hoy_container_volumes_choose(struct hoy_container *c, struct hoy_err *err);
+void hoy_container_volumes_take_back(struct hoy_container *c);
+void hoy_container_volumes_created(struct hoy_container *c);
+int hoy_container_volumes_load(struct hoy_container *c, struct hoy_err *err); /* from the row */
+int hoy_container_volumes_hold(struct hoy_container *c, struct hoy_err *err);
+void hoy_container_volumes_release(struct hoy_container *c);
+/* In the bracket of the container's removal, when they are released. */
+void hoy_container_volumes_remove(struct hoy_container *c);
+void hoy_container_volumes_free(struct hoy_container *c);
+
+/* The image's content into new volumes; and volumes for a run. `done` is called once, perhaps from inside. */
+bool hoy_container_volumes_want_content(const struct hoy_container *c);
+void hoy_container_volumes_fill(
+	struct hoy_container *c, void (*done)(struct hoy_container *c, const struct hoy_err *err));
+void hoy_container_volumes_mount(
+	struct hoy_container *c, void (*done)(struct hoy_container *c, const struct hoy_err *err));
+void hoy_container_volumes_taken_up(struct hoy_container *c); /* it runs since before this hoyd */
+void hoy_container_volumes_unmount(struct hoy_container *c);
+
+/* What the runtime is to mount for `m`: a path of the host, heap. */
+int hoy_container_mount_source(
+	struct hoy_container *c, const struct hoy_container_mount_info *m, char **ret, struct hoy_err *err);
+bool hoy_container_mount_is_read_only(struct hoy_container *c, const struct hoy_container_mount_info *m);
+
+/* --- archive.c --------------------------------------------------------------------------- */
+
+void hoy_container_jobs_retry(struct hoy_container *c); /* the phase has changed */
+void hoy_container_jobs_cancel(struct hoy_container *c, const struct hoy_err *err);
 
 /* --- wait.c, attach.c, logs.c -------------------------------------------------------- */
 

@@ -135,8 +135,9 @@ static int reopen_file(const struct stack *found, const struct stat *st)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Walks an absolute, clean path. Returns the file, or 0 with *ret_next set when a link sends it elsewhere. */
-static int walk(char *const *dirs, const char *path, int *ret_fd, char **ret_next)
+/* Walks an absolute, clean path. Returns the file (with `ret_st` only what it is), or 0 with *ret_next set when a link
+ * sends it elsewhere. */
+static int walk(char *const *dirs, const char *path, int *ret_fd, struct stat *ret_st, char **ret_next)
 {
 	auto_(stack_done) struct stack at = {};
 	int r = stack_open_root(&at, dirs);
@@ -157,6 +158,10 @@ static int walk(char *const *dirs, const char *path, int *ret_fd, char **ret_nex
 		at = next;
 		if (S_ISLNK(st.st_mode))
 			return follow(&at, dir_path, rest, ret_next);
+		if (!*rest && ret_st) {
+			*ret_st = st;
+			return 0;
+		}
 		if (!*rest) {
 			*ret_fd = reopen_file(&at, &st);
 			return *ret_fd < 0 ? *ret_fd : 0;
@@ -168,7 +173,7 @@ static int walk(char *const *dirs, const char *path, int *ret_fd, char **ret_nex
 	return r;
 }
 
-int hoy_layered_open(char *const *dirs, const char *path, struct hoy_err *err)
+static int find(char *const *dirs, const char *path, struct stat *ret_st, struct hoy_err *err)
 {
 	auto_free char *at = NULL, *rooted = hoy_str_printf("/%s", path);
 
@@ -178,14 +183,24 @@ int hoy_layered_open(char *const *dirs, const char *path, struct hoy_err *err)
 	for (int links = 0; links < LINKS_MAX; links++) {
 		auto_free char *next = NULL;
 		int fd = -EBADF;
-		int r = strcmp(at, "/") == 0 ? -EISDIR : walk(dirs, at, &fd, &next);
+		int r = strcmp(at, "/") == 0 ? -EISDIR : walk(dirs, at, &fd, ret_st, &next);
 
 		if (r < 0)
 			return hoy_err_code(err, r, "open '%s' in the container's layers", path);
 		if (!next)
-			return fd;
+			return ret_st ? 0 : fd;
 		free(at);
 		at = TAKE_PTR(next);
 	}
 	return hoy_err_code(err, -ELOOP, "open '%s' in the container's layers", path);
+}
+
+int hoy_layered_open(char *const *dirs, const char *path, struct hoy_err *err)
+{
+	return find(dirs, path, NULL, err);
+}
+
+int hoy_layered_stat(char *const *dirs, const char *path, struct stat *ret)
+{
+	return find(dirs, path, ret, NULL);
 }

@@ -6,10 +6,15 @@
 #ifndef HOY_CONTAINER_LAYERED_H
 #define HOY_CONTAINER_LAYERED_H
 
+#include <sys/stat.h>
+
 #include "base/err.h"
 
 /* Opens a regular file for reading. -ENOENT when it is not there; other kinds of files are an error. `dirs` is
  * NULL-terminated, the writable layer first. */
 int hoy_layered_open(char *const *dirs, const char *path, struct hoy_err *err);
+
+/* What the path names, links followed. 0 or -errno. */
+int hoy_layered_stat(char *const *dirs, const char *path, struct stat *ret);
 
 #endif

@@ -95,6 +95,7 @@ void hoy_ops_retry(struct hoy_container *c)
 		if (hoy_op_run(c, op, &err) < 0)
 			hoy_op_finish(c, op, &err);
 	}
+	hoy_container_jobs_retry(c);
 }
 
 /* --- by phase ----------------------------------------------------------------------------- */
@@ -228,6 +229,8 @@ int hoy_op_run(struct hoy_container *c, struct hoy_op *op, struct hoy_err *err)
 		[HOY_OP_REMOVE] = run_remove,
 	};
 
+	if (c->files_busy && op->kind != HOY_OP_STOP && op->kind != HOY_OP_KILL)
+		return wait_for_phase(c, op); /* until who reads or writes its files is done */
 	return run[op->kind](c, op, err);
 }
 
@@ -311,7 +314,9 @@ int hoy_container_kill(struct hoy_containers *room, const char *ref, const char 
 int hoy_container_remove(struct hoy_containers *room, const char *ref, const struct hoy_container_remove *how,
 	hoy_container_done done, void *userdata, struct hoy_err *err)
 {
-	const struct hoy_op op = { .kind = HOY_OP_REMOVE, .done = done, .userdata = userdata, .force = how->force };
+	const struct hoy_op op = {
+		.kind = HOY_OP_REMOVE, .done = done, .userdata = userdata, .force = how->force, .volumes = how->volumes
+	};
 
 	return request(room, ref, &op, err);
 }

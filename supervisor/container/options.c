@@ -28,9 +28,13 @@ static int bind_option(struct hoy_bind *bind, const char *option)
 	static const char *const propagations[] = { "private", "rprivate", "shared", "rshared", "slave", "rslave" };
 
 	/* z, Z: SELinux labels, which a host without SELinux does not have; the others say what is so anyway */
+	if (!strcmp(option, "nocopy") && bind->is_volume) {
+		bind->no_copy = true;
+		return 0;
+	}
 	if (!*option || !strcmp(option, "rw") || !strcmp(option, "z") || !strcmp(option, "Z") ||
-		!strcmp(option, "nocopy") || !strcmp(option, "rbind") || !strcmp(option, "consistent") ||
-		!strcmp(option, "cached") || !strcmp(option, "delegated"))
+		!strcmp(option, "rbind") || !strcmp(option, "consistent") || !strcmp(option, "cached") ||
+		!strcmp(option, "delegated"))
 		return 0;
 	if (!strcmp(option, "ro")) {
 		bind->read_only = true;
@@ -41,7 +45,7 @@ static int bind_option(struct hoy_bind *bind, const char *option)
 		return 0;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(propagations); i++)
-		if (!strcmp(option, propagations[i])) {
+		if (!bind->is_volume && !strcmp(option, propagations[i])) {
 			bind->propagation = propagations[i];
 			return 0;
 		}
@@ -76,13 +80,16 @@ int hoy_bind_parse(const char *text, struct hoy_bind *ret, struct hoy_err *err)
 			"invalid volume specification: '%s': invalid mount config for type \"bind\": "
 			"invalid mount path: '%s' mount path must be absolute",
 			text, parts[1]);
-	if (parts[0][0] != '/')
-		return hoy_err_unsupported(err, "HostConfig.Binds: '%s': named volumes are not supported", text);
-
-	*ret = (struct hoy_bind){ .source = hoy_path_clean(parts[0]),
+	if (parts[0][0] != '/' && hoy_str_starts(parts[0], "."))
+		return hoy_err_invalid(err,
+			"create %s: \"%s\" includes invalid characters for a local volume name, only "
+			"\"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host directory, use absolute path",
+			parts[0], parts[0]);
+	*ret = (struct hoy_bind){ .source = parts[0][0] == '/' ? hoy_path_clean(parts[0]) : strdup(parts[0]),
+		.is_volume = parts[0][0] != '/',
 		.destination = hoy_path_clean(parts[1]),
 		.mode = strdup(n == 3 ? parts[2] : ""),
-		.propagation = "rprivate" };
+		.propagation = NULL };
 	if (!ret->source || !ret->destination || !ret->mode)
 		r = hoy_err_oom(err);
 	else if (!strcmp(ret->destination, "/"))

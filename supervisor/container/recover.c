@@ -20,6 +20,7 @@
 #include "supervisor/container/shim.h"
 #include "supervisor/image/image.h"
 #include "supervisor/store/store.h"
+#include "supervisor/volume/volume.h"
 
 /* --- one container ------------------------------------------------------------------------- */
 
@@ -99,6 +100,7 @@ static int adopt(struct hoy_container *c, struct hoy_err *err)
 		return r;
 	c->phase = HOY_PHASE_RUNNING;
 	c->shim_created = true;
+	hoy_container_volumes_taken_up(c);
 	c->info.pid = pid_of_bundle(c->bundle);
 	if (take_up(c, &connect_err) < 0)
 		hoy_container_shim_lost(c);
@@ -244,6 +246,7 @@ int hoy_containers_recover(struct hoy_containers *room, struct hoy_err *err)
 	sweep(room, room->dir);
 	for (size_t i = 0; i < room->n && r >= 0; i++)
 		r = recover_one(room->list[i], err);
+	hoy_volumes_sweep_mounts(room->options.volumes);
 	sweep_sockets(room);
 	return r;
 }

@@ -6,6 +6,7 @@
 #include "supervisor/network/network.h"
 #include "supervisor/store/containers.h"
 #include "supervisor/store/store.h"
+#include "supervisor/store/volumes.h"
 
 struct removal {
 	struct hoy_container *container;
@@ -20,6 +21,7 @@ static void give_up(struct removal *removal, const struct hoy_err *err)
 	c->phase = HOY_PHASE_IDLE;
 	c->info.status = removal->was;
 	hoy_log_err(err, "container '%s': remove", c->info.id);
+	(void) hoy_container_volumes_hold(c, NULL);
 	if (removal->op)
 		hoy_op_finish(c, removal->op, err);
 	hoy_ops_finish(c, &c->removers, err);
@@ -51,7 +53,8 @@ static void on_committed(void *userdata, const struct hoy_err *err)
 	free(removal);
 }
 
-static int delete_rows(struct hoy_container *c, struct hoy_err *err)
+/* Volumes last: what is removed of them is taken back only when the commit fails. */
+static int delete_rows(struct hoy_container *c, bool volumes, struct hoy_err *err)
 {
 	struct hoy_store *store = c->room->options.store;
 	int r = hoy_store_begin(store, err);
@@ -60,7 +63,14 @@ static int delete_rows(struct hoy_container *c, struct hoy_err *err)
 		return r;
 	r = hoy_store_container_delete(store, c->info.id, err);
 	if (r >= 0)
+		r = hoy_store_mounts_delete(store, c->info.id, err);
+	if (r >= 0)
 		r = hoy_network_release(c->room->options.networks, c->info.id, err);
+	if (r >= 0) {
+		hoy_container_volumes_release(c);
+		if (volumes)
+			hoy_container_volumes_remove(c);
+	}
 	if (r < 0) {
 		hoy_store_rollback(store);
 		return r;
@@ -76,7 +86,7 @@ static int begin(struct hoy_container *c, struct hoy_op *op, struct hoy_err *err
 	if (!removal)
 		return hoy_err_oom(err);
 	*removal = (struct removal){ .container = c, .op = op, .was = c->info.status };
-	r = delete_rows(c, err);
+	r = delete_rows(c, !op || op->volumes, err);
 	if (r >= 0)
 		r = hoy_store_after_commit(c->room->options.store, on_committed, removal, err);
 	if (r < 0) {

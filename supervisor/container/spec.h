@@ -26,6 +26,8 @@ struct hoy_spec_input {
 	const char *hostname_path, *hosts_path, *resolv_conf_path;
 	const struct hoy_container_mount_info *mounts;
 	size_t n_mounts;
+	char *const *sources;               /* what is mounted for each of them; NULL: the mount's own source */
+	const bool *read_only;              /* those whose volume is read-only by its own options; NULL: none */
 	unsigned int tty_height, tty_width; /* 0: unknown */
 	bool swap_limits;                   /* the host can limit swap */
 	int oom_score_adj;                  /* hoyd's own: a container does not inherit a protected one */
@@ -41,6 +43,10 @@ int hoy_spec_build_resources(const struct hoy_spec_input *input, struct hoy_oci_
 /* The parts: spec_mounts.c and spec_devices.c. All add to `spec`. */
 int hoy_spec_add_mounts(struct hoy_oci_spec *spec, const struct hoy_spec_input *input, struct hoy_err *err);
 int hoy_spec_add_devices(struct hoy_oci_spec *spec, const struct hoy_spec_input *input, struct hoy_err *err);
+
+/* The user of the container's process, by its own passwd and group. `layers` top first. */
+int hoy_container_find_user(
+	const struct hoy_container *c, char *const *layers, struct hoy_container_user *ret, struct hoy_err *err);
 
 /* Gathers the input of a container and prints its spec. */
 int hoy_container_spec_text(struct hoy_container *c, struct hoy_buf *text, struct hoy_err *err);

@@ -39,8 +39,8 @@ static int read_layered(char *const *dirs, const char *path, struct hoy_buf *tex
 	return r;
 }
 
-static int resolve_user(const struct hoy_container *c, const struct hoy_container_config *config, char *const *layers,
-	struct hoy_container_user *ret, struct hoy_err *err)
+int hoy_container_find_user(const struct hoy_container *c, const struct hoy_container_config *config,
+	char *const *layers, struct hoy_container_user *ret, struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf passwd = {}, group = {};
 	auto_ptr(hoy_strv_free) char **dirs = NULL;
@@ -89,11 +89,23 @@ static int own_oom_score_adj(void)
 	return score;
 }
 
+static int find_sources(struct hoy_container *c, char **sources, bool *read_only, struct hoy_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < c->info.n_mounts; i++) {
+		read_only[i] = hoy_container_mount_is_read_only(c, &c->info.mounts[i]);
+		r = hoy_container_mount_source(c, &c->info.mounts[i], &sources[i], err);
+	}
+	return r;
+}
+
 int hoy_container_spec_text(struct hoy_container *c, struct hoy_buf *text, struct hoy_err *err)
 {
 	auto_(hoy_container_user_done) struct hoy_container_user user = {};
 	auto_ptr(hoy_oci_spec_free) struct hoy_oci_spec *spec = NULL;
-	auto_ptr(hoy_strv_free) char **layers = NULL;
+	auto_ptr(hoy_strv_free) char **layers = NULL, **sources = calloc(c->info.n_mounts + 1, sizeof *sources);
+	auto_free bool *read_only = calloc(c->info.n_mounts + 1, sizeof *read_only);
 	struct hoy_spec_input input = {
 		.id = c->info.id,
 		.config = c->config,
@@ -106,15 +118,19 @@ int hoy_container_spec_text(struct hoy_container *c, struct hoy_buf *text, struc
 		.resolv_conf_path = c->info.resolv_conf_path,
 		.mounts = c->info.mounts,
 		.n_mounts = c->info.n_mounts,
+		.sources = sources,
+		.read_only = read_only,
 		.tty_height = c->tty_height,
 		.tty_width = c->tty_width,
 		.swap_limits = hoy_containers_can_limit_swap(),
 		.oom_score_adj = own_oom_score_adj(),
 	};
-	int r = hoy_layers_paths(c->room->options.images, c->chain_id, &layers, err);
+	int r = sources && read_only ? find_sources(c, sources, read_only, err) : hoy_err_oom(err);
 
 	if (r >= 0)
-		r = resolve_user(c, c->config, layers, &user, err);
+		r = hoy_layers_paths(c->room->options.images, c->chain_id, &layers, err);
+	if (r >= 0)
+		r = hoy_container_find_user(c, c->config, layers, &user, err);
 	if (r < 0)
 		return r;
 	input.layers = layers;
@@ -138,7 +154,7 @@ int hoy_container_process_build(struct hoy_container *c, const struct hoy_contai
 	int r = process ? hoy_layers_paths(c->room->options.images, c->chain_id, &layers, err) : hoy_err_oom(err);
 
 	if (r >= 0)
-		r = resolve_user(c, config, layers, &user, err);
+		r = hoy_container_find_user(c, config, layers, &user, err);
 	if (r >= 0)
 		r = hoy_spec_build_process(&input, process, err);
 	if (r < 0)

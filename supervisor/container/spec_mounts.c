@@ -136,41 +136,30 @@ static int add_engine_files(struct hoy_oci_spec *spec, const struct hoy_spec_inp
 
 /* --- the user's ------------------------------------------------------------------------------- */
 
-/* The entry of HostConfig.Mounts that became `info`; NULL for one of Binds, which come first in the list. */
-static const struct hoy_container_mount_request *mount_request(
-	const struct hoy_spec_input *in, const struct hoy_container_mount_info *info)
-{
-	size_t n_binds = in->n_mounts - in->config->host.n_mounts, i = (size_t) (info - in->mounts);
-
-	return i < n_binds ? NULL : &in->config->host.mounts[i - n_binds];
-}
-
 static int add_bind(
 	struct hoy_oci_spec *spec, const struct hoy_spec_input *in, const struct hoy_container_mount_info *info)
 {
-	const struct hoy_container_mount_request *request = mount_request(in, info);
-	const struct hoy_container_bind_options *options = request ? request->bind_options : NULL;
-	bool flat = (options && options->non_recursive) || strstr(info->mode, "bind-nonrecursive");
-	const char *access = info->rw ? "rw" : options && options->read_only_non_recursive ? "ro" : "rro";
+	size_t i = (size_t) (info - in->mounts);
+	const char *source = in->sources ? in->sources[i] : info->source;
+	bool read_only = !info->rw || (in->read_only && in->read_only[i]);
+	const char *access = !read_only ? "rw" : info->read_only_flat ? "ro" : "rro";
+	const char *propagation = *info->propagation ? info->propagation : "rprivate";
 
-	return ADD(spec, info->destination, "bind", info->source, flat ? "bind" : "rbind", info->propagation, access)
+	return ADD(spec, info->destination, "bind", source, info->flat ? "bind" : "rbind", propagation, access)
 		       ? 0
 		       : -ENOMEM;
 }
 
-static int add_tmpfs_mount(
-	struct hoy_oci_spec *spec, const struct hoy_spec_input *in, const struct hoy_container_mount_info *info)
+static int add_tmpfs_mount(struct hoy_oci_spec *spec, const struct hoy_container_mount_info *info)
 {
-	const struct hoy_container_mount_request *request = mount_request(in, info);
-	const struct hoy_container_tmpfs_options *options = request ? request->tmpfs_options : NULL;
 	struct hoy_oci_mount *m = ADD(
 		spec, info->destination, "tmpfs", "tmpfs", "noexec", "nosuid", "nodev", "rprivate");
 	int r = m ? 0 : -ENOMEM;
 
-	if (r >= 0 && options && options->size_bytes > 0)
-		r = hoy_strv_addf(&m->options, "size=%lld", (long long) options->size_bytes);
-	if (r >= 0 && options && options->mode)
-		r = hoy_strv_addf(&m->options, "mode=%o", options->mode);
+	if (r >= 0 && info->tmpfs_size > 0)
+		r = hoy_strv_addf(&m->options, "size=%lld", (long long) info->tmpfs_size);
+	if (r >= 0 && info->tmpfs_mode)
+		r = hoy_strv_addf(&m->options, "mode=%o", info->tmpfs_mode);
 	if (r >= 0 && !info->rw)
 		r = hoy_strv_add(&m->options, "ro");
 	return r;
@@ -232,7 +221,7 @@ static int add_user_mounts(struct hoy_oci_spec *spec, const struct hoy_spec_inpu
 
 	for (size_t i = 0; i < in->n_mounts && r >= 0; i++) {
 		if (strcmp(in->mounts[i].type, "tmpfs") == 0)
-			r = add_tmpfs_mount(spec, in, &in->mounts[i]);
+			r = add_tmpfs_mount(spec, &in->mounts[i]);
 		else
 			r = add_bind(spec, in, &in->mounts[i]);
 	}

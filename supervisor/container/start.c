@@ -324,6 +324,25 @@ static int begin(struct hoy_container *c, struct hoy_err *err)
 	return r < 0 ? r : hoy_shim_spawn(c->shim, on_shim_up, err);
 }
 
+static void on_content(struct hoy_container *c, const struct hoy_err *err)
+{
+	struct hoy_err own = {};
+
+	if (err)
+		own = *err;
+	if (err || begin(c, &own) < 0)
+		start_failed(c, &own);
+}
+
+/* The volumes are mounted; those that could not be filled before are filled now. */
+static void on_volumes(struct hoy_container *c, const struct hoy_err *err)
+{
+	if (!err && hoy_container_volumes_want_content(c))
+		hoy_container_volumes_fill(c, on_content);
+	else
+		on_content(c, err);
+}
+
 int hoy_container_start_begin(struct hoy_container *c, struct hoy_op *op, struct hoy_err *err)
 {
 	(void) err; /* a start that fails is told to all who wait for it */
@@ -336,11 +355,6 @@ int hoy_container_start_begin(struct hoy_container *c, struct hoy_op *op, struct
 	c->phase = HOY_PHASE_STARTING;
 	c->shim_created = c->exit_seen = c->start_waits = c->stop_asked = false;
 	hoy_ops_append(&c->starters, op);
-	{
-		struct hoy_err begin_err = {};
-
-		if (begin(c, &begin_err) < 0)
-			start_failed(c, &begin_err);
-	}
+	hoy_container_volumes_mount(c, on_volumes);
 	return 0;
 }

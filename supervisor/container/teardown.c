@@ -55,6 +55,7 @@ static void finish(struct hoy_container *c)
 		return;
 	hoy_container_teardown_free(c);
 	hoy_container_bundle_remove(c);
+	hoy_container_volumes_unmount(c);
 	c->shim_created = false;
 	c->info.pid = 0;
 	after(c);

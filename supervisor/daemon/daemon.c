@@ -26,6 +26,7 @@
 #include "supervisor/image/image.h"
 #include "supervisor/network/network.h"
 #include "supervisor/store/store.h"
+#include "supervisor/volume/volume.h"
 
 struct hoy_daemon {
 	struct hoy_daemon_options *options;
@@ -38,6 +39,7 @@ struct hoy_daemon {
 	struct hoy_store *store;
 	struct hoy_images *images;
 	struct hoy_networks *networks;
+	struct hoy_volumes *volumes;
 	struct hoy_containers *containers;
 	struct hoy_api *api;
 	char *host_id, *address;
@@ -144,6 +146,14 @@ static void on_image_event(const char *action, const char *image_id, const char 
 		hoy_api_image_event(d->api, action, image_id, name);
 }
 
+static void on_volume_event(const char *action, const char *name, char *const *attributes, void *userdata)
+{
+	struct hoy_daemon *d = userdata;
+
+	if (d->api)
+		hoy_api_volume_event(d->api, action, name, attributes);
+}
+
 /* --- opening -------------------------------------------------------------------------------------------------- */
 
 static int lock_roots(struct hoy_daemon *d, struct hoy_err *err)
@@ -211,6 +221,21 @@ static int open_networks(struct hoy_daemon *d, struct hoy_err *err)
 	return hoy_network_open(d->loop, d->store, &config, &d->networks, err);
 }
 
+static int open_volumes(struct hoy_daemon *d, struct hoy_err *err)
+{
+	const struct hoy_volumes_options options = {
+		.loop = d->loop,
+		.store = d->store,
+		.images = d->images,
+		.data_root = d->options->data_root,
+	};
+	int r = hoy_volumes_open(&options, &d->volumes, err);
+
+	if (r >= 0)
+		hoy_volumes_set_event(d->volumes, on_volume_event, d);
+	return r;
+}
+
 static int open_containers(struct hoy_daemon *d, struct hoy_err *err)
 {
 	const char *runtime = hoy_daemon_options_runtime(d->options, d->options->default_runtime);
@@ -219,6 +244,7 @@ static int open_containers(struct hoy_daemon *d, struct hoy_err *err)
 		.store = d->store,
 		.images = d->images,
 		.networks = d->networks,
+		.volumes = d->volumes,
 		.data_root = d->options->data_root,
 		.exec_root = d->options->exec_root,
 		.address = d->address,
@@ -261,6 +287,8 @@ static int open_rooms(struct hoy_daemon *d, struct hoy_err *err)
 	if (r >= 0)
 		r = open_networks(d, err);
 	if (r >= 0)
+		r = open_volumes(d, err);
+	if (r >= 0)
 		r = open_containers(d, err);
 	if (r >= 0)
 		r = hoy_images_sweep(d->images, err);
@@ -294,6 +322,7 @@ static int open_api(struct hoy_daemon *d, struct hoy_err *err)
 		.containers = d->containers,
 		.images = d->images,
 		.networks = d->networks,
+		.volumes = d->volumes,
 		.data_root = d->options->data_root,
 		.host_id = d->host_id,
 		.default_runtime = d->options->default_runtime,
@@ -424,6 +453,7 @@ static void close_rooms(struct hoy_daemon *d)
 	if (d->networks)
 		hoy_network_shutdown(d->networks);
 	hoy_network_free(d->networks);
+	hoy_volumes_free(d->volumes);
 	hoy_images_free(d->images);
 	hoy_api_free(d->api);
 	hoy_store_close(d->store);

@@ -211,8 +211,8 @@ api() { # METHOD PATH [BODY]
 }
 
 @test "members that are not supported are refused by name" {
-    [ "$(api POST /containers/create '{"Image":"busybox","HostConfig":{"VolumesFrom":["x"]}}' | jq -r .message)" = \
-        "HostConfig.VolumesFrom: not supported" ]
+    [ "$(api POST /containers/create '{"Image":"busybox","HostConfig":{"Links":["x"]}}' | jq -r .message)" = \
+        "HostConfig.Links: not supported" ]
     [ "$(api POST /containers/create '{"image":"busybox","hostconfig":{"memory":1}}' | jq -r .message)" = \
         "Minimum memory limit allowed is 6MB" ]
     nothing_left

@@ -133,8 +133,8 @@ END_TEST
 START_TEST(unsupported_members_are_refused_by_name)
 {
 	static const char *const requests[][2] = {
-		{ "{\"Image\":\"x\",\"HostConfig\":{\"VolumesFrom\":[\"a\"]}}", "HostConfig.VolumesFrom" },
-		{ "{\"Image\":\"x\",\"HostConfig\":{\"volumesfrom\":[\"a\"]}}", "HostConfig.VolumesFrom" },
+		{ "{\"Image\":\"x\",\"HostConfig\":{\"Links\":[\"a\"]}}", "HostConfig.Links" },
+		{ "{\"Image\":\"x\",\"HostConfig\":{\"links\":[\"a\"]}}", "HostConfig.Links" },
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"BlkioWeight\":10}}", "HostConfig.BlkioWeight" },
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"DeviceRequests\":[{\"Count\":-1}]}}",
 			"HostConfig.DeviceRequests" },
@@ -145,9 +145,8 @@ START_TEST(unsupported_members_are_refused_by_name)
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"NetworkMode\":\"container:x\"}}", "HostConfig.NetworkMode" },
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"LogConfig\":{\"Type\":\"syslog\"}}}", "LogConfig" },
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"LogConfig\":{\"Config\":{\"compress\":\"true\"}}}}", "compress" },
-		{ "{\"Image\":\"x\",\"HostConfig\":{\"Binds\":[\"data:/data\"]}}", "named volumes" },
-		{ "{\"Image\":\"x\",\"Volumes\":{\"/data\":{}}}", "anonymous volumes" },
-		{ "{\"Image\":\"x\",\"HostConfig\":{\"Mounts\":[{\"Type\":\"volume\",\"Target\":\"/d\"}]}}", "volume" },
+		{ "{\"Image\":\"x\",\"HostConfig\":{\"Mounts\":[{\"Type\":\"image\",\"Target\":\"/d\"}]}}",
+			"type 'image'" },
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"SecurityOpt\":[\"apparmor=x\"]}}", "apparmor" },
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"NetworkMode\":\"a\"},\"NetworkingConfig\":{\"EndpointsConfig\":"
 		  "{\"a\":{},\"b\":{}}}}",

@@ -1,0 +1,292 @@
+#!/usr/bin/env bats
+# Volumes: their life, what containers find in them, what survives a killed hoyd. Driven by docker's command line.
+bats_require_minimum_version 1.5.0
+load lib
+load stack
+
+DOCKER=${DOCKER:-$(command -v docker || :)}
+
+setup() {
+    [ -n "$DOCKER" ] || skip_because no-docker-cli "the docker command line is not installed"
+    stack_setup
+}
+teardown() {
+    awk -v d="$T/" 'index($5, d) == 1 { print $5 }' /proc/self/mountinfo | sort -r | xargs -r umount
+    stack_teardown
+}
+
+docker() { timeout 60 "$DOCKER" "$@"; }
+api() { # METHOD PATH [BODY]
+    curl -sS --max-time 20 --unix-socket "$T/hoy.sock" -X "$1" "http://x/v1.50$2" -H 'Content-Type: application/json' ${3:+-d "$3"}
+}
+message() { jq -r .message; }
+volumes() { docker volume ls -q | sort | tr '\n' ' '; }
+n_mounts() { grep -c . /proc/self/mountinfo; }
+trash_is_empty() { [ -z "$(ls "$T/data/trash")" ]; }
+is_running() { [ "$(docker inspect -f '{{.State.Running}}' "$1")" = true ]; }
+has_no_containers() { [ -z "$(docker ps -aq)" ]; }
+
+# load_data_image: an image with the volume /data, which has content of several kinds and owners.
+load_data_image() {
+    mkdir -p "$T/layer/data/sub"
+    echo content >"$T/layer/data/file"
+    ln "$T/layer/data/file" "$T/layer/data/linked"
+    ln -s file "$T/layer/data/link"
+    echo secret >"$T/layer/data/sub/secret"
+    chmod 4750 "$T/layer/data/sub/secret"
+    chmod 2770 "$T/layer/data/sub"
+    mkfifo "$T/layer/data/fifo"
+    setfattr -n user.kept -v yes "$T/layer/data/file"
+    chown 33:44 "$T/layer/data/sub" "$T/layer/data/sub/secret"
+    chown -h 55:66 "$T/layer/data/link"
+    chown 11:22 "$T/layer/data"
+    chmod 1751 "$T/layer/data"
+    tar --xattrs --numeric-owner -C "$T/layer" -cf "$T/layer.tar" data
+    "$TOP/tests/integration/make-image" -o "$T/data.tar" --name data:latest --layer-tar "$T/layer.tar" --volume /data sh
+    docker load -i "$T/data.tar"
+}
+
+@test "a volume is created, listed, inspected and removed, with docker's texts" {
+    [ "$(docker volume create --label a=b --label c one)" = one ]
+    [ "$(docker volume create one)" = one ]
+    name=$(docker volume create)
+    [ ${#name} = 64 ]
+    [ "$(docker volume inspect -f '{{json .Labels}} {{.Driver}} {{.Scope}} {{.Mountpoint}}' one)" = \
+        "{\"a\":\"b\",\"c\":\"\"} local local $T/data/volumes/one/_data" ]
+    [ "$(stat -c '%a %u:%g' "$T/data/volumes/one/_data" "$T/data/volumes/one" | tr '\n' ' ')" = "755 0:0 701 0:0 " ]
+    [ "$(docker volume ls -q -f label=a=b)" = one ]
+    [ "$(docker volume ls -q -f label=a=x)" = "" ]
+    [ "$(docker volume ls -q -f name=on -f driver=local -f dangling=true)" = one ]
+    [ "$(docker volume ls -q -f driver=other)" = "" ]
+    run -1 docker volume inspect nosuch
+    [[ "$output" == *"get nosuch: no such volume"* ]]
+    [ "$(api DELETE /volumes/nosuch | message)" = "get nosuch: no such volume" ]
+    docker volume rm -f nosuch
+    [ "$(api POST /volumes/create '{"Name":"x"}' | message)" = \
+        "create x: volume name is too short, names should be at least two alphanumeric characters" ]
+    [[ "$(api POST /volumes/create '{"Name":"../x"}' | message)" == 'create ../x: "../x" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed'* ]]
+    [ "$(api POST /volumes/create '{"Name":"xx","Driver":"foo"}' | message)" = \
+        'create xx: error looking up volume plugin foo: plugin "foo" not found' ]
+    [ "$(api POST /volumes/create '{"Name":"xx","DriverOpts":{"foo":"1"}}' | message)" = 'create xx: invalid option: "foo"' ]
+    [ "$(api POST /volumes/create '{"Name":"xx","DriverOpts":{"o":"bind"}}' | message)" = 'create xx: missing required option: "device"' ]
+    docker volume rm one "$name"
+    [ "$(volumes)" = "" ]
+    wait_for 10 trash_is_empty
+    [ -z "$(ls "$T/data/volumes")" ]
+}
+
+@test "volumes are kept, shared, read-only, and known to inspect" {
+    docker run --rm --network none -v vol:/data busybox sh -c 'echo hello >/data/file'
+    [ "$(docker run --rm --network none -v vol:/data busybox cat /data/file)" = hello ]
+    run -1 docker run --rm --network none -v vol:/data:ro busybox touch /data/file
+    run -1 docker run --rm --network none --mount type=volume,src=vol,dst=/data,readonly busybox touch /data/file
+    docker create --name box --network none -v vol:/data -v "$T/missing/dir:/bind:ro" -v /anon --mount type=tmpfs,dst=/tmpfs busybox true
+    [ -d "$T/missing/dir" ]
+    anon=$(docker inspect box | jq -r '.[0].Mounts[] | select(.Destination == "/anon").Name')
+    [ ${#anon} = 64 ]
+    [ "$(docker inspect box | jq -cS '.[0].Mounts | sort_by(.Destination)')" = "$(jq -cnS --arg v "$T/data/volumes" --arg t "$T" --arg a "$anon" '[
+        {Type:"volume",Name:$a,Source:($v+"/"+$a+"/_data"),Destination:"/anon",Driver:"local",Mode:"",RW:true,Propagation:""},
+        {Type:"bind",Source:($t+"/missing/dir"),Destination:"/bind",Mode:"ro",RW:false,Propagation:"rprivate"},
+        {Type:"volume",Name:"vol",Source:($v+"/vol/_data"),Destination:"/data",Driver:"local",Mode:"z",RW:true,Propagation:""},
+        {Type:"tmpfs",Source:"",Destination:"/tmpfs",Mode:"",RW:true,Propagation:""}]')" ]
+    [ "$(docker volume inspect -f '{{json .Labels}}' "$anon")" = '{"com.docker.volume.anonymous":""}' ]
+    id=$(docker inspect -f '{{.Id}}' box)
+    run -1 docker volume rm vol
+    [[ "$output" == *"remove vol: volume is in use - [$id]"* ]]
+    [ "$(docker volume ls -q -f dangling=false | sort | tr '\n' ' ')" = "$(printf '%s\n' vol "$anon" | sort | tr '\n' ' ')" ]
+    docker rm -v box
+    [ "$(volumes)" = "vol " ]
+    docker run --rm --network none -v /anon busybox true
+    wait_for 10 has_no_containers
+    [ "$(volumes)" = "vol " ]
+}
+
+@test "mounts that make no sense are refused with docker's texts" {
+    run -125 docker run --rm --network none --mount type=bind,src="$T/nosuch",dst=/d busybox true
+    [[ "$output" == *"bind source path does not exist: $T/nosuch"* ]]
+    [ ! -e "$T/nosuch" ]
+    run -125 docker run --rm --network none -v aa:/d -v bb:/d busybox true
+    [[ "$output" == *"Duplicate mount point: /d"* ]]
+    run -125 docker run --rm --network none -v aa:/ busybox true
+    [[ "$output" == *"destination can't be '/'"* ]]
+    [ "$(api POST /containers/create '{"Image":"busybox","HostConfig":{"Mounts":[{"Type":"volume","Target":"/d","ReadOnly":true}]}}' | message)" = \
+        'invalid mount config for type "volume": must not set ReadOnly mode when using anonymous volumes' ]
+    [ "$(api POST /containers/create '{"Image":"busybox","HostConfig":{"Mounts":[{"Type":"bind","Source":"/","Target":"/d","VolumeOptions":{}}]}}' | message)" = \
+        'invalid mount config for type "bind": field VolumeOptions must not be specified' ]
+    [ "$(api POST /containers/create '{"Image":"busybox","HostConfig":{"Mounts":[{"Type":"volume","Source":"vv","Target":"/d","VolumeOptions":{"Subpath":"../x"}}]}}' | message)" = \
+        'invalid mount config for type "volume": subpath must be a relative path within the volume' ]
+    run -125 docker run --rm --network none --volumes-from nosuch busybox true
+    [[ "$output" == *"No such container: nosuch"* ]]
+    [ "$(volumes)" = "" ]
+    [ -z "$(ls "$T/data/volumes")" ]
+}
+
+@test "a new volume takes the image's content with owners, modes, links and xattrs" {
+    load_data_image
+    docker run --rm --network none -v vol:/data data true
+    cd "$T/data/volumes/vol/_data"
+    [ "$(stat -c '%a %u:%g %F' . file link sub sub/secret fifo)" = "$(cd "$T/layer/data" && stat -c '%a %u:%g %F' . file link sub sub/secret fifo)" ]
+    [ "$(cat file sub/secret)" = "$(printf 'content\nsecret')" ]
+    [ "$(readlink link)" = file ]
+    [ "$(stat -c %i file)" = "$(stat -c %i linked)" ]
+    [ "$(getfattr --only-values -n user.kept file)" = yes ]
+    [ "$(stat -c %Y sub)" = "$(stat -c %Y "$T/layer/data/sub")" ]
+    # what a volume holds already stays as it is
+    docker run --rm --network none -v old:/d busybox sh -c 'echo mine >/d/mine'
+    docker run --rm --network none -v old:/data data true
+    [ "$(ls "$T/data/volumes/old/_data")" = mine ]
+    docker run --rm --network none -v none:/data:nocopy data true
+    docker run --rm --network none --mount type=volume,src=none2,dst=/data,volume-nocopy data true
+    [ -z "$(ls "$T/data/volumes/none/_data" "$T/data/volumes/none2/_data" | grep -v :)" ]
+    # the image's own VOLUME
+    docker run --name anon --network none data true
+    name=$(docker inspect -f '{{(index .Mounts 0).Name}}' anon)
+    [ "$(cat "$T/data/volumes/$name/_data/file")" = content ]
+    docker rm anon
+    [ "$(docker volume ls -q -f name="$name")" = "$name" ]
+    docker run --rm --network none --tmpfs /data data true
+    [ "$(docker volume ls -q | wc -l)" = 5 ]
+}
+
+@test "a named driver is looked up" {
+    run -125 docker run --rm --network none --volume-driver foo -v vol:/d busybox true
+    [[ "$output" == *'error looking up volume plugin foo: plugin "foo" not found'* ]]
+    docker run --rm --network none --volume-driver local -v vol:/d busybox true
+    [ "$(docker inspect -f '{{.HostConfig.VolumeDriver}}' "$(docker create --volume-driver local busybox)")" = local ]
+}
+
+@test "volumes-from takes the mounts of another container, read-only if asked" {
+    docker create --name from --network none -v vol:/data -v "$T:/bind" -v /anon busybox true
+    docker run --rm --network none --volumes-from from busybox sh -c 'echo 1 >/data/a; echo 2 >/anon/b; [ -e /bind/hoy.sock ]'
+    run -1 docker run --rm --network none --volumes-from from:ro busybox touch /data/a
+    # the container's own mounts win
+    docker run --rm --network none --volumes-from from -v other:/data busybox sh -c '[ ! -e /data/a ] && [ -e /anon/b ]'
+    docker create --name second --network none --volumes-from from busybox true
+    docker rm -v from
+    anon=$(docker inspect second | jq -r '.[0].Mounts[] | select(.Destination == "/anon").Name')
+    [ "$(cat "$T/data/volumes/$anon/_data/b")" = 2 ]
+    docker rm -v second
+    [ "$(volumes)" = "other vol " ]
+}
+
+@test "a subpath is a directory of the volume and can't lead out of it" {
+    docker run --rm --network none -v vol:/data busybox sh -c \
+        'mkdir -p /data/sub/dir; echo inside >/data/sub/dir/f; ln -s /etc /data/out; ln -s ../../../../../../etc /data/up; ln -s sub /data/in'
+    subpath() { docker run --rm --network none --mount "type=volume,src=vol,dst=/d,volume-subpath=$1" busybox "${@:2}"; }
+    [ "$(subpath sub/dir cat /d/f)" = inside ]
+    [ "$(subpath in/dir cat /d/f)" = inside ]
+    run -125 subpath out ls /d
+    [[ "$output" == *"cannot access path $T/data/volumes/vol/_data/out"* ]]
+    run -125 subpath up ls /d
+    run -125 subpath nosuch ls /d
+    wait_for 10 has_no_containers
+    docker run -d --name box --network none --mount type=volume,src=vol,dst=/d,volume-subpath=sub busybox sleep 100
+    docker restart -t 0 box
+    [ "$(docker inspect -f '{{(index .Mounts 0).Source}}' box)" = "$T/data/volumes/vol/_data" ]
+}
+
+@test "driver options: a bind, a tmpfs shared by containers, what can't be mounted" {
+    before=$(n_mounts)
+    mkdir "$T/device"
+    echo there >"$T/device/file"
+    docker volume create -o type=none -o o=bind -o device="$T/device" bound
+    [ "$(docker run --rm --network none -v bound:/d busybox cat /d/file)" = there ]
+    docker volume create -o type=none -o o=bind,ro -o device="$T/device" readonly
+    run -1 docker run --rm --network none -v readonly:/d busybox touch /d/x
+    docker volume create -o type=tmpfs -o device=tmpfs -o o=size=1m,uid=1000,nosuid memory
+    docker run -d --name one --network none -v memory:/d busybox sh -c 'echo shared >/d/f; sleep 100'
+    docker run -d --name two --network none -v memory:/d busybox sleep 100
+    wait_for 10 docker cp two:/d/f "$T/f"
+    [ "$(cat "$T/f")" = shared ]
+    [ "$(findmnt -no FSTYPE,OPTIONS "$T/data/volumes/memory/_data" | grep -c 'tmpfs.*nosuid.*size=1024k')" = 1 ]
+    [ "$(stat -c %u "$T/data/volumes/memory/_data")" = 1000 ]
+    kill_hoyd
+    start_hoyd
+    docker kill one
+    [ "$(docker volume inspect -f '{{index .Options "o"}}' memory)" = size=1m,uid=1000,nosuid ]
+    docker start one
+    docker rm -f one two
+    [ "$(n_mounts)" = "$before" ]
+    docker volume create -o type=none -o o=bind -o device="$T/nosuch" missing
+    run -125 docker run --rm --network none -v missing:/d busybox true
+    [[ "$output" == *"error while mounting volume '$T/data/volumes/missing/_data': failed to mount local volume: mount $T/nosuch:$T/data/volumes/missing/_data, flags: 0x1000: no such file or directory"* ]] ||
+        [[ "$output" == *"failed to mount local volume: mount $T/nosuch:"*"No such file or directory"* ]]
+    docker volume create -o type=nosuchfs -o device=x broken
+    run -125 docker run --rm --network none -v broken:/d busybox true
+    [[ "$output" == *"failed to mount local volume: mount x:$T/data/volumes/broken/_data"*"No such device"* ]]
+    wait_for 10 has_no_containers
+    docker volume rm bound readonly memory missing broken
+    [ "$(cat "$T/device/file")" = there ]
+}
+
+@test "prune takes anonymous volumes, with --all named ones, and tells the bytes" {
+    docker volume create named
+    docker create --name box --network none -v used:/d -v /anon busybox true
+    docker run --network none --name gone -v /x busybox dd if=/dev/zero of=/x/f bs=1000 count=5
+    docker rm gone
+    [ "$(docker volume ls -q | wc -l)" = 4 ]
+    [ "$(docker volume prune -f | tail -1)" = "Total reclaimed space: 5kB" ]
+    [ "$(docker volume ls -q | wc -l)" = 3 ]
+    docker volume create --label keep kept
+    docker volume prune -af --filter 'label!=keep'
+    [ "$(docker volume ls -q -f dangling=true)" = kept ]
+    # before 1.42 there was no difference
+    curl -sS --unix-socket "$T/hoy.sock" -X POST http://x/v1.41/volumes/prune | jq -c . >"$T/pruned"
+    [ "$(cat "$T/pruned")" = '{"VolumesDeleted":["kept"],"SpaceReclaimed":0}' ]
+    docker rm -v box
+    [ "$(volumes)" = "used " ]
+}
+
+@test "events of volumes" {
+    docker volume create vol
+    docker run --rm --network none -v vol:/d:ro busybox true
+    wait_for 10 has_no_containers
+    docker volume rm vol
+    docker events --since 0 --until "$(date +%s)" --filter type=volume --format '{{.Action}} {{.Actor.ID}} {{json .Actor.Attributes}}' >"$T/events" || :
+    sed 's/"container":"[0-9a-f]*"/"container":"ID"/' "$T/events" >"$T/got"
+    cat >"$T/want" <<'END'
+create vol {"driver":"local"}
+mount vol {"container":"ID","destination":"/d","driver":"local","propagation":"","read/write":"false"}
+unmount vol {"container":"ID","driver":"local"}
+destroy vol {"driver":"local"}
+END
+    diff "$T/want" "$T/got"
+}
+
+@test "hoyd killed: volumes and their users are known again, what nobody was told of is settled" {
+    docker run -d --name box --network none -v vol:/d -v /anon busybox sh -c 'echo kept >/d/f; sleep 100'
+    wait_for 10 test -s "$T/data/volumes/vol/_data/f"
+    kill_hoyd
+    mkdir -p "$T/data/volumes/half/_data" "$T/data/volumes/full/_data"
+    echo data >"$T/data/volumes/full/_data/f"
+    start_hoyd
+    is_running box
+    [ "$(docker volume ls -q | wc -l)" = 3 ]
+    [ ! -e "$T/data/volumes/half" ]
+    [ "$(docker run --rm --network none -v full:/d busybox cat /d/f)" = data ]
+    run -1 docker volume rm vol
+    [[ "$output" == *"volume is in use"* ]]
+    docker rm -fv box
+    [ "$(volumes)" = "full vol " ]
+}
+
+@test "hoyd killed while a volume is filled: the start goes on with it" {
+    mkdir -p "$T/layer/data"
+    for i in $(seq 2000); do echo "$i" >"$T/layer/data/$i"; done
+    tar -C "$T/layer" -cf "$T/layer.tar" data
+    "$TOP/tests/integration/make-image" -o "$T/data.tar" --name data:latest --layer-tar "$T/layer.tar" sh
+    docker load -i "$T/data.tar"
+    for i in 1 2 3; do
+        docker create --name "box$i" --network none -v "vol$i:/data" data sh -c 'ls /data | wc -l' >/dev/null 2>&1 &
+        client=$!
+        wait_for 20 test -e "$T/data/volumes/vol$i/_data/1"
+        kill_hoyd
+        wait "$client" || :
+        start_hoyd
+        # the row may be there or not; the volume is complete when a container starts
+        docker inspect "box$i" >/dev/null 2>&1 || docker create --name "box$i" --network none -v "vol$i:/data" data sh -c 'ls /data | wc -l'
+        [ "$(docker start -a "box$i")" = 2000 ]
+        [ "$(find "$T/data/volumes/vol$i" -type f | wc -l)" = 2000 ]
+        docker rm "box$i"
+    done
+}
