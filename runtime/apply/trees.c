@@ -42,6 +42,16 @@ static bool is_below_rootfs(const struct hoy_plan *plan, const char *source)
 	return strncmp(source, plan->rootfs, len) == 0 && (source[len] == '/' || !source[len]);
 }
 
+/* "/proc/PID/fd/N": what a supervisor holds open for us. It belongs to the host's mount namespace, and can't be cloned
+ * in another. */
+static bool is_descriptor(const char *source)
+{
+	size_t pid = strspn(source + MIN(strlen(source), strlen("/proc/")), "0123456789");
+
+	return strncmp(source, "/proc/", strlen("/proc/")) == 0 && pid > 0 &&
+	       strncmp(source + strlen("/proc/") + pid, "/fd/", strlen("/fd/")) == 0;
+}
+
 static int open_idmap(const struct hoy_plan *plan, const struct hoy_plan_mount *m, struct hoy_err *err)
 {
 	struct hoy_idmap map = mapping_of(plan, m);
@@ -80,7 +90,7 @@ int hoy_trees_open(const struct hoy_plan *plan, int *trees, int *idmaps, struct 
 		struct hoy_err why = {};
 		int fd = 0;
 
-		if (m->kind != HOY_MOUNT_BIND || (!all && !m->idmap))
+		if (m->kind != HOY_MOUNT_BIND || (!all && !m->idmap && !is_descriptor(m->source)))
 			continue;
 		if (live || !is_below_rootfs(plan, m->source))
 			fd = trees[i] = open_tree_of(plan, m, &why);

@@ -3,14 +3,19 @@
  * own networks or build cache yet, so nothing of them is ever left to remove. Volumes are in volumes.c.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "base/str.h"
 #include "supervisor/api/filters.h"
 #include "supervisor/api/internal.h"
+#include "libocispec/field.h"
+#include "supervisor/container/config.h"
 #include "supervisor/container/container.h"
 #include "supervisor/image/image.h"
+#include "supervisor/volume/files.h"
 
 static void reply_nothing(struct hoy_api_request *rq, const char *key, const char *empty)
 {
@@ -39,14 +44,26 @@ static int prune_build_cache(struct hoy_api_request *rq, struct hoy_err *err)
 	return 0;
 }
 
-/* --- containers: one after the other, as each removal takes a while ------------------------------------------- */
+/* --- containers: how large they are, then one after the other, as each removal takes a while ------------------ */
 
 struct prune {
 	struct hoy_api_request *rq;
 	char **left;    /* IDs to remove */
+	char **dirs;    /* their own layers */
+	uint64_t *size; /* of each */
 	char **removed; /* IDs */
 	size_t next;
+	uint64_t bytes;
 };
+
+static void prune_free(struct prune *p)
+{
+	hoy_strv_free(p->left);
+	hoy_strv_free(p->dirs);
+	hoy_strv_free(p->removed);
+	free(p->size);
+	free(p);
+}
 
 static void prune_done(struct prune *p)
 {
@@ -55,12 +72,10 @@ static void prune_done(struct prune *p)
 
 	hoy_json_object(&w, NULL);
 	hoy_json_add_strv(&w, "ContainersDeleted", p->removed);
-	hoy_json_add_u64(&w, "SpaceReclaimed", 0);
+	hoy_json_add_u64(&w, "SpaceReclaimed", p->bytes);
 	hoy_json_end(&w);
 	hoy_api_reply_json(p->rq, 200, &buf);
-	hoy_strv_free(p->left);
-	hoy_strv_free(p->removed);
-	free(p);
+	prune_free(p);
 }
 
 static void remove_next(struct prune *p);
@@ -70,10 +85,12 @@ static void on_removed(void *userdata, const struct hoy_err *err)
 {
 	struct prune *p = userdata;
 
-	if (!err)
-		(void) hoy_strv_add(&p->removed, p->left[p->next]);
-	else
+	if (err) {
 		hoy_log_debug("prune container '%s': %s", p->left[p->next], hoy_err_str(err));
+	} else {
+		(void) hoy_strv_add(&p->removed, p->left[p->next]);
+		p->bytes += p->size[p->next] == UINT64_MAX ? 0 : p->size[p->next];
+	}
 	p->next++;
 	remove_next(p);
 }
@@ -88,41 +105,107 @@ static void remove_next(struct prune *p)
 	prune_done(p);
 }
 
-static int find_stopped(struct hoy_api_request *rq, char **labels, char ***ret, struct hoy_err *err)
+static void on_sizes(void *userdata, const struct hoy_err *err, const uint64_t *sizes, size_t n)
+{
+	struct prune *p = userdata;
+
+	if (err) {
+		hoy_api_reply_error(p->rq, err);
+		prune_free(p);
+		return;
+	}
+	memcpy(p->size, sizes, n * sizeof *sizes);
+	remove_next(p);
+}
+
+static bool has_label(const struct hoy_container_info *c, const char *text)
+{
+	size_t len = strcspn(text, "=");
+
+	for (size_t i = 0; i < c->config->n_labels; i++) {
+		const struct hoy_oci_kv *label = &c->config->labels[i];
+
+		if (strncmp(label->key, text, len) == 0 && !label->key[len])
+			return !text[len] || strcmp(label->value, text + len + 1) == 0;
+	}
+	return false;
+}
+
+/* None of "label!"; made before `until`. */
+static bool may_go(const struct hoy_container_info *c, const struct hoy_filters *filters, const struct timespec *until)
+{
+	for (size_t i = 0; i < filters->n_items; i++)
+		if (strcmp(filters->items[i].key, "label!") == 0 && has_label(c, filters->items[i].value))
+			return false;
+	return !until->tv_sec || c->created.tv_sec < until->tv_sec;
+}
+
+/* A time, or how long ago: "24h". */
+static int parse_until(const struct hoy_filters *filters, struct timespec *ret, struct hoy_err *err)
+{
+	auto_ptr(hoy_strv_free) char **values = NULL;
+	int64_t ago;
+	int r = hoy_filters_values(filters, "until", &values, err);
+
+	*ret = (struct timespec){ 0 };
+	if (r < 0 || !values)
+		return r;
+	if (values[1])
+		return hoy_err_invalid(err, "more than one until filter specified");
+	if (hoy_str_to_duration(values[0], &ago) < 0 || !strpbrk(values[0], "hmsun"))
+		return hoy_api_parse_time(values[0], "until", ret, err);
+	clock_gettime(CLOCK_REALTIME, ret);
+	ret->tv_sec -= ago / 1000000000;
+	return 0;
+}
+
+static int find_stopped(struct prune *p, const struct hoy_filters *filters, struct hoy_err *err)
 {
 	static const char *const statuses[] = { "created", "exited", NULL };
-	const struct hoy_container_filter filter = { .statuses = (char **) (uintptr_t) statuses, .labels = labels };
+	auto_ptr(hoy_strv_free) char **labels = NULL;
+	struct hoy_container_filter filter = { .statuses = (char **) (uintptr_t) statuses };
 	auto_free const struct hoy_container_info **containers = NULL;
+	struct timespec until;
 	size_t n = 0;
-	int r = hoy_containers_list(rq->api->o.containers, &filter, &containers, &n, err);
+	int r = hoy_filters_values(filters, "label", &labels, err);
 
-	for (size_t i = 0; r >= 0 && i < n; i++)
-		if (hoy_strv_add(ret, containers[i]->id) < 0)
+	filter.labels = labels;
+	if (r >= 0)
+		r = parse_until(filters, &until, err);
+	if (r >= 0)
+		r = hoy_containers_list(p->rq->api->o.containers, &filter, &containers, &n, err);
+	for (size_t i = 0; r >= 0 && i < n; i++) {
+		if (!may_go(containers[i], filters, &until))
+			continue;
+		if (hoy_strv_add(&p->left, containers[i]->id) < 0 ||
+			hoy_strv_add(&p->dirs, containers[i]->upper_dir) < 0)
 			r = hoy_err_oom(err);
+	}
 	return r;
 }
 
 static int prune_containers(struct hoy_api_request *rq, struct hoy_err *err)
 {
-	static const char *const known[] = { "label", NULL };
+	static const char *const known[] = { "label", "label!", "until", NULL };
 	auto_(hoy_filters_done) struct hoy_filters filters = { 0 };
-	auto_ptr(hoy_strv_free) char **labels = NULL, **left = NULL;
-	struct prune *p;
-	int r = hoy_filters_parse(&filters, hoy_uri_query(&rq->uri, "filters"), known, err);
+	struct prune *p = calloc(1, sizeof *p);
+	int r = p ? hoy_filters_parse(&filters, hoy_uri_query(&rq->uri, "filters"), known, err) : hoy_err_oom(err);
 
-	if (r >= 0)
-		r = hoy_filters_values(&filters, "label", &labels, err);
-	if (r >= 0)
-		r = find_stopped(rq, labels, &left, err);
-	if (r < 0)
-		return r;
-	p = calloc(1, sizeof *p);
-	if (!p)
-		return hoy_err_oom(err);
-	p->rq = rq;
-	p->left = TAKE_PTR(left);
-	remove_next(p);
-	return 0;
+	if (r >= 0) {
+		p->rq = rq;
+		r = find_stopped(p, &filters, err);
+	}
+	if (r >= 0) {
+		p->size = calloc(hoy_strv_len(p->left) + 1, sizeof *p->size);
+		r = p->size ? 0 : hoy_err_oom(err);
+	}
+	if (r >= 0 && p->left)
+		r = hoy_files_sizes(rq->api->o.volumes, p->dirs, on_sizes, p, err);
+	else if (r >= 0)
+		prune_done(p);
+	if (r < 0 && p)
+		prune_free(p);
+	return r < 0 ? r : 0;
 }
 
 /* --- images --------------------------------------------------------------------------------------------------- */

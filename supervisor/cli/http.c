@@ -264,6 +264,9 @@ static int take_header(struct hoy_http *http, const char *line, struct hoy_err *
 	} else if ((value = header(line, "Api-Version"))) {
 		free(http->api_version);
 		http->api_version = strdup(value);
+	} else if ((value = header(line, "X-Docker-Container-Path-Stat"))) {
+		free(http->path_stat);
+		http->path_stat = strdup(value);
 	}
 	return 0;
 }
@@ -405,6 +408,7 @@ void hoy_http_done(struct hoy_http *http)
 	hoy_fd_close(&http->fd);
 	free(http->content_type);
 	free(http->api_version);
+	free(http->path_stat);
 	hoy_buf_done(&http->in);
 	*http = (struct hoy_http){ .fd = -EBADF };
 }

@@ -31,6 +31,7 @@ struct hoy_http {
 	int status; /* 200, 404, ... */
 	char *content_type;
 	char *api_version;
+	char *path_stat; /* of the archive endpoints, in base64 */
 	bool chunked, no_body;
 	long long left;    /* bytes left of the body or the current chunk; -1: to the end of the connection */
 	struct hoy_buf in; /* received, not yet consumed */

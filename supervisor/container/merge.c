@@ -134,6 +134,8 @@ static int merge_image(struct hoy_container_config *config, const struct hoy_oci
 	if (r >= 0)
 		r = merge_keys(&config->exposed_ports, image->exposed_ports);
 	if (r >= 0)
+		r = merge_keys(&config->volumes, image->volumes);
+	if (r >= 0)
 		r = merge_labels(config, image);
 	if (r >= 0)
 		r = merge_healthcheck(config, image->healthcheck);

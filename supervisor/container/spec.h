@@ -44,9 +44,9 @@ int hoy_spec_build_resources(const struct hoy_spec_input *input, struct hoy_oci_
 int hoy_spec_add_mounts(struct hoy_oci_spec *spec, const struct hoy_spec_input *input, struct hoy_err *err);
 int hoy_spec_add_devices(struct hoy_oci_spec *spec, const struct hoy_spec_input *input, struct hoy_err *err);
 
-/* The user of the container's process, by its own passwd and group. `layers` top first. */
-int hoy_container_find_user(
-	const struct hoy_container *c, char *const *layers, struct hoy_container_user *ret, struct hoy_err *err);
+/* The user that `config` names, by the container's own passwd and group. `layers` top first. */
+int hoy_container_find_user(const struct hoy_container *c, const struct hoy_container_config *config,
+	char *const *layers, struct hoy_container_user *ret, struct hoy_err *err);
 
 /* Gathers the input of a container and prints its spec. */
 int hoy_container_spec_text(struct hoy_container *c, struct hoy_buf *text, struct hoy_err *err);

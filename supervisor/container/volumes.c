@@ -126,10 +126,13 @@ static int make_volume(struct hoy_container *c, struct hoy_container_mount_info 
 	const struct hoy_volume_info *volume;
 	auto_free char *name = NULL, *source = NULL;
 	bool is_new = false;
-	int r = hoy_volume_create(c->room->options.volumes, &create, &is_new, &volume, err);
+	struct hoy_err own = {};
+	int r = hoy_volume_create(c->room->options.volumes, &create, &is_new, &volume, &own);
 
+	if (r < 0 && own.kind == HOY_ERR_NOT_FOUND) /* "not found" of a create means the image: clients would pull it */
+		own.kind = HOY_ERR_INVALID;
 	if (r < 0)
-		return r;
+		return hoy_err_import(err, &own);
 	if (is_new && hoy_strv_add(&c->new_volumes, volume->name) < 0) {
 		hoy_volume_take_back(c->room->options.volumes, volume->name);
 		return hoy_err_oom(err);

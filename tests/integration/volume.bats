@@ -36,7 +36,7 @@ load_data_image() {
     chmod 4750 "$T/layer/data/sub/secret"
     chmod 2770 "$T/layer/data/sub"
     mkfifo "$T/layer/data/fifo"
-    setfattr -n user.kept -v yes "$T/layer/data/file"
+    python3 -c 'import os, sys; os.setxattr(sys.argv[1], "user.kept", b"yes")' "$T/layer/data/file"
     chown 33:44 "$T/layer/data/sub" "$T/layer/data/sub/secret"
     chown -h 55:66 "$T/layer/data/link"
     chown 11:22 "$T/layer/data"
@@ -129,7 +129,7 @@ load_data_image() {
     [ "$(cat file sub/secret)" = "$(printf 'content\nsecret')" ]
     [ "$(readlink link)" = file ]
     [ "$(stat -c %i file)" = "$(stat -c %i linked)" ]
-    [ "$(getfattr --only-values -n user.kept file)" = yes ]
+    [ "$(python3 -c 'import os; print(os.getxattr("file", "user.kept").decode())')" = yes ]
     [ "$(stat -c %Y sub)" = "$(stat -c %Y "$T/layer/data/sub")" ]
     # what a volume holds already stays as it is
     docker run --rm --network none -v old:/d busybox sh -c 'echo mine >/d/mine'
@@ -242,7 +242,7 @@ load_data_image() {
     docker run --rm --network none -v vol:/d:ro busybox true
     wait_for 10 has_no_containers
     docker volume rm vol
-    docker events --since 0 --until "$(date +%s)" --filter type=volume --format '{{.Action}} {{.Actor.ID}} {{json .Actor.Attributes}}' >"$T/events" || :
+    docker events --since 1 --until "$(date +%s)" --filter type=volume --format '{{.Action}} {{.Actor.ID}} {{json .Actor.Attributes}}' >"$T/events" || :
     sed 's/"container":"[0-9a-f]*"/"container":"ID"/' "$T/events" >"$T/got"
     cat >"$T/want" <<'END'
 create vol {"driver":"local"}
@@ -289,4 +289,62 @@ END
         [ "$(find "$T/data/volumes/vol$i" -type f | wc -l)" = 2000 ]
         docker rm "box$i"
     done
+}
+
+@test "hoy volume, --mount, --volumes-from, cp and diff" {
+    hoy() { timeout 60 "$HOY" "$@"; }
+    [ "$(hoy volume create --label a=b --driver local one)" = one ]
+    hoy volume create -o type=none -o o=bind -o device="$T" bound
+    [ "$(hoy volume ls -f label=a | tr -s ' ')" = "$(printf 'DRIVER VOLUME NAME\nlocal one')" ]
+    [ "$(hoy volume ls -q | sort | tr '\n' ' ')" = "bound one " ]
+    [ "$(hoy volume ls --format '{{.Name}} {{.Labels}}' -f name=one)" = "one a=b" ]
+    [ "$(hoy volume inspect -f '{{.Mountpoint}}' one)" = "$T/data/volumes/one/_data" ]
+    run -1 hoy volume inspect nosuch
+    [[ "$output" == *"get nosuch: no such volume"* ]]
+    run -1 hoy volume rm nosuch
+    hoy volume rm -f nosuch
+    hoy run --name box --network none --mount 'type=volume,"src=one",dst=/one,volume-label=x=y' -v /anon --mount type=tmpfs,dst=/t,tmpfs-size=1m,tmpfs-mode=700 \
+        --volume-driver local busybox sh -c 'echo content >/one/f; echo x >/etc/new; df -k /t | grep -q 1024; stat -c %a /t'
+    hoy run --rm --network none --volumes-from box:ro busybox cat /one/f
+    run -125 hoy run --rm --network none --mount type=volume,src=one busybox true
+    [[ "$output" == *"target is required"* ]]
+    run -125 hoy run --rm --network none --mount type=bind,src=.,dst=/x,volume-nocopy busybox true
+    [[ "$output" == *"cannot mix 'volume-*' options with mount type 'bind'"* ]]
+    [ "$(hoy diff box)" = "$(docker diff box)" ]
+    cd "$T"
+    mkdir -p tree/sub
+    echo deep >tree/sub/f
+    ln -s sub tree/link
+    hoy cp -q tree box:/root
+    hoy cp -q tree/. box:/root/other
+    hoy cp -a -q tree/sub/f box:/root/f
+    hoy cp -q -L tree/link box:/root/followed
+    [ "$(docker cp box:/root - | tar t | grep -v '^root/$' | sort | tr '\n' ' ')" = \
+        "root/f root/followed/ root/followed/f root/other/ root/other/link root/other/sub/ root/other/sub/f root/tree/ root/tree/link root/tree/sub/ root/tree/sub/f " ]
+    hoy cp -q box:/root/tree got
+    diff -r tree got
+    hoy cp -q box:/root/tree/. got2 && diff -r tree got2
+    hoy cp -q box:/root/f got/into && [ "$(cat got/into)" = deep ]
+    hoy cp -q box:/root/tree got && [ -d got/tree/sub ]
+    [ "$(hoy cp box:/root/f - | tar -xO)" = deep ]
+    tar -C tree -cf - sub | hoy cp - box:/tmp
+    [ "$(hoy cp box:/tmp/sub/f - | tar -xO)" = deep ]
+    run -1 hoy cp box:/nosuch .
+    [[ "$output" == *"Could not find the file /nosuch in container box"* ]]
+    run -1 hoy cp tree box:/root/f
+    [[ "$output" == *"cannot copy directory"* ]]
+    run -1 hoy cp tree/sub/f box:/root/nosuch/
+    [[ "$output" == *"no such directory"* ]]
+    run -1 hoy container prune <<<n
+    [[ "$output" == *"This will remove all stopped containers."*"container prune has been cancelled"* ]]
+    hoy container prune -f --filter label!=none | grep -q "^Deleted Containers:"
+    [ "$(hoy volume prune -f | tail -1)" = "Total reclaimed space: 0B" ]
+    [ "$(hoy volume ls -q | sort | tr '\n' ' ')" = "bound one " ]
+    hoy volume prune -af --filter label!=keep | grep -qx one
+    hoy run --network none -v /x busybox true
+    hoy system prune -af --volumes >pruned
+    grep -q "^Deleted Volumes:" pruned
+    grep -q "^untagged: busybox:latest" pruned
+    [ "$(tail -1 pruned)" != "" ]
+    [ -z "$(hoy volume ls -q)$(hoy ps -aq)" ]
 }
