@@ -6,7 +6,7 @@
 
 #include "base/str.h"
 #include "supervisor/cli/filter.h"
-#include "supervisor/cli/table.h"
+#include "supervisor/cli/human.h"
 
 const struct hoy_prune_kind hoy_prune_containers = { "/containers/prune", "Deleted Containers:", "ContainersDeleted" };
 const struct hoy_prune_kind hoy_prune_networks = { "/networks/prune", "Deleted Networks:", "NetworksDeleted" };

@@ -10,7 +10,7 @@
 #include "supervisor/cli/filter.h"
 #include "supervisor/cli/format.h"
 #include "supervisor/cli/prune.h"
-#include "supervisor/cli/table.h"
+#include "supervisor/cli/human.h"
 
 /* --- create ------------------------------------------------------------------------------------------------ */
 

@@ -36,7 +36,7 @@ static const char *text_of(const struct hoy_json *object, const char *key)
 /* --- the overlay ------------------------------------------------------------------------------------------ */
 
 /* Linux 6.5: one layer per call. -EINVAL: the kernel does not know it. */
-static int overlay_by_call(const struct hoy_json *request, unsigned int attrs)
+static int overlay_by_call(const struct hoy_json *request)
 {
 	auto_fd int fs = fsopen("overlay", FSOPEN_CLOEXEC);
 	int fd;
@@ -52,13 +52,13 @@ static int overlay_by_call(const struct hoy_json *request, unsigned int attrs)
 		fsconfig(fs, FSCONFIG_SET_STRING, "workdir", text_of(request, "work"), 0) < 0 ||
 		fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return -errno;
-	fd = fsmount(fs, FSMOUNT_CLOEXEC, attrs);
+	fd = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NODEV);
 	return fd < 0 ? -errno : fd;
 }
 
 /* Older kernels: one option string of at most a page, with names relative to the layers' common directory. It is
  * mounted over the container's own layer, in our namespace. */
-static int overlay_by_string(const struct hoy_json *request, bool read_only, struct hoy_err *err)
+static int overlay_by_string(const struct hoy_json *request, struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf options = { 0 };
 	const struct hoy_json *layers = hoy_json_get(request, "layers");
@@ -82,7 +82,7 @@ static int overlay_by_string(const struct hoy_json *request, bool read_only, str
 	r = hoy_buf_check(&options, "list of layers", err);
 	if (r < 0)
 		return r;
-	if (mount("overlay", upper, "overlay", MS_NODEV | (read_only ? MS_RDONLY : 0), options.data) < 0)
+	if (mount("overlay", upper, "overlay", MS_NODEV, options.data) < 0)
 		return hoy_err_sys(err, "mount the container's layers");
 	fd = open_tree(AT_FDCWD, upper, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	return fd < 0 ? hoy_err_sys(err, "open the container's root") : fd;
@@ -91,14 +91,13 @@ static int overlay_by_string(const struct hoy_json *request, bool read_only, str
 /* Devices do nothing when they are opened here. */
 static int mount_overlay(const struct hoy_json *request, struct hoy_err *err)
 {
-	bool read_only = hoy_json_bool(hoy_json_get(request, "readonly"));
-	int fd = overlay_by_call(request, MOUNT_ATTR_NODEV | (read_only ? MOUNT_ATTR_RDONLY : 0));
+	int fd = overlay_by_call(request);
 
 	if (fd >= 0)
 		return fd;
 	if (fd != -EINVAL)
 		return hoy_err_code(err, fd, "mount the container's layers");
-	return overlay_by_string(request, read_only, err);
+	return overlay_by_string(request, err);
 }
 
 /* --- the container's mounts ---------------------------------------------------------------------------------- */
@@ -137,6 +136,8 @@ static int make_file(int root, const char *path, struct hoy_err *err)
 	if (parent < 0)
 		return parent;
 	fd = openat(parent, hoy_path_base(path), O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, 0644);
+	if (fd < 0 && errno != EEXIST)
+		return hoy_err_sys(err, "make the mount point '%s'", path);
 	hoy_fd_close(&fd);
 	return hoy_path_open_in_root(root, path, O_PATH, 0, err);
 }
@@ -159,8 +160,6 @@ static int attach(int root, const struct part *part, struct hoy_err *err)
 	if (part->tree < 0)
 		return 0;
 	target = open_target(root, part, err);
-	if (target == -EROFS)
-		return 0; /* a read-only root without the mount point: the container would not start either */
 	if (target < 0)
 		return target;
 	if (move_mount(part->tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
@@ -179,6 +178,16 @@ static int attach_all(const struct part *parts, size_t n, struct hoy_err *err)
 		r = top < 0 ? hoy_err_sys(err, "open the root") : attach(top, &parts[i], err);
 	}
 	return r;
+}
+
+/* When the mount points are made. */
+static int make_read_only(int root, struct hoy_err *err)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
+
+	return mount_setattr(root, "", AT_EMPTY_PATH, &attr, sizeof attr) < 0
+		       ? hoy_err_sys(err, "make the container's root read-only")
+		       : 0;
 }
 
 static int enter_layers(const struct hoy_json *request, int *ret_root, struct hoy_err *err)
@@ -203,6 +212,8 @@ static int enter_layers(const struct hoy_json *request, int *ret_root, struct ho
 		r = hoy_layer_become_root(tree, ret_root, err);
 	if (r >= 0)
 		r = attach_all(parts, n, err);
+	if (r >= 0 && hoy_json_bool(hoy_json_get(request, "readonly")))
+		r = make_read_only(*ret_root, err);
 	for (size_t i = 0; i < n; i++)
 		hoy_fd_close(&parts[i].tree);
 	return r;
