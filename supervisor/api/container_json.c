@@ -95,21 +95,6 @@ static char *status_text(const struct hoy_container_info *c)
 	}
 }
 
-/* "default" is what clients send; networks are shown by name. */
-static const char *network_name(const struct hoy_container_info *c, const struct hoy_endpoint_info *endpoint)
-{
-	const char *mode = c->config->host.network_mode;
-
-	if (endpoint && endpoint->network_name)
-		return endpoint->network_name;
-	return !mode || !*mode || !strcmp(mode, "default") ? "bridge" : mode;
-}
-
-static const struct hoy_container_endpoint *endpoint_request(const struct hoy_container_info *c)
-{
-	return c->config->networking.n_endpoints ? &c->config->networking.endpoints[0] : NULL;
-}
-
 static void encode_mounts(struct hoy_json_writer *w, const struct hoy_container_info *c)
 {
 	hoy_json_array(w, "Mounts");
@@ -177,7 +162,7 @@ static void encode_summary(struct hoy_json_writer *w, const struct hoy_api *api,
 		hoy_api_add_kv(w, "Annotations", c->config->host.annotations, c->config->host.n_annotations);
 	hoy_json_end(w);
 	hoy_json_object(w, "NetworkSettings");
-	hoy_api_add_endpoint(w, network_name(c, has ? &endpoint : NULL), has ? &endpoint : NULL, endpoint_request(c));
+	hoy_api_add_endpoints(w, api, c);
 	hoy_json_end(w);
 	encode_mounts(w, c);
 	hoy_json_end(w);
@@ -377,7 +362,7 @@ static void encode_network_settings(
 	hoy_json_add_i64(w, "IPPrefixLen", on_bridge ? (int64_t) endpoint.prefix_len : 0);
 	hoy_json_add_string(w, "IPv6Gateway", "");
 	hoy_json_add_string(w, "MacAddress", on_bridge ? endpoint.mac : "");
-	hoy_api_add_endpoint(w, network_name(c, has ? &endpoint : NULL), has ? &endpoint : NULL, endpoint_request(c));
+	hoy_api_add_endpoints(w, api, c);
 	hoy_json_end(w);
 }
 

@@ -343,6 +343,21 @@ static void add_now(struct hoy_api *api, const char *type, const char *action, c
 	hoy_api_events_add(api->events, &event);
 }
 
+void hoy_api_network_event(
+	struct hoy_api *api, const char *action, const char *id, const char *name, const char *container_id)
+{
+	auto_ptr(hoy_strv_free) char **attributes = NULL;
+	struct hoy_api_event event = { .type = "network", .action = action, .id = id };
+
+	if (container_id)
+		(void) hoy_strv_addf(&attributes, "container=%s", container_id);
+	(void) hoy_strv_addf(&attributes, "name=%s", name);
+	(void) hoy_strv_add(&attributes, "type=bridge");
+	event.attributes = attributes;
+	clock_gettime(CLOCK_REALTIME, &event.time);
+	hoy_api_events_add(api->events, &event);
+}
+
 void hoy_api_image_event(struct hoy_api *api, const char *action, const char *image_id, const char *name)
 {
 	add_now(api, "image", action, image_id, name);

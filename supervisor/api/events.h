@@ -27,6 +27,10 @@ void hoy_api_events_free(struct hoy_api_events *events); /* its listeners must b
 void hoy_api_events_add(struct hoy_api_events *events, const struct hoy_api_event *event);
 size_t hoy_api_events_listeners(const struct hoy_api_events *events);
 
+/* `container_id` NULL: not about a container. */
+void hoy_api_network_event(
+	struct hoy_api *api, const char *action, const char *id, const char *name, const char *container_id);
+
 /* GET /events */
 int hoy_api_events_listen(struct hoy_api_request *rq, struct hoy_err *err);
 

@@ -1,4 +1,5 @@
 /* /networks, and the network part of containers. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -6,25 +7,21 @@
 #include "supervisor/api/filters.h"
 #include "supervisor/api/internal.h"
 #include "supervisor/api/network_json.h"
+#include "supervisor/api/events.h"
 #include "supervisor/container/config.h"
 #include "supervisor/container/container.h"
 #include "supervisor/network/network.h"
 
 /* --- endpoints ------------------------------------------------------------------------------------------------ */
 
-static void add_ipam_request(struct hoy_json_writer *w, const struct hoy_container_endpoint *request)
+static void add_ipam_request(struct hoy_json_writer *w, const struct hoy_endpoint_info *endpoint)
 {
-	const struct hoy_container_endpoint_ipam *ipam = request ? request->ipam : NULL;
-
-	if (!ipam) {
+	if (!endpoint || !endpoint->asked_address) {
 		hoy_json_add_null(w, "IPAMConfig");
 		return;
 	}
 	hoy_json_object(w, "IPAMConfig");
-	if (ipam->ipv4_address)
-		hoy_json_add_string(w, "IPv4Address", ipam->ipv4_address);
-	if (ipam->ipv6_address)
-		hoy_json_add_string(w, "IPv6Address", ipam->ipv6_address);
+	hoy_json_add_string(w, "IPv4Address", endpoint->asked_address);
 	hoy_json_end(w);
 }
 
@@ -41,21 +38,35 @@ static void add_addresses(struct hoy_json_writer *w, const struct hoy_endpoint_i
 	hoy_json_add_u64(w, "GlobalIPv6PrefixLen", 0);
 }
 
-void hoy_api_add_endpoint(struct hoy_json_writer *w, const char *network, const struct hoy_endpoint_info *endpoint,
-	const struct hoy_container_endpoint *request)
+static void add_endpoint(struct hoy_json_writer *w, const char *network, const struct hoy_endpoint_info *endpoint)
 {
-	hoy_json_object(w, "Networks");
+	const char *mac = "";
+
+	if (endpoint)
+		mac = endpoint->attached ? endpoint->mac : endpoint->asked_mac ? endpoint->asked_mac : "";
 	hoy_json_object(w, network);
-	add_ipam_request(w, request);
+	add_ipam_request(w, endpoint);
 	hoy_json_add_null(w, "Links");
-	hoy_json_add_strv(w, "Aliases", request ? request->aliases : NULL);
-	hoy_json_add_string(w, "MacAddress", endpoint && endpoint->attached ? endpoint->mac : "");
+	hoy_json_add_strv(w, "Aliases", endpoint ? endpoint->aliases : NULL);
+	hoy_json_add_string(w, "MacAddress", mac);
 	hoy_json_add_null(w, "DriverOpts");
-	hoy_json_add_i64(w, "GwPriority", 0);
+	hoy_json_add_i64(w, "GwPriority", endpoint ? endpoint->priority : 0);
 	hoy_json_add_string(w, "NetworkID", endpoint ? endpoint->network_id : "");
 	add_addresses(w, endpoint);
 	hoy_json_add_null(w, "DNSNames");
 	hoy_json_end(w);
+}
+
+void hoy_api_add_endpoints(struct hoy_json_writer *w, const struct hoy_api *api, const struct hoy_container_info *c)
+{
+	struct hoy_endpoint_info *endpoints = NULL;
+	size_t n = 0;
+
+	hoy_json_object(w, "Networks");
+	if (hoy_network_endpoints_of(api->o.networks, c->id, &endpoints, &n, NULL) >= 0)
+		for (size_t i = 0; i < n; i++)
+			add_endpoint(w, endpoints[i].network_name, &endpoints[i]);
+	hoy_endpoint_infos_free(endpoints, n);
 	hoy_json_end(w);
 }
 
@@ -170,16 +181,28 @@ void hoy_api_add_port_list(struct hoy_json_writer *w, const struct hoy_endpoint_
 
 /* --- /networks ------------------------------------------------------------------------------------------------ */
 
+static const char *empty_to_object(const char *text)
+{
+	return text && *text ? text : "{}";
+}
+
 static void add_ipam(struct hoy_json_writer *w, const struct hoy_network_info *network)
 {
 	hoy_json_object(w, "IPAM");
 	hoy_json_add_string(w, "Driver", "default");
-	hoy_json_add_null(w, "Options");
+	if (network->is_builtin)
+		hoy_json_add_null(w, "Options");
+	else
+		hoy_json_add_raw(w, "Options", "{}");
 	hoy_json_array(w, "Config");
 	if (*network->subnet) {
 		hoy_json_object(w, NULL);
 		hoy_json_add_string(w, "Subnet", network->subnet);
+		if (*network->ip_range)
+			hoy_json_add_string(w, "IPRange", network->ip_range);
 		hoy_json_add_string(w, "Gateway", network->gateway);
+		if (strcmp(network->auxiliary, "{}") != 0)
+			hoy_json_add_raw(w, "AuxiliaryAddresses", network->auxiliary);
 		hoy_json_end(w);
 	}
 	hoy_json_end(w);
@@ -190,14 +213,16 @@ static void add_options(struct hoy_json_writer *w, const struct hoy_network_info
 {
 	auto_free char *mtu = hoy_str_printf("%u", network->mtu);
 
-	hoy_json_object(w, "Options");
-	if (network->mode == HOY_NETWORK_BRIDGE) {
-		hoy_json_add_string(w, "com.docker.network.bridge.default_bridge", "true");
-		hoy_json_add_string(w, "com.docker.network.bridge.enable_icc", "true");
-		hoy_json_add_string(w, "com.docker.network.bridge.enable_ip_masquerade", "true");
-		hoy_json_add_string(w, "com.docker.network.bridge.name", network->bridge);
-		hoy_json_add_string(w, "com.docker.network.driver.mtu", mtu);
+	if (network->mode != HOY_NETWORK_BRIDGE || !network->is_builtin) {
+		hoy_json_add_raw(w, "Options", empty_to_object(network->options));
+		return;
 	}
+	hoy_json_object(w, "Options");
+	hoy_json_add_string(w, "com.docker.network.bridge.default_bridge", "true");
+	hoy_json_add_string(w, "com.docker.network.bridge.enable_icc", "true");
+	hoy_json_add_string(w, "com.docker.network.bridge.enable_ip_masquerade", "true");
+	hoy_json_add_string(w, "com.docker.network.bridge.name", network->bridge);
+	hoy_json_add_string(w, "com.docker.network.driver.mtu", mtu);
 	hoy_json_end(w);
 }
 
@@ -213,8 +238,8 @@ static void add_network(struct hoy_json_writer *w, const struct hoy_network_info
 	hoy_json_add_bool(w, "EnableIPv4", true);
 	hoy_json_add_bool(w, "EnableIPv6", false);
 	add_ipam(w, network);
-	hoy_json_add_bool(w, "Internal", false);
-	hoy_json_add_bool(w, "Attachable", false);
+	hoy_json_add_bool(w, "Internal", network->internal);
+	hoy_json_add_bool(w, "Attachable", network->attachable);
 	hoy_json_add_bool(w, "Ingress", false);
 	hoy_json_object(w, "ConfigFrom");
 	hoy_json_add_string(w, "Network", "");
@@ -256,10 +281,34 @@ static int add_members(
 	return 0;
 }
 
-static bool matches(const struct hoy_filters *f, const struct hoy_network_info *network)
+/* All values of `key` ("a" or "a=b") are among the network's labels. */
+static bool has_labels(const struct hoy_filters *f, const char *key, const char *labels)
+{
+	auto_ptr(hoy_json_free) struct hoy_json *doc = NULL;
+
+	if (!hoy_filters_has(f, key))
+		return true;
+	if (hoy_json_parse(labels, strlen(labels), NULL, &doc, NULL) < 0)
+		return false;
+	for (size_t i = 0; i < f->n_items; i++) {
+		const char *equals = strchr(f->items[i].value, '=');
+		auto_free char *name = equals ? strndup(f->items[i].value, (size_t) (equals - f->items[i].value))
+					      : strdup(f->items[i].value);
+		const char *value = name ? hoy_json_string(hoy_json_get(doc, name)) : NULL;
+
+		if (!strcmp(f->items[i].key, key) && (!value || (equals && strcmp(value, equals + 1) != 0)))
+			return false;
+	}
+	return true;
+}
+
+bool hoy_api_network_matches(const struct hoy_filters *f, const struct hoy_network_info *network)
 {
 	if (!hoy_filters_match(f, "driver", network->driver) || !hoy_filters_match(f, "scope", "local") ||
-		!hoy_filters_match(f, "type", "builtin") || hoy_filters_has(f, "label"))
+		!hoy_filters_match(f, "type", network->is_builtin ? "builtin" : "custom") ||
+		!has_labels(f, "label", network->labels))
+		return false;
+	if (hoy_filters_has(f, "label!") && has_labels(f, "label!", network->labels))
 		return false;
 	if (!hoy_filters_match_prefix(f, "id", network->id))
 		return false;
@@ -271,25 +320,38 @@ static bool matches(const struct hoy_filters *f, const struct hoy_network_info *
 	return false;
 }
 
-static void encode_networks(
-	struct hoy_buf *buf, const struct hoy_network_info *networks, size_t n, const struct hoy_filters *filters)
+bool hoy_api_network_is_used(const struct hoy_api *api, const struct hoy_network_info *network)
 {
-	struct hoy_json_writer w = { .buf = buf };
+	struct hoy_endpoint_info *endpoints = NULL;
+	size_t n = 0;
 
-	hoy_json_array(&w, NULL);
-	for (size_t i = 0; i < n; i++) {
-		if (!matches(filters, &networks[i]))
-			continue;
-		hoy_json_object(&w, NULL);
-		add_network(&w, &networks[i]);
-		hoy_json_object(&w, "Containers"); /* a list does not tell them */
-		hoy_json_end(&w);
-		add_options(&w, &networks[i]);
-		hoy_json_object(&w, "Labels");
-		hoy_json_end(&w);
-		hoy_json_end(&w);
+	if (hoy_network_endpoints(api->o.networks, network->id, &endpoints, &n, NULL) < 0)
+		return true;
+	hoy_endpoint_infos_free(endpoints, n);
+	return n > 0;
+}
+
+/* docker's "dangling": a user's network nobody is on. */
+static bool is_wanted(const struct hoy_api *api, const struct hoy_filters *filters, int dangling,
+	const struct hoy_network_info *network)
+{
+	if (!hoy_api_network_matches(filters, network))
+		return false;
+	return dangling < 0 || (!network->is_builtin && !hoy_api_network_is_used(api, network)) == dangling;
+}
+
+static int check_filter_values(const struct hoy_filters *f, struct hoy_err *err)
+{
+	for (size_t i = 0; i < f->n_items; i++) {
+		const char *key = f->items[i].key, *value = f->items[i].value;
+
+		if (!strcmp(key, "type") && strcmp(value, "custom") != 0 && strcmp(value, "builtin") != 0)
+			return hoy_err_invalid(err, "invalid filter: 'type'='%s'", value);
+		if (!strcmp(key, "scope") && strcmp(value, "local") != 0 && strcmp(value, "global") != 0 &&
+			strcmp(value, "swarm") != 0)
+			return hoy_err_invalid(err, "invalid filter: 'scope'='%s'", value);
 	}
-	hoy_json_end(&w);
+	return 0;
 }
 
 static int network_list(struct hoy_api_request *rq, struct hoy_err *err)
@@ -297,17 +359,32 @@ static int network_list(struct hoy_api_request *rq, struct hoy_err *err)
 	static const char *const known[] = { "dangling", "driver", "id", "label", "name", "scope", "type", NULL };
 	auto_(hoy_filters_done) struct hoy_filters filters = { 0 };
 	auto_(hoy_buf_done) struct hoy_buf buf = { 0 };
+	struct hoy_json_writer w = { .buf = &buf };
 	struct hoy_network_info *networks = NULL;
 	size_t n = 0;
+	int dangling;
 	int r = hoy_filters_parse(&filters, hoy_uri_query(&rq->uri, "filters"), known, err);
 
-	if (r >= 0 && hoy_filters_has(&filters, "dangling"))
-		r = hoy_err_unsupported(err, "networks: the filter 'dangling' is not supported");
+	if (r >= 0)
+		r = check_filter_values(&filters, err);
+	if (r >= 0)
+		r = hoy_filters_bool(&filters, "dangling", &dangling, err);
 	if (r >= 0)
 		r = hoy_network_list(rq->api->o.networks, &networks, &n, err);
 	if (r < 0)
 		return r;
-	encode_networks(&buf, networks, n, &filters);
+	hoy_json_array(&w, NULL);
+	for (size_t i = 0; i < n; i++) {
+		if (!is_wanted(rq->api, &filters, dangling, &networks[i]))
+			continue;
+		hoy_json_object(&w, NULL);
+		add_network(&w, &networks[i]);
+		hoy_json_add_raw(&w, "Containers", "{}"); /* a list does not tell them */
+		add_options(&w, &networks[i]);
+		hoy_json_add_raw(&w, "Labels", empty_to_object(networks[i].labels));
+		hoy_json_end(&w);
+	}
+	hoy_json_end(&w);
 	hoy_network_infos_free(networks, n);
 	hoy_api_reply_json(rq, 200, &buf);
 	return 0;
@@ -328,8 +405,7 @@ static int network_inspect(struct hoy_api_request *rq, struct hoy_err *err)
 	if (r < 0)
 		return r;
 	add_options(&w, &network);
-	hoy_json_object(&w, "Labels");
-	hoy_json_end(&w);
+	hoy_json_add_raw(&w, "Labels", empty_to_object(network.labels));
 	hoy_json_end(&w);
 	hoy_api_reply_json(rq, 200, &buf);
 	return 0;
@@ -337,6 +413,11 @@ static int network_inspect(struct hoy_api_request *rq, struct hoy_err *err)
 
 const struct hoy_api_route hoy_api_network_routes[] = {
 	{ "GET", "/networks", network_list, 0, 0 },
+	{ "POST", "/networks/create", hoy_api_network_create, 0, 0 },
+	{ "POST", "/networks/prune", hoy_api_network_prune, 0, 0 },
+	{ "POST", "/networks/{id}/connect", hoy_api_network_connect, 0, 0 },
+	{ "POST", "/networks/{id}/disconnect", hoy_api_network_disconnect, 0, 0 },
 	{ "GET", "/networks/{id}", network_inspect, 0, 0 },
+	{ "DELETE", "/networks/{id}", hoy_api_network_remove, 0, 0 },
 	{ NULL, NULL, NULL, 0, 0 },
 };

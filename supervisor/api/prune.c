@@ -1,6 +1,6 @@
 /*
  * Removing what nobody uses: containers that do not run, images without a name (or without a container). There are no
- * own networks or build cache yet, so nothing of them is ever left to remove. Volumes are in volumes.c.
+ * build cache yet, so nothing of it is ever left to remove. Networks and volumes are in files of their own.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -24,17 +24,9 @@ static void reply_nothing(struct hoy_api_request *rq, const char *key, const cha
 
 	hoy_json_object(&w, NULL);
 	hoy_json_add_raw(&w, key, empty);
-	if (strcmp(key, "NetworksDeleted") != 0)
-		hoy_json_add_u64(&w, "SpaceReclaimed", 0);
+	hoy_json_add_u64(&w, "SpaceReclaimed", 0);
 	hoy_json_end(&w);
 	hoy_api_reply_json(rq, 200, &buf);
-}
-
-static int prune_networks(struct hoy_api_request *rq, struct hoy_err *err)
-{
-	(void) err;
-	reply_nothing(rq, "NetworksDeleted", "null");
-	return 0;
 }
 
 static int prune_build_cache(struct hoy_api_request *rq, struct hoy_err *err)
@@ -333,7 +325,6 @@ static int prune_images(struct hoy_api_request *rq, struct hoy_err *err)
 const struct hoy_api_route hoy_api_prune_routes[] = {
 	{ "POST", "/containers/prune", prune_containers, 0, 0 },
 	{ "POST", "/images/prune", prune_images, 0, 0 },
-	{ "POST", "/networks/prune", prune_networks, 0, 0 },
 	{ "POST", "/build/prune", prune_build_cache, 0, 0 },
 	{ NULL, NULL, NULL, 0, 0 },
 };

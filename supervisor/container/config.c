@@ -169,6 +169,7 @@ static const struct hoy_field endpoint_fields[] = {
 	HOY_FIELD_OBJECT_PTR(T, "IPAMConfig", ipam, struct hoy_container_endpoint_ipam, &ipam_object, 0),
 	HOY_FIELD_STRING(T, "MacAddress", mac_address, HOY_FIELD_OMIT_EMPTY),
 	HOY_FIELD_STRV(T, "Aliases", aliases, HOY_FIELD_OMIT_EMPTY),
+	HOY_FIELD_I64(T, "GwPriority", gw_priority, 0),
 };
 static const struct hoy_object endpoint_object = HOY_OBJECT(T, endpoint_fields, NULL);
 #undef T
@@ -213,6 +214,7 @@ static const struct hoy_field request_fields[] = {
 	HOY_FIELD_KEYS(T, "Volumes", volumes, HOY_FIELD_ALWAYS),
 	HOY_FIELD_STRING(T, "WorkingDir", working_dir, HOY_FIELD_ALWAYS),
 	HOY_FIELD_STRV(T, "Entrypoint", entrypoint, HOY_FIELD_ALWAYS | HOY_FIELD_STRING_OK),
+	HOY_FIELD_STRING(T, "MacAddress", mac_address, HOY_FIELD_OMIT_EMPTY),
 	HOY_FIELD_STRV(T, "OnBuild", on_build, HOY_FIELD_ALWAYS),
 	HOY_FIELD_KV(T, "Labels", labels, HOY_FIELD_EMPTY_LIST),
 	HOY_FIELD_STRING(T, "StopSignal", stop_signal, HOY_FIELD_OMIT_EMPTY),
@@ -239,7 +241,6 @@ struct refusal {
 };
 static const struct refusal refused_in_request[] = {
 	{ "NetworkDisabled", NULL },
-	{ "MacAddress", NULL },
 	{ "ArgsEscaped", NULL },
 };
 static const struct refusal refused_in_host[] = {
@@ -269,7 +270,6 @@ static const struct refusal refused_in_host[] = {
 static const struct refusal refused_in_endpoint[] = {
 	{ "Links", NULL },
 	{ "DriverOpts", NULL },
-	{ "GwPriority", NULL },
 };
 
 static bool is_neutral(const struct hoy_json *value)
@@ -349,6 +349,38 @@ int hoy_container_config_parse(const char *text, size_t len, struct hoy_containe
 		return r;
 	*ret = TAKE_PTR(config);
 	return 0;
+}
+
+int hoy_container_endpoint_parse(
+	const struct hoy_json *value, const char *network, struct hoy_container_endpoint **ret, struct hoy_err *err)
+{
+	auto_ptr(hoy_json_free) struct hoy_json *empty = NULL;
+	auto_ptr(hoy_container_endpoint_free) struct hoy_container_endpoint *endpoint = NULL;
+	int r = refuse(value, "EndpointConfig.", refused_in_endpoint, ARRAY_LEN(refused_in_endpoint), err);
+
+	if (r >= 0 && hoy_json_type(value) == HOY_JSON_NULL) {
+		r = hoy_json_parse("{}", 2, NULL, &empty, err);
+		value = empty;
+	}
+	if (r >= 0)
+		r = hoy_field_parse_value(&endpoint_object, value, NULL, &as_go, (void **) &endpoint, err);
+	if (r < 0)
+		return r;
+	if (endpoint->ipam && endpoint->ipam->ipv6_address && *endpoint->ipam->ipv6_address)
+		return hoy_err_unsupported(err, "EndpointConfig.IPAMConfig.IPv6Address: not supported");
+	free(endpoint->network);
+	endpoint->network = strdup(network);
+	if (!endpoint->network)
+		return hoy_err_oom(err);
+	*ret = TAKE_PTR(endpoint);
+	return 0;
+}
+
+void hoy_container_endpoint_free(struct hoy_container_endpoint *endpoint)
+{
+	if (endpoint)
+		free(endpoint->network); /* a key, not a field */
+	hoy_field_free(&endpoint_object, endpoint);
 }
 
 int hoy_container_config_load(const char *text, struct hoy_container_config **ret, struct hoy_err *err)

@@ -152,6 +152,7 @@ struct hoy_container_endpoint {
 	struct hoy_container_endpoint_ipam *ipam;
 	char *mac_address;
 	char **aliases;
+	int64_t gw_priority;
 };
 
 struct hoy_container_networking {
@@ -172,7 +173,8 @@ struct hoy_container_config {
 	bool stdin_once;
 	char **env;
 	char **cmd;
-	char *image; /* as the client wrote it */
+	char *mac_address; /* of old clients: the endpoint's on the network of the mode */
+	char *image;       /* as the client wrote it */
 	char **volumes;
 	char *working_dir;
 	char **entrypoint;
@@ -201,6 +203,13 @@ int hoy_container_config_update(const struct hoy_container_config *config, const
 	struct hoy_container_config **ret, struct hoy_err *err);
 void hoy_container_config_free(struct hoy_container_config *config);
 HOY_DEFINE_AUTO_PTR(struct hoy_container_config, hoy_container_config_free);
+
+/* An EndpointSettings alone, as a connect request has it (NULL: all defaults); `network` is its key. */
+struct hoy_json;
+int hoy_container_endpoint_parse(
+	const struct hoy_json *value, const char *network, struct hoy_container_endpoint **ret, struct hoy_err *err);
+void hoy_container_endpoint_free(struct hoy_container_endpoint *endpoint);
+HOY_DEFINE_AUTO_PTR(struct hoy_container_endpoint, hoy_container_endpoint_free);
 
 /* Compact JSON: the members of inspect's "Config", of "HostConfig", and the whole as it was parsed. */
 int hoy_container_config_print_config(

@@ -361,6 +361,12 @@ static const char *plain_mode(const char *mode)
 	return !*mode || !strcmp(mode, "default") ? "bridge" : mode;
 }
 
+/* Modes that leave no room for networks. */
+static bool is_alone(const char *mode)
+{
+	return !strcmp(mode, "host") || !strcmp(mode, "none");
+}
+
 static int check_network(const struct hoy_container_config *config, struct hoy_err *err)
 {
 	const char *mode = plain_mode(config->host.network_mode);
@@ -371,21 +377,15 @@ static int check_network(const struct hoy_container_config *config, struct hoy_e
 
 	if (hoy_str_starts(mode, "container:"))
 		return hoy_err_unsupported(err, "HostConfig.NetworkMode: '%s': not supported", mode);
-	if (n->n_endpoints > 1)
-		return hoy_err_unsupported(
-			err, "NetworkingConfig.EndpointsConfig: more than one network: not supported");
-	if (n->n_endpoints == 1) {
-		const struct hoy_container_endpoint *e = &n->endpoints[0];
+	for (size_t i = 0; i < n->n_endpoints; i++) {
+		const struct hoy_container_endpoint *e = &n->endpoints[i];
 
-		if (strcmp(plain_mode(e->network), mode) != 0)
-			return hoy_err_unsupported(err,
-				"NetworkingConfig.EndpointsConfig: '%s' is not the network of HostConfig.NetworkMode: not supported",
-				e->network);
-		if (e->ipam && (*or_empty(e->ipam->ipv4_address) || *or_empty(e->ipam->ipv6_address)))
-			return hoy_err_unsupported(err, "NetworkingConfig: IPAMConfig: not supported");
-		if (e->aliases && e->aliases[0])
-			return hoy_err_invalid(
-				err, "network-scoped alias is supported only for containers in user defined networks");
+		if (e->ipam && *or_empty(e->ipam->ipv6_address))
+			return hoy_err_unsupported(err, "NetworkingConfig: IPAMConfig.IPv6Address: not supported");
+		if (is_alone(mode) && strcmp(plain_mode(e->network), mode) != 0)
+			return hoy_err_invalid(err,
+				"conflicting options: a container in network mode '%s' cannot be connected to network '%s'",
+				mode, e->network);
 	}
 	r = hoy_container_config_ports(config, &ports, &n_ports, err);
 	free(ports);

@@ -234,6 +234,15 @@ int hoy_container_wait(struct hoy_containers *containers, const char *ref, enum 
 	hoy_container_waited done, void *userdata, struct hoy_container_wait **ret, struct hoy_err *err);
 void hoy_container_wait_cancel(struct hoy_container_wait *wait); /* `done` is not called any more */
 
+/* --- networks ------------------------------------------------------------------ */
+
+/* Another network for a container, or one less, also while it runs. 403 where errnum is EPERM. */
+struct hoy_container_endpoint;
+int hoy_container_connect(struct hoy_containers *containers, const char *ref,
+	const struct hoy_container_endpoint *endpoint, hoy_container_done done, void *userdata, struct hoy_err *err);
+int hoy_container_disconnect(struct hoy_containers *containers, const char *ref, const char *network,
+	hoy_container_done done, void *userdata, struct hoy_err *err);
+
 /* --- streams ------------------------------------------------------------------- */
 
 /*

@@ -135,26 +135,6 @@ static int insert_row(struct hoy_container *c, struct hoy_err *err)
 	return hoy_store_container_insert(c->room->options.store, &row, err);
 }
 
-static int allocate_network(struct hoy_container *c, struct hoy_err *err)
-{
-	const struct hoy_container_networking *networking = &c->config->networking;
-	struct hoy_network_request request = { .container_id = c->info.id, .network = c->config->host.network_mode };
-	struct hoy_network_port *ports = NULL;
-	int r = hoy_container_config_ports(c->config, &ports, &request.n_ports, err);
-
-	if (r < 0)
-		return r;
-	if (networking->n_endpoints > 0 && networking->endpoints[0].mac_address &&
-		*networking->endpoints[0].mac_address)
-		request.mac = networking->endpoints[0].mac_address;
-	request.ports = ports;
-	r = hoy_network_allocate(c->room->options.networks, &request, err);
-	free(ports);
-	if (r == -ENOENT) /* "not found" of a create means the image: clients would pull it */
-		return hoy_err_invalid(err, "network %s not found", request.network);
-	return r;
-}
-
 static int write_rows(struct hoy_container *c, struct hoy_err *err)
 {
 	struct hoy_store *store = c->room->options.store;
@@ -168,7 +148,7 @@ static int write_rows(struct hoy_container *c, struct hoy_err *err)
 	if (r >= 0)
 		r = hoy_container_bind_sources_make(c, err);
 	if (r >= 0)
-		r = allocate_network(c, err);
+		r = hoy_container_allocate_networks(c, err);
 	if (r < 0) {
 		hoy_store_rollback(store);
 		return r;

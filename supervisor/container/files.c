@@ -85,6 +85,8 @@ int hoy_container_hosts_write(struct hoy_container *c, struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf text = {};
 	auto_(hoy_endpoint_info_done) struct hoy_endpoint_info endpoint = {};
+	struct hoy_endpoint_info *all = NULL;
+	size_t n = 0;
 	int r = 0;
 
 	(void) hoy_network_endpoint(c->room->options.networks, c->info.id, &endpoint, NULL);
@@ -100,7 +102,10 @@ int hoy_container_hosts_write(struct hoy_container *c, struct hoy_err *err)
 	r = add_extra_hosts(c, endpoint.gateway, &text, err);
 	if (r < 0)
 		return r;
-	add_own_name(c, endpoint.address, &text);
+	if (hoy_network_endpoints_of(c->room->options.networks, c->info.id, &all, &n, NULL) >= 0)
+		for (size_t i = 0; i < n; i++)
+			add_own_name(c, all[i].address, &text);
+	hoy_endpoint_infos_free(all, n);
 	r = hoy_buf_check(&text, "hosts", err);
 	return r < 0 ? r : write_in_place(c->info.hosts_path, &text, err);
 }

@@ -166,6 +166,11 @@ void hoy_done_later(struct hoy_containers *room, hoy_container_done done, void *
 /* A creation that waits for its volumes is told that it was canceled. */
 void hoy_creation_cancel(struct hoy_container *c, const struct hoy_err *err);
 
+/* --- networks.c ---------------------------------------------------------------------- */
+
+/* The endpoints of a create request, as rows, in the store's current turn. */
+int hoy_container_allocate_networks(struct hoy_container *c, struct hoy_err *err);
+
 /* --- merge.c ------------------------------------------------------------------------- */
 
 /* Fills in what the request left open, from the image and with Hoy's defaults. */

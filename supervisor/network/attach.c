@@ -1,4 +1,7 @@
-/* Endpoints going up and down: what hoy-net is told, and what its answers mean for containers. */
+/*
+ * Containers going on their networks and off: what hoy-net is told, and what its answers mean. All endpoints of a
+ * container come up together or not at all; changing them while it runs is in live.c.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,70 +13,107 @@
 
 #define QUIT_TIMEOUT_MS 2000
 
-static void attachment_free(struct hoy_attachment *attachment)
+/* --- sandboxes ---------------------------------------------------------------------- */
+
+static void sandbox_free(struct hoy_sandbox *sandbox)
 {
-	if (!attachment)
+	if (!sandbox)
 		return;
-	attachment->later = hoy_source_free(attachment->later);
-	free(attachment->container_id);
-	free(attachment->name);
-	free(attachment->request);
-	free(attachment);
+	sandbox->later = hoy_source_free(sandbox->later);
+	while (sandbox->n_attachments > 0)
+		hoy_attachment_drop(sandbox->attachments[sandbox->n_attachments - 1]);
+	free(sandbox->attachments);
+	free(sandbox->container_id);
+	free(sandbox->name);
+	free(sandbox);
 }
-HOY_DEFINE_AUTO_PTR(struct hoy_attachment, attachment_free);
+HOY_DEFINE_AUTO_PTR(struct hoy_sandbox, sandbox_free);
 
-/* The one that is wanted: a cancelled one waits only for its answer. */
-struct hoy_attachment *hoy_attachment_find(struct hoy_networks *networks, const char *container_id)
+/* The one that is wanted: a cancelled one waits only for its answers. */
+struct hoy_sandbox *hoy_sandbox_find(struct hoy_networks *networks, const char *container_id)
 {
-	for (size_t i = 0; i < networks->n_attachments; i++) {
-		struct hoy_attachment *attachment = networks->attachments[i];
+	for (size_t i = 0; i < networks->n_sandboxes; i++) {
+		struct hoy_sandbox *sandbox = networks->sandboxes[i];
 
-		if (!attachment->cancelled && hoy_str_eq(attachment->container_id, container_id))
-			return attachment;
+		if (!sandbox->cancelled && hoy_str_eq(sandbox->container_id, container_id))
+			return sandbox;
 	}
 	return NULL;
 }
 
-static int add(struct hoy_networks *networks, struct hoy_attachment *attachment, struct hoy_err *err)
+struct hoy_attachment *hoy_sandbox_attachment(const struct hoy_sandbox *sandbox, const char *network_id)
 {
-	struct hoy_attachment **grown = reallocarray(
-		networks->attachments, networks->n_attachments + 1, sizeof(struct hoy_attachment *));
+	for (size_t i = 0; sandbox && i < sandbox->n_attachments; i++)
+		if (hoy_str_eq(sandbox->attachments[i]->network_id, network_id))
+			return sandbox->attachments[i];
+	return NULL;
+}
 
-	if (!grown)
+static int sandbox_new(struct hoy_networks *networks, const char *container_id, const char *name,
+	struct hoy_sandbox **ret, struct hoy_err *err)
+{
+	auto_ptr(sandbox_free) struct hoy_sandbox *sandbox = calloc(1, sizeof *sandbox);
+	struct hoy_sandbox **grown;
+
+	if (!sandbox)
 		return hoy_err_oom(err);
-	networks->attachments = grown;
-	grown[networks->n_attachments++] = attachment;
+	sandbox->networks = networks;
+	sandbox->serial = ++networks->serial;
+	sandbox->container_id = strdup(container_id);
+	sandbox->name = strdup(name);
+	grown = reallocarray(networks->sandboxes, networks->n_sandboxes + 1, sizeof(struct hoy_sandbox *));
+	if (grown)
+		networks->sandboxes = grown;
+	if (!sandbox->container_id || !sandbox->name || !grown)
+		return hoy_err_oom(err);
+	grown[networks->n_sandboxes++] = sandbox;
+	*ret = TAKE_PTR(sandbox);
 	return 0;
 }
 
-static void drop(struct hoy_attachment *attachment)
+static void sandbox_drop(struct hoy_sandbox *sandbox)
 {
-	struct hoy_networks *networks = attachment->networks;
+	struct hoy_networks *networks = sandbox->networks;
 
-	for (size_t i = 0; i < networks->n_attachments; i++)
-		if (networks->attachments[i] == attachment) {
-			networks->attachments[i] = networks->attachments[--networks->n_attachments];
+	for (size_t i = 0; i < networks->n_sandboxes; i++)
+		if (networks->sandboxes[i] == sandbox) {
+			networks->sandboxes[i] = networks->sandboxes[--networks->n_sandboxes];
 			break;
 		}
-	attachment_free(attachment);
+	sandbox_free(sandbox);
 }
 
-void hoy_attachments_free(struct hoy_networks *networks)
+void hoy_sandboxes_free(struct hoy_networks *networks)
 {
-	for (size_t i = 0; i < networks->n_attachments; i++)
-		attachment_free(networks->attachments[i]);
-	free(networks->attachments);
+	for (size_t i = 0; i < networks->n_sandboxes; i++)
+		sandbox_free(networks->sandboxes[i]);
+	free(networks->sandboxes);
 }
 
 /* --- the request ------------------------------------------------------------------ */
 
-static struct hoy_net_port wire_port(const struct hoy_port_row *row)
+void hoy_attachment_drop(struct hoy_attachment *attachment)
+{
+	struct hoy_sandbox *sandbox = attachment->sandbox;
+
+	for (size_t i = 0; i < sandbox->n_attachments; i++)
+		if (sandbox->attachments[i] == attachment) {
+			memmove(&sandbox->attachments[i], &sandbox->attachments[i + 1],
+				(--sandbox->n_attachments - i) * sizeof(struct hoy_attachment *));
+			break;
+		}
+	free(attachment->request);
+	free(attachment);
+}
+
+static struct hoy_net_port wire_port(const struct hoy_port_row *row, uint32_t host_ip)
 {
 	struct hoy_net_port port = {
 		.proto = (uint8_t) row->proto,
 		.container_port = row->container_port,
 		.host_port = row->host_port,
 		.host_port_last = row->host_port_last,
+		.host_ip = host_ip,
 	};
 
 	if (row->host_ip[0])
@@ -93,15 +133,19 @@ static int parse_id(const char *hex, uint8_t id[HOY_NET_ID_LEN])
 	return 0;
 }
 
-/* With `bound` the ports that were found when it was attached, else those asked for. */
+/* With `bound` the ports that were found when it was attached, else those asked for; only a gateway has any. */
 static int make_request(struct hoy_networks *networks, const struct hoy_endpoint_row *endpoint,
-	const struct hoy_network_row *network, bool bound, struct hoy_net_request **ret, struct hoy_err *err)
+	const struct hoy_network_row *network, bool is_gateway, bool bound, struct hoy_net_request **ret,
+	struct hoy_err *err)
 {
+	struct hoy_network_shape shape;
 	struct hoy_port_row *rows = NULL;
 	struct hoy_net_request *request;
 	size_t n = 0;
-	int r = hoy_ports_list(networks->store, endpoint->container_id, &rows, &n, err);
+	int r = hoy_network_shape(networks, network, &shape, err);
 
+	if (r >= 0 && is_gateway)
+		r = hoy_ports_list(networks->store, endpoint->container_id, &rows, &n, err);
 	if (r < 0)
 		return r;
 	request = calloc(1, HOY_NET_REQUEST_SIZE(n));
@@ -110,14 +154,16 @@ static int make_request(struct hoy_networks *networks, const struct hoy_endpoint
 			rows[i].host_port = rows[i].bound;
 			rows[i].host_port_last = 0;
 		}
-		request->attach.ports[i] = wire_port(&rows[i]);
+		request->attach.ports[i] = wire_port(&rows[i], shape.host_ip);
 	}
 	hoy_port_rows_free(rows, n);
 	if (!request)
 		return hoy_err_oom(err);
 	request->op = HOY_NET_ATTACH;
-	(void) snprintf(request->attach.bridge, sizeof request->attach.bridge, "%s", networks->bridge);
+	memcpy(request->attach.bridge, shape.bridge, sizeof request->attach.bridge);
+	(void) snprintf(request->attach.ifname, sizeof request->attach.ifname, "eth%u", endpoint->position % 100000);
 	request->attach.address = network->subnet + endpoint->place;
+	request->attach.gateway = is_gateway;
 	request->attach.n_ports = (uint32_t) n;
 	if (parse_id(endpoint->id, request->attach.id) < 0 || !endpoint->mac ||
 		hoy_network_mac_parse(endpoint->mac, request->attach.mac) < 0)
@@ -126,39 +172,87 @@ static int make_request(struct hoy_networks *networks, const struct hoy_endpoint
 	return 0;
 }
 
-static void on_bridge(void *userdata, const struct hoy_net_reply *reply, const struct hoy_err *err)
+int hoy_attachment_new(struct hoy_sandbox *sandbox, const struct hoy_endpoint_row *endpoint,
+	const struct hoy_network_row *network, bool is_gateway, bool bound, struct hoy_attachment **ret,
+	struct hoy_err *err)
 {
-	struct hoy_networks *networks = userdata;
+	struct hoy_attachment *attachment = calloc(1, sizeof *attachment);
+	struct hoy_attachment **grown = reallocarray(
+		sandbox->attachments, sandbox->n_attachments + 1, sizeof(struct hoy_attachment *));
+	int r;
 
-	(void) err; /* the attach behind it gets it too */
-	if (!reply)
-		return;
-	networks->bridge_error = reply->err;
-	if (reply->err.errnum) {
-		hoy_log_err(&reply->err, "bridge '%s'", networks->bridge);
-	} else if (reply->err.msg[0] && !networks->warning) {
-		networks->warning = strndup(reply->err.msg, sizeof reply->err.msg - 1);
-		hoy_log_warn("%s", networks->warning ? networks->warning : "");
+	if (grown)
+		sandbox->attachments = grown;
+	r = attachment && grown
+		    ? make_request(sandbox->networks, endpoint, network, is_gateway, bound, &attachment->request, err)
+		    : hoy_err_oom(err);
+	if (r < 0) {
+		free(attachment);
+		return r;
 	}
+	attachment->sandbox = sandbox;
+	attachment->is_gateway = is_gateway;
+	(void) snprintf(attachment->network_id, sizeof attachment->network_id, "%s", network->id);
+	grown[sandbox->n_attachments++] = attachment;
+	*ret = attachment;
+	return 0;
 }
 
-static void send_bridge(struct hoy_networks *networks)
+int hoy_attachment_recast(struct hoy_attachment *attachment, const struct hoy_endpoint_row *endpoint,
+	const struct hoy_network_row *network, bool is_gateway, struct hoy_err *err)
 {
-	auto_(hoy_network_row_done) struct hoy_network_row row = {};
-	struct hoy_net_request request = { .op = HOY_NET_BRIDGE };
-	struct hoy_err err = {};
-	int r = hoy_networks_find(networks->store, "bridge", &row, &err);
+	struct hoy_net_request *request;
+	int r = make_request(
+		attachment->sandbox->networks, endpoint, network, is_gateway, /* bound= */ true, &request, err);
 
-	if (r > 0 && row.prefix_len > 0) {
-		(void) snprintf(request.bridge.name, sizeof request.bridge.name, "%s", networks->bridge);
-		request.bridge.address = hoy_network_gateway(&row);
-		request.bridge.prefix_len = row.prefix_len;
-		request.bridge.mtu = networks->mtu;
-		r = hoy_service_send(
-			networks->service, &request, HOY_NET_REQUEST_SIZE(0), -1, on_bridge, networks, &err);
-	}
 	if (r < 0)
-		hoy_log_err(&err, "bridge '%s'", networks->bridge);
+		return r;
+	free(attachment->request);
+	attachment->request = request;
+	attachment->is_gateway = is_gateway;
+	return 0;
+}
+
+int hoy_attachment_send(struct hoy_attachment *attachment, enum hoy_net_manner manner, int netns,
+	hoy_service_replied replied, void *userdata, struct hoy_err *err)
+{
+	struct hoy_networks *networks = attachment->sandbox->networks;
+	struct hoy_net_attach *attach = &attachment->request->attach;
+
+	attach->manner = (uint8_t) manner;
+	return hoy_service_send(networks->service, attachment->request, HOY_NET_REQUEST_SIZE(attach->n_ports), netns,
+		replied, userdata, err);
+}
+
+/* --- which is the gateway ----------------------------------------------------------- */
+
+/* As docker: the highest priority, then the network's name. */
+static bool comes_before(const struct hoy_endpoint_row *a, const struct hoy_endpoint_row *b)
+{
+	if (a->priority != b->priority)
+		return a->priority > b->priority;
+	return strcmp(a->network_name, b->network_name) < 0;
+}
+
+int hoy_endpoints_gateway(
+	struct hoy_networks *networks, const struct hoy_endpoint_row *rows, size_t n, size_t *ret, struct hoy_err *err)
+{
+	size_t best = n;
+
+	for (size_t i = 0; i < n; i++) {
+		auto_(hoy_network_row_done) struct hoy_network_row network = {};
+		int r = hoy_networks_find(networks->store, rows[i].network_id, &network, err);
+
+		if (r < 0)
+			return r;
+		if (r == 0 || hoy_network_mode_of(network.driver) != HOY_NETWORK_BRIDGE ||
+			(network.flags & HOY_NETWORK_INTERNAL))
+			continue;
+		if (best == n || comes_before(&rows[i], &rows[best]))
+			best = i;
+	}
+	*ret = best;
+	return 0;
 }
 
 /* --- answers ----------------------------------------------------------------------- */
@@ -171,223 +265,265 @@ static void explain(struct hoy_attachment *attachment, const struct hoy_net_repl
 	char id[HOY_NETWORK_ID_MAX], host[INET_ADDRSTRLEN], container[INET_ADDRSTRLEN];
 
 	hoy_hex(attach->id, sizeof attach->id, id);
-	hoy_ipv4_format(port->host_ip, host);
 	if (reply->reason == HOY_NET_PORT_ALLOCATED)
 		(void) hoy_err_set(err, HOY_ERR_SYSTEM, EADDRINUSE, "Bind for %s:%u failed: port is already allocated",
-			host, port->host_port);
+			hoy_ipv4_format(port->host_ip, host), port->host_port);
 	else if (reply->reason == HOY_NET_PORT_IN_USE)
 		(void) hoy_err_set(err, HOY_ERR_SYSTEM, EADDRINUSE,
-			"failed to bind host port for %s:%u:%s:%u/%s: address already in use", host, port->host_port,
+			"failed to bind host port for %s:%u:%s:%u/%s: address already in use",
+			hoy_ipv4_format(port->host_ip, host), port->host_port,
 			hoy_ipv4_format(attach->address, container), port->container_port,
 			hoy_port_proto_to_string((enum hoy_port_proto) port->proto));
 	else
 		(void) hoy_err_import(err, &reply->err);
-	(void) hoy_err_wrap(
-		err, "driver failed programming external connectivity on endpoint %s (%s)", attachment->name, id);
+	(void) hoy_err_wrap(err, "driver failed programming external connectivity on endpoint %s (%s)",
+		attachment->sandbox->name, id);
 }
 
 /* The container runs with these numbers whether or not they can be noted. */
 static void note_ports(struct hoy_attachment *attachment, const struct hoy_net_reply *reply)
 {
+	const struct hoy_sandbox *sandbox = attachment->sandbox;
 	struct hoy_net_attach *attach = &attachment->request->attach;
 	struct hoy_err err = {};
 
 	for (uint32_t i = 0; i < MIN(reply->n_ports, attach->n_ports); i++) {
 		attach->ports[i].host_port = reply->ports[i].host_port;
 		attach->ports[i].host_port_last = 0;
-		if (hoy_ports_set_bound(attachment->networks->store, attachment->container_id, i,
-			    reply->ports[i].host_port, &err) < 0)
-			hoy_log_err(&err, "published ports of '%s'", attachment->name);
+		if (hoy_ports_set_bound(
+			    sandbox->networks->store, sandbox->container_id, i, reply->ports[i].host_port, &err) < 0)
+			hoy_log_err(&err, "published ports of '%s'", sandbox->name);
 	}
 }
 
-static void send_detach(struct hoy_attachment *attachment)
+void hoy_attachment_replied(struct hoy_attachment *attachment, const struct hoy_net_reply *reply,
+	const struct hoy_err *failure, struct hoy_err *ret)
 {
-	struct hoy_networks *networks = attachment->networks;
+	const struct hoy_err *trouble = hoy_bridge_trouble(
+		attachment->sandbox->networks, attachment->request->attach.bridge);
+
+	if (reply && reply->err.errnum == 0)
+		note_ports(attachment, reply);
+	else if (reply && reply->reason == HOY_NET_REASON_NONE && trouble)
+		(void) hoy_err_import(ret, trouble);
+	else if (reply)
+		explain(attachment, reply, ret);
+	else
+		(void) hoy_err_import(ret, failure);
+}
+
+static void send_detach(const struct hoy_attachment *attachment)
+{
+	struct hoy_networks *networks = attachment->sandbox->networks;
 	struct hoy_net_request request = { .op = HOY_NET_DETACH };
 	struct hoy_err err = {};
 
-	if (!attachment->request || !hoy_service_is_connected(networks->service))
+	if (!hoy_service_is_connected(networks->service))
 		return; /* a later connection is not told of it, which is the same */
 	memcpy(request.detach.id, attachment->request->attach.id, sizeof request.detach.id);
 	if (hoy_service_send(networks->service, &request, HOY_NET_REQUEST_SIZE(0), -1, NULL, NULL, &err) < 0)
-		hoy_log_err(&err, "network of '%s'", attachment->name);
+		hoy_log_err(&err, "network of '%s'", attachment->sandbox->name);
 }
 
-/* Tells the owner and forgets the attachment unless it is up. */
-static void answer(struct hoy_attachment *attachment, const struct hoy_err *err)
+static void detach_all(struct hoy_sandbox *sandbox)
 {
-	hoy_network_attached done = attachment->done;
-	void *userdata = attachment->userdata;
-	struct hoy_err cancelled = {};
+	for (size_t i = 0; i < sandbox->n_attachments; i++) /* one that is not up is on its way, or unknown */
+		send_detach(sandbox->attachments[i]);
+}
 
-	attachment->done = NULL;
-	if (attachment->cancelled) {
-		(void) hoy_err_set(&cancelled, HOY_ERR_CONFLICT, ECANCELED, "the container was stopped meanwhile");
-		if (!err)
-			send_detach(attachment);
-		err = &cancelled;
+/* All answers are there: tells the owner and forgets the sandbox unless it is up. */
+static void settle(struct hoy_sandbox *sandbox)
+{
+	hoy_network_attached done = sandbox->done;
+	void *userdata = sandbox->userdata;
+	struct hoy_err result = {};
+
+	sandbox->done = NULL;
+	if (sandbox->cancelled)
+		(void) hoy_err_set(&result, HOY_ERR_CONFLICT, ECANCELED, "the container was stopped meanwhile");
+	else if (sandbox->result.errnum)
+		result = sandbox->result;
+	if (result.errnum) {
+		detach_all(sandbox);
+		sandbox_drop(sandbox);
+	} else {
+		sandbox->is_up = true;
 	}
-	if (err)
-		drop(attachment);
-	else
-		attachment->is_up = true;
 	if (done)
-		done(userdata, err);
+		done(userdata, result.errnum ? &result : NULL);
 }
 
 static void on_attached(void *userdata, const struct hoy_net_reply *reply, const struct hoy_err *err)
 {
 	struct hoy_attachment *attachment = userdata;
-	struct hoy_networks *networks = attachment->networks;
+	struct hoy_sandbox *sandbox = attachment->sandbox;
 	struct hoy_err why = {};
 
-	if (reply && reply->err.errnum == 0) {
-		note_ports(attachment, reply);
-		answer(attachment, NULL);
-		return;
-	}
-	if (reply && reply->reason == HOY_NET_REASON_NONE && networks->bridge_error.errnum)
-		(void) hoy_err_import(&why, &networks->bridge_error);
-	else if (reply)
-		explain(attachment, reply, &why);
-	else
-		(void) hoy_err_import(&why, err);
-	answer(attachment, &why);
+	hoy_attachment_replied(attachment, reply, err, &why);
+	attachment->is_up = why.errnum == 0;
+	if (why.errnum && !sandbox->result.errnum)
+		sandbox->result = why;
+	if (--sandbox->pending == 0)
+		settle(sandbox);
 }
 
 static void on_later(struct hoy_source *source, void *userdata)
 {
-	struct hoy_attachment *attachment = userdata;
-	struct hoy_err result = attachment->result;
-
 	(void) source;
-	answer(attachment, result.errnum ? &result : NULL);
+	settle(userdata);
 }
 
 /* --- up and down --------------------------------------------------------------------- */
-
-static int attachment_new(struct hoy_networks *networks, const char *container_id, const char *name,
-	enum hoy_network_mode mode, struct hoy_attachment **ret, struct hoy_err *err)
-{
-	auto_ptr(attachment_free) struct hoy_attachment *attachment = calloc(1, sizeof *attachment);
-	int r;
-
-	if (!attachment)
-		return hoy_err_oom(err);
-	attachment->networks = networks;
-	attachment->mode = mode;
-	attachment->container_id = strdup(container_id);
-	attachment->name = strdup(name);
-	if (!attachment->container_id || !attachment->name)
-		return hoy_err_oom(err);
-	r = add(networks, attachment, err);
-	if (r < 0)
-		return r;
-	*ret = TAKE_PTR(attachment);
-	return 0;
-}
 
 static bool is_wanted(void *userdata)
 {
 	const struct hoy_networks *networks = userdata;
 
-	for (size_t i = 0; i < networks->n_attachments; i++)
-		if (networks->attachments[i]->request)
+	for (size_t i = 0; i < networks->n_sandboxes; i++)
+		if (networks->sandboxes[i]->n_attachments > 0)
 			return true;
-	return false;
+	return networks->n_defined > 0;
 }
 
-/* The first one up decides where the subnet is; an address that was leased in another shape of it is leased anew. */
+/* The first one up decides where the default subnet is; an address that was leased in another shape of it is leased
+ * anew. */
 static int settle_address(struct hoy_networks *networks, struct hoy_endpoint_row *endpoint,
 	struct hoy_network_row *network, struct hoy_err *err)
 {
 	int r = 0;
 
-	if (!hoy_service_is_connected(networks->service) && !is_wanted(networks))
+	if (hoy_str_eq(network->name, "bridge") && !hoy_service_is_connected(networks->service) && !is_wanted(networks))
 		r = hoy_networks_settle(networks, network, err);
 	if (r < 0 || hoy_networks_place_fits(network, endpoint->place))
 		return r;
 	r = hoy_networks_find_place(networks, network, &endpoint->place, err);
-	return r < 0 ? r : hoy_endpoints_set_place(networks->store, endpoint->container_id, endpoint->place, err);
+	return r < 0 ? r : hoy_endpoints_set_place(networks->store, endpoint->id, endpoint->place, err);
 }
 
-static int start_bridged(struct hoy_attachment *attachment, struct hoy_endpoint_row *endpoint,
-	struct hoy_network_row *network, int netns, struct hoy_err *err)
+/* The endpoint's network, which may have been removed while the container did not run. */
+static int find_network(struct hoy_networks *networks, const struct hoy_endpoint_row *endpoint,
+	struct hoy_network_row *ret, struct hoy_err *err)
 {
-	struct hoy_networks *networks = attachment->networks;
-	int r = settle_address(networks, endpoint, network, err);
+	int r = hoy_networks_find(networks->store, endpoint->network_id, ret, err);
 
-	if (r >= 0)
-		r = make_request(networks, endpoint, network, /* bound= */ false, &attachment->request, err);
+	if (r == 0)
+		return hoy_err_not_found(err, "network %s not found", endpoint->network_id);
+	return r < 0 ? r : 0;
+}
+
+static int add_one(struct hoy_sandbox *sandbox, struct hoy_endpoint_row *endpoint, bool is_gateway, bool bound,
+	struct hoy_err *err)
+{
+	auto_(hoy_network_row_done) struct hoy_network_row network = {};
+	struct hoy_networks *networks = sandbox->networks;
+	struct hoy_attachment *attachment;
+	int r = find_network(networks, endpoint, &network, err);
+
 	if (r < 0)
 		return r;
-	if (networks->bridge_error.errnum)
-		send_bridge(networks);
-	return hoy_service_send(networks->service, attachment->request,
-		HOY_NET_REQUEST_SIZE(attachment->request->attach.n_ports), netns, on_attached, attachment, err);
+	sandbox->mode = hoy_network_mode_of(network.driver);
+	if (sandbox->mode != HOY_NETWORK_BRIDGE)
+		return 0;
+	if (!bound)
+		r = settle_address(networks, endpoint, &network, err);
+	if (r >= 0)
+		r = hoy_attachment_new(sandbox, endpoint, &network, is_gateway, bound, &attachment, err);
+	if (r >= 0 && !bound && hoy_bridge_trouble(networks, attachment->request->attach.bridge))
+		r = hoy_bridge_send(networks, &network, NULL, NULL, err);
+	return r;
 }
 
-static int start_plain(struct hoy_attachment *attachment, int netns, struct hoy_err *err)
+/* The sandbox with all its attachments, of which nobody is told yet. */
+static int prepare(struct hoy_networks *networks, const char *container_id, const char *name, bool bound,
+	struct hoy_sandbox **ret, struct hoy_err *err)
 {
-	if (attachment->mode == HOY_NETWORK_NONE)
-		(void) hoy_network_raise_loopback(netns, &attachment->result);
-	return hoy_loop_defer(attachment->networks->loop, &attachment->later, on_later, attachment, err);
+	struct hoy_endpoint_row *rows = NULL;
+	struct hoy_sandbox *sandbox = NULL;
+	size_t n = 0, gateway = 0;
+	int r = hoy_endpoints_list(networks->store, container_id, &rows, &n, err);
+
+	if (r >= 0 && n == 0)
+		r = hoy_err_not_found(err, "container %s has no network endpoint", container_id);
+	if (r >= 0)
+		r = hoy_endpoints_gateway(networks, rows, n, &gateway, err);
+	if (r >= 0)
+		r = sandbox_new(networks, container_id, name, &sandbox, err);
+	for (size_t i = 0; i < n && r >= 0; i++) {
+		if (!bound && rows[i].position != i) { /* a network was disconnected */
+			rows[i].position = (unsigned int) i;
+			r = hoy_endpoints_set_position(networks->store, rows[i].id, rows[i].position, err);
+		}
+		if (r >= 0)
+			r = add_one(sandbox, &rows[i], i == gateway, bound, err);
+	}
+	hoy_endpoint_rows_free(rows, n);
+	if (r < 0 && sandbox)
+		sandbox_drop(sandbox);
+	if (r >= 0)
+		*ret = sandbox;
+	return r;
 }
 
-static int find_rows(struct hoy_networks *networks, const char *container_id, struct hoy_endpoint_row *endpoint,
-	struct hoy_network_row *network, struct hoy_err *err)
+static int start_bridged(struct hoy_sandbox *sandbox, int netns, struct hoy_err *err)
 {
-	int r = hoy_endpoints_find(networks->store, container_id, endpoint, err);
+	for (size_t i = 0; i < sandbox->n_attachments; i++) {
+		struct hoy_attachment *attachment = sandbox->attachments[i];
+		int r = hoy_attachment_send(attachment, HOY_NET_FRESH, netns, on_attached, attachment, err);
 
-	if (r > 0)
-		r = hoy_networks_find(networks->store, endpoint->network_id, network, err);
-	if (r == 0)
-		return hoy_err_not_found(err, "container %s has no network endpoint", container_id);
-	return r < 0 ? r : 0;
+		if (r >= 0) {
+			sandbox->pending++;
+			continue;
+		}
+		if (sandbox->pending == 0)
+			return r;
+		if (err)
+			sandbox->result = *err; /* told when the answers are there */
+		return 0;
+	}
+	return 0;
+}
+
+static int start_plain(struct hoy_sandbox *sandbox, int netns, struct hoy_err *err)
+{
+	if (sandbox->mode == HOY_NETWORK_NONE)
+		(void) hoy_network_raise_loopback(netns, &sandbox->result);
+	return hoy_loop_defer(sandbox->networks->loop, &sandbox->later, on_later, sandbox, err);
 }
 
 int hoy_network_attach(struct hoy_networks *networks, const char *container_id, const char *name, int netns_fd,
 	hoy_network_attached done, void *userdata, struct hoy_err *err)
 {
-	auto_(hoy_endpoint_row_done) struct hoy_endpoint_row endpoint = {};
-	auto_(hoy_network_row_done) struct hoy_network_row network = {};
-	struct hoy_attachment *attachment = hoy_attachment_find(networks, container_id);
+	struct hoy_sandbox *sandbox = hoy_sandbox_find(networks, container_id);
 	int r;
 
-	if (attachment && !attachment->is_up)
+	if (sandbox && !sandbox->is_up)
 		return hoy_err_set(
 			err, HOY_ERR_CONFLICT, EALREADY, "container %s is going on its network already", name);
 	hoy_network_detach(
 		networks, container_id); /* a new namespace: the old run is over, whether we were told or not */
-	r = find_rows(networks, container_id, &endpoint, &network, err);
-	if (r >= 0)
-		r = attachment_new(networks, container_id, name, hoy_network_mode_of(network.driver), &attachment, err);
+	r = prepare(networks, container_id, name, /* bound= */ false, &sandbox, err);
 	if (r < 0)
 		return r;
-	attachment->done = done;
-	attachment->userdata = userdata;
-	if (attachment->mode == HOY_NETWORK_BRIDGE)
-		r = start_bridged(attachment, &endpoint, &network, netns_fd, err);
-	else
-		r = start_plain(attachment, netns_fd, err);
+	sandbox->done = done;
+	sandbox->userdata = userdata;
+	r = sandbox->n_attachments > 0 ? start_bridged(sandbox, netns_fd, err) : start_plain(sandbox, netns_fd, err);
 	if (r < 0)
-		drop(attachment);
+		sandbox_drop(sandbox);
 	return r;
 }
 
 void hoy_network_detach(struct hoy_networks *networks, const char *container_id)
 {
-	struct hoy_attachment *attachment = hoy_attachment_find(networks, container_id);
+	struct hoy_sandbox *sandbox = hoy_sandbox_find(networks, container_id);
 
-	if (!attachment)
+	if (!sandbox)
 		return;
-	if (!attachment->is_up) {
-		attachment->cancelled = true;
+	if (sandbox->pending > 0 || !sandbox->is_up) {
+		sandbox->cancelled = true;
 		return;
 	}
-	send_detach(attachment);
-	drop(attachment);
+	detach_all(sandbox);
+	sandbox_drop(sandbox);
 }
 
 /* --- the whole state -------------------------------------------------------------------- */
@@ -396,40 +532,33 @@ static void tell_all(void *userdata)
 {
 	struct hoy_networks *networks = userdata;
 
-	send_bridge(networks);
-	for (size_t i = 0; i < networks->n_attachments; i++) {
-		struct hoy_attachment *attachment = networks->attachments[i];
-		struct hoy_err err = {};
+	hoy_bridges_send(networks);
+	for (size_t i = 0; i < networks->n_sandboxes; i++) {
+		const struct hoy_sandbox *sandbox = networks->sandboxes[i];
 
-		if (!attachment->is_up || !attachment->request)
-			continue;
-		attachment->request->attach.adopt = 1;
-		if (hoy_service_send(networks->service, attachment->request,
-			    HOY_NET_REQUEST_SIZE(attachment->request->attach.n_ports), -1, NULL, NULL, &err) < 0)
-			hoy_log_err(&err, "network of '%s'", attachment->name);
+		for (size_t j = 0; j < sandbox->n_attachments; j++) {
+			struct hoy_err err = {};
+
+			if (sandbox->attachments[j]->is_up &&
+				hoy_attachment_send(sandbox->attachments[j], HOY_NET_ADOPT, -1, NULL, NULL, &err) < 0)
+				hoy_log_err(&err, "network of '%s'", sandbox->name);
+		}
 	}
 }
 
-const struct hoy_service_owner hoy_attachment_owner = { .sync = tell_all, .wanted = is_wanted };
+const struct hoy_service_owner hoy_sandbox_owner = { .sync = tell_all, .wanted = is_wanted };
 
 static int recover_one(struct hoy_networks *networks, const char *container_id, struct hoy_err *err)
 {
-	auto_(hoy_endpoint_row_done) struct hoy_endpoint_row endpoint = {};
-	auto_(hoy_network_row_done) struct hoy_network_row network = {};
-	struct hoy_attachment *attachment;
-	int r = find_rows(networks, container_id, &endpoint, &network, err);
+	struct hoy_sandbox *sandbox;
+	int r = prepare(networks, container_id, container_id, /* bound= */ true, &sandbox, err);
 
-	if (r >= 0)
-		r = attachment_new(
-			networks, container_id, container_id, hoy_network_mode_of(network.driver), &attachment, err);
 	if (r < 0)
 		return r;
-	attachment->is_up = true;
-	if (attachment->mode == HOY_NETWORK_BRIDGE)
-		r = make_request(networks, &endpoint, &network, /* bound= */ true, &attachment->request, err);
-	if (r < 0)
-		drop(attachment);
-	return r;
+	sandbox->is_up = true;
+	for (size_t i = 0; i < sandbox->n_attachments; i++)
+		sandbox->attachments[i]->is_up = true;
+	return 0;
 }
 
 int hoy_network_recover(
@@ -438,7 +567,7 @@ int hoy_network_recover(
 	for (size_t i = 0; i < n_running; i++) {
 		struct hoy_err one = {};
 
-		if (!hoy_attachment_find(networks, running[i]) && recover_one(networks, running[i], &one) == -ENOMEM)
+		if (!hoy_sandbox_find(networks, running[i]) && recover_one(networks, running[i], &one) == -ENOMEM)
 			return hoy_err_oom(err);
 		if (one.errnum)
 			hoy_log_ignored(&one, "network of running container '%s'", running[i]);
@@ -450,8 +579,9 @@ int hoy_network_recover(
 
 void hoy_network_shutdown(struct hoy_networks *networks)
 {
-	if (is_wanted(networks))
-		return;
+	for (size_t i = 0; i < networks->n_sandboxes; i++)
+		if (networks->sandboxes[i]->n_attachments > 0)
+			return;
 	if (hoy_service_is_connected(networks->service) || if_nametoindex(networks->bridge) != 0)
 		hoy_service_quit(networks->service, QUIT_TIMEOUT_MS);
 }

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "supervisor/network/routes.h"
@@ -92,7 +91,7 @@ int hoy_network_open(struct hoy_loop *loop, struct hoy_store *store, const struc
 	struct hoy_networks **ret, struct hoy_err *err)
 {
 	auto_ptr(hoy_network_free) struct hoy_networks *networks = calloc(1, sizeof *networks);
-	struct hoy_service_owner owner = hoy_attachment_owner;
+	struct hoy_service_owner owner = hoy_sandbox_owner;
 	int r;
 
 	if (!networks)
@@ -110,6 +109,8 @@ int hoy_network_open(struct hoy_loop *loop, struct hoy_store *store, const struc
 		r = hoy_networks_migrate(store, err);
 	if (r >= 0)
 		r = insert_builtins(store, err);
+	if (r >= 0)
+		r = hoy_networks_count_defined(networks, err);
 	owner.userdata = networks;
 	owner.cgroup_fd = config->cgroup_fd;
 	if (r >= 0)
@@ -127,7 +128,10 @@ void hoy_network_free(struct hoy_networks *networks)
 	if (!networks)
 		return;
 	hoy_service_free(networks->service);
-	hoy_attachments_free(networks);
+	while (networks->ops)
+		hoy_network_op_free(networks->ops);
+	hoy_sandboxes_free(networks);
+	free(networks->bridge_errors);
 	free(networks->warning);
 	free(networks);
 }
@@ -232,17 +236,33 @@ bool hoy_networks_place_fits(const struct hoy_network_row *network, uint32_t pla
 	return place > 0 && place <= last_place(network) && place != network->gateway;
 }
 
+/* The places that are given out unless others are asked for. */
+static void range_of(const struct hoy_network_row *network, uint32_t *first, uint32_t *last)
+{
+	struct hoy_prefix range;
+
+	*first = 1;
+	*last = last_place(network);
+	if (!network->ip_range || hoy_prefix_parse(network->ip_range, &range) < 0)
+		return;
+	*first = MAX(range.address - network->subnet, *first);
+	*last = MIN((range.address | ~hoy_prefix_mask(range.len)) - network->subnet, *last);
+}
+
 int hoy_networks_find_place(
 	struct hoy_networks *networks, const struct hoy_network_row *network, uint32_t *ret, struct hoy_err *err)
 {
-	uint32_t place = 0;
-	int r = hoy_endpoints_free_place(
-		networks->store, network->id, network->gateway, last_place(network), &place, err);
+	uint32_t place = 0, first, last;
+	int r;
 
+	range_of(network, &first, &last);
+	r = hoy_endpoints_free_place(networks->store, network->id, network->gateway, first, last, &place, err);
 	if (r < 0)
 		return r;
 	if (place == 0)
-		return hoy_err_set(err, HOY_ERR_SYSTEM, ENOSPC, "no free address on network '%s'", network->name);
+		return hoy_err_set(err, HOY_ERR_SYSTEM, ENOSPC,
+			"no available IPv4 addresses on this network's address pools: %s (%s)", network->name,
+			network->id);
 	*ret = place;
 	return 0;
 }
@@ -317,7 +337,7 @@ enum hoy_network_mode hoy_network_mode_of(const char *driver)
 	return hoy_str_eq(driver, "null") ? HOY_NETWORK_NONE : HOY_NETWORK_BRIDGE;
 }
 
-static int find_row(struct hoy_networks *networks, const char *ref, struct hoy_network_row *ret, struct hoy_err *err)
+int hoy_networks_row(struct hoy_networks *networks, const char *ref, struct hoy_network_row *ret, struct hoy_err *err)
 {
 	int r;
 
@@ -337,16 +357,31 @@ static int info_from_row(struct hoy_networks *networks, const struct hoy_network
 	struct hoy_err *err)
 {
 	auto_(hoy_network_info_done) struct hoy_network_info info = {
-		.mode = hoy_network_mode_of(row->driver), .mtu = networks->mtu, .created = row->created
+		.mode = hoy_network_mode_of(row->driver),
+		.created = row->created,
+		.is_builtin = hoy_network_is_builtin(row->name),
+		.internal = row->flags & HOY_NETWORK_INTERNAL,
+		.attachable = row->flags & HOY_NETWORK_ATTACHABLE,
+		.configured = row->flags & HOY_NETWORK_CONFIGURED,
+		.name = strdup(row->name),
+		.ip_range = strdup(row->ip_range),
+		.auxiliary = strdup(row->auxiliary),
+		.options = strdup(row->options),
+		.labels = strdup(row->labels),
 	};
+	struct hoy_network_shape shape;
 	char address[INET_ADDRSTRLEN];
+	int r = hoy_network_shape(networks, row, &shape, err);
 
 	info.driver = info.mode == HOY_NETWORK_BRIDGE ? "bridge" : info.mode == HOY_NETWORK_HOST ? "host" : "null";
 	(void) snprintf(info.id, sizeof info.id, "%s", row->id);
-	info.name = strdup(row->name);
+	if (r < 0)
+		return r;
+	info.mtu = shape.mtu;
 	if (info.mode == HOY_NETWORK_BRIDGE)
-		info.bridge = strdup(networks->bridge);
-	if (!info.name || (info.mode == HOY_NETWORK_BRIDGE && !info.bridge))
+		info.bridge = strdup(shape.bridge);
+	if (!info.name || !info.ip_range || !info.auxiliary || !info.options || !info.labels ||
+		(info.mode == HOY_NETWORK_BRIDGE && !info.bridge))
 		return hoy_err_oom(err);
 	if (row->prefix_len > 0) {
 		(void) snprintf(info.subnet, sizeof info.subnet, "%s/%u", hoy_ipv4_format(row->subnet, address),
@@ -363,6 +398,10 @@ void hoy_network_info_done(struct hoy_network_info *info)
 {
 	free(info->name);
 	free(info->bridge);
+	free(info->ip_range);
+	free(info->auxiliary);
+	free(info->options);
+	free(info->labels);
 	*info = (struct hoy_network_info){};
 }
 
@@ -377,7 +416,7 @@ int hoy_network_get(
 	struct hoy_networks *networks, const char *ref, struct hoy_network_info *ret_info, struct hoy_err *err)
 {
 	auto_(hoy_network_row_done) struct hoy_network_row row = {};
-	int r = find_row(networks, ref, &row, err);
+	int r = hoy_networks_row(networks, ref, &row, err);
 
 	return r < 0 ? r : info_from_row(networks, &row, ret_info, err);
 }
@@ -409,218 +448,6 @@ int hoy_network_list(
 	if (r < 0) {
 		hoy_network_infos_free(infos, n);
 		return r;
-	}
-	*ret_infos = infos;
-	*ret_n = n;
-	return 0;
-}
-
-/* --- endpoints: rows ------------------------------------------------------------------ */
-
-static int check_port(const struct hoy_network_port *port, struct hoy_err *err)
-{
-	uint32_t address;
-
-	if (port->container_port == 0 || (port->host_port_last != 0 && port->host_port_last < port->host_port) ||
-		(port->host_port_last != 0 && port->host_port == 0))
-		return hoy_err_invalid(err, "invalid port specification: host ports %u-%u to container port %u",
-			port->host_port, port->host_port_last, port->container_port);
-	if (port->host_ip[0] == '\0')
-		return 0;
-	if (strchr(port->host_ip, ':'))
-		return hoy_err_unsupported(
-			err, "publishing on IPv6 address '%s' is not supported: the bridge is IPv4", port->host_ip);
-	if (hoy_ipv4_parse(port->host_ip, &address) < 0)
-		return hoy_err_invalid(err, "invalid IP address: %s", port->host_ip);
-	return 0;
-}
-
-static int check_request(const struct hoy_network_request *request, struct hoy_err *err)
-{
-	uint8_t mac[6];
-
-	if (request->mac && *request->mac && hoy_network_mac_parse(request->mac, mac) < 0)
-		return hoy_err_invalid(err, "invalid MAC address: %s", request->mac);
-	if (request->n_ports > HOY_NET_MAX_PORTS)
-		return hoy_err_invalid(
-			err, "%zu published ports, at most %d are possible", request->n_ports, HOY_NET_MAX_PORTS);
-	for (size_t i = 0; i < request->n_ports; i++) {
-		int r = check_port(&request->ports[i], err);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int insert_ports(struct hoy_networks *networks, const struct hoy_network_request *request, struct hoy_err *err)
-{
-	for (size_t i = 0; i < request->n_ports; i++) {
-		const struct hoy_network_port *port = &request->ports[i];
-		const struct hoy_port_row row = {
-			.proto = (int) port->proto,
-			.container_port = port->container_port,
-			.host_ip = (char *) port->host_ip,
-			.host_port = port->host_port,
-			.host_port_last = port->host_port_last,
-		};
-		int r = hoy_ports_insert(networks->store, request->container_id, (unsigned int) i, &row, err);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int insert_endpoint(struct hoy_networks *networks, const struct hoy_network_request *request,
-	const struct hoy_network_row *network, struct hoy_err *err)
-{
-	unsigned char random[HOY_NET_ID_LEN];
-	char id[HOY_NETWORK_ID_MAX];
-	struct hoy_endpoint_row row = {
-		.container_id = (char *) request->container_id,
-		.id = id,
-		.network_id = network->id,
-		.mac = request->mac && *request->mac ? (char *) request->mac : NULL,
-	};
-	int r;
-
-	hoy_random(random, sizeof random);
-	hoy_hex(random, sizeof random, id);
-	if (network->prefix_len > 0) {
-		r = hoy_networks_find_place(networks, network, &row.place, err);
-		if (r < 0)
-			return r;
-	}
-	r = hoy_endpoints_insert(networks->store, &row, err);
-	return r < 0 ? r : insert_ports(networks, request, err);
-}
-
-int hoy_network_allocate(struct hoy_networks *networks, const struct hoy_network_request *request, struct hoy_err *err)
-{
-	auto_(hoy_network_row_done) struct hoy_network_row network = {};
-	int r = check_request(request, err);
-
-	if (r >= 0)
-		r = find_row(networks, request->network, &network, err);
-	if (r >= 0 && hoy_network_mode_of(network.driver) == HOY_NETWORK_BRIDGE && network.prefix_len == 0)
-		r = hoy_networks_settle(networks, &network, err);
-	return r < 0 ? r : insert_endpoint(networks, request, &network, err);
-}
-
-int hoy_network_release(struct hoy_networks *networks, const char *container_id, struct hoy_err *err)
-{
-	int r;
-
-	hoy_network_detach(networks, container_id);
-	r = hoy_endpoints_delete(networks->store, container_id, err);
-	return r < 0 ? r : 0;
-}
-
-/* --- endpoints: information --------------------------------------------------------------- */
-
-void hoy_endpoint_info_done(struct hoy_endpoint_info *info)
-{
-	free(info->network_name);
-	free(info->ports);
-	*info = (struct hoy_endpoint_info){};
-}
-
-void hoy_endpoint_infos_free(struct hoy_endpoint_info *infos, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		hoy_endpoint_info_done(&infos[i]);
-	free(infos);
-}
-
-static int info_ports(
-	struct hoy_networks *networks, const char *container_id, struct hoy_endpoint_info *info, struct hoy_err *err)
-{
-	struct hoy_port_row *rows = NULL;
-	size_t n = 0;
-	int r = hoy_ports_list(networks->store, container_id, &rows, &n, err);
-
-	if (r < 0)
-		return r;
-	info->ports = calloc(MAX(n, (size_t) 1), sizeof *info->ports);
-	for (size_t i = 0; info->ports && i < n; i++) {
-		info->ports[i].proto = (enum hoy_port_proto) rows[i].proto;
-		info->ports[i].container_port = rows[i].container_port;
-		info->ports[i].host_port = info->attached ? rows[i].bound : 0;
-		(void) snprintf(info->ports[i].host_ip, sizeof info->ports[i].host_ip, "%s",
-			rows[i].host_ip[0] ? rows[i].host_ip : "0.0.0.0");
-	}
-	info->n_ports = info->ports ? n : 0;
-	hoy_port_rows_free(rows, n);
-	return info->ports ? 0 : hoy_err_oom(err);
-}
-
-static void info_address(
-	const struct hoy_attachment *attachment, const struct hoy_network_row *network, struct hoy_endpoint_info *info)
-{
-	const struct hoy_net_attach *attach = &attachment->request->attach;
-	char address[INET_ADDRSTRLEN];
-
-	(void) snprintf(info->address, sizeof info->address, "%s", hoy_ipv4_format(attach->address, address));
-	(void) snprintf(
-		info->gateway, sizeof info->gateway, "%s", hoy_ipv4_format(hoy_network_gateway(network), address));
-	info->prefix_len = network->prefix_len;
-	hoy_network_mac_format(attach->mac, info->mac);
-}
-
-int hoy_network_endpoint(struct hoy_networks *networks, const char *container_id, struct hoy_endpoint_info *ret_info,
-	struct hoy_err *err)
-{
-	const struct hoy_attachment *attachment = hoy_attachment_find(networks, container_id);
-	auto_(hoy_endpoint_row_done) struct hoy_endpoint_row row = {};
-	auto_(hoy_network_row_done) struct hoy_network_row network = {};
-	auto_(hoy_endpoint_info_done) struct hoy_endpoint_info info = {};
-	int r = hoy_endpoints_find(networks->store, container_id, &row, err);
-
-	if (r == 0)
-		return hoy_err_not_found(err, "container %s has no network endpoint", container_id);
-	if (r >= 0)
-		r = hoy_networks_find(networks->store, row.network_id, &network, err);
-	if (r < 0)
-		return r;
-	(void) snprintf(info.container_id, sizeof info.container_id, "%s", row.container_id);
-	(void) snprintf(info.network_id, sizeof info.network_id, "%s", network.id);
-	(void) snprintf(info.endpoint_id, sizeof info.endpoint_id, "%s", row.id);
-	info.mode = hoy_network_mode_of(network.driver);
-	info.attached = attachment && attachment->is_up;
-	if (info.attached && attachment->request)
-		info_address(attachment, &network, &info);
-	r = info_ports(networks, container_id, &info, err);
-	if (r < 0)
-		return r;
-	info.network_name = TAKE_PTR(network.name);
-	*ret_info = info;
-	info = (struct hoy_endpoint_info){};
-	return 0;
-}
-
-int hoy_network_endpoints(struct hoy_networks *networks, const char *network_id, struct hoy_endpoint_info **ret_infos,
-	size_t *ret_n, struct hoy_err *err)
-{
-	struct hoy_endpoint_info *infos = calloc(MAX(networks->n_attachments, (size_t) 1), sizeof *infos);
-	size_t n = 0;
-
-	if (!infos)
-		return hoy_err_oom(err);
-	for (size_t i = 0; i < networks->n_attachments; i++) {
-		int r;
-
-		if (!networks->attachments[i]->is_up)
-			continue;
-		r = hoy_network_endpoint(networks, networks->attachments[i]->container_id, &infos[n], err);
-		if (r < 0) {
-			hoy_endpoint_infos_free(infos, n);
-			return r;
-		}
-		if (hoy_str_eq(infos[n].network_id, network_id))
-			n++;
-		else
-			hoy_endpoint_info_done(&infos[n]);
 	}
 	*ret_infos = infos;
 	*ret_n = n;

@@ -11,6 +11,9 @@
  *	exit      hoy_network_detach()     host ports are free again, rules are gone; the lease stays
  *	remove    hoy_network_release()    rows gone, in the caller's transaction
  *
+ * A container may have several endpoints, one per network; attach and detach are for all of them. One of them is its
+ * gateway: the default route and the published ports are its.
+ *
  * Only the start of a container with free or ranged host ports writes to the store (the numbers that were found).
  * Modes: "bridge" (also "default"), "host", "none". For host all calls are fine and do nothing; for none attach raises
  * the loopback interface.
@@ -84,16 +87,20 @@ struct hoy_network_port {
 
 struct hoy_network_request {
 	const char *container_id;
-	const char *network; /* "bridge", "default", "host", "none", a network's ID or a unique prefix of it; NULL:
-				bridge */
-	const char *mac;     /* "02:42:ac:11:00:02"; NULL: made from the address */
+	const char *network;  /* "bridge", "default", "host", "none", a network's ID or a unique prefix of it; NULL:
+				 bridge */
+	const char *mac;      /* "02:42:ac:11:00:02"; NULL: made from the address */
+	const char *address;  /* on networks whose subnet a user gave; NULL: any free one */
+	char *const *aliases; /* names on a user's network; NULL: none */
+	int64_t priority;     /* the endpoint with the highest is the gateway */
 	const struct hoy_network_port *ports;
 	size_t n_ports;
 };
 
-/* Writes the endpoint. A container has at most one. -ENOENT: no such network ("network x not found"); -EINVAL: bad
- * MAC, address or range; -EOPNOTSUPP: IPv6 host address; -ENOSPC: the subnet is full. Ports with mode host or none are
- * kept but never published, as docker does. */
+/* Writes the endpoint; the first one of a container comes with the ports. -ENOENT: no such network ("network x not
+ * found"); -EINVAL: bad MAC, address or range; -EOPNOTSUPP: IPv6 host address; -ENOSPC: the subnet is full;
+ * -EADDRINUSE: the address is; -EEXIST: an endpoint on this network is there. Ports with mode host or none are kept but
+ * never published, as docker does. */
 int hoy_network_allocate(struct hoy_networks *networks, const struct hoy_network_request *request, struct hoy_err *err);
 
 /* `err` is NULL when all is up. Called from the loop, never from inside attach, exactly once per accepted attach
@@ -116,12 +123,54 @@ int hoy_network_attach(struct hoy_networks *networks, const char *container_id, 
  * namespace. */
 void hoy_network_detach(struct hoy_networks *networks, const char *container_id);
 
+/*
+ * Another network for a container that has endpoints. The row is written in the store's current turn; with `netns_fd`
+ * >= 0 (a running container's, borrowed) the interface comes up and `done` is called, else it is called soon.
+ * request->ports is not looked at.
+ */
+int hoy_network_connect(struct hoy_networks *networks, const struct hoy_network_request *request, const char *name,
+	int netns_fd, hoy_network_attached done, void *userdata, struct hoy_err *err);
+/* The way back: row and interface go. If it was the gateway another endpoint becomes it, with the ports. */
+int hoy_network_disconnect(struct hoy_networks *networks, const char *container_id, const char *network, int netns_fd,
+	hoy_network_attached done, void *userdata, struct hoy_err *err);
+
 /* The container is removed: detaches if need be and deletes the rows. An unknown one is fine. */
 int hoy_network_release(struct hoy_networks *networks, const char *container_id, struct hoy_err *err);
 
 /* ---- information ---- */
 
 enum hoy_network_mode { HOY_NETWORK_BRIDGE, HOY_NETWORK_HOST, HOY_NETWORK_NONE };
+
+struct hoy_oci_kv;
+
+/* What a user asks a network to be. Strings are borrowed, NULL or "": not said. */
+struct hoy_network_definition {
+	const char *name;
+	const char *driver; /* "bridge" */
+	const char *subnet; /* "172.20.0.0/16" */
+	const char *ip_range;
+	const char *gateway;
+	struct hoy_oci_kv *auxiliary; /* name: address */
+	size_t n_auxiliary;
+	bool internal;
+	bool attachable;
+	struct hoy_oci_kv *options; /* "com.docker.network.bridge.name" ... */
+	size_t n_options;
+	struct hoy_oci_kv *labels;
+	size_t n_labels;
+};
+
+/*
+ * Makes a network: its row in the store's current turn, then its bridge; `done` is called when that is up. Written and
+ * not made (an error in `done`): the row is gone again. ret_id is the new network's.
+ * Errors have docker's texts; EPERM among them is what the API answers with 403.
+ */
+int hoy_network_create(struct hoy_networks *networks, const struct hoy_network_definition *definition,
+	char ret_id[HOY_NETWORK_ID_MAX], hoy_network_attached done, void *userdata, struct hoy_err *err);
+/* Removes a user's network without attached endpoints. `done` is called when its bridge is gone. */
+int hoy_network_remove(
+	struct hoy_networks *networks, const char *ref, hoy_network_attached done, void *userdata, struct hoy_err *err);
+bool hoy_network_is_builtin(const char *name);
 
 struct hoy_network_info {
 	char id[HOY_NETWORK_ID_MAX];
@@ -133,6 +182,14 @@ struct hoy_network_info {
 	char gateway[HOY_NETWORK_ADDRESS_MAX];    /* "172.17.0.1" */
 	unsigned int mtu;
 	int64_t created; /* seconds since the epoch */
+	bool is_builtin;
+	bool internal;
+	bool attachable;
+	bool configured; /* a user gave the subnet */
+	char *ip_range;  /* "" without */
+	char *auxiliary; /* JSON objects */
+	char *options;
+	char *labels;
 };
 void hoy_network_info_done(struct hoy_network_info *info);
 void hoy_network_infos_free(struct hoy_network_info *infos, size_t n); /* the whole array */
@@ -156,15 +213,24 @@ struct hoy_endpoint_info {
 	char gateway[HOY_NETWORK_ADDRESS_MAX];
 	unsigned int prefix_len;
 	char mac[HOY_NETWORK_MAC_MAX];
-	struct hoy_network_port *ports; /* host_port is 0 while not attached */
+	char ifname[16]; /* "eth0"; "" while it is not attached */
+	bool is_gateway;
+	char *asked_address; /* NULL: none was asked for */
+	char *asked_mac;
+	char **aliases; /* NULL: none */
+	int64_t priority;
+	struct hoy_network_port *ports; /* of the gateway's; host_port is 0 while not attached */
 	size_t n_ports;
 };
 void hoy_endpoint_info_done(struct hoy_endpoint_info *info);
 void hoy_endpoint_infos_free(struct hoy_endpoint_info *infos, size_t n); /* the whole array */
 
-/* -ENOENT when the container has no endpoint. */
+/* The container's gateway, or its only one. -ENOENT when the container has no endpoint. */
 int hoy_network_endpoint(struct hoy_networks *networks, const char *container_id, struct hoy_endpoint_info *ret_info,
 	struct hoy_err *err);
+/* All endpoints of a container, in the order in which they came. */
+int hoy_network_endpoints_of(struct hoy_networks *networks, const char *container_id,
+	struct hoy_endpoint_info **ret_infos, size_t *ret_n, struct hoy_err *err);
 /* Attached endpoints of a network, for its `Containers`. */
 int hoy_network_endpoints(struct hoy_networks *networks, const char *network_id, struct hoy_endpoint_info **ret_infos,
 	size_t *ret_n, struct hoy_err *err);

@@ -9,41 +9,80 @@
 #include "supervisor/network/service.h"
 #include "supervisor/store/networks.h"
 
-/* A started container's endpoint: what the kernel is told, again whenever hoy-net begins anew. */
+/* One endpoint of a started container: what the kernel is told, again whenever hoy-net begins anew. */
 struct hoy_attachment {
+	struct hoy_sandbox *sandbox;
+	char network_id[HOY_NETWORK_ID_MAX];
+	struct hoy_net_request *request; /* ATTACH, with the ports as asked for until it is up */
+	bool is_up;
+	bool is_gateway;
+};
+
+/* A started container: its endpoints, and who waits for them. */
+struct hoy_sandbox {
 	struct hoy_networks *networks;
+	uint64_t serial; /* tells runs of a container apart */
 	char *container_id;
 	char *name; /* the container's, for error texts */
 	enum hoy_network_mode mode;
-	struct hoy_net_request *request; /* ATTACH, with the ports as asked for until it is up; NULL unless bridge */
+	struct hoy_attachment **attachments; /* none unless it is on bridges */
+	size_t n_attachments;
+	size_t pending; /* answers of hoy-net that are still to come */
 	bool is_up;
 	bool cancelled;
 	hoy_network_attached done;
 	void *userdata;
 	struct hoy_source *later; /* answers attaches without a bridge */
-	struct hoy_err result;    /* what it will say */
+	struct hoy_err result;    /* what will be said */
+};
+
+/* Why a bridge could not be made, last time. */
+struct hoy_bridge_error {
+	char bridge[IFNAMSIZ];
+	struct hoy_err err;
+};
+
+/* A request of a user that waits for hoy-net. It refers to a container's run by name: that may end meanwhile. */
+struct hoy_network_op {
+	struct hoy_network_op *next;
+	struct hoy_networks *networks;
+	char id[HOY_NETWORK_ID_MAX]; /* the network's */
+	char container_id[HOY_NETWORK_ID_MAX];
+	uint64_t serial;
+	int netns; /* the container's; -EBADF: not needed */
+	hoy_network_attached done;
+	void *userdata;
 };
 
 struct hoy_networks {
 	struct hoy_loop *loop;
 	struct hoy_store *store;
 	struct hoy_service *service;
-	char bridge[IFNAMSIZ];
+	char bridge[IFNAMSIZ]; /* the default network's */
 	char table[HOY_NET_TABLE_MAX];
 	struct hoy_prefix bip; /* len 0: choose one */
 	unsigned int first_pool;
 	unsigned int mtu;
-	struct hoy_attachment **attachments;
-	size_t n_attachments;
-	struct hoy_err bridge_error; /* why the bridge could not be made, last time */
+	size_t n_defined; /* networks of users, with a bridge each */
+	struct hoy_sandbox **sandboxes;
+	size_t n_sandboxes;
+	uint64_t serial;
+	struct hoy_network_op *ops;
+	struct hoy_bridge_error *bridge_errors;
+	size_t n_bridge_errors;
 	char *warning;
 };
+
+/* --- network.c --- */
 
 /* Sees to it that the default bridge has a subnet: --bip, else the one of a bridge that exists, else one that keeps off
  * the host's routes, also off those that have appeared since it was chosen. While nothing is attached. */
 int hoy_networks_settle(struct hoy_networks *networks, struct hoy_network_row *bridge, struct hoy_err *err);
 
-/* The lowest free place in the network's subnet; -ENOSPC when there is none. */
+/* By name, ID or a prefix of it; NULL and "default" are the bridge. 0, or -ENOENT with docker's text. */
+int hoy_networks_row(struct hoy_networks *networks, const char *ref, struct hoy_network_row *ret, struct hoy_err *err);
+
+/* The lowest free place in the network's subnet, or in its range; -ENOSPC when there is none. */
 int hoy_networks_find_place(
 	struct hoy_networks *networks, const struct hoy_network_row *network, uint32_t *ret, struct hoy_err *err);
 /* Can an endpoint have this place, or was it leased in a subnet that was larger, or had another gateway? */
@@ -52,15 +91,72 @@ bool hoy_networks_place_fits(const struct hoy_network_row *network, uint32_t pla
 uint32_t hoy_network_gateway(const struct hoy_network_row *row);
 enum hoy_network_mode hoy_network_mode_of(const char *driver);
 
-struct hoy_attachment *hoy_attachment_find(struct hoy_networks *networks, const char *container_id);
-void hoy_attachments_free(struct hoy_networks *networks);
-extern const struct hoy_service_owner hoy_attachment_owner; /* its userdata is set by the user */
-
 /* 02:42 and the address. */
 void hoy_network_mac_from(uint32_t address, uint8_t mac[6]);
 /* "02:42:ac:11:00:02" to bytes: 0 or -EINVAL (also for multicast and zero). */
 int hoy_network_mac_parse(const char *text, uint8_t mac[6]);
 void hoy_network_mac_format(const uint8_t mac[6], char out[HOY_NETWORK_MAC_MAX]);
+
+/* --- endpoint.c --- */
+
+/* The row alone, without ports. */
+int hoy_endpoint_add(struct hoy_networks *networks, const struct hoy_network_request *request, struct hoy_err *err);
+
+/* --- define.c --- */
+
+/* What the options of a network with driver bridge come to. */
+struct hoy_network_shape {
+	char bridge[IFNAMSIZ];
+	unsigned int mtu;
+	uint32_t flags;   /* hoy_net_bridge_flag */
+	uint32_t host_ip; /* where ports without an address are published; 0: everywhere */
+};
+int hoy_network_shape(struct hoy_networks *networks, const struct hoy_network_row *row, struct hoy_network_shape *ret,
+	struct hoy_err *err);
+int hoy_networks_count_defined(struct hoy_networks *networks, struct hoy_err *err);
+
+/* --- bridges.c --- */
+
+/* Tells hoy-net of a network with driver bridge. `replied` NULL: trouble is remembered for the attaches behind it. */
+int hoy_bridge_send(struct hoy_networks *networks, const struct hoy_network_row *row, hoy_service_replied replied,
+	void *userdata, struct hoy_err *err);
+/* All of them, for a new connection. */
+void hoy_bridges_send(struct hoy_networks *networks);
+/* Notes what became of a bridge; a warning is kept for `info`. */
+void hoy_bridge_note(struct hoy_networks *networks, const char *bridge, const struct hoy_err *err);
+/* NULL: it is fine as far as we know. */
+const struct hoy_err *hoy_bridge_trouble(struct hoy_networks *networks, const char *bridge);
+
+/* --- attach.c, live.c --- */
+
+struct hoy_sandbox *hoy_sandbox_find(struct hoy_networks *networks, const char *container_id);
+struct hoy_attachment *hoy_sandbox_attachment(const struct hoy_sandbox *sandbox, const char *network_id);
+void hoy_sandboxes_free(struct hoy_networks *networks);
+extern const struct hoy_service_owner hoy_sandbox_owner; /* its userdata is set by the user */
+
+/* For a network of the running container; its ports are 0 unless it is the gateway. */
+int hoy_attachment_new(struct hoy_sandbox *sandbox, const struct hoy_endpoint_row *endpoint,
+	const struct hoy_network_row *network, bool is_gateway, bool bound, struct hoy_attachment **ret,
+	struct hoy_err *err);
+/* The same endpoint of the running container as gateway, with the container's ports, or not. */
+int hoy_attachment_recast(struct hoy_attachment *attachment, const struct hoy_endpoint_row *endpoint,
+	const struct hoy_network_row *network, bool is_gateway, struct hoy_err *err);
+int hoy_attachment_send(struct hoy_attachment *attachment, enum hoy_net_manner manner, int netns,
+	hoy_service_replied replied, void *userdata, struct hoy_err *err);
+void hoy_attachment_drop(struct hoy_attachment *attachment);
+/* After a reply: what a user is told of it (errnum 0: it is up, its ports are noted). */
+void hoy_attachment_replied(struct hoy_attachment *attachment, const struct hoy_net_reply *reply,
+	const struct hoy_err *failure, struct hoy_err *ret);
+/* Which of a container's endpoints is its gateway; n when none is. */
+int hoy_endpoints_gateway(
+	struct hoy_networks *networks, const struct hoy_endpoint_row *rows, size_t n, size_t *ret, struct hoy_err *err);
+
+/* `sandbox` NULL: not about a running container. */
+int hoy_network_op_new(struct hoy_networks *networks, const char *id, const struct hoy_sandbox *sandbox,
+	hoy_network_attached done, void *userdata, struct hoy_network_op **ret, struct hoy_err *err);
+void hoy_network_op_free(struct hoy_network_op *op);
+/* Frees it and calls back. */
+void hoy_network_op_done(struct hoy_network_op *op, const struct hoy_err *err);
 
 /* Raises lo in a network namespace. */
 int hoy_network_raise_loopback(int netns, struct hoy_err *err);

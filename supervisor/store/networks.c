@@ -20,6 +20,34 @@ static const char *const schema[] = {
 	" position INTEGER NOT NULL, proto INTEGER NOT NULL, container_port INTEGER NOT NULL,"
 	" host_ip TEXT NOT NULL, host_port INTEGER NOT NULL, host_port_last INTEGER NOT NULL,"
 	" bound INTEGER NOT NULL, PRIMARY KEY (container_id, position)) STRICT, WITHOUT ROWID;",
+
+	/* 2: networks that users define, several networks per container. An endpoint outlives its network, as the
+	 * container does that waits for it; ports belong to the container. */
+	"ALTER TABLE networks ADD COLUMN flags INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE networks ADD COLUMN ip_range TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE networks ADD COLUMN auxiliary TEXT NOT NULL DEFAULT '{}';"
+	"ALTER TABLE networks ADD COLUMN options TEXT NOT NULL DEFAULT '{}';"
+	"ALTER TABLE networks ADD COLUMN labels TEXT NOT NULL DEFAULT '{}';"
+	"CREATE TABLE reserved ("
+	" network_id TEXT NOT NULL REFERENCES networks(id) ON DELETE CASCADE, place INTEGER NOT NULL,"
+	" PRIMARY KEY (network_id, place)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE new_ports ("
+	" container_id TEXT NOT NULL,"
+	" position INTEGER NOT NULL, proto INTEGER NOT NULL, container_port INTEGER NOT NULL,"
+	" host_ip TEXT NOT NULL, host_port INTEGER NOT NULL, host_port_last INTEGER NOT NULL,"
+	" bound INTEGER NOT NULL, PRIMARY KEY (container_id, position)) STRICT, WITHOUT ROWID;"
+	"INSERT INTO new_ports SELECT * FROM ports;"
+	"DROP TABLE ports;"
+	"ALTER TABLE new_ports RENAME TO ports;"
+	"CREATE TABLE new_endpoints ("
+	" container_id TEXT NOT NULL, network_id TEXT NOT NULL, id TEXT NOT NULL UNIQUE,"
+	" network_name TEXT NOT NULL, position INTEGER NOT NULL, place INTEGER, mac TEXT, address TEXT,"
+	" aliases TEXT NOT NULL, links TEXT NOT NULL, priority INTEGER NOT NULL,"
+	" PRIMARY KEY (container_id, network_id), UNIQUE (network_id, place)) STRICT, WITHOUT ROWID;"
+	"INSERT INTO new_endpoints SELECT e.container_id, e.network_id, e.id, n.name, 0, e.place, e.mac, NULL,"
+	" '[]', '[]', 0 FROM endpoints e JOIN networks n ON n.id = e.network_id;"
+	"DROP TABLE endpoints;"
+	"ALTER TABLE new_endpoints RENAME TO endpoints;",
 };
 
 int hoy_networks_migrate(struct hoy_store *store, struct hoy_err *err)
@@ -45,16 +73,41 @@ void hoy_network_row_done(struct hoy_network_row *row)
 	free(row->id);
 	free(row->name);
 	free(row->driver);
+	free(row->ip_range);
+	free(row->auxiliary);
+	free(row->options);
+	free(row->labels);
 	*row = (struct hoy_network_row){};
+}
+
+static const char *text_or(const char *text, const char *otherwise)
+{
+	return text ? text : otherwise;
 }
 
 int hoy_networks_insert(struct hoy_store *store, const struct hoy_network_row *row, struct hoy_err *err)
 {
 	int r = hoy_store_exec(store, err,
-		"INSERT INTO networks (id, name, driver, subnet, prefix_len, gateway, created)"
-		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-		"tttiiii", row->id, row->name, row->driver, (int64_t) row->subnet, (int64_t) row->prefix_len,
-		(int64_t) row->gateway, row->created);
+		"INSERT INTO networks (id, name, driver, subnet, prefix_len, gateway, created, flags, ip_range, auxiliary,"
+		" options, labels) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+		"tttiiiiitttt", row->id, row->name, row->driver, (int64_t) row->subnet, (int64_t) row->prefix_len,
+		(int64_t) row->gateway, row->created, (int64_t) row->flags, text_or(row->ip_range, ""),
+		text_or(row->auxiliary, "{}"), text_or(row->options, "{}"), text_or(row->labels, "{}"));
+
+	return r < 0 ? r : 0;
+}
+
+int hoy_networks_reserve(struct hoy_store *store, const char *id, uint32_t place, struct hoy_err *err)
+{
+	int r = hoy_store_exec(
+		store, err, "INSERT INTO reserved (network_id, place) VALUES (?1, ?2)", "ti", id, (int64_t) place);
+
+	return r < 0 ? r : 0;
+}
+
+int hoy_networks_delete(struct hoy_store *store, const char *id, struct hoy_err *err)
+{
+	int r = hoy_store_exec(store, err, "DELETE FROM networks WHERE id = ?1", "t", id);
 
 	return r < 0 ? r : 0;
 }
@@ -69,7 +122,9 @@ int hoy_networks_set_subnet(struct hoy_store *store, const char *id, uint32_t su
 	return r < 0 ? r : 0;
 }
 
-#define NETWORK_COLUMNS "SELECT id, name, driver, subnet, prefix_len, gateway, created FROM networks "
+#define NETWORK_COLUMNS                                                                                                \
+	"SELECT id, name, driver, subnet, prefix_len, gateway, created, flags, ip_range, auxiliary, options, labels"   \
+	" FROM networks "
 
 /* Reads the current row over what *ret held. */
 static int read_network(struct hoy_query *q, struct hoy_network_row *ret, struct hoy_err *err)
@@ -85,6 +140,11 @@ static int read_network(struct hoy_query *q, struct hoy_network_row *ret, struct
 		.prefix_len = (uint32_t) hoy_query_i64(q, 4),
 		.gateway = (uint32_t) hoy_query_i64(q, 5),
 		.created = hoy_query_i64(q, 6),
+		.flags = (unsigned int) hoy_query_i64(q, 7),
+		.ip_range = copy_text(q, 8, &failed),
+		.auxiliary = copy_text(q, 9, &failed),
+		.options = copy_text(q, 10, &failed),
+		.labels = copy_text(q, 11, &failed),
 	};
 	if (!failed)
 		return 0;
@@ -150,74 +210,155 @@ void hoy_endpoint_row_done(struct hoy_endpoint_row *row)
 	free(row->container_id);
 	free(row->id);
 	free(row->network_id);
+	free(row->network_name);
 	free(row->mac);
+	free(row->address);
+	free(row->aliases);
+	free(row->links);
 	*row = (struct hoy_endpoint_row){};
+}
+
+void hoy_endpoint_rows_free(struct hoy_endpoint_row *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		hoy_endpoint_row_done(&rows[i]);
+	free(rows);
 }
 
 int hoy_endpoints_insert(struct hoy_store *store, const struct hoy_endpoint_row *row, struct hoy_err *err)
 {
 	/* No address is NULL in the table: any number of endpoints may have none. */
 	int r = hoy_store_exec(store, err,
-		"INSERT INTO endpoints (container_id, id, network_id, place, mac) VALUES (?1, ?2, ?3, NULLIF(?4, 0), ?5)",
-		"tttit", row->container_id, row->id, row->network_id, (int64_t) row->place, row->mac);
+		"INSERT INTO endpoints (container_id, network_id, id, network_name, position, place, mac, address, aliases,"
+		" links, priority) VALUES (?1, ?2, ?3, ?4,"
+		" (SELECT MIN(c) FROM (SELECT 0 AS c UNION ALL SELECT position + 1 FROM endpoints WHERE container_id = ?1)"
+		" WHERE NOT EXISTS (SELECT 1 FROM endpoints WHERE container_id = ?1 AND position = c)),"
+		" NULLIF(?5, 0), ?6, ?7, ?8, ?9, ?10)",
+		"ttttitttti", row->container_id, row->network_id, row->id, row->network_name, (int64_t) row->place,
+		row->mac, row->address, text_or(row->aliases, "[]"), text_or(row->links, "[]"), row->priority);
 
 	return r < 0 ? r : 0;
 }
 
 int hoy_endpoints_delete(struct hoy_store *store, const char *container_id, struct hoy_err *err)
 {
-	return hoy_store_exec(store, err, "DELETE FROM endpoints WHERE container_id = ?1", "t", container_id);
+	int r = hoy_store_exec(store, err, "DELETE FROM ports WHERE container_id = ?1", "t", container_id);
+
+	return r < 0 ? r
+		     : hoy_store_exec(store, err, "DELETE FROM endpoints WHERE container_id = ?1", "t", container_id);
 }
 
-int hoy_endpoints_set_place(struct hoy_store *store, const char *container_id, uint32_t place, struct hoy_err *err)
+int hoy_endpoints_delete_one(
+	struct hoy_store *store, const char *container_id, const char *network_id, struct hoy_err *err)
 {
-	int r = hoy_store_exec(store, err, "UPDATE endpoints SET place = ?2 WHERE container_id = ?1", "ti",
-		container_id, (int64_t) place);
+	return hoy_store_exec(store, err, "DELETE FROM endpoints WHERE container_id = ?1 AND network_id = ?2", "tt",
+		container_id, network_id);
+}
+
+int hoy_endpoints_set_place(struct hoy_store *store, const char *id, uint32_t place, struct hoy_err *err)
+{
+	int r = hoy_store_exec(store, err, "UPDATE endpoints SET place = ?2 WHERE id = ?1", "ti", id, (int64_t) place);
 
 	return r < 0 ? r : 0;
+}
+
+int hoy_endpoints_set_position(struct hoy_store *store, const char *id, unsigned int position, struct hoy_err *err)
+{
+	int r = hoy_store_exec(
+		store, err, "UPDATE endpoints SET position = ?2 WHERE id = ?1", "ti", id, (int64_t) position);
+
+	return r < 0 ? r : 0;
+}
+
+#define ENDPOINT_COLUMNS                                                                                               \
+	"SELECT container_id, id, network_id, network_name, place, mac, address, aliases, links, priority, position"   \
+	" FROM endpoints "
+
+static int read_endpoint(struct hoy_query *q, struct hoy_endpoint_row *ret, struct hoy_err *err)
+{
+	bool failed = false;
+
+	*ret = (struct hoy_endpoint_row){
+		.container_id = copy_text(q, 0, &failed),
+		.id = copy_text(q, 1, &failed),
+		.network_id = copy_text(q, 2, &failed),
+		.network_name = copy_text(q, 3, &failed),
+		.place = (uint32_t) hoy_query_i64(q, 4),
+		.mac = copy_text(q, 5, &failed),
+		.address = copy_text(q, 6, &failed),
+		.aliases = copy_text(q, 7, &failed),
+		.links = copy_text(q, 8, &failed),
+		.priority = hoy_query_i64(q, 9),
+		.position = (unsigned int) hoy_query_i64(q, 10),
+	};
+	if (!failed)
+		return 0;
+	hoy_endpoint_row_done(ret);
+	return hoy_err_oom(err);
 }
 
 int hoy_endpoints_find(
 	struct hoy_store *store, const char *container_id, struct hoy_endpoint_row *ret, struct hoy_err *err)
 {
 	auto_(hoy_query_done) struct hoy_query q = {};
-	bool failed = false;
 	int r;
 
-	hoy_query_start(
-		&q, store, "SELECT container_id, id, network_id, place, mac FROM endpoints WHERE container_id = ?1");
+	hoy_query_start(&q, store, ENDPOINT_COLUMNS "WHERE container_id = ?1 ORDER BY position LIMIT 1");
 	hoy_query_bind_text(&q, 1, container_id);
 	r = hoy_query_next(&q, err);
 	if (r <= 0)
 		return r;
-	*ret = (struct hoy_endpoint_row){
-		.container_id = copy_text(&q, 0, &failed),
-		.id = copy_text(&q, 1, &failed),
-		.network_id = copy_text(&q, 2, &failed),
-		.place = (uint32_t) hoy_query_i64(&q, 3),
-		.mac = copy_text(&q, 4, &failed),
-	};
-	if (!failed)
-		return 1;
-	hoy_endpoint_row_done(ret);
-	return hoy_err_oom(err);
+	r = read_endpoint(&q, ret, err);
+	return r < 0 ? r : 1;
 }
 
-/* A free place that is the lowest is 1, or follows the gateway or a taken one. */
-int hoy_endpoints_free_place(struct hoy_store *store, const char *network_id, uint32_t gateway, uint32_t last,
-	uint32_t *ret_place, struct hoy_err *err)
+int hoy_endpoints_list(struct hoy_store *store, const char *container_id, struct hoy_endpoint_row **ret, size_t *ret_n,
+	struct hoy_err *err)
+{
+	auto_(hoy_query_done) struct hoy_query q = {};
+	struct hoy_endpoint_row *rows = NULL;
+	size_t n = 0;
+	int r;
+
+	hoy_query_start(&q, store, ENDPOINT_COLUMNS "WHERE container_id = ?1 ORDER BY position");
+	hoy_query_bind_text(&q, 1, container_id);
+	while ((r = hoy_query_next(&q, err)) > 0) {
+		struct hoy_endpoint_row *grown = reallocarray(rows, n + 1, sizeof *grown);
+
+		if (grown)
+			rows = grown;
+		r = grown ? read_endpoint(&q, &rows[n], err) : hoy_err_oom(err);
+		if (r < 0)
+			break;
+		n++;
+	}
+	if (r < 0) {
+		hoy_endpoint_rows_free(rows, n);
+		return r;
+	}
+	*ret = rows;
+	*ret_n = n;
+	return 0;
+}
+
+/* A free place that is the lowest is the first, or follows the gateway or a taken one. */
+int hoy_endpoints_free_place(struct hoy_store *store, const char *network_id, uint32_t gateway, uint32_t first,
+	uint32_t last, uint32_t *ret_place, struct hoy_err *err)
 {
 	auto_(hoy_query_done) struct hoy_query q = {};
 	int r;
 
 	hoy_query_start(&q, store,
-		"SELECT MIN(c) FROM (SELECT 1 AS c UNION ALL SELECT ?2 + 1"
-		" UNION ALL SELECT place + 1 FROM endpoints WHERE network_id = ?1 AND place IS NOT NULL)"
-		" WHERE c <> ?2 AND c <= ?3"
-		" AND NOT EXISTS (SELECT 1 FROM endpoints WHERE network_id = ?1 AND place = c)");
+		"WITH taken AS (SELECT place FROM endpoints WHERE network_id = ?1 AND place IS NOT NULL"
+		" UNION ALL SELECT place FROM reserved WHERE network_id = ?1)"
+		"SELECT MIN(c) FROM (SELECT ?4 AS c UNION ALL SELECT ?2 + 1 UNION ALL SELECT place + 1 FROM taken)"
+		" WHERE c <> ?2 AND c >= ?4 AND c <= ?3"
+		" AND NOT EXISTS (SELECT 1 FROM endpoints WHERE network_id = ?1 AND place = c)"
+		" AND NOT EXISTS (SELECT 1 FROM reserved WHERE network_id = ?1 AND place = c)");
 	hoy_query_bind_text(&q, 1, network_id);
 	hoy_query_bind_i64(&q, 2, gateway);
 	hoy_query_bind_i64(&q, 3, last);
+	hoy_query_bind_i64(&q, 4, first);
 	r = hoy_query_next(&q, err);
 	if (r < 0)
 		return r;

@@ -1,7 +1,7 @@
 /*
- * Tables of the network room: networks, endpoints (one per container at most), ports. One function per query; decides
- * nothing. IPv4 addresses are numbers in host byte order; an endpoint's is kept as its place in the subnet, so that a
- * subnet can move as a whole.
+ * Tables of the network room: networks, endpoints (one per container and network), ports (a container's). One function
+ * per query; decides nothing. IPv4 addresses are numbers in host byte order; an endpoint's is kept as its place in the
+ * subnet, so that a subnet can move as a whole.
  */
 #ifndef HOY_STORE_NETWORKS_H
 #define HOY_STORE_NETWORKS_H
@@ -15,6 +15,12 @@ struct hoy_store;
 
 int hoy_networks_migrate(struct hoy_store *store, struct hoy_err *err);
 
+enum hoy_network_flag {
+	HOY_NETWORK_INTERNAL = 1,
+	HOY_NETWORK_ATTACHABLE = 2,
+	HOY_NETWORK_CONFIGURED = 4, /* a user gave the subnet: addresses may be asked for */
+};
+
 struct hoy_network_row {
 	char *id;
 	char *name;
@@ -23,11 +29,19 @@ struct hoy_network_row {
 	uint32_t prefix_len; /* 0 likewise */
 	uint32_t gateway;    /* place in the subnet */
 	int64_t created;
+	unsigned int flags; /* hoy_network_flag */
+	char *ip_range;     /* "172.20.5.0/24", "" without */
+	char *auxiliary;    /* JSON objects, NULL is {}: {"name": "address"} */
+	char *options;
+	char *labels;
 };
 void hoy_network_row_done(struct hoy_network_row *row);
 
 /* -EEXIST: name or id is taken. */
 int hoy_networks_insert(struct hoy_store *store, const struct hoy_network_row *row, struct hoy_err *err);
+/* A place no endpoint gets. -EEXIST: it is reserved already. */
+int hoy_networks_reserve(struct hoy_store *store, const char *id, uint32_t place, struct hoy_err *err);
+int hoy_networks_delete(struct hoy_store *store, const char *id, struct hoy_err *err);
 int hoy_networks_set_subnet(struct hoy_store *store, const char *id, uint32_t subnet, uint32_t prefix_len,
 	uint32_t gateway, struct hoy_err *err);
 /* By whole id or name. 1: found, 0: none. */
@@ -42,22 +56,37 @@ int hoy_networks_next(struct hoy_store *store, const char *after, struct hoy_net
 struct hoy_endpoint_row {
 	char *container_id;
 	char *id;
-	char *network_id;
+	char *network_id; /* the network may be gone */
+	char *network_name;
 	uint32_t place; /* in the subnet; 0: has no address */
 	char *mac;      /* as asked for; NULL: made from the address */
+	char *address;  /* as asked for; NULL: any */
+	char *aliases;  /* JSON arrays of strings, NULL is [] */
+	char *links;
+	int64_t priority;      /* the highest is the container's gateway */
+	unsigned int position; /* number of its interface in a running container */
 };
 void hoy_endpoint_row_done(struct hoy_endpoint_row *row);
+void hoy_endpoint_rows_free(struct hoy_endpoint_row *rows, size_t n);
 
-/* -EEXIST: the container has an endpoint, or the place is taken. */
+/* At the container's lowest free position. -EEXIST: the container has an endpoint on this network, or the place is
+ * taken. */
 int hoy_endpoints_insert(struct hoy_store *store, const struct hoy_endpoint_row *row, struct hoy_err *err);
-/* Ports go too. Returns the rows deleted. */
+/* All of a container, ports too. Returns the endpoints deleted. */
 int hoy_endpoints_delete(struct hoy_store *store, const char *container_id, struct hoy_err *err);
-int hoy_endpoints_set_place(struct hoy_store *store, const char *container_id, uint32_t place, struct hoy_err *err);
+int hoy_endpoints_delete_one(
+	struct hoy_store *store, const char *container_id, const char *network_id, struct hoy_err *err);
+int hoy_endpoints_set_position(struct hoy_store *store, const char *id, unsigned int position, struct hoy_err *err);
+int hoy_endpoints_set_place(struct hoy_store *store, const char *id, uint32_t place, struct hoy_err *err);
+/* A container's first one: 1, or 0 when there is none. */
 int hoy_endpoints_find(
 	struct hoy_store *store, const char *container_id, struct hoy_endpoint_row *ret, struct hoy_err *err);
-/* The lowest free place of a network in [1, last], the gateway's aside; 0 when all are taken. */
-int hoy_endpoints_free_place(struct hoy_store *store, const char *network_id, uint32_t gateway, uint32_t last,
-	uint32_t *ret_place, struct hoy_err *err);
+/* All of them, by position; *ret is freed with hoy_endpoint_rows_free(). */
+int hoy_endpoints_list(struct hoy_store *store, const char *container_id, struct hoy_endpoint_row **ret, size_t *ret_n,
+	struct hoy_err *err);
+/* The lowest free place of a network in [first, last], the gateway's aside; 0 when all are taken. */
+int hoy_endpoints_free_place(struct hoy_store *store, const char *network_id, uint32_t gateway, uint32_t first,
+	uint32_t last, uint32_t *ret_place, struct hoy_err *err);
 
 struct hoy_port_row {
 	int proto;

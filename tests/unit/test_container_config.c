@@ -149,8 +149,8 @@ START_TEST(unsupported_members_are_refused_by_name)
 			"type 'image'" },
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"SecurityOpt\":[\"apparmor=x\"]}}", "apparmor" },
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"NetworkMode\":\"a\"},\"NetworkingConfig\":{\"EndpointsConfig\":"
-		  "{\"a\":{},\"b\":{}}}}",
-			"more than one network" },
+		  "{\"a\":{\"IPAMConfig\":{\"IPv6Address\":\"fd00::1\"}}}}}",
+			"IPv6Address" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(requests); i++)

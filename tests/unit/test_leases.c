@@ -108,7 +108,7 @@ START_TEST(a_full_subnet_says_so)
 		ck_assert_int_eq(allocate(id, NULL, NULL, 0, NULL), 0);
 	}
 	ck_assert_int_eq(allocate("c5", NULL, NULL, 0, &err), -ENOSPC);
-	ck_assert_str_eq(err.msg, "no free address on network 'bridge'");
+	ck_assert_ptr_nonnull(strstr(err.msg, "no available IPv4 addresses on this network's address pools: bridge ("));
 	close_room();
 }
 END_TEST
@@ -201,11 +201,42 @@ START_TEST(a_bridge_of_another_exec_root_has_another_name)
 }
 END_TEST
 
+START_TEST(the_gateway_has_the_highest_priority_then_the_first_name)
+{
+	const struct hoy_network_row nets[] = {
+		{ .id = "1", .name = "bbb", .driver = "bridge", .subnet = 0x0a320000, .prefix_len = 24, .gateway = 1 },
+		{ .id = "2", .name = "aaa", .driver = "bridge", .subnet = 0x0a330000, .prefix_len = 24, .gateway = 1 },
+		{ .id = "3", .name = "000", .driver = "bridge", .subnet = 0x0a340000, .prefix_len = 24, .gateway = 1,
+			.flags = HOY_NETWORK_INTERNAL },
+	};
+	struct hoy_endpoint_row rows[] = {
+		{ .network_id = "1", .network_name = "bbb" },
+		{ .network_id = "2", .network_name = "aaa" },
+		{ .network_id = "3", .network_name = "000" },
+		{ .network_id = "gone", .network_name = "0" },
+	};
+	size_t gateway;
+
+	open_room("172.30.0.1/29");
+	for (size_t i = 0; i < ARRAY_LEN(nets); i++)
+		ck_assert_int_eq(hoy_networks_insert(store, &nets[i], NULL), 0);
+	ck_assert_int_eq(hoy_endpoints_gateway(networks, rows, ARRAY_LEN(rows), &gateway, NULL), 0);
+	ck_assert_uint_eq(gateway, 1);
+	rows[0].priority = 1;
+	ck_assert_int_eq(hoy_endpoints_gateway(networks, rows, ARRAY_LEN(rows), &gateway, NULL), 0);
+	ck_assert_uint_eq(gateway, 0);
+	ck_assert_int_eq(hoy_endpoints_gateway(networks, &rows[2], 2, &gateway, NULL), 0);
+	ck_assert_uint_eq(gateway, 2);
+	close_room();
+}
+END_TEST
+
 Suite *suite_leases(void)
 {
 	const TTest *const tests[] = { three_networks_are_there_from_the_start, the_lowest_free_address_is_leased,
 		a_full_subnet_says_so, host_and_none_lease_nothing, bad_requests_are_refused,
-		mac_addresses_are_parsed_strictly, a_bridge_of_another_exec_root_has_another_name };
+		mac_addresses_are_parsed_strictly, a_bridge_of_another_exec_root_has_another_name,
+		the_gateway_has_the_highest_priority_then_the_first_name };
 
 	return hoy_unit_suite("leases", tests, ARRAY_LEN(tests));
 }

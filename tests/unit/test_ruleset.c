@@ -42,7 +42,7 @@ START_TEST(a_bridge_brings_its_subnet)
 	const struct hoy_net_bridge bridge = { .name = "hoy0", .address = 0xac110001, .prefix_len = 16 };
 	auto_(hoy_buf_done) struct hoy_buf text = {};
 
-	hoy_ruleset_add_bridge(&text, "hoy", &bridge);
+	hoy_ruleset_bridge(&text, "hoy", HOY_RULESET_ADD, &bridge);
 	ck_assert_ptr_nonnull(strstr(text.data, "subnets { 172.17.0.0/16 }"));
 	ck_assert_ptr_nonnull(strstr(text.data, "bridges { \"hoy0\" }"));
 }

@@ -228,12 +228,8 @@ static bool bridged_packets_meet_rules(void)
 	       text.len > 0 && text.data[0] == '1';
 }
 
-/*
- * Where br_netfilter is on, a frame for a published port is translated while it is bridged, and one that a container
- * sends to itself that way has to leave by the port it came in. Else that port mode is not wanted: the container
- * would hear its own broadcasts.
- */
-static int set_hairpin(struct hoy_links *links, int ifindex)
+/* IFLA_BRPORT_*: one mode of a bridge port. */
+static int set_port(struct hoy_links *links, int ifindex, int attribute)
 {
 	struct ifinfomsg info = { .ifi_family = AF_BRIDGE, .ifi_index = ifindex };
 	struct nl_msg *msg = nlmsg_alloc_simple(RTM_SETLINK, 0);
@@ -243,12 +239,25 @@ static int set_hairpin(struct hoy_links *links, int ifindex)
 	if (!msg)
 		return r;
 	if (nlmsg_append(msg, &info, sizeof info, NLMSG_ALIGNTO) >= 0 &&
-		(port = nla_nest_start(msg, IFLA_PROTINFO | NLA_F_NESTED)) &&
-		nla_put_u8(msg, IFLA_BRPORT_MODE, 1) >= 0) {
+		(port = nla_nest_start(msg, IFLA_PROTINFO | NLA_F_NESTED)) && nla_put_u8(msg, attribute, 1) >= 0) {
 		nla_nest_end(msg, port);
 		return nl_send_sync(links->sock, msg); /* frees it */
 	}
 	nlmsg_free(msg);
+	return r;
+}
+
+/*
+ * Where br_netfilter is on, a frame for a published port is translated while it is bridged, and one that a container
+ * sends to itself that way has to leave by the port it came in. Else that port mode is not wanted: the container
+ * would hear its own broadcasts.
+ */
+static int set_up_port(struct hoy_links *links, const struct hoy_net_bridge *bridge, int ifindex)
+{
+	int r = bridged_packets_meet_rules() ? set_port(links, ifindex, IFLA_BRPORT_MODE) : 0;
+
+	if (r >= 0 && (bridge->flags & HOY_NET_SEPARATE))
+		r = set_port(links, ifindex, IFLA_BRPORT_ISOLATED);
 	return r;
 }
 
@@ -392,7 +401,7 @@ static int create_pair(struct hoy_links *links, const struct hoy_net_bridge *bri
 	rtnl_link_set_master(link, bridge_index);
 	rtnl_link_set_flags(link, IFF_UP);
 	peer = rtnl_link_veth_get_peer(link); /* with a reference of ours */
-	rtnl_link_set_name(peer, "eth0");
+	rtnl_link_set_name(peer, attach->ifname);
 	rtnl_link_set_mtu(peer, bridge->mtu);
 	rtnl_link_set_addr(peer, mac);
 	rtnl_link_set_ns_fd(peer, netns);
@@ -402,7 +411,8 @@ static int create_pair(struct hoy_links *links, const struct hoy_net_bridge *bri
 	return r < 0 ? nl_err(err, r, "create veth pair", name) : 0;
 }
 
-static int add_default_route(struct nl_sock *sock, int ifindex, uint32_t gateway, struct hoy_err *err)
+/* In the place of another one, if there is. */
+static int set_default_route(struct nl_sock *sock, int ifindex, uint32_t gateway, const char *name, struct hoy_err *err)
 {
 	auto_(put_route) struct rtnl_route *route = rtnl_route_alloc();
 	auto_(put_addr) struct nl_addr *any = ipv4_addr(0, 0);
@@ -419,16 +429,14 @@ static int add_default_route(struct nl_sock *sock, int ifindex, uint32_t gateway
 	rtnl_route_add_nexthop(route, hop); /* the route's from here on */
 	r = rtnl_route_set_dst(route, any);
 	if (r >= 0)
-		r = rtnl_route_add(sock, route, 0);
-	if (r < 0 && code_of(r) != -EEXIST)
-		return nl_err(err, r, "add default route to", "eth0");
-	return 0;
+		r = rtnl_route_add(sock, route, NLM_F_CREATE | NLM_F_REPLACE);
+	return r < 0 ? nl_err(err, r, "set default route of", name) : 0;
 }
 
 /* Runs inside the other namespace, which setns() has entered: what needs a socket that was born there. */
 static int enter_and_open(struct nl_sock **ret, struct hoy_err *err)
 {
-	/* eth0 is not made yet: it takes this over. No IPv6 address on a network without IPv6. */
+	/* The interface is not made yet: it takes this over. No IPv6 address on a network without IPv6. */
 	(void) set_sysctl("ipv6/conf", "default", "disable_ipv6", "1", NULL);
 	return open_sock(ret, err);
 }
@@ -448,26 +456,42 @@ static int socket_in(struct hoy_links *links, int netns, struct nl_sock **ret, s
 static int configure_inside(struct nl_sock *inside, const struct hoy_net_bridge *bridge,
 	const struct hoy_net_attach *attach, struct hoy_err *err)
 {
-	auto_(put_link) struct rtnl_link *eth0 = NULL;
-	int r = link_by_name(inside, "eth0", &eth0);
+	auto_(put_link) struct rtnl_link *link = NULL;
+	const char *name = attach->ifname;
+	int r = link_by_name(inside, name, &link);
 
 	if (r < 0)
-		return hoy_err_code(err, r, "find 'eth0'");
-	r = add_address(inside, rtnl_link_get_ifindex(eth0), attach->address, bridge->prefix_len, "eth0", err);
+		return hoy_err_code(err, r, "find '%s'", name);
+	r = add_address(inside, rtnl_link_get_ifindex(link), attach->address, bridge->prefix_len, name, err);
 	if (r >= 0)
-		r = raise_link(inside, rtnl_link_get_ifindex(eth0), "eth0", err);
-	if (r >= 0)
-		r = add_default_route(inside, rtnl_link_get_ifindex(eth0), bridge->address, err);
+		r = raise_link(inside, rtnl_link_get_ifindex(link), name, err);
+	if (r >= 0 && attach->gateway)
+		r = set_default_route(inside, rtnl_link_get_ifindex(link), bridge->address, name, err);
 	return r;
 }
 
-/* An eth0 that is there already comes from an attach that was cut short. */
-static void delete_left_over(struct nl_sock *inside)
+int hoy_links_set_gateway(struct hoy_links *links, const struct hoy_net_bridge *bridge,
+	const struct hoy_net_attach *attach, int netns, struct hoy_err *err)
 {
-	auto_(put_link) struct rtnl_link *eth0 = NULL;
+	auto_(free_sock) struct nl_sock *inside = NULL;
+	auto_(put_link) struct rtnl_link *link = NULL;
+	int r = socket_in(links, netns, &inside, err);
 
-	if (link_by_name(inside, "eth0", &eth0) == 0)
-		(void) delete_index(inside, rtnl_link_get_ifindex(eth0));
+	if (r < 0)
+		return r;
+	r = link_by_name(inside, attach->ifname, &link);
+	if (r < 0)
+		return hoy_err_code(err, r, "find '%s'", attach->ifname);
+	return set_default_route(inside, rtnl_link_get_ifindex(link), bridge->address, attach->ifname, err);
+}
+
+/* An interface that is there already comes from an attach that was cut short. */
+static void delete_left_over(struct nl_sock *inside, const char *name)
+{
+	auto_(put_link) struct rtnl_link *link = NULL;
+
+	if (link_by_name(inside, name, &link) == 0)
+		(void) delete_index(inside, rtnl_link_get_ifindex(link));
 }
 
 int hoy_links_attach(struct hoy_links *links, const struct hoy_net_bridge *bridge, const struct hoy_net_attach *attach,
@@ -487,13 +511,13 @@ int hoy_links_attach(struct hoy_links *links, const struct hoy_net_bridge *bridg
 		return r;
 	r = create_pair(links, bridge, attach, bridge_index, netns, name, err);
 	if (r == -EEXIST) {
-		delete_left_over(inside);
+		delete_left_over(inside, attach->ifname);
 		r = create_pair(links, bridge, attach, bridge_index, netns, name, err);
 	}
 	if (r < 0)
 		return r;
 	*ret_ifindex = (int) if_nametoindex(name);
-	r = bridged_packets_meet_rules() ? set_hairpin(links, *ret_ifindex) : 0;
+	r = set_up_port(links, bridge, *ret_ifindex);
 	if (r < 0)
 		r = nl_err(err, r, "set up bridge port", name);
 	else

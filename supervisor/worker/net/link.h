@@ -23,12 +23,16 @@ int hoy_links_bridge(struct hoy_links *links, const struct hoy_net_bridge *bridg
 int hoy_links_remove_bridge(struct hoy_links *links, const char *name, struct hoy_err *err);
 
 /*
- * The veth pair of an endpoint: one end in `bridge`, named after the endpoint's id; the other is eth0 in the
- * namespace `netns` with address, MAC and default route; lo goes up. *ret_ifindex is the host's end. On failure
- * nothing is left.
+ * The veth pair of an endpoint: one end in `bridge`, named after the endpoint's id; the other is attach->ifname in the
+ * namespace `netns` with address, MAC and, if it is the container's gateway, default route; lo goes up. *ret_ifindex is
+ * the host's end. On failure nothing is left.
  */
 int hoy_links_attach(struct hoy_links *links, const struct hoy_net_bridge *bridge, const struct hoy_net_attach *attach,
 	int netns, int *ret_ifindex, struct hoy_err *err);
+
+/* The container's default route becomes the one by this bridge. */
+int hoy_links_set_gateway(struct hoy_links *links, const struct hoy_net_bridge *bridge,
+	const struct hoy_net_attach *attach, int netns, struct hoy_err *err);
 
 /* Is the host's end still there? It goes with the container's namespace. */
 bool hoy_links_exists(struct hoy_links *links, int ifindex, const uint8_t id[HOY_NET_ID_LEN]);

@@ -4,7 +4,7 @@
  *
  * hoy-net holds the state of the kernel, hoyd the intent. After each HELLO hoyd tells it everything once more:
  *
- *	HELLO, SYNC_BEGIN, BRIDGE, ATTACH with `adopt` per attached endpoint, SYNC_END
+ *	HELLO, SYNC_BEGIN, BRIDGE per network, ATTACH with HOY_NET_ADOPT per attached endpoint, SYNC_END
  *
  * and what was not named is removed in the one nftables transaction of SYNC_END.
  */
@@ -18,18 +18,19 @@
 
 #include "base/err.h"
 
-#define HOY_NET_VERSION 1
+#define HOY_NET_VERSION 2
 #define HOY_NET_ID_LEN 32
 #define HOY_NET_MAX_PORTS 4096
 #define HOY_NET_TABLE_MAX 32
 
 enum hoy_net_op {
-	HOY_NET_HELLO = 1,  /* version, table; -EPROTO: another version, the reply says which */
-	HOY_NET_SYNC_BEGIN, /* all bridges and endpoints are stale until named */
-	HOY_NET_BRIDGE,     /* there is such a bridge, with rules; makes it */
-	HOY_NET_ATTACH,     /* an endpoint; one descriptor (its network namespace) beside it, none with `adopt` */
-	HOY_NET_SYNC_END,   /* removes what is stale, installs the whole ruleset */
-	HOY_NET_DETACH,     /* an unknown endpoint is fine */
+	HOY_NET_HELLO = 1,     /* version, table; -EPROTO: another version, the reply says which */
+	HOY_NET_SYNC_BEGIN,    /* all bridges and endpoints are stale until named */
+	HOY_NET_BRIDGE,        /* there is such a bridge, with rules; makes it */
+	HOY_NET_REMOVE_BRIDGE, /* the network is removed; an unknown one is fine */
+	HOY_NET_ATTACH,        /* an endpoint; one descriptor (its network namespace) beside it, unless it is adopted */
+	HOY_NET_SYNC_END,      /* removes what is stale, installs the whole ruleset */
+	HOY_NET_DETACH,        /* an unknown endpoint is fine */
 	HOY_NET_QUIT, /* the reply comes, then hoy-net ends; with `remove` bridges, table and endpoints go first */
 };
 
@@ -43,11 +44,24 @@ struct hoy_net_port {
 	uint32_t host_ip;        /* 0: all */
 };
 
+enum hoy_net_bridge_flag {
+	HOY_NET_INTERNAL = 1,      /* nothing in, nothing out */
+	HOY_NET_SEPARATE = 2,      /* its containers don't reach each other */
+	HOY_NET_NO_MASQUERADE = 4, /* its containers are seen with their own addresses */
+};
+
 struct hoy_net_bridge {
 	char name[IFNAMSIZ];
 	uint32_t address;
 	uint32_t prefix_len;
 	uint32_t mtu;
+	uint32_t flags; /* hoy_net_bridge_flag */
+};
+
+enum hoy_net_manner {
+	HOY_NET_FRESH, /* the interface is to be made */
+	HOY_NET_ADOPT, /* it is up already, from before this hoy-net: only ports and rules */
+	HOY_NET_AGAIN, /* it is up already: other ports than before, and the default route if `gateway` */
 };
 
 struct hoy_net_attach {
@@ -55,8 +69,9 @@ struct hoy_net_attach {
 	char bridge[IFNAMSIZ];
 	uint32_t address;
 	uint8_t mac[6];
-	uint8_t adopt; /* it is up already: only ports and rules */
-	uint8_t pad;
+	uint8_t manner;        /* hoy_net_manner */
+	uint8_t gateway;       /* the container's default route is by this network */
+	char ifname[IFNAMSIZ]; /* in the container */
 	uint32_t n_ports;
 	struct hoy_net_port ports[]; /* n_ports */
 };
@@ -72,6 +87,7 @@ struct hoy_net_request {
 		struct hoy_net_bridge bridge;
 		struct {
 			uint8_t id[HOY_NET_ID_LEN];
+			uint8_t at_once; /* the container runs on: its interface goes before the reply */
 		} detach;
 		struct {
 			uint8_t remove;
@@ -89,11 +105,12 @@ enum hoy_net_reason {
 struct hoy_net_reply {
 	uint32_t op;
 	uint32_t seq;
-	uint32_t version;     /* HELLO */
-	uint32_t reason;      /* hoy_net_reason */
-	uint32_t failed_port; /* with a reason */
-	uint32_t n_ports;     /* ATTACH that went well: as asked, with the host ports found */
-	struct hoy_err err;   /* errnum 0: fine; with BRIDGE also a warning in msg */
+	uint32_t version;      /* HELLO */
+	uint32_t reason;       /* hoy_net_reason */
+	uint32_t failed_port;  /* with a reason */
+	char bridge[IFNAMSIZ]; /* BRIDGE: which one */
+	uint32_t n_ports;      /* ATTACH that went well: as asked, with the host ports found */
+	struct hoy_err err;    /* errnum 0: fine; with BRIDGE also a warning in msg */
 	struct hoy_net_port ports[];
 };
 

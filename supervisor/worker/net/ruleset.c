@@ -12,12 +12,15 @@
  * postrouting to the outside as the host; from 127/8 and from a neighbour through a published port (hairpin) as the
  *             bridge, so that the answer comes back this way; else the client's address is kept
  * incoming    into a bridge: answers, published ports and neighbours only
+ * forward     neighbours first; then nothing into or out of an internal bridge
  *
  * Priorities are numbers because nft 1.0.6 knows the name "dstnat" in prerouting only.
  */
 static const char frame[] =
 	"add set ip %1$s bridges { type ifname; }\n"
+	"add set ip %1$s internal { type ifname; }\n"
 	"add set ip %1$s subnets { type ipv4_addr; flags interval; }\n"
+	"add set ip %1$s masqueraded { type ipv4_addr; flags interval; }\n"
 	"add set ip %1$s neighbours { type ifname . ifname; }\n"
 	"add map ip %1$s published { type inet_proto . inet_service : ipv4_addr . inet_service; }\n"
 	"add map ip %1$s published_on "
@@ -35,13 +38,15 @@ static const char frame[] =
 	"add rule ip %1$s prerouting iifname != \"lo\" ip daddr 127.0.0.0/8 return\n"
 	"add rule ip %1$s prerouting fib daddr type local jump publish\n"
 	"add rule ip %1$s output fib daddr type local jump publish\n"
-	"add rule ip %1$s postrouting ip saddr @subnets oifname != @bridges masquerade\n"
+	"add rule ip %1$s postrouting ip saddr @masqueraded oifname != @bridges masquerade\n"
 	"add rule ip %1$s postrouting ip saddr @subnets oifname @bridges ct status dnat masquerade\n"
 	"add rule ip %1$s postrouting ip saddr 127.0.0.0/8 oifname @bridges masquerade\n"
+	"add rule ip %1$s forward iifname . oifname @neighbours accept\n"
+	"add rule ip %1$s forward iifname @internal drop\n"
+	"add rule ip %1$s forward oifname @internal drop\n"
 	"add rule ip %1$s forward oifname @bridges jump incoming\n"
 	"add rule ip %1$s incoming ct state established,related accept\n"
 	"add rule ip %1$s incoming ct status dnat accept\n"
-	"add rule ip %1$s incoming iifname . oifname @neighbours accept\n"
 	"add rule ip %1$s incoming drop\n";
 
 /* Adding before deleting makes the delete succeed whether or not the table exists. */
@@ -70,15 +75,27 @@ static struct ipv4_text ipv4(uint32_t address)
 	return t;
 }
 
-void hoy_ruleset_add_bridge(struct hoy_buf *out, const char *table, const struct hoy_net_bridge *bridge)
+static const char *verb_text(enum hoy_ruleset_verb verb)
+{
+	return verb == HOY_RULESET_ADD ? "add" : "delete";
+}
+
+void hoy_ruleset_bridge(
+	struct hoy_buf *out, const char *table, enum hoy_ruleset_verb verb, const struct hoy_net_bridge *bridge)
 {
 	uint32_t mask = bridge->prefix_len ? ~0U << (32 - bridge->prefix_len) : 0;
+	const char *do_ = verb_text(verb), *name = bridge->name;
+	struct ipv4_text subnet = ipv4(bridge->address & mask);
 
-	(void) hoy_buf_addf(out, "add element ip %s bridges { \"%s\" }\n", table, bridge->name);
-	(void) hoy_buf_addf(
-		out, "add element ip %s neighbours { \"%s\" . \"%s\" }\n", table, bridge->name, bridge->name);
-	(void) hoy_buf_addf(out, "add element ip %s subnets { %s/%u }\n", table, ipv4(bridge->address & mask).text,
-		bridge->prefix_len);
+	(void) hoy_buf_addf(out, "%s element ip %s bridges { \"%s\" }\n", do_, table, name);
+	(void) hoy_buf_addf(out, "%s element ip %s subnets { %s/%u }\n", do_, table, subnet.text, bridge->prefix_len);
+	if (!(bridge->flags & HOY_NET_SEPARATE))
+		(void) hoy_buf_addf(out, "%s element ip %s neighbours { \"%s\" . \"%s\" }\n", do_, table, name, name);
+	if (bridge->flags & HOY_NET_INTERNAL)
+		(void) hoy_buf_addf(out, "%s element ip %s internal { \"%s\" }\n", do_, table, name);
+	else if (!(bridge->flags & HOY_NET_NO_MASQUERADE))
+		(void) hoy_buf_addf(
+			out, "%s element ip %s masqueraded { %s/%u }\n", do_, table, subnet.text, bridge->prefix_len);
 }
 
 static void add_elements(struct hoy_buf *out, const char *table, enum hoy_ruleset_verb verb, uint32_t address,
@@ -90,8 +107,8 @@ static void add_elements(struct hoy_buf *out, const char *table, enum hoy_rulese
 		if ((ports[i].host_ip != 0) != on_address)
 			continue;
 		if (listed++ == 0)
-			(void) hoy_buf_addf(out, "%s element ip %s %s {", verb == HOY_RULESET_ADD ? "add" : "delete",
-				table, on_address ? "published_on" : "published");
+			(void) hoy_buf_addf(out, "%s element ip %s %s {", verb_text(verb), table,
+				on_address ? "published_on" : "published");
 		else
 			(void) hoy_buf_addc(out, ',');
 		if (on_address)

@@ -14,10 +14,12 @@
 void hoy_ruleset_frame(struct hoy_buf *out, const char *table);
 /* Removes the table; fine when there is none. */
 void hoy_ruleset_remove(struct hoy_buf *out, const char *table);
-void hoy_ruleset_add_bridge(struct hoy_buf *out, const char *table, const struct hoy_net_bridge *bridge);
 
-/* Elements of one endpoint's ports (with host_port set), added or deleted. Nothing without ports. */
 enum hoy_ruleset_verb { HOY_RULESET_ADD, HOY_RULESET_DELETE };
+/* Elements of one network, added or deleted. */
+void hoy_ruleset_bridge(
+	struct hoy_buf *out, const char *table, enum hoy_ruleset_verb verb, const struct hoy_net_bridge *bridge);
+/* Elements of one endpoint's ports (with host_port set), added or deleted. Nothing without ports. */
 void hoy_ruleset_ports(struct hoy_buf *out, const char *table, enum hoy_ruleset_verb verb, uint32_t address,
 	const struct hoy_net_port *ports, size_t n);
 

@@ -66,6 +66,7 @@ static int do_bridge(struct hoy_server *server, struct hoy_net_request *request,
 
 	if (!is_terminated(bridge->name, sizeof bridge->name) || bridge->prefix_len < 1 || bridge->prefix_len > 30)
 		return hoy_err_invalid(&reply->err, "bad bridge");
+	(void) snprintf(reply->bridge, sizeof reply->bridge, "%s", bridge->name);
 	r = hoy_state_bridge(server->state, bridge, &reply->err);
 	if (r < 0)
 		return r;
@@ -78,14 +79,22 @@ static int do_bridge(struct hoy_server *server, struct hoy_net_request *request,
 	return 0;
 }
 
+static int do_remove_bridge(struct hoy_server *server, struct hoy_net_request *request, struct hoy_net_reply *reply)
+{
+	if (!is_terminated(request->bridge.name, sizeof request->bridge.name))
+		return hoy_err_invalid(&reply->err, "bad bridge");
+	return hoy_state_remove_bridge(server->state, request->bridge.name, &reply->err);
+}
+
 static int do_attach(struct hoy_server *server, struct hoy_net_request *request, int netns, struct hoy_net_reply *reply)
 {
 	struct hoy_net_attach *attach = &request->attach;
 	int r;
 
-	if (!is_terminated(attach->bridge, sizeof attach->bridge))
-		return hoy_err_invalid(&reply->err, "bad bridge");
-	if (!attach->adopt && netns < 0)
+	if (!is_terminated(attach->bridge, sizeof attach->bridge) ||
+		!is_terminated(attach->ifname, sizeof attach->ifname) || attach->manner > HOY_NET_AGAIN)
+		return hoy_err_invalid(&reply->err, "bad endpoint");
+	if (attach->manner == HOY_NET_FRESH && netns < 0)
 		return hoy_err_invalid(&reply->err, "no network namespace beside the request");
 	r = hoy_state_attach(server->state, attach, netns, &reply->reason, &reply->failed_port, &reply->err);
 	if (r < 0)
@@ -113,12 +122,14 @@ static int act(struct hoy_server *server, struct hoy_net_request *request, int n
 		return 0;
 	case HOY_NET_BRIDGE:
 		return do_bridge(server, request, reply);
+	case HOY_NET_REMOVE_BRIDGE:
+		return do_remove_bridge(server, request, reply);
 	case HOY_NET_ATTACH:
 		return do_attach(server, request, netns, reply);
 	case HOY_NET_SYNC_END:
 		return hoy_state_sync_end(server->state, &reply->err);
 	case HOY_NET_DETACH:
-		hoy_state_detach(server->state, request->detach.id);
+		hoy_state_detach(server->state, request->detach.id, request->detach.at_once);
 		return 0;
 	case HOY_NET_QUIT:
 		return do_quit(server, request, reply);

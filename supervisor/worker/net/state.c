@@ -79,7 +79,7 @@ static int install_all(struct hoy_state *state, struct hoy_err *err)
 
 	hoy_ruleset_frame(&text, state->table);
 	for (size_t i = 0; i < state->n_bridges; i++)
-		hoy_ruleset_add_bridge(&text, state->table, &state->bridges[i].spec);
+		hoy_ruleset_bridge(&text, state->table, HOY_RULESET_ADD, &state->bridges[i].spec);
 	for (size_t i = 0; i < state->n_endpoints; i++) {
 		const struct endpoint *ep = state->endpoints[i];
 
@@ -174,6 +174,20 @@ static struct bridge *find_bridge(struct hoy_state *state, const char *name)
 	return NULL;
 }
 
+/* One network's elements; as with ports, when that fails all is installed anew. */
+static int change_bridge(
+	struct hoy_state *state, enum hoy_ruleset_verb verb, const struct hoy_net_bridge *spec, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = {};
+
+	if (state->syncing)
+		return 0;
+	hoy_ruleset_bridge(&text, state->table, verb, spec);
+	if (state->table_exists && hoy_firewall_run(state->firewall, &text, NULL) >= 0)
+		return 0;
+	return install_all(state, err);
+}
+
 int hoy_state_bridge(struct hoy_state *state, const struct hoy_net_bridge *spec, struct hoy_err *err)
 {
 	struct bridge *bridge = find_bridge(state, spec->name);
@@ -195,7 +209,22 @@ int hoy_state_bridge(struct hoy_state *state, const struct hoy_net_bridge *spec,
 	if (!is_new && memcmp(&bridge->spec, spec, sizeof *spec) == 0 && state->table_exists)
 		return 0;
 	bridge->spec = *spec;
+	if (is_new)
+		return change_bridge(state, HOY_RULESET_ADD, spec, err);
 	return state->syncing ? 0 : install_all(state, err);
+}
+
+int hoy_state_remove_bridge(struct hoy_state *state, const char *name, struct hoy_err *err)
+{
+	struct bridge *bridge = find_bridge(state, name);
+	struct hoy_net_bridge spec;
+	int r = hoy_links_remove_bridge(state->links, name, err);
+
+	if (r < 0 || !bridge)
+		return r;
+	spec = bridge->spec;
+	*bridge = state->bridges[--state->n_bridges];
+	return change_bridge(state, HOY_RULESET_DELETE, &spec, err);
 }
 
 /* --- ports --------------------------------------------------------------------------- */
@@ -339,12 +368,19 @@ static void drop_endpoint(struct hoy_state *state, size_t index)
 	endpoint_free(ep);
 }
 
-void hoy_state_detach(struct hoy_state *state, const uint8_t id[HOY_NET_ID_LEN])
+void hoy_state_detach(struct hoy_state *state, const uint8_t id[HOY_NET_ID_LEN], bool at_once)
 {
+	struct endpoint *ep;
 	size_t index;
 
-	if (find_endpoint(state, id, &index))
-		drop_endpoint(state, index);
+	ep = find_endpoint(state, id, &index);
+	if (!ep)
+		return;
+	if (at_once) {
+		hoy_links_delete(state->links, ep->ifindex, ep->id);
+		ep->ifindex = 0;
+	}
+	drop_endpoint(state, index);
 }
 
 static int bring_up(struct hoy_state *state, struct endpoint *ep, const struct hoy_net_attach *attach, int netns,
@@ -355,8 +391,10 @@ static int bring_up(struct hoy_state *state, struct endpoint *ep, const struct h
 
 	if (!bridge)
 		return hoy_err_set(err, HOY_ERR_SYSTEM, ENODEV, "no bridge '%.*s'", IFNAMSIZ, attach->bridge);
-	if (attach->adopt)
+	if (attach->manner == HOY_NET_ADOPT)
 		return 0;
+	if (attach->manner == HOY_NET_AGAIN)
+		return attach->gateway ? hoy_links_set_gateway(state->links, &bridge->spec, attach, netns, err) : 0;
 	r = if_nametoindex(bridge->spec.name) ? 0 : hoy_links_bridge(state->links, &bridge->spec, err); /* taken away */
 	if (r >= 0)
 		r = hoy_links_attach(state->links, &bridge->spec, attach, netns, &ep->ifindex, err);
@@ -372,22 +410,28 @@ int hoy_state_attach(struct hoy_state *state, struct hoy_net_attach *attach, int
 	int r;
 
 	known = find_endpoint(state, attach->id, &index);
-	if (known && attach->adopt) {
+	if (known && attach->manner == HOY_NET_ADOPT) {
 		known->stale = false;
 		return 0;
 	}
-	if (known)
-		drop_endpoint(state, index);
 	ep = endpoint_new(attach);
 	if (!ep)
 		return hoy_err_oom(err);
-	r = hold_ports(state, ep, attach->adopt, ret_reason, ret_failed_port, err);
+	if (known) {
+		if (attach->manner == HOY_NET_AGAIN) {
+			ep->ifindex = known->ifindex;
+			known->ifindex = 0; /* not departed */
+		}
+		drop_endpoint(state, index);
+	}
+	r = hold_ports(state, ep, attach->manner != HOY_NET_FRESH, ret_reason, ret_failed_port, err);
 	if (r >= 0)
 		r = bring_up(state, ep, attach, netns, err);
 	if (r >= 0)
 		r = add_endpoint(state, ep, err);
 	if (r < 0) {
-		hoy_links_delete(state->links, ep->ifindex, ep->id);
+		if (attach->manner == HOY_NET_FRESH)
+			hoy_links_delete(state->links, ep->ifindex, ep->id);
 		return r;
 	}
 	memcpy(attach->ports, ep->ports, ep->n_ports * sizeof *ep->ports);

@@ -19,11 +19,14 @@ HOY_DEFINE_AUTO_PTR(struct hoy_state, hoy_state_free);
 int hoy_state_set_table(struct hoy_state *state, const char *table, struct hoy_err *err);
 
 int hoy_state_bridge(struct hoy_state *state, const struct hoy_net_bridge *bridge, struct hoy_err *err);
+/* With its rules. */
+int hoy_state_remove_bridge(struct hoy_state *state, const char *name, struct hoy_err *err);
 
 /* Fills in the host ports found. ret_reason and ret_failed_port say more about a port that could not be had. */
 int hoy_state_attach(struct hoy_state *state, struct hoy_net_attach *attach, int netns, uint32_t *ret_reason,
 	uint32_t *ret_failed_port, struct hoy_err *err);
-void hoy_state_detach(struct hoy_state *state, const uint8_t id[HOY_NET_ID_LEN]);
+/* With `at_once` its interface is gone when this returns, else it may linger. */
+void hoy_state_detach(struct hoy_state *state, const uint8_t id[HOY_NET_ID_LEN], bool at_once);
 
 /* Between the two no rule changes; at the end the table is replaced as a whole, stale things go. */
 void hoy_state_sync_begin(struct hoy_state *state);

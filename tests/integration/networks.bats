@@ -1,0 +1,159 @@
+#!/usr/bin/env bats
+# Networks that users define, by the docker command line: made, listed, used, changed while containers run, removed.
+bats_require_minimum_version 1.5.0
+load lib
+load stack
+
+DOCKER=${DOCKER:-$(command -v docker || :)}
+
+setup() {
+    [ -n "$DOCKER" ] || skip_because no-docker-cli "the docker command line is not installed"
+    stack_setup
+}
+teardown() { stack_teardown; }
+
+docker() { timeout 60 "$DOCKER" "$@"; }
+# refused TEXT COMMAND...: it fails and says so
+refused() {
+    local text=$1
+    shift
+    run ! "$@"
+    [[ "$output" = *"$text"* ]] || { echo "said: $output"; return 1; }
+}
+sleeper() { docker run -d --name "$1" "${@:2}" busybox sleep 1000; }
+reaches() { docker exec "$1" ping -c1 -W2 "$2"; }
+bridge_of() { echo "br-$(docker network inspect -f '{{slice .Id 0 12}}' "$1")"; }
+running_hoyd_is_new() {
+    kill_hoyd
+    start_hoyd
+}
+
+@test "networks: create with all that a bridge takes, ls, inspect, rm" {
+    docker network create --subnet 10.50.0.0/24 --gateway 10.50.0.5 --ip-range 10.50.0.128/25 \
+        --aux-address a=10.50.0.128 --label x=y -o com.docker.network.driver.mtu=1400 one
+    [ "$(docker network inspect -f '{{.Driver}} {{.Scope}} {{.Internal}} {{.Labels}}' one)" = "bridge local false map[x:y]" ]
+    [ "$(docker network inspect -f '{{(index .IPAM.Config 0)}}' one)" = "{10.50.0.0/24 10.50.0.128/25 10.50.0.5 map[a:10.50.0.128]}" ]
+    [ "$(docker network inspect -f '{{index .Options "com.docker.network.driver.mtu"}}' one)" = 1400 ]
+    ip -o addr show dev "$(bridge_of one)" | grep -q 10.50.0.5/24
+    ip -o link show dev "$(bridge_of one)" | grep -q "mtu 1400"
+    docker network create two
+    [ "$(docker network ls --format '{{.Name}}' -f type=custom | sort | xargs)" = "one two" ]
+    [ "$(docker network ls --format '{{.Name}}' -f label=x=y)" = one ]
+    [ -z "$(docker network ls -q -f label=x=z)" ]
+    [ "$(docker network ls --format '{{.Name}}' -f dangling=true | sort | xargs)" = "one two" ]
+    [ "$(docker network ls --format '{{.Name}}' -f driver=bridge -f type=builtin)" = bridge ]
+    sleeper cc --network one
+    [ "$(docker inspect -f '{{.NetworkSettings.Networks.one.IPAddress}}' cc)" = 10.50.0.129 ]
+    [ "$(docker network inspect -f '{{range .Containers}}{{.Name}} {{.IPv4Address}}{{end}}' one)" = "cc 10.50.0.129/24" ]
+    [ "$(docker network ls --format '{{.Name}}' -f dangling=true)" = two ]
+    docker exec cc ip route | grep -q "default via 10.50.0.5 dev eth0"
+    refused "has active endpoints" docker network rm one
+    docker rm -f cc
+    one=$(bridge_of one)
+    docker network rm one
+    ! ip link show dev "$one" 2>/dev/null || false
+    [ "$(docker network prune -f)" = "Deleted Networks:
+two" ]
+    [ "$(docker network ls --format '{{.Name}}' | sort | xargs)" = "bridge host none" ]
+}
+
+@test "networks: what cannot be is refused in docker's words" {
+    docker network create --subnet 10.50.0.0/24 one
+    refused "network with name one already exists" docker network create one
+    refused "operation is not permitted on predefined host network" docker network create host
+    refused "bridge is a pre-defined network and cannot be removed" docker network rm bridge
+    refused "Pool overlaps with other one on this address space" docker network create --subnet 10.50.0.0/16 x
+    refused "it should be 10.60.0.0/16" docker network create --subnet 10.60.0.1/16 x
+    refused "networks have same bridge name" \
+        docker network create -o com.docker.network.bridge.name="$(bridge_of one)" x
+    refused 'plugin "nonsense" not found' docker network create -d nonsense x
+    refused "driver 'macvlan' is not supported" docker network create -d macvlan x
+    refused "EnableIPv6: not supported" docker network create --ipv6 --subnet fd00:1::/64 x
+    refused "network option 'com.example' is not supported" docker network create -o com.example=1 x
+    refused "network nowhere not found" docker network inspect nowhere
+    refused "network-scoped aliases are not supported" docker run --network one --network-alias x busybox true
+    refused "network nowhere not found" docker run --network nowhere busybox true
+    refused "user specified IP address is supported on user defined networks only" \
+        docker run --ip 172.17.0.9 busybox true
+    refused "contain the IP address 10.51.0.9" docker run --network one --ip 10.51.0.9 busybox true
+    docker network create two
+    refused "user specified IP address is supported only when connecting to networks with user configured subnets" \
+        docker run --network two --ip 172.18.0.9 busybox true
+    sleeper ca --network one --ip 10.50.0.9
+    refused "Address already in use" docker run --network one --ip 10.50.0.9 busybox true
+    refused "already exists in network one" docker network connect one ca
+    refused "is not connected to network two" docker network disconnect two ca
+    [ "$(docker network ls -q -f name=x)" = "" ]
+}
+
+@test "networks: containers reach neighbours and no other network; internal and separate ones" {
+    docker network create --subnet 10.50.0.0/24 one
+    docker network create --subnet 10.51.0.0/24 two
+    docker network create --subnet 10.52.0.0/24 --internal inside
+    docker network create --subnet 10.53.0.0/24 -o com.docker.network.bridge.enable_icc=false apart
+    sleeper ca --network one --ip 10.50.0.10 --mac-address 02:00:00:00:00:0a
+    sleeper cb --network one --ip 10.50.0.11
+    sleeper cc --network two --ip 10.51.0.10
+    sleeper cd
+    docker exec ca ip link show eth0 | grep -q 02:00:00:00:00:0a
+    reaches cb 10.50.0.10
+    run ! reaches cc 10.50.0.10
+    run ! reaches cb 10.51.0.10
+    run ! reaches cd 10.50.0.10
+    sleeper ce --network inside --ip 10.52.0.10
+    sleeper cf --network inside --ip 10.52.0.11
+    reaches ce 10.52.0.11
+    [ -z "$(docker exec ce ip route show default)" ]
+    docker exec --privileged ce ip route add default via 10.52.0.1 || :
+    run ! reaches ce 10.50.0.10
+    sleeper cg --network apart --ip 10.53.0.10
+    sleeper ch --network apart --ip 10.53.0.11
+    run ! reaches cg 10.53.0.11
+    reaches cg 10.53.0.1
+}
+
+@test "networks: connect and disconnect while the container runs; the gateway and its ports move" {
+    docker network create --subnet 10.50.0.0/24 mid
+    docker network create --subnet 10.51.0.0/24 abc
+    sleeper ca --network mid --ip 10.50.0.10 -p 8080:80
+    sleeper cb --network abc --ip 10.51.0.11
+    docker network connect --ip 10.51.0.10 abc ca
+    docker exec ca ip -4 -o addr show eth1 | grep -q 10.51.0.10/24
+    reaches cb 10.51.0.10
+    # abc comes before mid: it is the gateway now
+    docker exec ca ip route | grep -q "default via 10.51.0.1 dev eth1"
+    nft list ruleset | grep -q "8080 : 10.51.0.10 . 80"
+    [ "$(docker port ca)" = "80/tcp -> 0.0.0.0:8080" ]
+    docker exec ca grep -q "^10.51.0.10" /etc/hosts
+    running_hoyd_is_new
+    [ "$(docker inspect -f '{{.NetworkSettings.Networks.abc.IPAddress}} {{.NetworkSettings.Networks.mid.IPAddress}}' ca)" = "10.51.0.10 10.50.0.10" ]
+    docker network disconnect abc ca
+    [ -z "$(docker exec ca ip -o link show eth1 2>/dev/null)" ]
+    docker exec ca ip route | grep -q "default via 10.50.0.1 dev eth0"
+    nft list ruleset | grep -q "8080 : 10.50.0.10 . 80"
+    run ! reaches cb 10.51.0.10
+    docker network connect abc ca
+    docker stop -t 0 ca
+    docker network disconnect mid ca
+    docker start ca
+    docker exec ca ip route | grep -q "default via 10.51.0.1 dev eth0"
+    docker rm -f ca cb
+    docker network rm abc mid
+    run ! grep -q 8080 <(nft list ruleset)
+}
+
+@test "networks: hoyd and hoy-net killed: networks, rules and addresses are as before" {
+    docker network create --subnet 10.50.0.0/24 one
+    docker network create --subnet 10.51.0.0/24 two
+    sleeper ca --network one --ip 10.50.0.10 -p 8080:80
+    before=$(nft list ruleset | sort)
+    kill_hoyd
+    pkill -KILL -f "^hoy-net $T/run/"
+    start_hoyd
+    same_rules() { [ "$(nft list ruleset | sort)" = "$before" ]; }
+    wait_for 20 same_rules
+    ip link show dev "$(bridge_of two)"
+    reaches ca 10.50.0.1
+    docker network connect two ca
+    reaches ca 10.51.0.1
+}
