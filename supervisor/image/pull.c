@@ -232,7 +232,7 @@ int hoy_images_pull(struct hoy_images *images, const struct hoy_image_pull *opti
 	if (!pull)
 		return hoy_err_oom(err);
 	pull->u.status = "Extracting";
-	pull->u.by_blob = true;
+	pull->u.by_blob = pull->u.unverified = true;
 	pull->u.on_layer = on_layer;
 	pull->u.job.free_detail = pull_free;
 	r = hoy_unpacking_init(&pull->u, images, handler, "pull", err);

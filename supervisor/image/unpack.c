@@ -125,11 +125,25 @@ static void next_layer(struct hoy_unpacking *u)
 	u->layer++;
 }
 
+static void pass_layer(struct hoy_unpacking *u, struct layer *there)
+{
+	u->below = there;
+	next_layer(u);
+}
+
+/* The layer is there, but came as another blob (compressed otherwise): nobody but hoy-fetch has hashed this one. */
+static bool blob_is_unverified(const struct hoy_unpacking *u, const struct plan_layer *layer)
+{
+	const struct archive_entry_info *entry = hoy_archive_entry_by_digest(&u->entries, layer->blob);
+
+	return u->unverified && entry && !entry->stored && !hoy_images_blob(u->job.images, layer->blob);
+}
+
 static int enter_layer(struct hoy_unpacking *u, const struct hoy_layer_reply *done, struct hoy_err *err)
 {
 	struct hoy_images *images = u->job.images;
 	const struct plan_layer *plan = current(u);
-	int64_t number = images->next_layer++;
+	int64_t number;
 	char name[LAYER_NAME_MAX];
 	struct layer *layer;
 	int r;
@@ -137,6 +151,14 @@ static int enter_layer(struct hoy_unpacking *u, const struct hoy_layer_reply *do
 	/* Who brought the blob may have been mistaken, or worse. */
 	if (strcmp(done->done.digest, plan->blob) != 0)
 		return hoy_err_invalid(err, "layer %s has the digest %s", plan->blob, done->done.digest);
+	if (u->there) {
+		hoy_images_trash(images, images->layers_fd, u->layer_temp);
+		free(u->layer_temp);
+		u->layer_temp = NULL;
+		pass_layer(u, TAKE_PTR(u->there));
+		return 0;
+	}
+	number = images->next_layer++;
 	hoy_images_layer_name(number, name);
 	if (renameat(images->layers_fd, u->layer_temp, images->layers_fd, name) < 0)
 		return hoy_err_sys(err, "keep layer %s", plan->diff_id);
@@ -258,8 +280,11 @@ static void unpack_next(struct hoy_unpacking *u)
 		if (!there)
 			break;
 		r = hoy_image_job_keep_layer(&u->job, there, &err);
-		u->below = there;
-		next_layer(u);
+		if (r == 0 && blob_is_unverified(u, current(u))) {
+			u->there = there;
+			break;
+		}
+		pass_layer(u, there);
 	}
 	if (r == 0)
 		r = start_unpack(u, &err);

@@ -14,8 +14,10 @@ struct hoy_unpacking {
 	struct archive_plan plan;
 	const char *status; /* what progress of a layer is called: "Loading layer"; a literal */
 	bool by_blob;       /* progress names layers by their blobs' digests */
+	bool unverified;    /* the entries' digests are hoy-fetch's word: hoy-layer has to find the same */
 	void (*on_layer)(struct hoy_unpacking *u, const struct plan_layer *layer); /* it is there now; may be NULL */
 	size_t image, layer; /* which layer of which image is next */
+	struct layer *there; /* it is there already, and is unpacked for its blob's digest alone; NULL: it is new */
 	struct layer *below; /* the layer that it goes on; NULL: it is a base layer */
 	char *layer_temp;    /* directory in l/ that is being filled */
 	int64_t blob_size;   /* of the blob that is being unpacked */

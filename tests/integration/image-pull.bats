@@ -224,3 +224,32 @@ X
     [[ "$output" == *"Digest: $(cat "$T/digest")"* ]]
     [ "$(docker run --rm 127.0.0.1:5999/team/web:1)" = pushed ]
 }
+
+@test "a layer that is there in another compression: its blob is hashed all the same" {
+    "$MAKE_IMAGE" -o "$T/plain.tar" --name plain:1 --layers 2
+    "$HOY" load -q -i "$T/plain.tar"
+    serve web --layers 2 --compress gzip
+    # a hoy-fetch that lies
+    mkdir "$T/bin"
+    cp "$HOYD" "$T/bin/hoyd"
+    for helper in hoy-layer hoy-net hoy-dns containerd-shim-hoy-v2 hoyrun; do
+        [ ! -e "$HOY_BUILD/$helper" ] || ln -s "$HOY_BUILD/$helper" "$T/bin/$helper"
+    done
+    cp "$TOP/tests/integration/lying-fetch" "$T/bin/hoy-fetch"
+    stop_hoyd
+    LYING_LAYOUT=$T/reg/web HOYD=$T/bin/hoyd start_hoyd
+    run docker pull localhost:1/web
+    [ "$status" = 1 ]
+    [[ "$output" == *"layer sha256:"*" has the digest sha256:"* ]]
+    [ "$(docker images -q | wc -l)" = 1 ]
+    stop_hoyd
+    start_hoyd
+    # an honest one
+    start_registry
+    run docker pull "$R/web"
+    [ "$status" = 0 ] || { echo "$output"; false; }
+    [ "$(docker images -q | wc -l)" = 2 ]
+    for blob in "$T/data/blobs/sha256/"*; do
+        [ "$(sha256sum <"$blob" | cut -d' ' -f1)" = "$(basename "$blob")" ]
+    done
+}
