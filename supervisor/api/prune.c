@@ -1,5 +1,5 @@
 /*
- * Removing what nobody uses: containers that do not run, images without a name (or without a container). There are no
+ * Removing what nobody uses: containers that do not run, images without a name (or without a container). There is no
  * build cache yet, so nothing of it is ever left to remove. Networks and volumes are in files of their own.
  */
 #include <errno.h>

@@ -37,6 +37,7 @@ struct hoy_daemon {
 	struct hoy_source *term, *intr, *hup;
 	struct hoy_source *watchdog; /* NULL: nobody watches */
 	struct hoy_store *store;
+	struct hoy_registry_settings registries;
 	struct hoy_images *images;
 	struct hoy_networks *networks;
 	struct hoy_volumes *volumes;
@@ -60,6 +61,8 @@ static void set_up_log(const struct hoy_daemon_options *o)
 {
 	hoy_log_setup(2, !strcmp(o->log_format, "json") ? HOY_LOG_JSON : HOY_LOG_TEXT, log_level(o));
 }
+
+static void set_registries(struct hoy_daemon *d);
 
 /* --- signals -------------------------------------------------------------------------------------------------- */
 
@@ -90,6 +93,7 @@ static int reload(struct hoy_daemon *d, struct hoy_err *err)
 	set_up_log(d->options);
 	hoy_api_set_debug(d->api, d->options->debug);
 	hoy_api_set_labels(d->api, d->options->labels);
+	set_registries(d);
 	hoy_api_daemon_event(d->api, "reload");
 	return 0;
 }
@@ -197,14 +201,31 @@ static int open_store(struct hoy_daemon *d, struct hoy_err *err)
 	return r < 0 ? r : load_host_id(d, err);
 }
 
+/* The image room reads them through a pointer: after a reload they are set anew. */
+static void set_registries(struct hoy_daemon *d)
+{
+	const struct hoy_daemon_options *o = d->options;
+
+	d->registries = (struct hoy_registry_settings){ .insecure = o->insecure_registries,
+		.mirrors = o->registry_mirrors,
+		.http_proxy = o->http_proxy,
+		.https_proxy = o->https_proxy,
+		.no_proxy = o->no_proxy,
+		.downloads = o->downloads,
+		.uploads = o->uploads,
+		.attempts = o->download_attempts };
+}
+
 static int open_images(struct hoy_daemon *d, struct hoy_err *err)
 {
 	const struct hoy_images_options options = {
 		.loop = d->loop,
 		.store = d->store,
 		.data_root = d->options->data_root,
+		.registries = &d->registries,
 	};
 
+	set_registries(d);
 	return hoy_images_open(&options, &d->images, err);
 }
 

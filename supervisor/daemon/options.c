@@ -314,6 +314,36 @@ static int load_member(struct hoy_daemon_options *options, const struct hoy_json
 	return set_value(options, s, value, err);
 }
 
+/* {"http-proxy": "", "https-proxy": "", "no-proxy": ""}: the flags of these names. */
+static int load_proxies(struct hoy_daemon_options *options, const struct hoy_json *value, struct hoy_err *err)
+{
+	if (hoy_json_type(value) != HOY_JSON_OBJECT)
+		return wrong_type(value, "an object", err);
+	hoy_json_each(proxy, value)
+	{
+		const char *key = hoy_json_key(proxy);
+		const struct hoy_setting *s = NULL;
+		int r;
+
+		for (size_t i = 0; i < hoy_settings_n; i++)
+			if (hoy_str_ends(key, "-proxy") || !strcmp(key, "no-proxy"))
+				if (!strcmp(hoy_settings[i].flag, key))
+					s = &hoy_settings[i];
+		if (!s)
+			return hoy_err_invalid(
+				err, "the following directives don't match any configuration option: proxies.%s", key);
+		if (options->by_flag[s - hoy_settings])
+			return hoy_err_invalid(err,
+				"the following directives are specified both as a flag and in the configuration file: "
+				"%s",
+				key);
+		r = set_value(options, s, proxy, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 int hoy_daemon_options_load_text(struct hoy_daemon_options *options, const char *text, size_t len, struct hoy_err *err)
 {
 	auto_ptr(hoy_json_free) struct hoy_json *doc = NULL;
@@ -325,7 +355,8 @@ int hoy_daemon_options_load_text(struct hoy_daemon_options *options, const char 
 		return r;
 	hoy_json_each(value, doc)
 	{
-		r = load_member(options, value, err);
+		r = strcmp(hoy_json_key(value), "proxies") == 0 ? load_proxies(options, value, err)
+								: load_member(options, value, err);
 		if (r < 0)
 			return r;
 	}
@@ -373,11 +404,37 @@ static int check_words(const struct hoy_daemon_options *options, struct hoy_err 
 	for (char *const *label = options->labels; label && *label; label++)
 		if (!strchr(*label, '=') || **label == '=')
 			return hoy_err_invalid(err, "bad attribute format: %s", *label);
+	for (char *const *url = options->registry_mirrors; url && *url; url++)
+		if (!hoy_str_starts(*url, "https://") && !hoy_str_starts(*url, "http://"))
+			return hoy_err_invalid(err,
+				"invalid mirror: \"%s\" must use either 'https://' or 'http://' as URI scheme", *url);
 	if (options->bridge && !strcmp(options->bridge, "none"))
 		return hoy_err_unsupported(err, "--bridge: 'none' is not supported by this version of Hoy");
 	if (!hoy_daemon_options_runtime(options, options->default_runtime))
 		return hoy_err_invalid(err, "specified default runtime '%s' does not exist", options->default_runtime);
 	return 0;
+}
+
+/* What neither flag nor file says, the environment does. */
+static int default_proxies(struct hoy_daemon_options *options, struct hoy_err *err)
+{
+	const struct {
+		char **at;
+		const char *upper, *lower;
+	} proxies[] = { { &options->http_proxy, "HTTP_PROXY", "http_proxy" },
+		{ &options->https_proxy, "HTTPS_PROXY", "https_proxy" },
+		{ &options->no_proxy, "NO_PROXY", "no_proxy" } };
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < ARRAY_LEN(proxies); i++) {
+		const char *value = getenv(proxies[i].upper);
+
+		if (!value || !*value)
+			value = getenv(proxies[i].lower);
+		if (value && *value)
+			r = set_default(proxies[i].at, value, err);
+	}
+	return r;
 }
 
 int hoy_daemon_options_finish(struct hoy_daemon_options *options, struct hoy_err *err)
@@ -393,6 +450,8 @@ int hoy_daemon_options_finish(struct hoy_daemon_options *options, struct hoy_err
 		r = set_default(&options->log_format, "text", err);
 	if (r >= 0)
 		r = set_default(&options->default_runtime, RUNTIME, err);
+	if (r >= 0)
+		r = default_proxies(options, err);
 	if (r >= 0 && !options->hosts && hoy_strv_add(&options->hosts, SOCKET) < 0)
 		r = hoy_err_oom(err);
 	if (r < 0)
@@ -431,6 +490,16 @@ void hoy_daemon_options_reload(struct hoy_daemon_options *options, struct hoy_da
 		swap(&options->log_level, &fresh->log_level, sizeof fresh->log_level);
 	if (!came_by_flag(options, "label"))
 		swap(&options->labels, &fresh->labels, sizeof fresh->labels);
+	if (!came_by_flag(options, "insecure-registry"))
+		swap(&options->insecure_registries, &fresh->insecure_registries, sizeof(char **));
+	if (!came_by_flag(options, "registry-mirror"))
+		swap(&options->registry_mirrors, &fresh->registry_mirrors, sizeof(char **));
+	if (!came_by_flag(options, "max-concurrent-downloads"))
+		options->downloads = fresh->downloads;
+	if (!came_by_flag(options, "max-concurrent-uploads"))
+		options->uploads = fresh->uploads;
+	if (!came_by_flag(options, "max-download-attempts"))
+		options->download_attempts = fresh->download_attempts;
 }
 
 const char *hoy_daemon_options_runtime(const struct hoy_daemon_options *options, const char *name)

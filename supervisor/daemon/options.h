@@ -26,6 +26,9 @@ struct hoy_daemon_options {
 	char **labels;
 	char *bridge, *bip;
 	int64_t mtu;
+	char **insecure_registries, **registry_mirrors;
+	char *http_proxy, *https_proxy, *no_proxy;
+	int64_t downloads, uploads, download_attempts; /* 0: the defaults */
 	bool debug;
 	bool help, version, validate;
 
@@ -41,7 +44,7 @@ int hoy_daemon_options_load(struct hoy_daemon_options *options, struct hoy_err *
 int hoy_daemon_options_load_text(struct hoy_daemon_options *options, const char *text, size_t len, struct hoy_err *err);
 /* Fills in the defaults and checks the values. */
 int hoy_daemon_options_finish(struct hoy_daemon_options *options, struct hoy_err *err);
-/* Takes over from `fresh` what may change while hoyd runs (debug, log-level, labels) unless a flag set it. */
+/* Takes over from `fresh` what may change while hoyd runs (debug, log-level, labels, registries) unless a flag set it. */
 void hoy_daemon_options_reload(struct hoy_daemon_options *options, struct hoy_daemon_options *fresh);
 void hoy_daemon_options_done(struct hoy_daemon_options *options);
 

@@ -283,6 +283,23 @@ struct hoy_image_check {
 int hoy_images_check(struct hoy_images *images, const struct hoy_image_check *options,
 	const struct hoy_image_job_handler *handler, struct hoy_image_job **ret, struct hoy_err *err);
 
+enum hoy_registry_question {
+	HOY_REGISTRY_LOGIN,   /* {"IdentityToken": ""}: the credentials are good for `host`; -EACCES: they are not */
+	HOY_REGISTRY_TAGS,    /* ["1", "2"]: of the repository `text` */
+	HOY_REGISTRY_INSPECT, /* {"Descriptor": {}, "Platforms": []}: what the reference `text` is */
+	HOY_REGISTRY_SEARCH,  /* {"results": []}: what `host` finds for the term `text`, `limit` at most */
+};
+
+struct hoy_registry_ask {
+	enum hoy_registry_question kind;
+	const char *host, *text, *limit;
+	struct hoy_registry_credentials credentials;
+};
+
+/* Asks a registry something. The answer is the job's `aux`: JSON of a stranger, to be read with care. */
+int hoy_images_ask_registry(struct hoy_images *images, const struct hoy_registry_ask *ask,
+	const struct hoy_image_job_handler *handler, struct hoy_image_job **ret, struct hoy_err *err);
+
 /* Ends the job (client gone): `done` will be called with -ECANCELED, or as if nothing had happened when its rows are
  * being committed already. */
 void hoy_image_job_cancel(struct hoy_image_job *job);

@@ -162,3 +162,68 @@ multi_platform() {
     [ "$status" = 1 ]
     [[ "$output" == *s390x* ]]
 }
+
+@test "an upload that breaks off goes on where it was, or from the beginning" {
+    start_registry dropup=2
+    load_image "$R/web:1" --layers 2 --compress gzip sh -c 'echo whole'
+    id=$(docker image inspect -f '{{.Id}}' "$R/web:1")
+    run docker push "$R/web:1"
+    [ "$status" = 0 ] || { echo "$output"; false; }
+    [[ "$output" == *"1: digest: $id"* ]]
+    grep -q '^GET /v2/web/blobs/uploads/' "$T/reg/requests"
+    docker rmi -f "$id"
+    docker pull -q "$R/web:1"
+    [ "$(docker run --rm "$R/web:1")" = whole ]
+    stop_registry
+    rm -rf "$T/reg/web"
+    start_registry dropup=1 forget=1
+    docker tag "$id" "$R/web:1"
+    docker push -q "$R/web:1"
+    [ "$(jq -r '.manifests[0].digest' "$T/reg/web/index.json")" = "$id" ]
+}
+
+@test "a registry that refuses a push: its words, and nothing is told as pushed" {
+    start_registry readonly=1
+    load_image "$R/web:1"
+    run docker push "$R/web:1"
+    [ "$status" = 1 ]
+    [ "${lines[-1]}" = "denied: requested access to the resource is denied" ]
+    [[ "$output" != *": Pushed"* ]]
+    stop_registry
+    start_registry auth=basic:me:secret
+    docker tag web:1 "$R/web:1" 2>/dev/null || "$HOY" load -q -i "$T/image.tar"
+    docker tag "$(docker images -q | head -1)" "$R/web:1"
+    run docker push "$R/web:1"
+    [ "$status" = 1 ]
+    [[ "$output" == *"no basic auth credentials"* ]]
+    run docker push localhost:1/nope/web:1
+    [ "$status" = 1 ]
+}
+
+@test "Debian's registry with TLS, a private CA and a password" {
+    openssl req -x509 -newkey rsa:2048 -nodes -keyout "$T/key.pem" -out "$T/cert.pem" -days 2 -subj /CN=registry.test \
+        -addext subjectAltName=DNS:registry.test 2>/dev/null
+    python3 -c 'import crypt; print("me:" + crypt.crypt("secret", crypt.mksalt(crypt.METHOD_BLOWFISH)))' 2>/dev/null | sed 's/:\$2b/:$2y/' >"$T/htpasswd"
+    stop_hoyd
+    mount -t tmpfs tmpfs /mnt
+    mkdir /mnt/upper /mnt/work
+    mount -t overlay overlay -o lowerdir=/etc,upperdir=/mnt/upper,workdir=/mnt/work /etc
+    echo "127.0.0.1 registry.test" >>/etc/hosts
+    mkdir -p /etc/docker/certs.d/registry.test:5999
+    cp "$T/cert.pem" /etc/docker/certs.d/registry.test:5999/ca.crt
+    start_hoyd
+    start_debian_registry "http: {addr: \"127.0.0.1:5999\", tls: {certificate: $T/cert.pem, key: $T/key.pem}}" \
+        "auth: {htpasswd: {realm: test, path: $T/htpasswd}}"
+    local host=registry.test:5999
+    load_image "$host/web:1" --layers 2 sh -c 'echo secure'
+    id=$(docker image inspect -f '{{.Id}}' "$host/web:1")
+    run docker push "$host/web:1"
+    [ "$status" = 1 ]
+    [[ "$output" == *"no basic auth credentials"* ]]
+    docker login -u me --password-stdin "$host" <<<secret
+    docker push -q "$host/web:1"
+    docker rmi -f "$id"
+    docker pull -q "$host/web:1"
+    [ "$(docker image inspect -f '{{.Id}}' "$host/web:1")" = "$id" ]
+    [ "$(docker run --rm "$host/web:1")" = secure ]
+}

@@ -32,7 +32,7 @@ registry_answers() { [ "$(curl -sk -o /dev/null -w '%{http_code}' "http://$R/v2/
 serve() {
     local name=$1
     shift
-    "$MAKE_IMAGE" -o "$T/$name.tar" --name "$name:latest" --format oci "$@"
+    "$MAKE_IMAGE" -o "$T/served.tar" --name "$name:latest" --format oci "$@"
     mkdir -p "$T/reg/$name"
-    tar -C "$T/reg/$name" -xf "$T/$name.tar"
+    tar -C "$T/reg/$name" -xf "$T/served.tar"
 }

@@ -181,13 +181,30 @@ START_TEST(addresses_are_checked)
 }
 END_TEST
 
-static Suite *suite_daemon(void)
+static START_TEST(numbers_of_transfers_come_from_flag_or_file)
+{
+	static const char text[] = "{\"max-concurrent-uploads\": 7, \"max-download-attempts\": 2, \"proxies\": "
+				   "{\"http-proxy\": \"http://p:1\"}}";
+	static const char twice[] = "{\"max-concurrent-downloads\": 4}";
+	auto_(hoy_daemon_options_done) struct hoy_daemon_options o = { 0 };
+
+	ck_assert_int_eq(parse(&o, NULL, "--max-concurrent-downloads=9", NULL, NULL), 0);
+	ck_assert_int_eq(hoy_daemon_options_load_text(&o, text, strlen(text), NULL), 0);
+	ck_assert_int_eq(o.downloads, 9);
+	ck_assert_int_eq(o.uploads, 7);
+	ck_assert_int_eq(o.download_attempts, 2);
+	ck_assert_str_eq(o.http_proxy, "http://p:1");
+	ck_assert_int_eq(hoy_daemon_options_load_text(&o, twice, strlen(twice), NULL), -EINVAL);
+}
+END_TEST
+
+Suite *suite_daemon(void)
 {
 	const TTest *const tests[] = { flags_are_read_in_all_spellings, wrong_flags_are_named,
 		every_flag_of_dockerd_without_effect_is_refused_by_name, what_is_true_anyway_is_accepted,
 		the_file_has_the_same_settings, wrong_members_of_the_file_are_named,
 		a_setting_given_both_ways_is_an_error, values_are_checked, a_reload_leaves_what_flags_set,
-		addresses_are_checked };
+		addresses_are_checked, numbers_of_transfers_come_from_flag_or_file };
 
 	return hoy_unit_suite("daemon", tests, ARRAY_LEN(tests));
 }

@@ -4,10 +4,11 @@
 
 Suite *suite_challenge(void);
 Suite *suite_fetch_protocol(void);
+Suite *suite_hosts_file(void);
 
 int main(void)
 {
-	static const hoy_suite_fn suites[] = { suite_challenge, suite_fetch_protocol };
+	static const hoy_suite_fn suites[] = { suite_challenge, suite_fetch_protocol, suite_hosts_file };
 
 	return hoy_unit_run(suites, ARRAY_LEN(suites));
 }

@@ -249,10 +249,18 @@ static void set_method(struct hoy_http_transfer *t)
 		(void) curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, t->rq.method);
 }
 
-/* libcurl would look into its environment, which is hoyd's: that has been read already. */
+static bool is_loopback(const char *url)
+{
+	const char *scheme = strstr(url, "://"), *host = scheme ? scheme + 3 : url;
+
+	return strncmp(host, "127.", 4) == 0 || strncmp(host, "[::1]", 5) == 0 ||
+	       (strncmp(host, "localhost", 9) == 0 && (host[9] == '\0' || strchr(":/", host[9])));
+}
+
+/* libcurl would look into its environment, which is hoyd's: that has been read already. Localhost needs no proxy. */
 static void set_proxy(struct hoy_http_transfer *t)
 {
-	const struct hoy_http_proxy *proxy = t->rq.proxy;
+	const struct hoy_http_proxy *proxy = is_loopback(t->rq.url) ? NULL : t->rq.proxy;
 	const char *by = !proxy ? NULL : strncasecmp(t->rq.url, "http:", 5) == 0 ? proxy->http : proxy->https;
 
 	(void) curl_easy_setopt(t->curl, CURLOPT_PROXY, by ? by : "");

@@ -14,17 +14,18 @@
 #include "supervisor/worker/fetch/confine.h"
 #include "supervisor/worker/fetch/pull.h"
 #include "supervisor/worker/fetch/push.h"
+#include "supervisor/worker/fetch/query.h"
 
-static int receive_request(struct hoy_fetch_request **ret, struct hoy_err *err)
+static int receive_request(struct hoy_fetch_request **ret, int *ret_output, struct hoy_err *err)
 {
 	auto_free char *text = malloc(HOY_FETCH_REQUEST_MAX);
-	size_t n_fds = 0;
+	size_t n_fds = 1;
 	ssize_t n;
 	int r;
 
 	if (!text)
 		return hoy_err_oom(err);
-	n = hoy_fd_recv(HOY_FETCH_SOCKET_FD, text, HOY_FETCH_REQUEST_MAX, /* fds= */ NULL, &n_fds);
+	n = hoy_fd_recv(HOY_FETCH_SOCKET_FD, text, HOY_FETCH_REQUEST_MAX, ret_output, &n_fds);
 	if (n < 0)
 		return hoy_err_code(err, (int) n, "receive the request");
 	r = hoy_fetch_request_parse(text, (size_t) n, ret, err);
@@ -36,7 +37,8 @@ static int serve(struct hoy_fetch_packet *done, struct hoy_err *err)
 {
 	auto_ptr(hoy_fetch_request_free) struct hoy_fetch_request *rq = NULL;
 	auto_(hoy_registry_done) struct hoy_registry registry = { 0 };
-	int r = receive_request(&rq, err);
+	auto_fd int output = -EBADF;
+	int r = receive_request(&rq, &output, err);
 
 	if (r == 0)
 		r = hoy_registry_init(&registry, rq, err);
@@ -46,7 +48,14 @@ static int serve(struct hoy_fetch_packet *done, struct hoy_err *err)
 		return r;
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return hoy_err_set(err, HOY_ERR_SYSTEM, EIO, "start libcurl");
-	return rq->op == HOY_FETCH_PUSH ? hoy_fetch_push(&registry, done, err) : hoy_fetch_pull(&registry, done, err);
+	switch ((enum hoy_fetch_op) rq->op) {
+	case HOY_FETCH_PULL:
+		return hoy_fetch_pull(&registry, done, err);
+	case HOY_FETCH_PUSH:
+		return hoy_fetch_push(&registry, done, err);
+	default:
+		return hoy_fetch_query(&registry, output, done, err);
+	}
 }
 
 int main(void)

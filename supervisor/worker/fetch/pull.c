@@ -146,13 +146,26 @@ static int fetch_image(
 	return fetch_image(registry, chosen->digest, depth + 1, &inner, err);
 }
 
+/* From the first mirror that can, else from the registry itself. */
+static int fetch_from_any(struct hoy_registry *registry, struct document *doc, struct hoy_err *err)
+{
+	for (;;) {
+		int r = hoy_registry_connect(registry, err);
+
+		if (r == 0)
+			r = fetch_image(registry, registry->rq->reference, 0, doc, err);
+		if (r == 0 || !registry->host->is_mirror || !hoy_registry_next_host(registry))
+			return r;
+		document_done(doc);
+		*doc = (struct document){ .blob.fd = -EBADF };
+	}
+}
+
 int hoy_fetch_pull(struct hoy_registry *registry, struct hoy_fetch_packet *done, struct hoy_err *err)
 {
 	auto_(document_done) struct document doc = { .blob.fd = -EBADF };
-	int r = hoy_registry_connect(registry, err);
+	int r = fetch_from_any(registry, &doc, err);
 
-	if (r == 0)
-		r = fetch_image(registry, registry->rq->reference, 0, &doc, err);
 	if (r < 0)
 		return r;
 	*done = (struct hoy_fetch_packet){ .type = HOY_FETCH_DONE, .blob.size = doc.blob.size };

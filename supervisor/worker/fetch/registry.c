@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "supervisor/worker/fetch/hosts_file.h"
 
 #define DOCKER_HUB "docker.io"
 #define DOCKER_HUB_HOST "registry-1.docker.io"
@@ -25,10 +26,10 @@
 	"application/vnd.docker.distribution.manifest.list.v2+json, "                                                  \
 	"application/vnd.docker.distribution.manifest.v2+json, */*"
 
-/* --- certificates --- */
+/* --- hosts and certificates --- */
 
 /* ca.crt and other *.crt are CAs; client.cert with client.key shows who we are. */
-static int read_certificates(struct hoy_registry *registry, const char *path, struct hoy_err *err)
+static int read_certificates(struct hoy_registry_host *host, const char *path, struct hoy_err *err)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -39,9 +40,9 @@ static int read_certificates(struct hoy_registry *registry, const char *path, st
 		return errno == ENOENT || errno == ENOTDIR ? 0 : hoy_err_sys(err, "open directory '%s'", path);
 	}
 	while (r == 0 && (entry = readdir(dir))) {
-		struct hoy_buf *into = hoy_str_ends(entry->d_name, ".crt")    ? &registry->ca
-				       : hoy_str_ends(entry->d_name, ".cert") ? &registry->cert
-				       : hoy_str_ends(entry->d_name, ".key")  ? &registry->key
+		struct hoy_buf *into = hoy_str_ends(entry->d_name, ".crt")    ? &host->ca
+				       : hoy_str_ends(entry->d_name, ".cert") ? &host->cert
+				       : hoy_str_ends(entry->d_name, ".key")  ? &host->key
 									      : NULL;
 
 		if (!into)
@@ -54,27 +55,95 @@ static int read_certificates(struct hoy_registry *registry, const char *path, st
 	return r;
 }
 
-int hoy_registry_init(struct hoy_registry *registry, const struct hoy_fetch_request *rq, struct hoy_err *err)
+static const char *const config_roots[] = { "/etc/hoy/certs.d", "/etc/docker/certs.d" };
+
+/* Of a host by its name, "mirror:5000". */
+static int read_host_certificates(struct hoy_registry_host *host, const char *name, struct hoy_err *err)
 {
-	static const char *const roots[] = { "/etc/hoy/certs.d", "/etc/docker/certs.d" };
 	int r = 0;
 
+	if (strchr(name, '/') || name[0] == '.')
+		return hoy_err_invalid(err, "'%s' is no registry host", name);
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(config_roots); i++) {
+		auto_free char *path = hoy_str_printf("%s/%s", config_roots[i], name);
+
+		r = path ? read_certificates(host, path, err) : hoy_err_oom(err);
+	}
+	return r;
+}
+
+struct hoy_registry_host *hoy_registry_add_host(struct hoy_registry *registry)
+{
+	void *hosts = reallocarray(registry->hosts, registry->n_hosts + 1, sizeof *registry->hosts);
+	struct hoy_registry_host *host;
+
+	if (!hosts)
+		return NULL;
+	registry->hosts = hosts;
+	host = &registry->hosts[registry->n_hosts++];
+	*host = (struct hoy_registry_host){ 0 };
+	hoy_buf_init(&host->ca, CERTIFICATE_MAX);
+	hoy_buf_init(&host->cert, CERTIFICATE_MAX);
+	hoy_buf_init(&host->key, CERTIFICATE_MAX);
+	return host;
+}
+
+static int add_mirrors(struct hoy_registry *registry, struct hoy_err *err)
+{
+	int r = 0;
+
+	for (char *const *url = registry->rq->mirrors; r == 0 && url && *url; url++) {
+		struct hoy_registry_host *host = hoy_registry_add_host(registry);
+		const char *scheme = strstr(*url, "://"), *name = scheme ? scheme + 3 : *url;
+		auto_free char *copy = strndup(name, strcspn(name, "/"));
+		size_t len;
+
+		if (!host || !copy || !(host->url = strdup(*url)))
+			return hoy_err_oom(err);
+		for (len = strlen(host->url); len > 0 && host->url[len - 1] == '/'; len--)
+			host->url[len - 1] = '\0';
+		host->is_mirror = true;
+		r = read_host_certificates(host, copy, err);
+	}
+	return r;
+}
+
+static void take_host(struct hoy_registry *registry, const struct hoy_registry_host *host)
+{
+	registry->host = host;
+	registry->plain = false;
+	registry->tls = (struct hoy_http_tls){ .unverified = host->unverified ||
+							     (!host->is_mirror && registry->rq->insecure),
+		.ca = &host->ca,
+		.cert = &host->cert,
+		.key = &host->key };
+}
+
+int hoy_registry_init(struct hoy_registry *registry, const struct hoy_fetch_request *rq, struct hoy_err *err)
+{
+	struct hoy_registry_host upstream = { 0 }, *last;
+	int r;
+
 	*registry = (struct hoy_registry){ .rq = rq };
-	hoy_buf_init(&registry->ca, CERTIFICATE_MAX);
-	hoy_buf_init(&registry->cert, CERTIFICATE_MAX);
-	hoy_buf_init(&registry->key, CERTIFICATE_MAX);
 	registry->action = rq->op == HOY_FETCH_PUSH ? "pull,push" : "pull";
 	registry->proxy = (struct hoy_http_proxy){ rq->http_proxy, rq->https_proxy, rq->no_proxy };
-	registry->tls = (struct hoy_http_tls){
-		.unverified = rq->insecure, .ca = &registry->ca, .cert = &registry->cert, .key = &registry->key
-	};
 	if (strchr(rq->host, '/') || rq->host[0] == '.')
 		return hoy_err_invalid(err, "'%s' is no registry host", rq->host);
-	for (size_t i = 0; r == 0 && i < ARRAY_LEN(roots); i++) {
-		auto_free char *path = hoy_str_printf("%s/%s", roots[i], rq->host);
-
-		r = path ? read_certificates(registry, path, err) : hoy_err_oom(err);
+	r = add_mirrors(registry, err);
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(config_roots); i++)
+		r = hoy_hosts_file_read(registry, config_roots[i], &upstream, err);
+	if (r < 0) {
+		hoy_registry_host_done(&upstream);
+		return r;
 	}
+	last = hoy_registry_add_host(registry);
+	if (!last) {
+		hoy_registry_host_done(&upstream);
+		return hoy_err_oom(err);
+	}
+	last->url = upstream.url;
+	r = read_host_certificates(last, rq->host, err);
+	take_host(registry, &registry->hosts[0]);
 	return r;
 }
 
@@ -85,13 +154,39 @@ static void forget(char *secret)
 	free(secret);
 }
 
+void hoy_registry_host_done(struct hoy_registry_host *host)
+{
+	free(host->url);
+	hoy_buf_done(&host->ca);
+	hoy_buf_done(&host->cert);
+	if (host->key.data)
+		explicit_bzero(host->key.data, host->key.len);
+	hoy_buf_done(&host->key);
+	hoy_strv_free(host->headers);
+	*host = (struct hoy_registry_host){ 0 };
+}
+
+bool hoy_registry_next_host(struct hoy_registry *registry)
+{
+	const struct hoy_registry_host *next = registry->host + 1;
+
+	if (next == registry->hosts + registry->n_hosts)
+		return false;
+	free(registry->base);
+	registry->base = NULL;
+	hoy_challenge_done(&registry->challenge);
+	forget(registry->authorization);
+	registry->authorization = NULL;
+	take_host(registry, next);
+	return true;
+}
+
 void hoy_registry_done(struct hoy_registry *registry)
 {
-	hoy_buf_done(&registry->ca);
-	hoy_buf_done(&registry->cert);
-	if (registry->key.data)
-		explicit_bzero(registry->key.data, registry->key.len);
-	hoy_buf_done(&registry->key);
+	for (size_t i = 0; i < registry->n_hosts; i++)
+		hoy_registry_host_done(&registry->hosts[i]);
+	free(registry->hosts);
+	forget(registry->refresh_token);
 	hoy_strv_free(registry->sources);
 	free(registry->base);
 	hoy_challenge_done(&registry->challenge);
@@ -160,7 +255,7 @@ int hoy_registry_refusal(
 		if (r < 0)
 			return r;
 	}
-	return hoy_err_set(err, HOY_ERR_SYSTEM, EIO, "%s", text);
+	return hoy_err_set(err, HOY_ERR_SYSTEM, answer->status == 401 ? EACCES : EIO, "%s", text);
 }
 
 bool hoy_registry_is_busy(const struct hoy_http_answer *answer)
@@ -240,6 +335,14 @@ static int add_query(struct hoy_buf *buf, const char *key, const char *value, st
 	return 0;
 }
 
+/* The credentials are the registry's: a mirror is a stranger. */
+static const struct hoy_fetch_request *shown_to(const struct hoy_registry *registry)
+{
+	static const struct hoy_fetch_request nothing = { .host = (char *) (uintptr_t) "the mirror" };
+
+	return registry->host->is_mirror ? &nothing : registry->rq;
+}
+
 static int token_query(struct hoy_registry *registry, struct hoy_buf *query, struct hoy_err *err)
 {
 	const struct hoy_challenge *challenge = &registry->challenge;
@@ -262,7 +365,7 @@ static int token_query(struct hoy_registry *registry, struct hoy_buf *query, str
 static int read_token(struct hoy_registry *registry, const struct hoy_http_answer *answer, struct hoy_err *err)
 {
 	auto_ptr(hoy_json_free) struct hoy_json *doc = NULL;
-	const char *token;
+	const char *token, *refresh;
 	int r = hoy_json_parse(answer->body.data, answer->body.len, /* limits= */ NULL, &doc, err);
 
 	if (r < 0)
@@ -274,13 +377,18 @@ static int read_token(struct hoy_registry *registry, const struct hoy_http_answe
 		return hoy_err_invalid(err, "the token server '%s' sent no token", registry->challenge.realm);
 	forget(registry->authorization);
 	registry->authorization = hoy_str_printf("Bearer %s", token);
+	refresh = hoy_json_string(hoy_json_get(doc, "refresh_token"));
+	if (refresh && registry->rq->op == HOY_FETCH_LOGIN) {
+		forget(registry->refresh_token);
+		registry->refresh_token = strdup(refresh);
+	}
 	return registry->authorization ? 0 : hoy_err_oom(err);
 }
 
 /* The token server may be another host than the registry: it is asked by https unless plain HTTP is allowed at all. */
 static int ask_token(struct hoy_registry *registry, struct hoy_err *err)
 {
-	const struct hoy_fetch_request *rq = registry->rq;
+	const struct hoy_fetch_request *rq = shown_to(registry);
 	auto_ptr(hoy_http_transfer_free) struct hoy_http_transfer *transfer = NULL;
 	auto_(hoy_buf_done) struct hoy_buf query = { .cap = HOY_FETCH_REQUEST_MAX };
 	auto_free char *url = NULL, *authorization = NULL;
@@ -288,6 +396,11 @@ static int ask_token(struct hoy_registry *registry, struct hoy_err *err)
 	struct hoy_http_answer *answer;
 	int r = token_query(registry, &query, err);
 
+	/* Whoever logs in is given a token to keep in place of the password, by servers that have such. */
+	if (r == 0 && rq->op == HOY_FETCH_LOGIN && rq->username && !rq->identity_token) {
+		r = add_query(&query, "account", rq->username, err);
+		(void) hoy_buf_adds(&query, "&client_id=hoy&offline_token=true");
+	}
 	if (r == 0 && rq->identity_token) {
 		r = add_query(&query, "refresh_token", rq->identity_token, err);
 		(void) hoy_buf_adds(&query, "&grant_type=refresh_token&client_id=hoy");
@@ -315,7 +428,7 @@ static int ask_token(struct hoy_registry *registry, struct hoy_err *err)
 
 int hoy_registry_authorize(struct hoy_registry *registry, const char *www_authenticate, struct hoy_err *err)
 {
-	const struct hoy_fetch_request *rq = registry->rq;
+	const struct hoy_fetch_request *rq = shown_to(registry);
 	int r;
 
 	if (!www_authenticate)
@@ -346,25 +459,29 @@ int hoy_registry_authorize(struct hoy_registry *registry, const char *www_authen
 
 /* --- where it is --- */
 
-static int ping(struct hoy_registry *registry, const char *scheme, struct hoy_err *err)
+/* "https://host/v2/" of a host whose URL is given. */
+static char *base_of(const struct hoy_registry_host *host)
+{
+	return hoy_str_printf("%s%s/", host->url, host->override_path || hoy_str_ends(host->url, "/v2") ? "" : "/v2");
+}
+
+static int ping(struct hoy_registry *registry, const char *scheme, bool patient, struct hoy_err *err)
 {
 	const char *host = strcmp(registry->rq->host, DOCKER_HUB) == 0 ? DOCKER_HUB_HOST : registry->rq->host;
 	auto_ptr(hoy_http_transfer_free) struct hoy_http_transfer *transfer = NULL;
-	struct hoy_http_request request = {
-		.plain = strcmp(scheme, "http") == 0, .tls = &registry->tls, .proxy = &registry->proxy
-	};
+	struct hoy_http_request request = { 0 };
 	struct hoy_http_answer *answer;
 	int r;
 
 	free(registry->base);
-	registry->base = hoy_str_printf("%s://%s/v2/", scheme, host);
+	registry->base = registry->host->url ? base_of(registry->host) : hoy_str_printf("%s://%s/v2/", scheme, host);
 	if (!registry->base)
 		return hoy_err_oom(err);
+	registry->plain = strcmp(scheme, "http") == 0;
+	hoy_registry_prepare(registry, &request);
 	request.url = registry->base;
-	registry->plain = request.plain;
-	/* Where plain HTTP is next, the first answer stands; else it is waited for. */
-	r = registry->rq->insecure && !request.plain ? hoy_http_ask(&request, &transfer, err)
-						     : get(registry, &request, &transfer, err);
+	/* Where another way is next, the first answer stands; else it is waited for. */
+	r = patient ? get(registry, &request, &transfer, err) : hoy_http_ask(&request, &transfer, err);
 	if (r < 0)
 		return r;
 	answer = hoy_http_transfer_answer(transfer);
@@ -373,10 +490,14 @@ static int ping(struct hoy_registry *registry, const char *scheme, struct hoy_er
 
 int hoy_registry_connect(struct hoy_registry *registry, struct hoy_err *err)
 {
-	int r = ping(registry, "https", err);
+	const struct hoy_registry_host *host = registry->host;
+	int r;
 
-	if (r < 0 && registry->rq->insecure && !registry->authorization)
-		r = ping(registry, "http", err);
+	if (host->url)
+		return ping(registry, hoy_str_starts(host->url, "http://") ? "http" : "https", !host->is_mirror, err);
+	r = ping(registry, "https", !registry->rq->insecure, err);
+	if (r < 0 && registry->rq->insecure && !registry->authorization && r != -EACCES)
+		r = ping(registry, "http", /* patient= */ true, err);
 	return r;
 }
 
@@ -393,6 +514,15 @@ void hoy_registry_prepare(const struct hoy_registry *registry, struct hoy_http_r
 	request->plain = registry->plain;
 	request->tls = &registry->tls;
 	request->proxy = &registry->proxy;
+	request->headers = registry->host->headers;
+}
+
+int hoy_registry_ask_once(struct hoy_registry *registry, struct hoy_http_request *request,
+	struct hoy_http_transfer **ret, struct hoy_err *err)
+{
+	request->authorization = registry->authorization;
+	request->headers = registry->host->headers;
+	return get(registry, request, ret, err);
 }
 
 int hoy_registry_ask(struct hoy_registry *registry, struct hoy_http_request *request, struct hoy_http_transfer **ret,
@@ -403,8 +533,7 @@ int hoy_registry_ask(struct hoy_registry *registry, struct hoy_http_request *req
 		struct hoy_http_answer *answer;
 		int r;
 
-		request->authorization = registry->authorization;
-		r = get(registry, request, &transfer, err);
+		r = hoy_registry_ask_once(registry, request, &transfer, err);
 		if (r < 0)
 			return r;
 		answer = hoy_http_transfer_answer(transfer);

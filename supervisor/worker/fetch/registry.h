@@ -9,22 +9,43 @@
 #include "supervisor/worker/fetch/http.h"
 #include "supervisor/worker/fetch/protocol.h"
 
-struct hoy_registry {
-	const struct hoy_fetch_request *rq;
-	struct hoy_buf ca, cert, key; /* PEM, of certs.d */
-	struct hoy_http_tls tls;
-	struct hoy_http_proxy proxy;
-	const char *action;             /* what the token is for: "pull", "pull,push"; a literal */
-	char **sources;                 /* repositories of the same host that blobs are mounted from; owned */
-	bool plain;                     /* http */
-	char *base;                     /* "https://host/v2/"; NULL: not found yet */
-	struct hoy_challenge challenge; /* the last one */
-	char *authorization;            /* what answers it; NULL: nothing is asked */
+/* Where the registry is asked: a mirror, or the registry itself. */
+struct hoy_registry_host {
+	char *url;          /* "https://mirror:5000", without "/v2"; NULL: found out by trying (the registry itself) */
+	bool override_path; /* `url` has all of the path */
+	bool is_mirror;     /* asked for pulls alone, and without the registry's credentials */
+	bool unverified;
+	bool unusable;                /* while hosts.toml is read: not for this operation */
+	struct hoy_buf ca, cert, key; /* PEM, of certs.d or hosts.toml */
+	char **headers;               /* "Name: value" */
 };
 
-/* Reads certs.d: to be called with the rights to. `rq` is borrowed. */
+struct hoy_registry {
+	const struct hoy_fetch_request *rq;
+	struct hoy_http_tls tls; /* of the host under way */
+	struct hoy_http_proxy proxy;
+	const char *action;              /* what the token is for: "pull", "pull,push"; a literal */
+	char **sources;                  /* repositories of the same host that blobs are mounted from; owned */
+	bool plain;                      /* http */
+	char *base;                      /* "https://host/v2/"; NULL: not found yet */
+	struct hoy_challenge challenge;  /* the last one */
+	char *authorization;             /* what answers it; NULL: nothing is asked */
+	char *refresh_token;             /* LOGIN: what the token server gave in place of the password; NULL: nothing */
+	struct hoy_registry_host *hosts; /* in the order they are asked; the last one is the registry itself */
+	size_t n_hosts;
+	const struct hoy_registry_host *host; /* the one under way */
+};
+
+/* Reads certs.d and hosts.toml: to be called with the rights to. `rq` is borrowed. The first host is under way. */
 int hoy_registry_init(struct hoy_registry *registry, const struct hoy_fetch_request *rq, struct hoy_err *err);
 void hoy_registry_done(struct hoy_registry *registry);
+
+/* Room for one more, empty; NULL when out of memory. */
+struct hoy_registry_host *hoy_registry_add_host(struct hoy_registry *registry);
+void hoy_registry_host_done(struct hoy_registry_host *host);
+
+/* Goes on to the next host, if there is one. */
+bool hoy_registry_next_host(struct hoy_registry *registry);
 
 /* Finds out how to speak with it (https; for an insecure one http as well) and what it wants to be shown. */
 int hoy_registry_connect(struct hoy_registry *registry, struct hoy_err *err);
@@ -39,6 +60,10 @@ void hoy_registry_prepare(const struct hoy_registry *registry, struct hoy_http_r
  */
 int hoy_registry_ask(struct hoy_registry *registry, struct hoy_http_request *request, struct hoy_http_transfer **ret,
 	struct hoy_err *err);
+
+/* The same without an answer to a 401. */
+int hoy_registry_ask_once(struct hoy_registry *registry, struct hoy_http_request *request,
+	struct hoy_http_transfer **ret, struct hoy_err *err);
 
 /* Gets "manifests/<reference>" with its media type (owned). Retries what may go away. */
 int hoy_registry_manifest(struct hoy_registry *registry, const char *reference, struct hoy_buf *ret, char **ret_media,
