@@ -20,6 +20,7 @@
 #define MAX_CONFIG ((size_t) 16 << 20)
 #define MAX_SMALL ((size_t) 64 << 10)
 #define MAX_ID 76
+#define OPTIONS_VERSION 1
 
 void hoy_shim_options_done(struct hoy_shim_options *options)
 {
@@ -71,7 +72,7 @@ int hoy_shim_options_save(const struct hoy_shim_options *options, const char *bu
 	int r;
 
 	hoy_json_object(&w, NULL);
-	hoy_json_add_u64(&w, "version", 1);
+	hoy_json_add_u64(&w, "version", OPTIONS_VERSION);
 	add_optional(&w, "binary_name", options->binary_name);
 	add_optional(&w, "root", options->root);
 	add_optional(&w, "socket_dir", options->socket_dir);
@@ -115,6 +116,17 @@ static unsigned int load_uint(const struct hoy_json *doc, const char *key, unsig
 	return value && hoy_json_to_u64(value, &number) == 0 ? (unsigned int) number : absent;
 }
 
+/* What a newer shim wrote may mean more than we understand: better nothing is done than the wrong thing. */
+static int check_version(const struct hoy_json *doc, const char *bundle, struct hoy_err *err)
+{
+	unsigned int version = load_uint(doc, "version", OPTIONS_VERSION);
+
+	if (version <= OPTIONS_VERSION)
+		return 0;
+	return hoy_err_unsupported(err, "%s/%s has version %u, this shim reads up to %d: a newer one has written it",
+		bundle, HOY_SHIM_OPTIONS_FILE, version, OPTIONS_VERSION);
+}
+
 int hoy_shim_options_load(const char *bundle, struct hoy_shim_options *ret, struct hoy_err *err)
 {
 	auto_ptr(hoy_json_free) struct hoy_json *doc = NULL;
@@ -124,7 +136,9 @@ int hoy_shim_options_load(const char *bundle, struct hoy_shim_options *ret, stru
 	if (r < 0 && r != -ENOENT)
 		return r;
 	if (doc) {
-		r = load_string(doc, "binary_name", &options.binary_name, err);
+		r = check_version(doc, bundle, err);
+		if (r >= 0)
+			r = load_string(doc, "binary_name", &options.binary_name, err);
 		if (r >= 0)
 			r = load_string(doc, "root", &options.root, err);
 		if (r >= 0)
@@ -517,7 +531,7 @@ int hoy_bundle_write_exit(
 
 	hoy_time_format(exited_at, time);
 	hoy_json_object(&w, NULL);
-	hoy_json_add_u64(&w, "version", 1);
+	hoy_json_add_u64(&w, "version", HOY_SHIM_EXIT_VERSION);
 	hoy_json_add_u64(&w, "exit_status", status);
 	hoy_json_add_string(&w, "exited_at", time);
 	hoy_json_add_bool(&w, "oom_killed", oom_killed);

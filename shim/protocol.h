@@ -6,7 +6,8 @@
 #define HOY_SHIM_PROTOCOL_H
 
 /*
- * Files in the bundle.
+ * Files in the bundle. What has a version is refused when it is newer than its reader knows, and read when it is older: a
+ * shim outlives the programs it was started by.
  *	address      "unix://PATH" of the shim's ttrpc socket, no newline
  *	init.pid     decimal pid of the container's first process, no newline
  *	options.json what `delete` needs: {"version":1,"binary_name":..,"root":..,"systemd_cgroup":.. ...}
@@ -19,6 +20,7 @@
 #define HOY_SHIM_PID_FILE "init.pid"
 #define HOY_SHIM_OPTIONS_FILE "options.json"
 #define HOY_SHIM_EXIT_FILE "exit.json"
+#define HOY_SHIM_EXIT_VERSION 1
 #define HOY_SHIM_RUNTIME_LOG "log.json"
 #define HOY_SHIM_LOG_FILE "shim.log"
 #define HOY_SHIM_ATTACH_SOCKET "attach.sock"

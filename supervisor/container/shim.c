@@ -296,7 +296,7 @@ int hoy_shim_exit_read(const char *bundle, struct hoy_shim_exit_record *ret, str
 	auto_(hoy_buf_done) struct hoy_buf text = {};
 	auto_ptr(hoy_json_free) struct hoy_json *doc = NULL;
 	auto_free char *path = hoy_path_join(bundle, HOY_SHIM_EXIT_FILE);
-	const struct hoy_json *status, *when, *oom;
+	const struct hoy_json *version, *status, *when, *oom;
 	int64_t number;
 	int r = path ? hoy_file_read(AT_FDCWD, path, &text, err) : hoy_err_oom(err);
 
@@ -304,6 +304,9 @@ int hoy_shim_exit_read(const char *bundle, struct hoy_shim_exit_record *ret, str
 		r = hoy_json_parse(text.data ? text.data : "", text.len, NULL, &doc, err);
 	if (r < 0)
 		return r;
+	version = hoy_json_get(doc, "version");
+	if (version && (hoy_json_to_i64(version, &number) < 0 || number > HOY_SHIM_EXIT_VERSION))
+		return hoy_err_unsupported(err, "'%s' was written by a newer shim", path);
 	status = hoy_json_get(doc, "exit_status");
 	when = hoy_json_get(doc, "exited_at");
 	oom = hoy_json_get(doc, "oom_killed");

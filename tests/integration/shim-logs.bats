@@ -15,7 +15,7 @@ teardown() {
 
 # receive ARGUMENTS...: a receiver in the background, whose output is $T/received.
 receive() {
-    python3 "$TOP/tests/integration/shim-receiver.py" "$@" >"$T/received" 3>&- 4>&- &
+    /usr/bin/python3 "$TOP/tests/integration/shim-receiver.py" "$@" >"$T/received" 3>&- 4>&- &
     receiver=$!
 }
 
@@ -42,7 +42,7 @@ received_n() {
 @test "local: frames, both streams, a long line in parts" {
     sh_in 'echo out; echo err >&2; head -c 20000 /dev/zero | tr "\0" x; echo; printf end'
     run_task "local://$T/l.log"
-    python3 "$TOP/tests/integration/shim-receiver.py" local "$T/l.log" >"$T/entries"
+    /usr/bin/python3 "$TOP/tests/integration/shim-receiver.py" local "$T/l.log" >"$T/entries"
     [ "$(grep -c '' "$T/entries")" = 5 ]
     grep -qx 'stdout out' "$T/entries"
     grep -qx 'stderr err' "$T/entries"
@@ -57,7 +57,7 @@ received_n() {
     wait_for 5 compressed
     [ "$(ls "$T"/l.log.*.gz | wc -l)" -ge 1 ] # more, if the compressor was quick
     [ "$(stat -c %a "$T/l.log.1.gz")" = 640 ]
-    python3 "$TOP/tests/integration/shim-receiver.py" local $(ls "$T"/l.log.*.gz | sort -t. -k3 -nr) "$T/l.log" |
+    /usr/bin/python3 "$TOP/tests/integration/shim-receiver.py" local $(ls "$T"/l.log.*.gz | sort -t. -k3 -nr) "$T/l.log" |
         sed 's/^stdout //' >"$T/lines"
     cmp "$T/lines" <(for i in $(seq 0 2999); do echo "line $i"; done)
 }

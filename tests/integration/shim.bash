@@ -30,7 +30,7 @@ sh_in() {
 }
 
 client() {
-    timeout 60 python3 "$TOP/tests/integration/shim-client.py" "$@"
+    timeout 60 /usr/bin/python3 "$TOP/tests/integration/shim-client.py" "$@"
 }
 
 # start_shim [KEY=VALUE...]: the handshake of the bundle in $B; $ADDRESS, $SHIM_PID.
@@ -59,7 +59,7 @@ log_text() {
 
 # containerd_is [KEY=N]: takes the shim's events from now on.
 containerd_is() {
-    python3 "$TOP/tests/integration/shim-events.py" "$T/events.sock" "$@" >>"$T/events" 2>"$T/events.err" 3>&- &
+    /usr/bin/python3 "$TOP/tests/integration/shim-events.py" "$T/events.sock" "$@" >>"$T/events" 2>"$T/events.err" 3>&- &
     events_pid=$!
     wait_for 5 test -S "$T/events.sock"
 }

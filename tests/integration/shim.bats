@@ -346,7 +346,7 @@ X
 say_and_leave() {
     local text=$1 pid
     shift
-    python3 "$TOP/tests/integration/shim-client.py" "$B" attach "id=$ID" "$@" < <(echo "$text"; exec sleep 60) >/dev/null 3>&- &
+    /usr/bin/python3 "$TOP/tests/integration/shim-client.py" "$B" attach "id=$ID" "$@" < <(echo "$text"; exec sleep 60) >/dev/null 3>&- &
     pid=$!
     wait_for 10 grep -q "$text" "$T/log"
     kill "$pid"
@@ -388,7 +388,7 @@ say_and_leave() {
     task Start
     wait_for 5 grep -q '33 91' "$T/log"
     # ctrl-p ctrl-q ends the client, not the container
-    printf 'one\n\x10\x11' | timeout 10 python3 "$TOP/tests/integration/shim-client.py" "$B" attach "id=$ID" \
+    printf 'one\n\x10\x11' | timeout 10 /usr/bin/python3 "$TOP/tests/integration/shim-client.py" "$B" attach "id=$ID" \
         stdin=true stdout=true >"$T/seen"
     wait_for 5 grep -q 'got one' "$T/log"
     [ "$(task State | jq .status)" = 2 ]
@@ -560,7 +560,7 @@ X
     sh_in 'sleep 100'
     start_shim
     create_task
-    python3 - "${ADDRESS#unix://}" <<'P'
+    /usr/bin/python3 - "${ADDRESS#unix://}" <<'P'
 import os, random, socket, sys
 random.seed(1)
 keep = []

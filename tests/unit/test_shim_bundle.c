@@ -150,6 +150,32 @@ START_TEST(options_survive_on_disk)
 }
 END_TEST
 
+static int load_text(const char *dir, const char *text, struct hoy_shim_options *ret, struct hoy_err *err)
+{
+	auto_free char *path = hoy_path_join(dir, "options.json");
+
+	ck_assert_int_eq(hoy_file_write(AT_FDCWD, path, text, strlen(text), 0600, 0, NULL), 0);
+	return hoy_shim_options_load(dir, ret, err);
+}
+
+START_TEST(options_of_an_older_shim_are_read_of_a_newer_one_refused)
+{
+	char dir[] = "/tmp/hoy-bundle-XXXXXX";
+	struct hoy_shim_options loaded;
+	struct hoy_err err = { 0 };
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	ck_assert_int_eq(load_text(dir, "{\"version\":1,\"root\":\"/r\"}", &loaded, NULL), 0);
+	ck_assert_str_eq(loaded.root, "/r");
+	ck_assert_uint_eq(loaded.kill_timeout, HOY_SHIM_DEFAULT_KILL_TIMEOUT);
+	hoy_shim_options_done(&loaded);
+	ck_assert_int_lt(load_text(dir, "{\"version\":2,\"root\":\"/r\"}", &loaded, &err), 0);
+	ck_assert_int_eq(err.kind, HOY_ERR_UNSUPPORTED);
+	ck_assert_ptr_nonnull(strstr(err.msg, "options.json has version 2, this shim reads up to 1"));
+	ck_assert_int_eq(hoy_path_remove_all(AT_FDCWD, dir, NULL), 0);
+}
+END_TEST
+
 static char *group_of(const char *dir, const char *config)
 {
 	auto_free char *path = hoy_path_join(dir, "config.json");
@@ -217,8 +243,8 @@ Suite *suite_shim_bundle(void)
 {
 	const TTest *const tests[] = { an_any_of_options_on_stdin, bootstrap_parameters_on_stdin,
 		unknown_options_are_ignored_and_garbage_refused, options_from_a_configuration_file,
-		options_survive_on_disk, containers_of_a_pod_share_a_group, ids_are_checked,
-		a_pid_file_is_read_strictly };
+		options_survive_on_disk, options_of_an_older_shim_are_read_of_a_newer_one_refused,
+		containers_of_a_pod_share_a_group, ids_are_checked, a_pid_file_is_read_strictly };
 
 	return hoy_unit_suite("shim bundle", tests, ARRAY_LEN(tests));
 }
