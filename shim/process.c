@@ -1,9 +1,13 @@
 /* One process: its streams, its exit, who waits for it. What the runtime does with it is in task*.c. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/process.h"
@@ -101,6 +105,7 @@ void hoy_process_done(struct hoy_process *process)
 	process->settled = true;
 	answer_waiters(process);
 	hoy_source_free(process->settle);
+	hoy_source_free(process->overdue);
 	hoy_watch_free(process->watch);
 	hoy_runtime_run_free(process->run);
 	hoy_io_free(process->io);
@@ -278,12 +283,70 @@ int hoy_process_adopt(struct hoy_process *process, pid_t pid, struct hoy_err *er
 
 /* --- signals ------------------------------------------------------------------------------------------------------ */
 
+/* The state that the kernel shows of it, and where it sleeps; false when it is about to end like any other. */
+static bool is_stuck(pid_t pid, char *ret_where, size_t size)
+{
+	auto_(hoy_buf_done) struct hoy_buf stat = { .cap = 4096 }, where = { .cap = 256 };
+	auto_free char *stat_path = hoy_str_printf("/proc/%d/stat", (int) pid);
+	auto_free char *where_path = hoy_str_printf("/proc/%d/wchan", (int) pid);
+	const char *name_end;
+
+	if (!stat_path || hoy_file_read(AT_FDCWD, stat_path, &stat, /* err= */ NULL) < 0 || !stat.data)
+		return false;
+	name_end = strrchr(stat.data, ')');
+	if (!name_end || strncmp(name_end, ") D", 3) != 0)
+		return false;
+	if (!where_path || hoy_file_read(AT_FDCWD, where_path, &where, /* err= */ NULL) < 0 || where.len < 2)
+		(void) snprintf(ret_where, size, "the kernel");
+	else
+		(void) snprintf(ret_where, size, "%s", where.data);
+	return true;
+}
+
+int hoy_process_is_alive(const struct hoy_process *process, const char *verb, struct hoy_err *err)
+{
+	char where[128];
+
+	if (!process->killed_at || !is_stuck(process->pid, where, sizeof where))
+		return hoy_err_conflict(err, "cannot %s a running process", verb);
+	return hoy_err_conflict(err,
+		"cannot %s a running process: %d was killed, but is in uninterruptible sleep (D, in %s) and ends only "
+		"when that does",
+		verb, (int) process->pid, where);
+}
+
+static void note_kill(struct hoy_process *process)
+{
+	if (!process->killed_at)
+		process->killed_at = hoy_loop_now(process->task->tasks->loop);
+}
+
+static int kill_all(struct hoy_task *task, int sig, struct hoy_err *err)
+{
+	if (sig == SIGKILL) {
+		note_kill(&task->init);
+		for (struct hoy_process *exec = task->execs; exec; exec = exec->next)
+			note_kill(exec);
+	}
+	return hoy_task_cgroup_kill(task->cgroup, sig, err);
+}
+
+static bool was_killed_in_vain(const struct hoy_process *process)
+{
+	char where[128];
+
+	return process->killed_at && hoy_loop_now(process->task->tasks->loop) - process->killed_at >= SETTLE_NS &&
+	       is_stuck(process->pid, where, sizeof where);
+}
+
 int hoy_process_kill(struct hoy_process *process, int sig, bool all, struct hoy_err *err)
 {
 	struct hoy_task *task = process->task;
 
+	if (sig == SIGKILL && !process->exited && process->pid && was_killed_in_vain(process))
+		return hoy_process_is_alive(process, "kill", err);
 	if (all && is_init(process) && task->cgroup)
-		return hoy_task_cgroup_kill(task->cgroup, sig, err);
+		return kill_all(task, sig, err);
 	if (process->exited)
 		return hoy_err_not_found(err, "process already finished: not found");
 	if (!process->pid)
@@ -294,5 +357,9 @@ int hoy_process_kill(struct hoy_process *process, int sig, bool all, struct hoy_
 	if (kill(process->pid, sig) < 0)
 		return errno == ESRCH ? hoy_err_not_found(err, "process already finished: not found")
 				      : hoy_err_sys(err, "signal process %d", (int) process->pid);
-	return 0;
+	if (sig != SIGKILL)
+		return 0;
+	note_kill(process);
+	/* What a freezer of v1 holds does not even die. */
+	return process->state == HOY_PROCESS_PAUSED && task->cgroup ? kill_all(task, sig, err) : 0;
 }

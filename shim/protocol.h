@@ -6,9 +6,8 @@
 #define HOY_SHIM_PROTOCOL_H
 
 /*
- * Files in the bundle. What has a version is refused when it is newer than its reader knows, and read when it is older: a
- * shim outlives the programs it was started by.
- *	address      "unix://PATH" of the shim's ttrpc socket, no newline
+ * Files in the bundle. What has a version is refused when it is newer than its reader knows, and read when it is older:
+ *a shim outlives the programs it was started by. address      "unix://PATH" of the shim's ttrpc socket, no newline
  *	init.pid     decimal pid of the container's first process, no newline
  *	options.json what `delete` needs: {"version":1,"binary_name":..,"root":..,"systemd_cgroup":.. ...}
  *	exit.json    {"version":1,"exit_status":137,"exited_at":"RFC3339Nano","oom_killed":true}, written before anybody

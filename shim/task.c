@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/str.h"
 #include "base/ttrpc/events.pb-c.h"
 #include "base/ttrpc/ttrpc.h"
@@ -14,6 +15,8 @@
 #include "shim/rootfs.h"
 #include "shim/task_cgroup.h"
 #include "shim/task_internal.h"
+
+#define OVERDUE_NS ((uint64_t) 5 * 1000000000) /* from the runtime's delete to the process's end */
 
 /* --- finding ------------------------------------------------------------------------------------------------------ */
 
@@ -210,6 +213,21 @@ static void finish_delete(struct hoy_task *task)
 	tasks->on_change(tasks->userdata);
 }
 
+/* Whoever asked hears of it, and may ask again. */
+static void on_overdue(struct hoy_source *source, void *userdata)
+{
+	struct hoy_process *init = userdata;
+	struct hoy_err err = {};
+
+	(void) source;
+	init->overdue = hoy_source_free(init->overdue);
+	if (!init->deleting || init->exited)
+		return;
+	(void) hoy_process_is_alive(init, "delete", &err);
+	init->delete_ran = false;
+	hoy_ttrpc_answer_err(TAKE_PTR(init->deleting), &err);
+}
+
 static void on_deleted(void *userdata, const struct hoy_err *failure)
 {
 	struct hoy_process *init = userdata;
@@ -218,6 +236,9 @@ static void on_deleted(void *userdata, const struct hoy_err *failure)
 	init->delete_ran = true;
 	if (failure && !strstr(failure->msg, "does not exist"))
 		hoy_log_ignored(failure, "delete '%s'", init->task->id);
+	if (init->pid && !init->exited && !init->overdue)
+		(void) hoy_loop_timer(
+			init->task->tasks->loop, &init->overdue, OVERDUE_NS, on_overdue, init, /* err= */ NULL);
 	hoy_process_tell_exit(init);
 	hoy_process_go_on_deleting(init);
 }
@@ -232,6 +253,8 @@ static void run_delete(struct hoy_process *init)
 		r = hoy_err_oom(&err);
 	if (r >= 0)
 		r = hoy_process_run_runtime(init, argv, on_deleted, &err);
+	if (r >= 0 && !init->exited && !init->killed_at)
+		init->killed_at = hoy_loop_now(init->task->tasks->loop);
 	if (r < 0)
 		hoy_ttrpc_answer_err(TAKE_PTR(init->deleting), &err);
 }
@@ -256,6 +279,7 @@ void hoy_process_go_on_deleting(struct hoy_process *process)
 void hoy_process_delete(struct hoy_process *process, struct hoy_ttrpc_request *req)
 {
 	bool init = process == &process->task->init;
+	struct hoy_err err = {};
 
 	if (process->deleting) {
 		hoy_ttrpc_answer_code(req, HOY_TTRPC_FAILED_PRECONDITION, "the process is being deleted already");
@@ -263,7 +287,8 @@ void hoy_process_delete(struct hoy_process *process, struct hoy_ttrpc_request *r
 	}
 	if (process->state != HOY_PROCESS_STOPPED && process->state != HOY_PROCESS_ADDED &&
 		!(init && process->state == HOY_PROCESS_CREATED)) {
-		hoy_ttrpc_answer_code(req, HOY_TTRPC_FAILED_PRECONDITION, "cannot delete a running process");
+		(void) hoy_process_is_alive(process, "delete", &err);
+		hoy_ttrpc_answer_err(req, &err);
 		return;
 	}
 	if (process->state == HOY_PROCESS_ADDED)

@@ -73,6 +73,8 @@ struct hoy_process {
 	struct hoy_ttrpc_request *op; /* ... for this request */
 	struct hoy_ttrpc_request *deleting;
 	bool delete_ran;
+	struct hoy_source *overdue; /* the delete waits for the process's end for too long */
+	uint64_t killed_at;         /* by SIGKILL, on the loop's clock; 0: not */
 
 	bool exited, told;   /* told: exit event published */
 	bool settled;        /* exited and its output is where it belongs, or 2 s have passed */
@@ -113,6 +115,7 @@ void hoy_task_exec(struct hoy_task *task, const Hoy__Pb__ExecProcessRequest *req
 void hoy_process_start(struct hoy_process *process, struct hoy_ttrpc_request *req);
 void hoy_process_delete(struct hoy_process *process, struct hoy_ttrpc_request *req);
 void hoy_process_wait_for(struct hoy_process *process, struct hoy_ttrpc_request *req);
+/* A second SIGKILL fails when the first one could not end the process: the error says what keeps it. */
 int hoy_process_kill(struct hoy_process *process, int sig, bool all, struct hoy_err *err);
 /* `verb` is pause or resume. */
 void hoy_task_set_paused(struct hoy_task *task, bool paused, struct hoy_ttrpc_request *req);
@@ -134,6 +137,8 @@ int hoy_process_open_io(struct hoy_process *process, hoy_process_ready ready, st
 int hoy_process_adopt(struct hoy_process *process, pid_t pid, struct hoy_err *err);
 /* Publishes the exit when everything that must come first has. */
 void hoy_process_tell_exit(struct hoy_process *process);
+/* "cannot VERB a running process", and what the kernel says of one that does not end although it was killed. */
+int hoy_process_is_alive(const struct hoy_process *process, const char *verb, struct hoy_err *err);
 /* An exec that never ran: its waiters hear of it. */
 void hoy_process_failed(struct hoy_process *process);
 /* Goes on with a delete that waits for exit, output or runtime. */

@@ -200,6 +200,56 @@ teardown() { shim_teardown; }
     wait_for 5 is_dead "$pid"
 }
 
+@test "a process in uninterruptible sleep is reported for what it is" {
+    [ -w /dev/fuse ] || skip_because no-fuse "no /dev/fuse"
+    mkdir "$T/stuck"
+    /usr/bin/python3 "$TOP/tests/integration/stuck-fs.py" "$T/stuck" "$T/asked" 3>&- &
+    fs=$!
+    wait_for 5 grep -q "$T/stuck fuse" /proc/mounts
+    bundle_config "$B" '.mounts += [{destination: "/tmp", type: "bind", source: $dir, options: ["bind"]}]' --arg dir "$T/stuck"
+    sh_in 'read -r x </tmp/file'
+    start_shim
+    pid=$(create_task | jq .pid)
+    task Start
+    wait_for 10 test -e "$T/asked"
+    task Kill signal=9
+    sleeps() { grep -q '^State:.D' "/proc/$pid/status"; }
+    wait_for 5 sleeps
+    run task Delete
+    [[ "$output" == "code 9: cannot delete a running process: $pid was killed, but is in uninterruptible sleep (D, in "* ]]
+    kill_says() { run task Kill signal=9; [[ "$output" == "code 9: cannot kill a running process: $pid was killed, but is in uninterruptible sleep"* ]]; }
+    wait_for 5 kill_says
+    [ "$(task State | jq .status)" = 2 ]
+    # others are served meanwhile, and what the kernel lets go of ends as usual
+    task Wait >"$T/wait" &
+    kill "$fs"
+    wait $!
+    [ "$(jq .exit_status "$T/wait")" = 137 ]
+    umount "$T/stuck"
+    task Delete
+    task Shutdown
+    wait_for 5 shim_is_gone
+}
+
+@test "a paused container can be killed" {
+    sh_in 'sleep 100'
+    start_shim
+    create_task
+    task Start
+    task Pause
+    task Kill signal=9
+    [ "$(task Wait | jq .exit_status)" = 137 ]
+    task Delete
+}
+
+@test "streaming stdio is refused" {
+    start_shim
+    run create_task "stdout=ttrpc+unix:///run/containerd/containerd.sock.ttrpc?streaming_id=1"
+    [ "$output" = "code 12: stdio 'ttrpc+unix:///run/containerd/containerd.sock.ttrpc?streaming_id=1' is not supported" ]
+    create_task stdout=none: stderr=none:
+    task Delete
+}
+
 @test "v3 is served as v2" {
     start_shim
     create_task service=containerd.task.v3.Task
