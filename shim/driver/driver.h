@@ -38,6 +38,8 @@ struct hoy_driver_line {
 };
 
 struct hoy_target;
+struct hoy_target_address;
+struct hoy_tls;
 
 /* A driver turns lines into messages. */
 struct hoy_driver {
@@ -46,8 +48,10 @@ struct hoy_driver {
 	const char *default_address; /* NULL: it must be given */
 	unsigned int default_port;
 	const char *const *options; /* further ones it knows, NULL at the end */
-	/* Checks the options once; `datagrams` says what the target takes. */
-	int (*set_up)(const struct hoy_driver_options *options, bool datagrams, struct hoy_err *err);
+	bool tls;                   /* it may speak TLS */
+	/* Checks the options once; `to` says what the target takes. */
+	int (*set_up)(
+		const struct hoy_driver_options *options, const struct hoy_target_address *to, struct hoy_err *err);
 	/* Sends by hoy_target_send(), in as many messages as it takes. */
 	void (*send)(struct hoy_target *target, const struct hoy_driver_line *line);
 };
@@ -63,8 +67,9 @@ struct hoy_target_address {
 	int type;   /* SOCK_STREAM or SOCK_DGRAM */
 	char *path; /* of a unix socket, else NULL */
 	char *host, *port;
+	bool tls;
 };
-/* SCHEME://host[:port] with tcp, udp; unix:///path, unixgram:///path. */
+/* SCHEME://host[:port] with tcp, udp, tcp+tls, tls; unix:///path, unixgram:///path. */
 int hoy_target_parse(const char *text, unsigned int default_port, struct hoy_target_address *ret, struct hoy_err *err);
 void hoy_target_address_done(struct hoy_target_address *address);
 
@@ -72,6 +77,10 @@ void hoy_target_address_done(struct hoy_target_address *address);
  * the source by hoy_target_is_full(). */
 struct hoy_target *hoy_target_new(struct hoy_target_address *address, bool lossy, size_t max_buffer);
 void hoy_target_free(struct hoy_target *target);
+/* The address as it was taken, with the host that TLS borrows. */
+const struct hoy_target_address *hoy_target_to(const struct hoy_target *target);
+/* From now on by TLS; takes it over. */
+void hoy_target_set_tls(struct hoy_target *target, struct hoy_tls *tls);
 void hoy_target_send(struct hoy_target *target, const void *data, size_t len);
 bool hoy_target_is_full(const struct hoy_target *target);
 bool hoy_target_is_empty(const struct hoy_target *target);

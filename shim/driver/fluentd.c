@@ -2,6 +2,7 @@
 #include <endian.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/str.h"
 #include "shim/driver/driver.h"
@@ -12,12 +13,12 @@ static struct {
 	bool sub_second;
 } state;
 
-static int set_up(const struct hoy_driver_options *options, bool datagrams, struct hoy_err *err)
+static int set_up(const struct hoy_driver_options *options, const struct hoy_target_address *to, struct hoy_err *err)
 {
 	const char *precise = hoy_driver_option(options, "fluentd-sub-second-precision", "false");
 
-	if (datagrams)
-		return hoy_err_invalid(err, "fluentd-address is tcp://host:port or unix:///path");
+	if (to->type == SOCK_DGRAM)
+		return hoy_err_invalid(err, "fluentd-address is tcp://host:port, tls://host:port or unix:///path");
 	state.options = options;
 	state.tag = hoy_driver_option(options, "tag", hoy_driver_option(options, "container-id", "container"));
 	state.sub_second = hoy_str_eq(precise, "true");
@@ -95,6 +96,7 @@ const struct hoy_driver hoy_driver_fluentd = {
 	.default_address = "tcp://127.0.0.1:24224",
 	.default_port = 24224,
 	.options = known,
+	.tls = true,
 	.set_up = set_up,
 	.send = send_line,
 };

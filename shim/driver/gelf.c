@@ -1,6 +1,7 @@
 /* Lines as GELF 1.1: JSON, over TCP with a NUL behind it, over UDP compressed and in chunks where it is long. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -24,8 +25,9 @@ static struct {
 	char host[256];
 } state;
 
-static int set_up(const struct hoy_driver_options *options, bool datagrams, struct hoy_err *err)
+static int set_up(const struct hoy_driver_options *options, const struct hoy_target_address *to, struct hoy_err *err)
 {
+	bool datagrams = to->type == SOCK_DGRAM;
 	const char *type = hoy_driver_option(options, "gelf-compression-type", datagrams ? "gzip" : "none");
 	const char *level = hoy_driver_option(options, "gelf-compression-level", "1");
 

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "shim/driver/driver.h"
+#include "shim/driver/tls.h"
 
 #define STDOUT_INPUT 3
 #define STDERR_INPUT 4
@@ -91,6 +92,22 @@ static int check_options(const struct hoy_driver_options *options, const struct 
 	return 0;
 }
 
+static int set_up_tls(struct log *log, const struct hoy_driver_options *options, struct hoy_err *err)
+{
+	const struct hoy_tls_options how = {
+		.ca = hoy_driver_option(options, "syslog-tls-ca-cert", ""),
+		.cert = hoy_driver_option(options, "syslog-tls-cert", ""),
+		.key = hoy_driver_option(options, "syslog-tls-key", ""),
+		.skip_verify = *hoy_driver_option(options, "syslog-tls-skip-verify", ""),
+	};
+	struct hoy_tls *tls;
+	int r = hoy_tls_new(&how, hoy_target_to(log->target)->host, &tls, err);
+
+	if (r >= 0)
+		hoy_target_set_tls(log->target, tls);
+	return r;
+}
+
 static int set_up_target(struct log *log, const struct hoy_driver_options *options, struct hoy_err *err)
 {
 	auto_(hoy_target_address_done) struct hoy_target_address address = { 0 };
@@ -109,11 +126,15 @@ static int set_up_target(struct log *log, const struct hoy_driver_options *optio
 		return hoy_err_invalid(err, "max-buffer-size '%s'", max);
 	r = hoy_target_parse(text, log->driver->default_port, &address, err);
 	if (r >= 0)
-		r = log->driver->set_up(options, address.type == SOCK_DGRAM, err);
+		r = log->driver->set_up(options, &address, err);
 	if (r < 0)
 		return r;
+	if (address.tls && !log->driver->tls)
+		return hoy_err_unsupported(err, "address '%s': log driver %s has no TLS", text, log->driver->name);
 	log->target = hoy_target_new(&address, hoy_str_eq(mode, "non-blocking"), (size_t) max_buffer);
-	return log->target ? 0 : hoy_err_oom(err);
+	if (!log->target)
+		return hoy_err_oom(err);
+	return hoy_target_to(log->target)->tls ? set_up_tls(log, options, err) : 0;
 }
 
 static int set_up(struct log *log, const struct hoy_driver_options *options, struct hoy_err *err)

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/str.h"
@@ -19,6 +20,7 @@ static struct {
 	const char *tag;
 	char host[256];
 	bool newline; /* ends a message on a stream */
+	bool counted; /* its length comes before it */
 } state;
 
 static int parse_format(const char *name, struct hoy_err *err)
@@ -49,12 +51,14 @@ static int parse_facility(const char *name, struct hoy_err *err)
 	return hoy_err_invalid(err, "syslog-facility '%s'", name);
 }
 
-static int set_up(const struct hoy_driver_options *options, bool datagrams, struct hoy_err *err)
+static int set_up(const struct hoy_driver_options *options, const struct hoy_target_address *to, struct hoy_err *err)
 {
 	int r = parse_format(hoy_driver_option(options, "syslog-format", ""), err);
 
 	state.tag = hoy_driver_option(options, "tag", "container");
-	state.newline = !datagrams;
+	/* RFC 5425 counts; elsewhere on a stream a message ends with its line */
+	state.counted = to->tls && state.format >= FORMAT_RFC5424;
+	state.newline = to->type == SOCK_STREAM && !state.counted;
 	if (gethostname(state.host, sizeof state.host - 1) < 0)
 		(void) snprintf(state.host, sizeof state.host, "localhost");
 	return r < 0 ? r : parse_facility(hoy_driver_option(options, "syslog-facility", "daemon"), err);
@@ -70,7 +74,7 @@ static void format_time(const struct timespec *time, bool micro, char out[HOY_TI
 static void send_line(struct hoy_target *target, const struct hoy_driver_line *line)
 {
 	unsigned int priority = state.facility * 8 + (line->is_stderr ? SEVERITY_ERR : SEVERITY_INFO);
-	auto_(hoy_buf_done) struct hoy_buf out = {};
+	auto_(hoy_buf_done) struct hoy_buf out = {}, counted = {};
 	char time[HOY_TIME_MAX], stamp[32];
 	int pid = (int) getpid();
 	struct tm tm;
@@ -87,11 +91,18 @@ static void send_line(struct hoy_target *target, const struct hoy_driver_line *l
 	(void) hoy_buf_add(&out, line->text, line->len);
 	if (state.newline)
 		(void) hoy_buf_addc(&out, '\n');
-	if (hoy_buf_check(&out, "message", /* err= */ NULL) == 0)
-		hoy_target_send(target, out.data, out.len);
+	if (hoy_buf_check(&out, "message", /* err= */ NULL) < 0)
+		return;
+	if (state.counted) {
+		(void) hoy_buf_addf(&counted, "%zu ", out.len);
+		(void) hoy_buf_add(&counted, out.data, out.len);
+	}
+	if (hoy_buf_check(&counted, "message", /* err= */ NULL) == 0)
+		hoy_target_send(target, state.counted ? counted.data : out.data, state.counted ? counted.len : out.len);
 }
 
-static const char *const known[] = { "syslog-format", "syslog-facility", NULL };
+static const char *const known[] = { "syslog-format", "syslog-facility", "syslog-tls-ca-cert", "syslog-tls-cert",
+	"syslog-tls-key", "syslog-tls-skip-verify", NULL };
 
 const struct hoy_driver hoy_driver_syslog = {
 	.name = "syslog",
@@ -99,6 +110,7 @@ const struct hoy_driver hoy_driver_syslog = {
 	.default_address = "unixgram:///dev/log",
 	.default_port = 514,
 	.options = known,
+	.tls = true,
 	.set_up = set_up,
 	.send = send_line,
 };

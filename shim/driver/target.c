@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "shim/driver/driver.h"
+#include "shim/driver/tls.h"
 
 #define HOLD_LIMIT ((size_t) 256 << 10)
 #define RETRY_MS 500
@@ -20,7 +21,9 @@
 struct hoy_target {
 	struct hoy_target_address address;
 	int fd;
-	bool connecting;
+	struct hoy_tls *tls; /* NULL: without */
+	bool connecting, shaking_hands;
+	bool offered;      /* TLS has seen the rest of the first message: it must be this that comes next */
 	uint64_t retry_at; /* ms, when there is no connection */
 	unsigned int delay;
 	struct hoy_buf waiting; /* messages, each behind its length as a uint32_t */
@@ -62,12 +65,14 @@ int hoy_target_parse(const char *text, unsigned int default_port, struct hoy_tar
 	static const struct {
 		const char *prefix;
 		int type;
-		bool is_unix;
+		bool is_unix, tls;
 	} schemes[] = {
-		{ "tcp://", SOCK_STREAM, false },
-		{ "udp://", SOCK_DGRAM, false },
-		{ "unix://", SOCK_STREAM, true },
-		{ "unixgram://", SOCK_DGRAM, true },
+		{ "tcp://", SOCK_STREAM, false, false },
+		{ "udp://", SOCK_DGRAM, false, false },
+		{ "tcp+tls://", SOCK_STREAM, false, true },
+		{ "tls://", SOCK_STREAM, false, true },
+		{ "unix://", SOCK_STREAM, true, false },
+		{ "unixgram://", SOCK_DGRAM, true, false },
 	};
 	auto_(hoy_target_address_done) struct hoy_target_address address = { 0 };
 
@@ -78,6 +83,7 @@ int hoy_target_parse(const char *text, unsigned int default_port, struct hoy_tar
 		if (!hoy_str_starts(text, schemes[i].prefix))
 			continue;
 		address.type = schemes[i].type;
+		address.tls = schemes[i].tls;
 		if (!schemes[i].is_unix)
 			r = parse_host(rest, default_port, &address, err);
 		else if (*rest != '/' || strlen(rest) >= sizeof(((struct sockaddr_un *) 0)->sun_path))
@@ -90,7 +96,8 @@ int hoy_target_parse(const char *text, unsigned int default_port, struct hoy_tar
 		address = (struct hoy_target_address){ 0 };
 		return 0;
 	}
-	return hoy_err_unsupported(err, "address '%s': only tcp, udp, unix and unixgram are supported", text);
+	return hoy_err_unsupported(
+		err, "address '%s': only tcp, udp, tcp+tls, tls, unix and unixgram are supported", text);
 }
 
 /* --- connecting --------------------------------------------------------------------------------------------------- */
@@ -106,8 +113,10 @@ static uint64_t now_ms(void)
 /* Gone, or not there yet: later again. The message that was on its way is sent from its beginning. */
 static void disconnect(struct hoy_target *target)
 {
+	if (target->tls)
+		hoy_tls_disconnect(target->tls);
 	hoy_fd_close(&target->fd);
-	target->connecting = false;
+	target->connecting = target->shaking_hands = target->offered = false;
 	target->sent = 0;
 	target->retry_at = now_ms() + target->delay;
 	target->delay = MIN(target->delay * 2, RETRY_MAX_MS);
@@ -165,6 +174,27 @@ static void finish_connecting(struct hoy_target *target)
 		return;
 	}
 	target->connecting = false;
+	if (!target->tls)
+		target->delay = RETRY_MS;
+	else if (hoy_tls_connect(target->tls, target->fd) < 0)
+		disconnect(target);
+	else
+		target->shaking_hands = true;
+}
+
+static void shake_hands(struct hoy_target *target)
+{
+	struct hoy_err err = {};
+	int r = hoy_tls_handshake(target->tls, &err);
+
+	if (r == -EAGAIN)
+		return;
+	if (r < 0) {
+		hoy_log_err(&err, "log driver");
+		disconnect(target);
+		return;
+	}
+	target->shaking_hands = false;
 	target->delay = RETRY_MS;
 }
 
@@ -182,8 +212,24 @@ static void drop_first(struct hoy_target *target)
 {
 	hoy_buf_consume(&target->waiting, sizeof(uint32_t) + first_len(target));
 	target->sent = 0;
+	target->offered = false;
 	if (!target->waiting.len)
 		hoy_buf_done(&target->waiting);
+}
+
+/* Bytes taken, or -1 with errno. */
+static ssize_t send_some(struct hoy_target *target, const char *data, size_t len)
+{
+	ssize_t n;
+
+	if (!target->tls)
+		return TEMP_FAILURE_RETRY(send(target->fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT));
+	target->offered = true;
+	n = hoy_tls_send(target->tls, data, len);
+	if (n >= 0)
+		return n;
+	errno = (int) -n;
+	return -1;
 }
 
 /* False: not now. */
@@ -191,7 +237,7 @@ static bool send_first(struct hoy_target *target)
 {
 	const char *data = target->waiting.data + sizeof(uint32_t) + target->sent;
 	size_t len = first_len(target) - target->sent;
-	ssize_t n = TEMP_FAILURE_RETRY(send(target->fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT));
+	ssize_t n = send_some(target, data, len);
 
 	if (n < 0 && errno == EAGAIN)
 		return false;
@@ -215,18 +261,24 @@ void hoy_target_work(struct hoy_target *target)
 		connect_now(target);
 	if (target->fd >= 0 && target->connecting)
 		finish_connecting(target);
-	while (target->fd >= 0 && !target->connecting && target->waiting.len && send_first(target))
+	if (target->fd >= 0 && target->shaking_hands)
+		shake_hands(target);
+	else if (target->tls && target->fd >= 0 && !target->connecting && !hoy_tls_listen(target->tls))
+		disconnect(target);
+	while (target->fd >= 0 && !target->connecting && !target->shaking_hands && target->waiting.len &&
+		send_first(target))
 		;
 }
 
 void hoy_target_send(struct hoy_target *target, const void *data, size_t len)
 {
 	uint32_t length = (uint32_t) len;
+	bool begun = target->sent || target->offered;
 
 	/* not the one that is half sent: the other end would see its beginning alone */
-	while (target->lossy && target->waiting.len && !target->sent && target->waiting.len + len > target->max_buffer)
+	while (target->lossy && target->waiting.len && !begun && target->waiting.len + len > target->max_buffer)
 		drop_first(target);
-	if (target->lossy && target->sent && target->waiting.len + len > target->max_buffer)
+	if (target->lossy && begun && target->waiting.len + len > target->max_buffer)
 		return;
 	(void) hoy_buf_add(&target->waiting, &length, sizeof length);
 	(void) hoy_buf_add(&target->waiting, data, len);
@@ -250,6 +302,10 @@ int hoy_target_poll(const struct hoy_target *target, short *ret_events, int *ret
 	*ret_events = 0;
 	if (target->fd < 0 && target->waiting.len)
 		*ret_timeout = target->retry_at > now ? (int) (target->retry_at - now) : 0;
+	else if (target->fd >= 0 && target->tls && !target->connecting)
+		*ret_events = (short) (target->shaking_hands ? hoy_tls_events(target->tls)
+				       : target->waiting.len ? POLLIN | hoy_tls_events(target->tls)
+							     : POLLIN);
 	else if (target->fd >= 0 && (target->connecting || target->waiting.len))
 		*ret_events = POLLOUT;
 	return target->fd;
@@ -270,10 +326,23 @@ struct hoy_target *hoy_target_new(struct hoy_target_address *address, bool lossy
 	return target;
 }
 
+const struct hoy_target_address *hoy_target_to(const struct hoy_target *target)
+{
+	return &target->address;
+}
+
+void hoy_target_set_tls(struct hoy_target *target, struct hoy_tls *tls)
+{
+	target->tls = tls;
+}
+
 void hoy_target_free(struct hoy_target *target)
 {
 	if (!target)
 		return;
+	if (target->tls && !target->waiting.len)
+		hoy_tls_end(target->tls);
+	hoy_tls_free(target->tls);
 	hoy_fd_close(&target->fd);
 	hoy_buf_done(&target->waiting);
 	hoy_target_address_done(&target->address);

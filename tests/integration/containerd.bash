@@ -89,3 +89,17 @@ nothing_left() {
     [ ! -e "/run/hoyrun/$NS/$C" ]
     [ ! -e "$D/state/io.containerd.runtime.v2.task/$NS/$C" ]
 }
+
+all_shims() { shims_of '.*'; }
+no_shims() { [ -z "$(all_shims)" ]; }
+
+# what_is_left: everything that a container of ours may leave on the machine.
+what_is_left() {
+    echo "shims: $(all_shims | wc -l)"
+    echo "mounts: $(grep -c "$D/state" /proc/self/mountinfo)"
+    echo "bundles: $(ls "$D/state/io.containerd.runtime.v2.task/$NS" 2>/dev/null | wc -l)"
+    echo "runtime: $(ls "/run/hoyrun/$NS" 2>/dev/null | wc -l)"
+    echo "cgroups: $(find /sys/fs/cgroup -mindepth 1 -type d -path "*/$NS/*" 2>/dev/null | wc -l)"
+    echo "fifos: $(ls "$D/fifo" 2>/dev/null | wc -l)"
+    echo "sleeping: $(pgrep -fc 'sleep 98765' || :)"
+}

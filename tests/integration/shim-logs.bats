@@ -144,10 +144,16 @@ received_n() {
     [ "$output" = "hoy-log: log driver 'splunk': only syslog, gelf and fluentd are supported" ]
     run "$HOY_BUILD/hoy-log" driver gelf
     [ "$output" = "hoy-log: log driver gelf needs gelf-address" ]
-    run "$HOY_BUILD/hoy-log" driver syslog syslog-address tcp+tls://h
-    [[ "$output" == *"only tcp, udp, unix and unixgram are supported" ]]
-    run "$HOY_BUILD/hoy-log" driver syslog syslog-tls-ca-cert /x
-    [ "$output" = "hoy-log: option 'syslog-tls-ca-cert' of log driver syslog" ]
+    run "$HOY_BUILD/hoy-log" driver syslog syslog-address http://h
+    [[ "$output" == *"only tcp, udp, tcp+tls, tls, unix and unixgram are supported" ]]
+    run "$HOY_BUILD/hoy-log" driver syslog syslog-address tcp+tls://h syslog-tls-ca-cert /no/such
+    [[ "$output" == "hoy-log: certificates of '/no/such': "* ]]
+    run "$HOY_BUILD/hoy-log" driver syslog syslog-address tcp+tls://h syslog-tls-cert /no/such
+    [ "$output" = "hoy-log: a certificate needs its key, and a key its certificate" ]
+    run "$HOY_BUILD/hoy-log" driver gelf gelf-address tls://h
+    [ "$output" = "hoy-log: address 'tls://h': log driver gelf has no TLS" ]
+    run "$HOY_BUILD/hoy-log" driver gelf gelf-address udp://h syslog-tls-ca-cert /x
+    [ "$output" = "hoy-log: option 'syslog-tls-ca-cert' of log driver gelf" ]
     run "$HOY_BUILD/hoy-log" driver gelf gelf-address udp://h mode maybe
     [ "$output" = "hoy-log: mode 'maybe'" ]
     run "$HOY_BUILD/hoy-log" compress "$T/none"
@@ -177,6 +183,57 @@ received_n() {
     run_task "$(driver "driver=syslog&syslog-address=unix://$T/syslog.sock&syslog-format=rfc3164&tag=web")"
     wait_for 5 received_n 2
     grep -qE "^<30>[A-Z][a-z]{2} [ 0-9]{2} [0-9:]{8} $(hostname) web\[[0-9]+\]: out$" "$T/received"
+}
+
+# make_certificate NAME: $T/NAME.pem, certificate and key, of 127.0.0.1's.
+make_certificate() {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=$1" -addext subjectAltName=IP:127.0.0.1 \
+        -keyout "$T/$1.key" -out "$T/$1.crt" 2>/dev/null
+    cat "$T/$1.crt" "$T/$1.key" >"$T/$1.pem"
+}
+
+@test "syslog by TLS: who is trusted, and messages with their length" {
+    make_certificate good
+    make_certificate other
+    export CERTIFICATE=$T/good.pem
+    receive tls - raw
+    port=$(port)
+    sh_in 'echo out; echo err >&2'
+    run_task "$(driver "driver=syslog&syslog-address=tcp+tls://127.0.0.1:$port&syslog-format=rfc5424&tag=web&syslog-tls-ca-cert=$T/good.crt")"
+    wait_for 10 grep -q 'web - err' "$T/received"
+    # <30>1 ... out, each behind its length and a space, without an end of line
+    /usr/bin/python3 - "$T/received" <<'P'
+import re, sys
+data = open(sys.argv[1]).read().split("\n", 1)[1].replace("\n", "")
+while data:
+    length, data = data.split(" ", 1)
+    message, data = data[:int(length)], data[int(length):]
+    assert re.match(r"<(30|27)>1 .* web - (out|err)$", message), message
+P
+    task Delete
+    # a stranger's certificate: nothing is told to it, and the reason is in the log
+    run_task "$(driver "driver=syslog&syslog-address=tcp+tls://127.0.0.1:$port&tag=stranger&syslog-tls-ca-cert=$T/other.crt")"
+    wait_for 10 grep -q "TLS with '127.0.0.1': .*certificate" "$B/shim.log"
+    ! grep -q stranger "$T/received" || false
+    task Delete
+    run_task "$(driver "driver=syslog&syslog-address=tcp+tls://127.0.0.1:$port&tag=whoever&syslog-tls-skip-verify=1")"
+    wait_for 10 grep -q "whoever.*: err" "$T/received"
+    ! grep -q stranger "$T/received" || false
+}
+
+@test "fluentd by TLS, trusted as the system does" {
+    make_certificate good
+    export CERTIFICATE=$T/good.pem
+    receive tls - fluentd
+    port=$(port)
+    sh_in 'head -c 300000 /dev/zero | tr "\0" x | fold -w 100; echo; echo last'
+    # the system's trust is that of the shim's environment
+    task Shutdown
+    wait_for 5 shim_is_gone
+    SSL_CERT_FILE=$T/good.crt start_shim
+    run_task "$(driver "driver=fluentd&fluentd-address=tls://127.0.0.1:$port&tag=web")"
+    wait_for 20 grep -q '"log": "last"' "$T/received"
+    [ "$(grep -c '"log": "x' "$T/received")" = 3000 ]
 }
 
 @test "gelf: compressed datagrams, chunks, a stream" {

@@ -2,14 +2,16 @@
 """What a container's log is sent to: prints what arrives.
 
     shim-receiver.py journal SOCKET          journald's datagrams, one JSON object of fields per line
-    shim-receiver.py udp|tcp|unix ADDRESS KIND  KIND raw (as it is), gelf (unpacked), fluentd (decoded); "-" picks a port and
-                                             prints "port N" first; tcp and unix serve one connection after the other
+    shim-receiver.py udp|tcp|tls|unix ADDRESS KIND  KIND raw (as it is), gelf (unpacked), fluentd (decoded); "-" picks a port and
+                                             prints "port N" first; tcp, tls and unix serve one connection after the
+                                             other; tls by the certificate and key in the file CERTIFICATE
     shim-receiver.py local FILE...           entries of the local driver's files (.gz too)
 """
 import gzip
 import json
 import os
 import socket
+import ssl
 import struct
 import sys
 import zlib
@@ -45,6 +47,8 @@ def unpack(data, at=0):
             result.append(value)
         return result, at
     if kind >> 5 == 5:
+        if at + 1 + (kind & 31) > len(data):
+            raise IndexError
         return data[at + 1:at + 1 + (kind & 31)].decode(), at + 1 + (kind & 31)
     if kind == 0xD7:
         seconds, nanos = struct.unpack(">II", data[at + 2:at + 10])
@@ -54,6 +58,8 @@ def unpack(data, at=0):
     if kind == 0xCE:
         return number, at
     if kind == 0xDB:
+        if at + number > len(data):
+            raise IndexError
         return data[at:at + number].decode(), at + number
     assert kind == 0xDF, kind
     result = {}
@@ -117,6 +123,14 @@ def receive(scheme, address, kind):
     sock.listen()
     while True:
         peer, _ = sock.accept()
+        if scheme == "tls":
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(os.environ["CERTIFICATE"])
+            try:
+                peer = context.wrap_socket(peer, server_side=True)
+            except (ssl.SSLError, OSError) as error:
+                say("refused: %s" % error)
+                continue
         data = b""
         while piece := peer.recv(65536):
             data = show(kind, data + piece)
