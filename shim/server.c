@@ -41,6 +41,7 @@ struct shim {
 	uint64_t expected_until; /* a start was told that we serve it: its Create comes until then; 0: none does */
 	bool shutting_down, events_given_up, clients_given_up, terminating;
 	bool shutdown_asked;
+	bool was_used; /* a Create has come */
 };
 
 /* --- ending ------------------------------------------------------------------------------------------------------- */
@@ -119,16 +120,20 @@ static void on_create(void *userdata)
 
 	shim->expected_until = 0;
 	shim->shutdown_asked = false;
+	shim->was_used = true;
 }
 
-/* A caller that died between start and Create, or that never shuts down, leaves no shim behind. */
+/* A caller that died between start and Create, or that never shuts down, leaves no shim behind. Nor does one that has
+ * found us again and holds a connection, but does not know what for (containerd 1.6). */
 static void on_unused(struct hoy_source *source, void *userdata)
 {
 	struct shim *shim = userdata;
 
 	if (shim->tasks.first)
 		return;
-	if (hoy_ttrpc_server_connections(shim->server) && !shim->shutdown_asked)
+	if (hoy_loop_now(shim->loop) < shim->expected_until)
+		hoy_source_set_timer(source, shim->expected_until - hoy_loop_now(shim->loop));
+	else if (shim->was_used && hoy_ttrpc_server_connections(shim->server) && !shim->shutdown_asked)
 		hoy_source_set_timer(source, UNUSED_NS);
 	else
 		shut_down(shim);

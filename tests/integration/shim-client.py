@@ -8,7 +8,7 @@
     shim-client.py ADDRESS execs id=a n=100 spec=JSON  execs that many at once, kill=50 the container among them; says
                                                       how many were started, refused and waited for
 
-    shim-client.py ADDRESS cycle id=a n=100 spec=JSON   that many execs one after the other, each to its Delete
+    shim-client.py ADDRESS cycle id=a n=100 spec=JSON   that many execs one after the other, each to its Delete; stdout=none:
 
 It knows the wire format by itself: field numbers are written down a second time here, on purpose. An error answer goes
 to stderr as "code N: text", exit status 1.
@@ -234,7 +234,7 @@ def cycle(address, values):
     sock = connect(address)
     for i in range(int(values["n"])):
         exec_id = {"id": values["id"], "exec_id": "e%d" % i}
-        for method, more in (("Exec", {"spec": values["spec"], "stdout": "none:"}), ("Start", {}), ("Wait", {}), ("Delete", {})):
+        for method, more in (("Exec", {"spec": values["spec"], "stdout": values.get("stdout", "none:")}), ("Start", {}), ("Wait", {}), ("Delete", {})):
             sock.sendall(frame(method, dict(exec_id, **more)))
             _, response = read_response(sock)
             if 1 in response:
