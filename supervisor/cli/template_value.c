@@ -91,7 +91,7 @@ void hoy_template_float_print(double value, struct hoy_buf *out)
 		(void) snprintf(text, sizeof text, "%.*e", precision - 1, value);
 	while (strtod(text, NULL) != value && ++precision <= 17);
 	if (size == 0 || (size >= 1e-4 && size < 1e21)) {
-		int exponent = atoi(strchr(text, 'e') + 1); /* our own text */
+		int exponent = (int) strtol(strchr(text, 'e') + 1, NULL, 10);
 		int decimals = precision - 1 - exponent;
 
 		(void) hoy_buf_addf(out, "%.*f", decimals > 0 ? decimals : 0, value);

@@ -158,3 +158,14 @@ EOF
     run "$HOY" network prune -f
     [ "$status" = 0 ]
 }
+
+@test "every command has a manual page" {
+    "$HOY" __man >"$T/pages"
+    grep -q '^hoy-network-create.1 network create$' "$T/pages"
+    while read -r page command; do
+        "$HOY" __man $command </dev/null >"$T/page"
+        grep -q '^# SYNOPSIS' "$T/page"
+        ! command -v scdoc >/dev/null || scdoc <"$T/page" >"$T/$page"
+    done <"$T/pages"
+    grep -q -- '--subnet' <("$HOY" __man network create)
+}
