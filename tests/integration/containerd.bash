@@ -52,6 +52,7 @@ setup() {
 
 teardown() {
     local pid
+    ! declare -F end_dockerd >/dev/null || end_dockerd # a suite's own
     for pid in $(shims_of "$C"); do
         kill -9 "$pid" || :
     done
