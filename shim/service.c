@@ -312,7 +312,7 @@ static void handle_shutdown(struct hoy_service *service, ProtobufCMessage **mess
 static void handle_hello(struct hoy_service *service, ProtobufCMessage **message, struct hoy_ttrpc_request *req)
 {
 	static const char *const features[] = { "json-file", "attach", "exit-file", "expect", "local", "journald",
-		"compress", "non-blocking" };
+		"compress", "non-blocking", "exec-attach" };
 	Hoy__Pb__ShimHelloResponse response = HOY__PB__SHIM_HELLO_RESPONSE__INIT;
 
 	(void) service;

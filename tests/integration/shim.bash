@@ -1,5 +1,5 @@
 # Shared by shim-*.bats: a bundle in $T/b, a shim of its own with sockets in $T/s and the runtime's root in $T/r.
-load lib
+[ -n "${TOP:-}" ] || load lib
 
 shim_setup() {
     require_root
