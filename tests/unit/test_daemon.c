@@ -181,7 +181,7 @@ START_TEST(addresses_are_checked)
 }
 END_TEST
 
-static START_TEST(numbers_of_transfers_come_from_flag_or_file)
+START_TEST(numbers_of_transfers_come_from_flag_or_file)
 {
 	static const char text[] = "{\"max-concurrent-uploads\": 7, \"max-download-attempts\": 2, \"proxies\": "
 				   "{\"http-proxy\": \"http://p:1\"}}";
@@ -198,7 +198,7 @@ static START_TEST(numbers_of_transfers_come_from_flag_or_file)
 }
 END_TEST
 
-Suite *suite_daemon(void)
+static Suite *suite_daemon(void)
 {
 	const TTest *const tests[] = { flags_are_read_in_all_spellings, wrong_flags_are_named,
 		every_flag_of_dockerd_without_effect_is_refused_by_name, what_is_true_anyway_is_accepted,
