@@ -206,7 +206,12 @@ START_TEST(the_gateway_has_the_highest_priority_then_the_first_name)
 	const struct hoy_network_row nets[] = {
 		{ .id = "1", .name = "bbb", .driver = "bridge", .subnet = 0x0a320000, .prefix_len = 24, .gateway = 1 },
 		{ .id = "2", .name = "aaa", .driver = "bridge", .subnet = 0x0a330000, .prefix_len = 24, .gateway = 1 },
-		{ .id = "3", .name = "000", .driver = "bridge", .subnet = 0x0a340000, .prefix_len = 24, .gateway = 1,
+		{ .id = "3",
+			.name = "000",
+			.driver = "bridge",
+			.subnet = 0x0a340000,
+			.prefix_len = 24,
+			.gateway = 1,
 			.flags = HOY_NETWORK_INTERNAL },
 	};
 	struct hoy_endpoint_row rows[] = {
