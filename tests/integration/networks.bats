@@ -73,8 +73,6 @@ two" ]
     refused "No such network: nowhere" docker network inspect nowhere
     refused "network-scoped aliases are not supported" docker run --network one --network-alias x busybox true
     refused "network nowhere not found" docker run --network nowhere busybox true
-    refused "user specified IP address is supported on user defined networks only" \
-        docker run --ip 172.17.0.9 busybox true
     refused "contain the IP address 10.51.0.9" docker run --network one --ip 10.51.0.9 busybox true
     docker network create two
     refused "user specified IP address is supported only when connecting to networks with user configured subnets" \

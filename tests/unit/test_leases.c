@@ -201,6 +201,20 @@ START_TEST(a_bridge_of_another_exec_root_has_another_name)
 }
 END_TEST
 
+START_TEST(the_default_network_gives_no_address_that_is_asked_for)
+{
+	const struct hoy_network_request request = {
+		.container_id = "c1", .network = "bridge", .address = "172.30.0.3"
+	};
+	struct hoy_err err = {};
+
+	open_room("172.30.0.1/29");
+	ck_assert_int_eq(hoy_network_allocate(networks, &request, &err), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(err.msg, "user specified IP address is supported on user defined networks only"));
+	close_room();
+}
+END_TEST
+
 START_TEST(the_gateway_has_the_highest_priority_then_the_first_name)
 {
 	const struct hoy_network_row nets[] = {
@@ -241,6 +255,7 @@ Suite *suite_leases(void)
 	const TTest *const tests[] = { three_networks_are_there_from_the_start, the_lowest_free_address_is_leased,
 		a_full_subnet_says_so, host_and_none_lease_nothing, bad_requests_are_refused,
 		mac_addresses_are_parsed_strictly, a_bridge_of_another_exec_root_has_another_name,
+		the_default_network_gives_no_address_that_is_asked_for,
 		the_gateway_has_the_highest_priority_then_the_first_name };
 
 	return hoy_unit_suite("leases", tests, ARRAY_LEN(tests));
