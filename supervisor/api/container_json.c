@@ -362,7 +362,12 @@ static void encode_network_settings(
 	hoy_json_add_i64(w, "IPPrefixLen", on_bridge ? (int64_t) endpoint.prefix_len : 0);
 	hoy_json_add_string(w, "IPv6Gateway", "");
 	hoy_json_add_string(w, "MacAddress", on_bridge ? endpoint.mac : "");
-	hoy_api_add_endpoints(w, api, c);
+	if (!has && hoy_str_starts(c->config->host.network_mode, "container:")) {
+		hoy_json_object(w, "Networks"); /* they are the other container's */
+		hoy_json_end(w);
+	} else {
+		hoy_api_add_endpoints(w, api, c);
+	}
 	hoy_json_end(w);
 }
 

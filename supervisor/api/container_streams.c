@@ -263,11 +263,10 @@ static int parse_logs(struct hoy_api_request *rq, struct hoy_container_logs *how
 		.stdout_ = hoy_uri_query_bool(&rq->uri, "stdout", false),
 		.stderr_ = hoy_uri_query_bool(&rq->uri, "stderr", false),
 		.timestamps = hoy_uri_query_bool(&rq->uri, "timestamps", false),
+		.details = hoy_uri_query_bool(&rq->uri, "details", false),
 	};
 	if (!how->stdout_ && !how->stderr_)
 		return hoy_err_invalid(err, "Bad parameters: you must choose at least one stream");
-	if (hoy_uri_query_bool(&rq->uri, "details", false))
-		return hoy_err_unsupported(err, "logs: details are not supported");
 	r = parse_tail(hoy_uri_query(&rq->uri, "tail"), &how->tail);
 	if (r >= 0)
 		r = hoy_api_parse_time(hoy_uri_query(&rq->uri, "since"), "since", &how->since, err);

@@ -114,7 +114,8 @@ static int encode_counts(struct hoy_api_request *rq, struct hoy_json_writer *w, 
 static void encode_plugins(struct hoy_json_writer *w)
 {
 	static const char *const networks[] = { "bridge", "host", "null", NULL };
-	static const char *const logs[] = { "json-file", "none", NULL };
+	static const char *const logs[] = { "fluentd", "gelf", "journald", "json-file", "local", "none", "syslog",
+		NULL };
 	static const char *const volumes[] = { "local", NULL };
 
 	hoy_json_object(w, "Plugins");

@@ -14,6 +14,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "shim/protocol.h"
+#include "supervisor/container/config_internal.h"
 #include "supervisor/container/exec_internal.h"
 #include "supervisor/container/shim.h"
 
@@ -162,7 +163,6 @@ int hoy_container_attach_check(struct hoy_containers *room, const char *ref, con
 	struct hoy_container *c;
 	int r = hoy_containers_lookup(room, ref, &c, err);
 
-	(void) how;
 	if (r < 0)
 		return r;
 	if (c->phase == HOY_PHASE_REMOVING)
@@ -173,6 +173,10 @@ int hoy_container_attach_check(struct hoy_containers *room, const char *ref, con
 	if (c->info.restarting)
 		return hoy_err_conflict(
 			err, "container %s is restarting, wait until the container is running", c->info.id);
+	if ((how->stdout_ || how->stderr_) && hoy_log_takes_output(&c->config->host.log_config))
+		return hoy_err_unsupported(err,
+			"attach: the log driver %s takes the output of container %s itself: run it detached",
+			c->config->host.log_config.type, c->info.id);
 	*ret_framed = !c->config->tty;
 	return 0;
 }

@@ -46,6 +46,33 @@ static const struct hoy_field ulimit_fields[] = {
 static const struct hoy_object ulimit_object = HOY_OBJECT(T, ulimit_fields, NULL);
 #undef T
 
+#define T struct hoy_container_device_request
+static const struct hoy_field device_request_fields[] = {
+	HOY_FIELD_STRING(T, "Driver", driver, HOY_FIELD_ALWAYS),
+	HOY_FIELD_I64(T, "Count", count, HOY_FIELD_ALWAYS),
+	HOY_FIELD_STRV(T, "DeviceIDs", device_ids, HOY_FIELD_ALWAYS),
+	HOY_FIELD_RAW(T, "Capabilities", capabilities, HOY_FIELD_ALWAYS),
+	HOY_FIELD_KV(T, "Options", options, HOY_FIELD_EMPTY_LIST),
+};
+static const struct hoy_object device_request_object = HOY_OBJECT(T, device_request_fields, NULL);
+#undef T
+
+#define T struct hoy_container_weight_device
+static const struct hoy_field weight_fields[] = {
+	HOY_FIELD_STRING(T, "Path", path, HOY_FIELD_ALWAYS),
+	HOY_FIELD_I64(T, "Weight", weight, HOY_FIELD_ALWAYS),
+};
+static const struct hoy_object weight_object = HOY_OBJECT(T, weight_fields, NULL);
+#undef T
+
+#define T struct hoy_container_throttle_device
+static const struct hoy_field throttle_fields[] = {
+	HOY_FIELD_STRING(T, "Path", path, HOY_FIELD_ALWAYS),
+	HOY_FIELD_U64(T, "Rate", rate, HOY_FIELD_ALWAYS),
+};
+static const struct hoy_object throttle_object = HOY_OBJECT(T, throttle_fields, NULL);
+#undef T
+
 #define T struct hoy_container_bind_options
 static const struct hoy_field bind_fields[] = {
 	HOY_FIELD_STRING(T, "Propagation", propagation, HOY_FIELD_OMIT_EMPTY),
@@ -150,6 +177,24 @@ static const struct hoy_field host_fields[] = {
 	HOY_FIELD_I64_PTR(T, "PidsLimit", pids_limit, HOY_FIELD_ALWAYS),
 	HOY_FIELD_OBJECTS(T, "Ulimits", ulimits, struct hoy_container_ulimit, &ulimit_object, HOY_FIELD_EMPTY_LIST),
 	HOY_FIELD_BOOL_PTR(T, "Init", init, 0),
+	HOY_FIELD_BOOL_PTR(T, "OomKillDisable", oom_kill_disable, HOY_FIELD_ALWAYS),
+	HOY_FIELD_STRV(T, "DeviceCgroupRules", device_cgroup_rules, HOY_FIELD_ALWAYS),
+	HOY_FIELD_OBJECTS(T, "DeviceRequests", device_requests, struct hoy_container_device_request,
+		&device_request_object, HOY_FIELD_ALWAYS),
+	HOY_FIELD_STRING(T, "UsernsMode", userns_mode, HOY_FIELD_ALWAYS),
+	HOY_FIELD_I64(T, "CpuRealtimePeriod", cpu_realtime_period, HOY_FIELD_ALWAYS),
+	HOY_FIELD_I64(T, "CpuRealtimeRuntime", cpu_realtime_runtime, HOY_FIELD_ALWAYS),
+	HOY_FIELD_I64(T, "BlkioWeight", blkio_weight, HOY_FIELD_ALWAYS),
+	HOY_FIELD_OBJECTS(T, "BlkioWeightDevice", blkio_weight_device, struct hoy_container_weight_device,
+		&weight_object, HOY_FIELD_EMPTY_LIST),
+	HOY_FIELD_OBJECTS(T, "BlkioDeviceReadBps", blkio_read_bps, struct hoy_container_throttle_device,
+		&throttle_object, HOY_FIELD_EMPTY_LIST),
+	HOY_FIELD_OBJECTS(T, "BlkioDeviceWriteBps", blkio_write_bps, struct hoy_container_throttle_device,
+		&throttle_object, HOY_FIELD_EMPTY_LIST),
+	HOY_FIELD_OBJECTS(T, "BlkioDeviceReadIOps", blkio_read_iops, struct hoy_container_throttle_device,
+		&throttle_object, HOY_FIELD_EMPTY_LIST),
+	HOY_FIELD_OBJECTS(T, "BlkioDeviceWriteIOps", blkio_write_iops, struct hoy_container_throttle_device,
+		&throttle_object, HOY_FIELD_EMPTY_LIST),
 };
 static const struct hoy_object host_object = HOY_OBJECT(T, host_fields, NULL);
 #undef T
@@ -247,21 +292,9 @@ static const struct refusal refused_in_host[] = {
 	{ "Cgroup", "\"\"" },
 	{ "Links", "null" },
 	{ "StorageOpt", NULL },
-	{ "UsernsMode", "\"\"" },
 	{ "Isolation", "\"\"" },
-	{ "BlkioWeight", "0" },
-	{ "BlkioWeightDevice", "[]" },
-	{ "BlkioDeviceReadBps", "[]" },
-	{ "BlkioDeviceWriteBps", "[]" },
-	{ "BlkioDeviceReadIOps", "[]" },
-	{ "BlkioDeviceWriteIOps", "[]" },
-	{ "CpuRealtimePeriod", "0" },
-	{ "CpuRealtimeRuntime", "0" },
-	{ "DeviceCgroupRules", "null" },
-	{ "DeviceRequests", "null" },
 	{ "KernelMemory", NULL },
 	{ "KernelMemoryTCP", NULL },
-	{ "OomKillDisable", "false" },
 	{ "CpuCount", "0" },
 	{ "CpuPercent", "0" },
 	{ "IOMaximumIOps", "0" },

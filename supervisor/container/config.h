@@ -37,6 +37,25 @@ struct hoy_container_device {
 	char *cgroup_permissions; /* "rwm" */
 };
 
+struct hoy_container_device_request {
+	char *driver;  /* "cdi"; "" and "nvidia" for GPUs */
+	int64_t count; /* -1: all */
+	char **device_ids;
+	char *capabilities; /* JSON text: [["gpu"]] */
+	struct hoy_oci_kv *options;
+	size_t n_options;
+};
+
+struct hoy_container_weight_device {
+	char *path;
+	int64_t weight;
+};
+
+struct hoy_container_throttle_device {
+	char *path;
+	uint64_t rate; /* bytes or operations a second */
+};
+
 struct hoy_container_ulimit {
 	char *name; /* "nofile" */
 	int64_t soft;
@@ -140,6 +159,18 @@ struct hoy_container_host_config {
 	struct hoy_container_ulimit *ulimits;
 	size_t n_ulimits;
 	bool *init;
+	bool *oom_kill_disable;
+	char **device_cgroup_rules;
+	struct hoy_container_device_request *device_requests;
+	size_t n_device_requests;
+	char *userns_mode; /* "" or "host": there are no other user namespaces */
+	int64_t cpu_realtime_period;
+	int64_t cpu_realtime_runtime;
+	int64_t blkio_weight;
+	struct hoy_container_weight_device *blkio_weight_device;
+	size_t n_blkio_weight_device;
+	struct hoy_container_throttle_device *blkio_read_bps, *blkio_write_bps, *blkio_read_iops, *blkio_write_iops;
+	size_t n_blkio_read_bps, n_blkio_write_bps, n_blkio_read_iops, n_blkio_write_iops;
 };
 
 struct hoy_container_endpoint_ipam {

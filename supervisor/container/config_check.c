@@ -8,6 +8,7 @@
 
 #include "base/path.h"
 #include "base/str.h"
+#include "supervisor/container/cdi.h"
 #include "supervisor/container/internal.h"
 #include "supervisor/container/config_internal.h"
 #include "supervisor/network/network.h"
@@ -22,6 +23,11 @@ static bool is_one_of(const char *value, const char *const *choices, size_t n)
 #define ONE_OF(value, ...)                                                                                             \
 	is_one_of(value, (const char *const[]){ __VA_ARGS__ },                                                         \
 		sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *))
+
+static bool has_any(char *const *list)
+{
+	return list && list[0];
+}
 
 static const char *or_empty(const char *text)
 {
@@ -126,6 +132,29 @@ static int check_devices(const struct hoy_container_host_config *host, struct ho
 
 /* --- HostConfig: the rest -------------------------------------------------------------------------- */
 
+static int check_io(const struct hoy_container_host_config *host, struct hoy_err *err)
+{
+	if (host->blkio_weight != 0 && (host->blkio_weight < 10 || host->blkio_weight > 1000))
+		return hoy_err_invalid(err, "range of blkio weight is from 10 to 1000");
+	for (size_t i = 0; i < host->n_blkio_weight_device; i++)
+		if (host->blkio_weight_device[i].weight < 10 || host->blkio_weight_device[i].weight > 1000)
+			return hoy_err_invalid(err, "range of blkio weight is from 10 to 1000");
+	for (size_t i = 0; i < host->n_device_requests; i++) {
+		int r = hoy_device_request_check(&host->device_requests[i], err);
+
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; host->device_cgroup_rules && host->device_cgroup_rules[i]; i++) {
+		struct hoy_device_rule rule;
+		int r = hoy_device_rule_parse(host->device_cgroup_rules[i], &rule, err);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 static int check_modes(const struct hoy_container_host_config *host, struct hoy_err *err)
 {
 	const struct {
@@ -134,20 +163,18 @@ static int check_modes(const struct hoy_container_host_config *host, struct hoy_
 	} modes[] = {
 		{ "IpcMode", host->ipc_mode,
 			ONE_OF(or_empty(host->ipc_mode), "", "private", "shareable", "none", "host") },
-		{ "PidMode", host->pid_mode, ONE_OF(or_empty(host->pid_mode), "", "host") },
+		{ "PidMode", host->pid_mode,
+			ONE_OF(or_empty(host->pid_mode), "", "host") || hoy_container_mode_names(host->pid_mode) },
+		{ "UsernsMode", host->userns_mode, ONE_OF(or_empty(host->userns_mode), "", "host") },
 		{ "UTSMode", host->uts_mode, ONE_OF(or_empty(host->uts_mode), "", "host") },
 		{ "CgroupnsMode", host->cgroupns_mode, ONE_OF(or_empty(host->cgroupns_mode), "", "private", "host") },
 		{ "Runtime", host->runtime, ONE_OF(or_empty(host->runtime), "", "hoyrun", "runc") },
-		{ "LogConfig.Type", host->log_config.type,
-			ONE_OF(or_empty(host->log_config.type), "", "json-file", "none") },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(modes); i++)
 		if (!modes[i].known)
 			return hoy_err_unsupported(
 				err, "HostConfig.%s: '%s': not supported", modes[i].name, modes[i].value);
-	if (host->init && *host->init)
-		return hoy_err_unsupported(err, "HostConfig.Init: not supported");
 	if (host->oom_score_adj < -1000 || host->oom_score_adj > 1000)
 		return hoy_err_invalid(err, "Invalid value %" PRId64 ", range for oom score adj is [-1000, 1000]",
 			host->oom_score_adj);
@@ -187,22 +214,14 @@ static int check_sysctls(const struct hoy_container_host_config *host, struct ho
 
 		if (net && hoy_str_eq(host->network_mode, "host"))
 			return hoy_err_invalid(err, "sysctl '%s' is not allowed in the host's network namespace", key);
+		if (net && hoy_container_mode_names(host->network_mode))
+			return hoy_err_invalid(err, "sysctl '%s' is not allowed in another's network namespace", key);
 		if (!net && !hoy_str_starts(key, "fs.mqueue.") &&
 			!ONE_OF(key, "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall",
 				"kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced", "kernel.domainname"))
 			return hoy_err_invalid(err, "sysctl '%s' is not allowed: it is not a container's own", key);
 	}
 	return 0;
-}
-
-static int check_log(const struct hoy_container_host_config *host, struct hoy_err *err)
-{
-	int64_t max_size;
-	unsigned int max_file;
-
-	if (hoy_str_eq(host->log_config.type, "none"))
-		return 0;
-	return hoy_log_options_parse(&host->log_config, &max_size, &max_file, err);
 }
 
 static int check_security(const struct hoy_container_config *config, struct hoy_err *err)
@@ -367,6 +386,24 @@ static bool is_alone(const char *mode)
 	return !strcmp(mode, "host") || !strcmp(mode, "none");
 }
 
+static int check_shared_network(const struct hoy_container_config *config, struct hoy_err *err)
+{
+	const struct hoy_container_host_config *host = &config->host;
+
+	if (*or_empty(config->hostname))
+		return hoy_err_invalid(err, "conflicting options: hostname and the network mode");
+	if (has_any(host->dns))
+		return hoy_err_invalid(err, "conflicting options: dns and the network mode");
+	if (has_any(host->extra_hosts))
+		return hoy_err_invalid(err, "conflicting options: custom host-to-IP mapping and the network mode");
+	if (host->publish_all_ports ||
+		(host->port_bindings && strlen(host->port_bindings) > 2 && strcmp(host->port_bindings, "null") != 0))
+		return hoy_err_invalid(err, "conflicting options: port publishing and the container type network mode");
+	if (has_any(config->exposed_ports))
+		return hoy_err_invalid(err, "conflicting options: port exposing and the container type network mode");
+	return 0;
+}
+
 static int check_network(const struct hoy_container_config *config, struct hoy_err *err)
 {
 	const char *mode = plain_mode(config->host.network_mode);
@@ -375,8 +412,8 @@ static int check_network(const struct hoy_container_config *config, struct hoy_e
 	size_t n_ports;
 	int r;
 
-	if (hoy_str_starts(mode, "container:"))
-		return hoy_err_unsupported(err, "HostConfig.NetworkMode: '%s': not supported", mode);
+	if (hoy_container_mode_names(mode))
+		return check_shared_network(config, err);
 	for (size_t i = 0; i < n->n_endpoints; i++) {
 		const struct hoy_container_endpoint *e = &n->endpoints[i];
 
@@ -416,11 +453,13 @@ int hoy_container_config_check(const struct hoy_container_config *config, struct
 	if (r >= 0)
 		r = check_devices(&config->host, err);
 	if (r >= 0)
+		r = check_io(&config->host, err);
+	if (r >= 0)
 		r = check_extra_hosts(&config->host, err);
 	if (r >= 0)
 		r = check_sysctls(&config->host, err);
 	if (r >= 0)
-		r = check_log(&config->host, err);
+		r = hoy_log_config_check(&config->host.log_config, err);
 	if (r >= 0)
 		r = check_security(config, err);
 	if (r >= 0)

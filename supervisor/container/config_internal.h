@@ -38,9 +38,20 @@ int hoy_security_parse(const struct hoy_container_config *config, struct hoy_sec
 int hoy_caps_resolve(const struct hoy_container_config *config, uint64_t *ret, struct hoy_err *err);
 const char *hoy_caps_name(unsigned int cap); /* "CAP_CHOWN"; NULL: no such number */
 
-/* json-file's max-size (bytes; -1: none) and max-file. */
-int hoy_log_options_parse(const struct hoy_container_log_config *log, int64_t *ret_max_size, unsigned int *ret_max_file,
-	struct hoy_err *err);
+int hoy_log_config_check(const struct hoy_container_log_config *log, struct hoy_err *err);
+/* A driver that sends takes the output itself: nobody can be attached to it. */
+bool hoy_log_takes_output(const struct hoy_container_log_config *log);
+
+/* "container:web": the name of the container whose namespace is shared, else NULL. */
+const char *hoy_container_mode_names(const char *mode);
+
+/* "c 13:* rwm" */
+struct hoy_device_rule {
+	char type;            /* 'a', 'b', 'c' */
+	int64_t major, minor; /* -1: any */
+	char access[4];
+};
+int hoy_device_rule_parse(const char *text, struct hoy_device_rule *ret, struct hoy_err *err);
 
 /* "RLIMIT_NOFILE" for "nofile"; NULL: unknown. */
 const char *hoy_ulimit_type(const char *name);

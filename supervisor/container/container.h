@@ -276,6 +276,7 @@ struct hoy_container_logs {
 	bool stdout_;
 	bool stderr_;
 	bool timestamps;
+	bool details;
 	struct timespec since; /* 0: from the start */
 	struct timespec until; /* 0: no end */
 	int64_t tail;          /* the last so many lines; -1: all */

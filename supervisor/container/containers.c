@@ -212,9 +212,7 @@ void hoy_container_free(struct hoy_container *c)
 
 static int log_path(struct hoy_container *c)
 {
-	const char *type = c->config->host.log_config.type;
-
-	c->info.log_path = hoy_str_eq(type, "none") ? strdup("") : hoy_str_printf("%s/%s-json.log", c->dir, c->info.id);
+	c->info.log_path = hoy_container_log_file(c);
 	return c->info.log_path ? 0 : -ENOMEM;
 }
 

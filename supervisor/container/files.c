@@ -205,6 +205,11 @@ int hoy_container_files_make(struct hoy_container *c, struct hoy_err *err)
 	if (r < 0)
 		return r;
 	r = make_dir(c->info.upper_dir, 0755, err);
+	if (r >= 0 && hoy_str_eq(c->config->host.log_config.type, "local")) {
+		auto_free char *logs = hoy_path_join(c->dir, "local-logs");
+
+		r = logs ? make_dir(logs, 0700, err) : hoy_err_oom(err);
+	}
 	if (r >= 0)
 		r = make_dir(c->info.work_dir, 0711, err);
 	if (r >= 0)

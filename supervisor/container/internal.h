@@ -226,6 +226,16 @@ int hoy_container_resolv_write(struct hoy_container *c, struct hoy_err *err);
 int hoy_container_bundle_make(struct hoy_container *c, struct hoy_err *err); /* with config.json */
 void hoy_container_bundle_remove(struct hoy_container *c);
 
+/* --- shared.c, log_driver.c -------------------------------------------------------------- */
+
+/* The running container that "container:REF" names; *ret NULL when `mode` names none. */
+int hoy_container_shared(
+	struct hoy_container *c, const char *mode, const char *what, struct hoy_container **ret, struct hoy_err *err);
+/* The stdio URI for its output. */
+int hoy_container_log_uri(const struct hoy_container *c, char **ret, struct hoy_err *err);
+char *hoy_container_log_file(const struct hoy_container *c); /* "": it has none; heap, NULL when out of memory */
+bool hoy_container_log_is_readable(const struct hoy_container *c);
+
 /* --- restart.c ------------------------------------------------------------------------ */
 
 int hoy_restart_policy_check(const struct hoy_container_host_config *host, struct hoy_err *err);

@@ -89,6 +89,8 @@ static void add_entry(struct hoy_log_reader *reader, struct hoy_buf *buf, const 
 		hoy_buf_add(buf, (const char[8]){ (char) (entry->stream + 1) }, 8);
 	if (reader->how.timestamps && !reader->inside_line[entry->stream])
 		add_stamp(buf, entry);
+	if (reader->how.details && !reader->inside_line[entry->stream])
+		hoy_buf_addc(buf, ' '); /* the attributes, of which a json-file of ours has none, and their end */
 	hoy_buf_adds(buf, entry->text);
 	reader->inside_line[entry->stream] = !hoy_str_ends(entry->text, "\n");
 	if (!reader->framed || buf->failed)
@@ -276,7 +278,7 @@ int hoy_container_logs(struct hoy_containers *room, const char *ref, const struc
 	reader->inotify = -EBADF;
 	if (r < 0)
 		return r;
-	if (!*c->info.log_path)
+	if (!hoy_container_log_is_readable(c))
 		return hoy_err_unsupported(err, "configured logging driver does not support reading");
 	reader->how = *how;
 	reader->framed = !c->config->tty;

@@ -7,6 +7,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "supervisor/container/config_internal.h"
 #include "supervisor/container/internal.h"
 #include "supervisor/network/network.h"
 
@@ -75,7 +76,11 @@ int hoy_container_allocate_networks(struct hoy_container *c, struct hoy_err *err
 {
 	const struct hoy_container_networking *n = &c->config->networking;
 	const struct hoy_container_endpoint *first = NULL;
-	int r = allocate_first(c, &first, err);
+	int r;
+
+	if (hoy_container_mode_names(c->config->host.network_mode)) /* those of another container */
+		return 0;
+	r = allocate_first(c, &first, err);
 
 	for (size_t i = 0; i < n->n_endpoints && r >= 0; i++) {
 		struct hoy_network_request request = { .container_id = c->info.id,

@@ -245,32 +245,6 @@ const char *hoy_ulimit_type(const char *name)
 	return NULL;
 }
 
-int hoy_log_options_parse(const struct hoy_container_log_config *log, int64_t *ret_max_size, unsigned int *ret_max_file,
-	struct hoy_err *err)
-{
-	*ret_max_size = -1;
-	*ret_max_file = 1;
-	for (size_t i = 0; i < log->n_config; i++) {
-		const struct hoy_oci_kv *option = &log->config[i];
-
-		if (!strcmp(option->key, "max-size")) {
-			if (hoy_str_to_bytes(option->value, ret_max_size) < 0 || *ret_max_size <= 0)
-				return hoy_err_invalid(err, "invalid value for max-size: '%s'", option->value);
-		} else if (!strcmp(option->key, "max-file")) {
-			if (hoy_str_to_uint(option->value, ret_max_file) < 0 || *ret_max_file < 1)
-				return hoy_err_invalid(err, "max-file cannot be less than 1: '%s'", option->value);
-		} else if (!strcmp(option->key, "mode") && !strcmp(option->value, "blocking")) {
-			continue;
-		} else {
-			return hoy_err_unsupported(
-				err, "HostConfig.LogConfig: option '%s' of json-file: not supported", option->key);
-		}
-	}
-	if (*ret_max_file > 1 && *ret_max_size < 0)
-		return hoy_err_invalid(err, "max-file needs max-size");
-	return 0;
-}
-
 int hoy_tmpfs_options_check(const char *options, struct hoy_err *err)
 {
 	static const char *const flags[] = { "ro", "rw", "suid", "nosuid", "dev", "nodev", "exec", "noexec", "sync",
@@ -459,5 +433,42 @@ int hoy_container_config_ports(
 	}
 	*ret = list.ports;
 	*ret_n = list.n;
+	return 0;
+}
+
+const char *hoy_container_mode_names(const char *mode)
+{
+	return mode && hoy_str_starts(mode, "container:") && mode[10] ? mode + 10 : NULL;
+}
+
+static int parse_device_number(const char **at, int64_t *ret)
+{
+	char *end;
+
+	if (**at == '*') {
+		*ret = -1;
+		(*at)++;
+		return 0;
+	}
+	if (**at < '0' || **at > '9')
+		return -EINVAL;
+	*ret = strtoll(*at, &end, 10);
+	*at = end;
+	return *ret >= 0 && *ret <= UINT32_MAX ? 0 : -EINVAL;
+}
+
+int hoy_device_rule_parse(const char *text, struct hoy_device_rule *ret, struct hoy_err *err)
+{
+	const char *at = text;
+	size_t len;
+
+	ret->type = *at && strchr("abc", *at) ? *at++ : '\0';
+	if (!ret->type || *at++ != ' ' || parse_device_number(&at, &ret->major) < 0 || *at++ != ':' ||
+		parse_device_number(&at, &ret->minor) < 0 || *at++ != ' ')
+		return hoy_err_invalid(err, "invalid device cgroup rule format: '%s'", text);
+	len = strspn(at, "rwm");
+	if (len == 0 || len > 3 || at[len])
+		return hoy_err_invalid(err, "invalid device cgroup rule format: '%s'", text);
+	memcpy(ret->access, at, len + 1);
 	return 0;
 }

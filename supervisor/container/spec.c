@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "supervisor/container/cdi.h"
 #include "supervisor/container/config_internal.h"
 #include "supervisor/container/seccomp_profile.h"
 #include "supervisor/container/user.h"
@@ -121,6 +122,19 @@ static int build_oom_score(const struct hoy_spec_input *in, struct hoy_oci_proce
 	return p->oom_score_adj ? 0 : -ENOMEM;
 }
 
+static int build_args(const struct hoy_spec_input *in, char ***ret)
+{
+	int r = 0;
+
+	if (in->init_path)
+		r = hoy_strv_add(ret, HOY_INIT_INSIDE);
+	if (in->init_path && r >= 0)
+		r = hoy_strv_add(ret, "--");
+	for (size_t i = 0; in->args[i] && r >= 0; i++)
+		r = hoy_strv_add(ret, in->args[i]);
+	return r;
+}
+
 int hoy_spec_build_process(const struct hoy_spec_input *in, struct hoy_oci_process *p, struct hoy_err *err)
 {
 	const char *cwd = in->config->working_dir;
@@ -132,9 +146,11 @@ int hoy_spec_build_process(const struct hoy_spec_input *in, struct hoy_oci_proce
 	if (r < 0)
 		return r;
 	p->no_new_privileges = security.no_new_privileges;
-	p->args = hoy_strv_copy(in->args);
+	r = build_args(in, &p->args);
+	if (r < 0)
+		return hoy_err_oom(err);
 	p->cwd = strdup(cwd && *cwd ? cwd : "/");
-	r = p->args && p->cwd ? 0 : -ENOMEM;
+	r = p->cwd ? 0 : -ENOMEM;
 	if (r >= 0)
 		r = build_env(in, &p->env);
 	if (r >= 0)
@@ -150,18 +166,20 @@ int hoy_spec_build_process(const struct hoy_spec_input *in, struct hoy_oci_proce
 
 /* --- linux --------------------------------------------------------------------------------- */
 
-static int build_namespaces(const struct hoy_container_host_config *host, struct hoy_oci_linux *l)
+static int build_namespaces(const struct hoy_spec_input *in, struct hoy_oci_linux *l)
 {
+	const struct hoy_container_host_config *host = &in->config->host;
 	const struct {
 		enum hoy_oci_ns_type type;
 		bool shared;
+		const char *path;
 	} namespaces[] = {
-		{ HOY_OCI_NS_MOUNT, false },
-		{ HOY_OCI_NS_NETWORK, hoy_str_eq(host->network_mode, "host") },
-		{ HOY_OCI_NS_UTS, hoy_str_eq(host->uts_mode, "host") },
-		{ HOY_OCI_NS_PID, hoy_str_eq(host->pid_mode, "host") },
-		{ HOY_OCI_NS_IPC, hoy_str_eq(host->ipc_mode, "host") },
-		{ HOY_OCI_NS_CGROUP, !hoy_str_eq(host->cgroupns_mode, "private") },
+		{ HOY_OCI_NS_MOUNT, false, NULL },
+		{ HOY_OCI_NS_NETWORK, hoy_str_eq(host->network_mode, "host"), in->net_path },
+		{ HOY_OCI_NS_UTS, hoy_str_eq(host->uts_mode, "host"), NULL },
+		{ HOY_OCI_NS_PID, hoy_str_eq(host->pid_mode, "host"), in->pid_path },
+		{ HOY_OCI_NS_IPC, hoy_str_eq(host->ipc_mode, "host"), NULL },
+		{ HOY_OCI_NS_CGROUP, !hoy_str_eq(host->cgroupns_mode, "private"), NULL },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(namespaces); i++) {
@@ -173,6 +191,8 @@ static int build_namespaces(const struct hoy_container_host_config *host, struct
 		if (!ns)
 			return -ENOMEM;
 		ns->type = namespaces[i].type;
+		if (namespaces[i].path && !(ns->path = strdup(namespaces[i].path)))
+			return -ENOMEM;
 	}
 	return 0;
 }
@@ -181,7 +201,7 @@ static int build_sysctls(const struct hoy_container_host_config *host, struct ho
 {
 	int r = 0;
 
-	if (!hoy_str_eq(host->network_mode, "host")) {
+	if (!hoy_str_eq(host->network_mode, "host") && !hoy_container_mode_names(host->network_mode)) {
 		r = hoy_oci_kv_set(&l->sysctl, &l->n_sysctl, "net.ipv4.ip_unprivileged_port_start", "0");
 		if (r >= 0)
 			r = hoy_oci_kv_set(&l->sysctl, &l->n_sysctl, "net.ipv4.ping_group_range", "0 2147483647");
@@ -212,6 +232,7 @@ static int build_memory(const struct hoy_spec_input *in, struct hoy_oci_resource
 	SET(m->limit, int64_t, host->memory > 0, host->memory);
 	SET(m->reservation, int64_t, host->memory_reservation > 0, host->memory_reservation);
 	SET(m->swap, int64_t, host->memory > 0 && host->memory_swap != 0 && in->swap_limits, host->memory_swap);
+	SET(m->disable_oom_killer, bool, host->oom_kill_disable && * host->oom_kill_disable, true);
 	SET(m->swappiness, uint64_t, swappiness && *swappiness >= 0, *swappiness);
 	return 0;
 }
@@ -230,6 +251,8 @@ static int build_cpu(const struct hoy_container_host_config *host, struct hoy_oc
 	}
 	SET(cpu->period, uint64_t, host->cpu_period > 0, host->cpu_period);
 	SET(cpu->quota, int64_t, host->cpu_quota > 0, host->cpu_quota);
+	SET(cpu->realtime_period, uint64_t, host->cpu_realtime_period > 0, host->cpu_realtime_period);
+	SET(cpu->realtime_runtime, int64_t, host->cpu_realtime_runtime > 0, host->cpu_realtime_runtime);
 	if (host->cpuset_cpus && *host->cpuset_cpus && !(cpu->cpus = strdup(host->cpuset_cpus)))
 		return -ENOMEM;
 	if (host->cpuset_mems && *host->cpuset_mems && !(cpu->mems = strdup(host->cpuset_mems)))
@@ -289,7 +312,7 @@ static int build_linux(const struct hoy_spec_input *in, struct hoy_oci_spec *spe
 	l->readonly_paths = hoy_strv_copy(host->readonly_paths);
 	r = l->cgroups_path && l->masked_paths && l->readonly_paths ? 0 : -ENOMEM;
 	if (r >= 0)
-		r = build_namespaces(host, l);
+		r = build_namespaces(in, l);
 	if (r >= 0)
 		r = build_sysctls(host, l);
 	if (r >= 0)
@@ -343,6 +366,10 @@ int hoy_spec_build(const struct hoy_spec_input *input, struct hoy_oci_spec **ret
 		r = hoy_spec_add_mounts(spec, input, err);
 	if (r >= 0)
 		r = hoy_spec_add_devices(spec, input, err);
+	if (r >= 0)
+		r = hoy_spec_add_block_io(spec, input, err);
+	if (r >= 0)
+		r = hoy_spec_add_cdi(spec, input, err);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(spec);

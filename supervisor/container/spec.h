@@ -29,15 +29,20 @@ struct hoy_spec_input {
 	char *const *sources;               /* what is mounted for each of them; NULL: the mount's own source */
 	const bool *read_only;              /* those whose volume is read-only by its own options; NULL: none */
 	unsigned int tty_height, tty_width; /* 0: unknown */
+	const char *net_path, *pid_path;    /* namespaces of other containers; NULL: not shared */
+	const char *init_path;              /* of hoy-init; NULL: without */
 	bool swap_limits;                   /* the host can limit swap */
 	int oom_score_adj;                  /* hoyd's own: a container does not inherit a protected one */
 };
+
+#define HOY_INIT_INSIDE "/sbin/docker-init" /* where docker has it: programs look for it by that name */
 
 int hoy_spec_build(const struct hoy_spec_input *input, struct hoy_oci_spec **ret, struct hoy_err *err);
 
 /* The process alone, for an exec. */
 int hoy_spec_build_process(const struct hoy_spec_input *input, struct hoy_oci_process *process, struct hoy_err *err);
 
+int hoy_spec_add_block_io(struct hoy_oci_spec *spec, const struct hoy_spec_input *input, struct hoy_err *err);
 int hoy_spec_build_resources(const struct hoy_spec_input *input, struct hoy_oci_linux *l);
 
 /* The parts: spec_mounts.c and spec_devices.c. All add to `spec`. */

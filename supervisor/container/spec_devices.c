@@ -142,5 +142,13 @@ int hoy_spec_add_devices(struct hoy_oci_spec *spec, const struct hoy_spec_input 
 		return hoy_err_oom(err);
 	for (size_t i = 0; i < host->n_devices && r >= 0; i++)
 		r = add_asked(l, &host->devices[i], err);
+	for (size_t i = 0; host->device_cgroup_rules && host->device_cgroup_rules[i] && r >= 0; i++) {
+		struct hoy_device_rule rule;
+
+		r = hoy_device_rule_parse(host->device_cgroup_rules[i], &rule, err);
+		if (r >= 0 && add_rule(l->resources, true, rule.type == 'a' ? NULL : (char[]){ rule.type, '\0' },
+				      rule.major, rule.minor, rule.access) < 0)
+			r = hoy_err_oom(err);
+	}
 	return r;
 }

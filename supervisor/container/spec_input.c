@@ -9,6 +9,7 @@
 #include "base/cgroup/cgroup.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/helper.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "supervisor/container/container.h"
@@ -100,12 +101,48 @@ static int find_sources(struct hoy_container *c, char **sources, bool *read_only
 	return r;
 }
 
+/* What the container shares with others: `net` and `pid` own the paths. */
+static int share(struct hoy_container *c, struct hoy_spec_input *input, char **net, char **pid, struct hoy_err *err)
+{
+	const struct hoy_container_host_config *host = &c->config->host;
+	struct hoy_container *other;
+	int r = hoy_container_shared(c, host->network_mode, "network", &other, err);
+
+	if (r >= 0 && other) {
+		*net = hoy_str_printf("/proc/%d/ns/net", (int) other->info.pid);
+		r = *net ? 0 : hoy_err_oom(err);
+		input->hosts_path = other->info.hosts_path;
+		input->resolv_conf_path = other->info.resolv_conf_path;
+		input->hostname_path = other->info.hostname_path;
+	}
+	if (r >= 0)
+		r = hoy_container_shared(c, host->pid_mode, "PID", &other, err);
+	if (r >= 0 && other) {
+		*pid = hoy_str_printf("/proc/%d/ns/pid", (int) other->info.pid);
+		r = *pid ? 0 : hoy_err_oom(err);
+	}
+	input->net_path = *net;
+	input->pid_path = *pid;
+	return r;
+}
+
+/* An init is for a container whose first process has nobody above it. */
+static int find_init(const struct hoy_container *c, char **ret, struct hoy_err *err)
+{
+	const struct hoy_container_host_config *host = &c->config->host;
+
+	if (!host->init || !*host->init || (host->pid_mode && *host->pid_mode))
+		return 0;
+	return hoy_helper_find("hoy-init", HOY_HELPER_LIBEXEC, ret, err);
+}
+
 int hoy_container_spec_text(struct hoy_container *c, struct hoy_buf *text, struct hoy_err *err)
 {
 	auto_(hoy_container_user_done) struct hoy_container_user user = {};
 	auto_ptr(hoy_oci_spec_free) struct hoy_oci_spec *spec = NULL;
 	auto_ptr(hoy_strv_free) char **layers = NULL, **sources = calloc(c->info.n_mounts + 1, sizeof *sources);
 	auto_free bool *read_only = calloc(c->info.n_mounts + 1, sizeof *read_only);
+	auto_free char *init = NULL, *net = NULL, *pid = NULL;
 	struct hoy_spec_input input = {
 		.id = c->info.id,
 		.config = c->config,
@@ -131,9 +168,14 @@ int hoy_container_spec_text(struct hoy_container *c, struct hoy_buf *text, struc
 		r = hoy_layers_paths(c->room->options.images, c->chain_id, &layers, err);
 	if (r >= 0)
 		r = hoy_container_find_user(c, c->config, layers, &user, err);
+	if (r >= 0)
+		r = find_init(c, &init, err);
+	if (r >= 0)
+		r = share(c, &input, &net, &pid, err);
 	if (r < 0)
 		return r;
 	input.layers = layers;
+	input.init_path = init;
 	r = hoy_spec_build(&input, &spec, err);
 	return r < 0 ? r : hoy_oci_spec_print(spec, text, 0, err);
 }

@@ -178,6 +178,14 @@ static int add_tmpfs(struct hoy_oci_spec *spec, const struct hoy_oci_kv *tmpfs)
 	return r;
 }
 
+/* --init: the program is the host's, read-only, in the place of any of the image's. */
+static int add_init(struct hoy_oci_spec *spec, const struct hoy_spec_input *in)
+{
+	if (!in->init_path)
+		return 0;
+	return ADD(spec, HOY_INIT_INSIDE, "bind", in->init_path, "bind", "rprivate", "ro") ? 0 : -ENOMEM;
+}
+
 static size_t depth(const char *path)
 {
 	size_t n = 0;
@@ -240,6 +248,8 @@ int hoy_spec_add_mounts(struct hoy_oci_spec *spec, const struct hoy_spec_input *
 		r = add_kernel_mounts(spec, input);
 	if (r >= 0)
 		r = add_engine_files(spec, input);
+	if (r >= 0)
+		r = add_init(spec, input);
 	if (r >= 0)
 		r = add_user_mounts(spec, input);
 	choose_root_propagation(spec, input);

@@ -176,6 +176,10 @@ static int attach_network(struct hoy_container *c, struct hoy_err *err)
 	auto_fd int netns = -EBADF;
 	int r;
 
+	if (hoy_container_mode_names(c->config->host.network_mode)) {
+		on_network(c, NULL); /* it is the other container's */
+		return 0;
+	}
 	if (!path)
 		return hoy_err_oom(err);
 	netns = open(path, O_RDONLY | O_CLOEXEC);
@@ -207,41 +211,11 @@ static void on_created(void *userdata, const struct hoy_err *err, pid_t pid)
 
 /* --- shim ------------------------------------------------------------------------------------------ */
 
-/* "json-file:///path?max-size=N&max-file=N"; '%', '?' and the like in the path are written %XX. */
-static int log_uri(const struct hoy_container *c, char **ret, struct hoy_err *err)
-{
-	auto_(hoy_buf_done) struct hoy_buf uri = {};
-	unsigned int max_file;
-	int64_t max_size;
-	int r;
-
-	if (!*c->info.log_path) {
-		*ret = strdup(HOY_SHIM_NONE);
-		return *ret ? 0 : hoy_err_oom(err);
-	}
-	r = hoy_log_options_parse(&c->config->host.log_config, &max_size, &max_file, err);
-	if (r < 0)
-		return r;
-	hoy_buf_adds(&uri, HOY_SHIM_JSON_FILE);
-	for (const unsigned char *p = (const unsigned char *) c->info.log_path; *p; p++) {
-		if (*p > ' ' && *p < 0x7f && !strchr("%?#&", *p))
-			hoy_buf_addc(&uri, (char) *p);
-		else
-			hoy_buf_addf(&uri, "%%%02X", *p);
-	}
-	if (max_size > 0)
-		hoy_buf_addf(&uri, "?max-size=%lld&max-file=%u", (long long) max_size, max_file);
-	r = hoy_buf_check(&uri, "log path", err);
-	if (r >= 0)
-		*ret = hoy_buf_take(&uri);
-	return r;
-}
-
 static int send_create(struct hoy_container *c, struct hoy_err *err)
 {
 	const struct hoy_container_config *config = c->config;
 	auto_free char *uri = NULL;
-	int r = log_uri(c, &uri, err);
+	int r = hoy_container_log_uri(c, &uri, err);
 
 	if (r < 0)
 		return r;

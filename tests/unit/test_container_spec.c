@@ -208,7 +208,8 @@ START_TEST(limits_reach_the_resources)
 {
 	auto_ptr(hoy_oci_spec_free) struct hoy_oci_spec *spec = built(
 		"{\"Image\":\"x\",\"HostConfig\":{\"Memory\":67108864,\"NanoCpus\":1500000000,\"CpuShares\":512,\"MemoryReservation\":33554432,"
-		"\"MemorySwappiness\":7,\"CpusetMems\":\"0\","
+		"\"MemorySwappiness\":7,\"CpusetMems\":\"0\",\"CpuRealtimePeriod\":1000000,\"CpuRealtimeRuntime\":950000,"
+		"\"BlkioWeight\":300,\"OomKillDisable\":true,"
 		"\"PidsLimit\":10,\"CpusetCpus\":\"0\",\"Ulimits\":[{\"Name\":\"nofile\",\"Soft\":5,\"Hard\":6},"
 		"{\"Name\":\"core\",\"Soft\":-1,\"Hard\":-1}],\"OomScoreAdj\":100,\"CgroupParent\":\"mine\"}}");
 	const struct hoy_oci_resources *res = spec->linux_->resources;
@@ -217,7 +218,11 @@ START_TEST(limits_reach_the_resources)
 	ck_assert_int_eq(*res->memory->swap, 134217728);
 	ck_assert_int_eq(*res->memory->reservation, 33554432);
 	ck_assert_uint_eq(*res->memory->swappiness, 7);
+	ck_assert(*res->memory->disable_oom_killer);
+	ck_assert_uint_eq(*res->block_io->weight, 300);
 	ck_assert_str_eq(res->cpu->mems, "0");
+	ck_assert_uint_eq(*res->cpu->realtime_period, 1000000);
+	ck_assert_int_eq(*res->cpu->realtime_runtime, 950000);
 	ck_assert_uint_eq(*res->cpu->period, 100000);
 	ck_assert_int_eq(*res->cpu->quota, 150000);
 	ck_assert_uint_eq(*res->cpu->shares, 512);

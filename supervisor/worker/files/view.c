@@ -236,7 +236,7 @@ static int enter_dir(const char *path, int *ret_root, struct hoy_err *err)
 
 	if (dir < 0)
 		return hoy_err_sys(err, "open '%s'", path);
-	tree = hoy_layer_detach(dir, err);
+	tree = hoy_layer_detach(dir, /* read_only= */ false, err);
 	if (tree < 0)
 		return tree;
 	r = hoy_layer_private_mounts(err);

@@ -1,0 +1,25 @@
+/* Namespaces that a container shares with another one. */
+#include <errno.h>
+
+#include "supervisor/container/config_internal.h"
+#include "supervisor/container/internal.h"
+
+int hoy_container_shared(
+	struct hoy_container *c, const char *mode, const char *what, struct hoy_container **ret, struct hoy_err *err)
+{
+	const char *name = hoy_container_mode_names(mode);
+	int r;
+
+	*ret = NULL;
+	if (!name)
+		return 0;
+	r = hoy_containers_lookup(c->room, name, ret, err);
+	if (r < 0)
+		return r;
+	if (*ret == c)
+		return hoy_err_invalid(err, "cannot join own %s namespace", what);
+	if ((*ret)->phase != HOY_PHASE_RUNNING || (*ret)->info.pid <= 0)
+		return hoy_err_conflict(
+			err, "cannot join %s namespace of a non running container: %s", what, (*ret)->info.id);
+	return 0;
+}
