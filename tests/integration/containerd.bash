@@ -42,6 +42,8 @@ containerd_is_gone() {
 teardown_file() {
     [ -n "${D:-}" ] || return 0
     kill "$(cat "$D/pid")" 2>/dev/null || :
+    # dockerd leaves the mounts of its network namespaces
+    awk -v dir="$D/" 'index($5, dir) == 1 { print $5 }' /proc/self/mountinfo | sort -r | xargs -r umount -l
     rm -rf --one-file-system "$D" "/run/hoyrun/$NS"
     remove_cgroup_parents "$NS" # containerd names one after its namespace, and nobody removes it
 }

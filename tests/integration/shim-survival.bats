@@ -143,7 +143,9 @@ d() { timeout 120 docker -H "unix://$D/docker.sock" "$@"; }
     kill -9 "$dockerd_pid"
     wait_for 10 is_dead "$dockerd_pid"
     kill -9 "$(cat "$D/docker-run/containerd/containerd.pid")"
-    rm -f "$D/docker.pid"
+    wait_for 10 is_dead "$(cat "$D/docker-run/containerd/containerd.pid")"
+    # the next dockerd would take a zombie for a containerd that serves
+    rm -f "$D/docker.pid" "$D/docker-run/containerd/containerd.pid"
     ! is_dead "$pid" || false
     start_dockerd
     [ "$(d inspect -f '{{.State.Running}} {{.State.Pid}}' daily)" = "true $pid" ]
