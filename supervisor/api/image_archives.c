@@ -106,7 +106,7 @@ static int container_export(struct hoy_api_request *rq, struct hoy_err *err)
 	return 0;
 }
 
-const struct hoy_api_route hoy_api_archive_routes[] = {
+const struct hoy_api_route hoy_api_image_archive_routes[] = {
 	{ "GET", "/images/get", images_get, 0, 0 },
 	{ "GET", "/images/{name}/get", image_get, 0, 0 },
 	{ "GET", "/containers/{id}/export", container_export, 0, 0 },

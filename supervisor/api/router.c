@@ -20,7 +20,7 @@ static const struct hoy_api_route *const families[] = {
 	hoy_api_volume_routes,
 	hoy_api_container_routes,
 	hoy_api_exec_routes,
-	hoy_api_archive_routes,
+	hoy_api_image_archive_routes,
 	hoy_api_commit_routes,
 	hoy_api_fsck_routes,
 	hoy_api_image_routes,

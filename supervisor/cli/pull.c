@@ -42,12 +42,12 @@ int hoy_cli_check_trust(bool given, bool disabled, struct hoy_err *err)
 
 	if (given && !disabled)
 		return hoy_err_unsupported(err, "--disable-content-trust=false: Notary's content trust is not "
-						"supported; hoyd checks signatures by its signature-policy");
+						"supported by this version of Hoy");
 	for (size_t i = 0; !given && trust && i < ARRAY_LEN(on); i++)
 		if (strcasecmp(trust, on[i]) == 0)
 			return hoy_err_unsupported(err,
 				"DOCKER_CONTENT_TRUST=%s: Notary's content trust is not "
-				"supported; hoyd checks signatures by its signature-policy",
+				"supported by this version of Hoy",
 				trust);
 	return 0;
 }

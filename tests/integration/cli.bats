@@ -146,8 +146,9 @@ pty() { "$TOP/tests/integration/pty-run" "$@"; }
     host=$DOCKER_HOST
     unset DOCKER_HOST
     "$HOY" -H "$host" images -q
-    mkdir -p "$T/client/contexts/meta/abc"
-    printf '{"Name":"mine","Endpoints":{"docker":{"Host":"%s"}}}' "$host" >"$T/client/contexts/meta/abc/meta.json"
+    dir=$T/client/contexts/meta/$(printf mine | sha256sum | cut -d' ' -f1)
+    mkdir -p "$dir"
+    printf '{"Name":"mine","Endpoints":{"docker":{"Host":"%s"}}}' "$host" >"$dir/meta.json"
     "$HOY" -c mine images -q
     "$HOY" --config "$T/client" --context mine images -q
     printf '{"currentContext":"mine"}' >"$T/client/config.json"
