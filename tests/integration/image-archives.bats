@@ -212,7 +212,7 @@ PY
     since=$(date +%s)
     id=$(hoy commit -m x -a y -c 'ENTRYPOINT ["cat"]' -c 'CMD /up' "$running")
     hoy commit -p=false "$running"
-    run docker events --since "$since" --until "$(($(date +%s) + 1))" --filter type=container --format '{{.Action}}'
+    run docker events --since "$since" --until "$(($(date +%s) + 1))" --filter event=pause --filter event=unpause --format '{{.Action}}'
     [ "$(tr '\n' ' ' <<<"$output")" = "pause unpause " ]
     [ "$(docker run --rm "$id" /up)" = up ]
     [ "$(docker inspect -f '{{.State.Status}}' "$running")" = running ]

@@ -232,10 +232,10 @@ X
     # a hoy-fetch that lies
     mkdir "$T/bin"
     cp "$HOYD" "$T/bin/hoyd"
-    for helper in hoy-layer hoy-net hoy-dns containerd-shim-hoy-v2 hoyrun; do
-        [ ! -e "$HOY_BUILD/$helper" ] || ln -s "$HOY_BUILD/$helper" "$T/bin/$helper"
+    for helper in "$HOY_BUILD"/hoy-* "$HOY_BUILD"/containerd-shim-hoy-v2 "$HOY_BUILD"/hoyrun; do
+        ln -s "$helper" "$T/bin/"
     done
-    cp "$TOP/tests/integration/lying-fetch" "$T/bin/hoy-fetch"
+    ln -sf "$TOP/tests/integration/lying-fetch" "$T/bin/hoy-fetch"
     stop_hoyd
     LYING_LAYOUT=$T/reg/web HOYD=$T/bin/hoyd start_hoyd
     run docker pull localhost:1/web
