@@ -32,12 +32,7 @@ has() {
 
 # The hoy-net of this test's exec root(s).
 hoy_net_pids() {
-    local dir
-    for dir in /proc/[0-9]*; do
-        if [[ "$(readlink "$dir/exe" 2>/dev/null)" = */hoy-net && "$(tr '\0' ' ' <"$dir/cmdline" 2>/dev/null)" = *"$T/"* ]]; then
-            echo "${dir#/proc/}"
-        fi
-    done
+    pgrep -f "^hoy-net $T/" || :
 }
 
 make_host() {

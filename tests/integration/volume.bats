@@ -242,7 +242,7 @@ load_data_image() {
     docker run --rm --network none -v vol:/d:ro busybox true
     wait_for 10 has_no_containers
     docker volume rm vol
-    docker events --since 1 --until "$(date +%s)" --filter type=volume --format '{{.Action}} {{.Actor.ID}} {{json .Actor.Attributes}}' >"$T/events" || :
+    docker events --since 1 --until "$(($(date +%s) + 1))" --filter type=volume --format '{{.Action}} {{.Actor.ID}} {{json .Actor.Attributes}}' >"$T/events" || :
     sed 's/"container":"[0-9a-f]*"/"container":"ID"/' "$T/events" >"$T/got"
     cat >"$T/want" <<'END'
 create vol {"driver":"local"}
