@@ -172,7 +172,8 @@ P
     runs() { hoy exec web ps | grep -q '[s]leep 100'; }
     wait_for 10 runs
     hoy kill web
-    run wait $client
+    status=0
+    wait $client || status=$?
     [ "$status" = 137 ]
     hoy start web
     [ "$(hoy exec web echo again)" = again ]
@@ -187,7 +188,8 @@ P
     i=0
     for pid in $pids; do
         i=$((i + 1))
-        run wait "$pid"
+        status=0
+        wait "$pid" || status=$? # not in a subshell, whose children these are not
         [ "$status" = "$i" ]
         [ "$(cat "$T/out.$i")" = "$i" ]
     done

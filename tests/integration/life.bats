@@ -50,10 +50,11 @@ web() { hoy run -d --name web --network none "$@" busybox sh -c 'trap exit TERM;
     sleep 0.5
     is web .State.Status exited
     hoy run -d --name crashing --network none --restart always busybox false
-    wait_for 20 is crashing .State.Status restarting
-    is crashing .State.Running true
-    [[ "$(hoy ps | grep crashing)" == *"Restarting (1)"* ]]
-    [ "$(api_status DELETE /containers/crashing)" = 409 ]
+    waits() {
+        is crashing .State.Status restarting && is crashing .State.Running true &&
+            [[ "$(hoy ps | grep crashing)" == *"Restarting (1)"* ]] && [ "$(api_status DELETE /containers/crashing)" = 409 ]
+    }
+    wait_for 20 waits
     stopped() { hoy stop -t 0 crashing && is crashing .State.Status exited; }
     wait_for 20 stopped
     n=$(get crashing .RestartCount)
