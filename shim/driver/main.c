@@ -264,6 +264,7 @@ int main(int argc, char *argv[])
 		r = set_up(&log, &options, &err);
 	if (r < 0) {
 		fprintf(stderr, "hoy-log: %s\n", hoy_err_str(&err));
+		hoy_target_free(log.target);
 		return EXIT_FAILURE;
 	}
 	if (log.target) {
