@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -212,14 +211,13 @@ int hoy_cgroup_saved_is_frozen(const char *text, struct hoy_err *err)
 	auto_ptr(hoy_cgroup_free) struct hoy_cgroup *cg = NULL;
 	const char *path = hoy_str_starts(text, "1\t") ? text + 2 : "", *mount = strchr(path, '\t');
 	const char *name = mount ? strchr(mount + 1, '\t') : NULL;
-	char file[PATH_MAX];
-	int n, r;
+	int r;
 
 	if (name && name[1] == '\t') {
-		n = snprintf(file, sizeof file, "%.*s%.*s/cgroup.events", (int) (name - mount - 1), mount + 1,
-			(int) (mount - path), path);
-		if (n > 0 && (size_t) n < sizeof file)
-			return read_frozen(file, /* v2= */ true, err);
+		auto_free char *file = hoy_str_printf(
+			"%.*s%.*s/cgroup.events", (int) (name - mount - 1), mount + 1, (int) (mount - path), path);
+
+		return file ? read_frozen(file, /* v2= */ true, err) : hoy_err_oom(err);
 	}
 	r = hoy_cgroup_from_string(text, &cg, err);
 	return r < 0 ? r : hoy_cgroup_is_frozen(cg, err);
