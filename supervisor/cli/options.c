@@ -100,6 +100,7 @@ static int store(const struct hoy_option *o, const char *text, void *at)
 
 static int set(const struct hoy_option *o, const char *text, void *values, struct hoy_err *err)
 {
+	const char letter[] = { o->letter, '\0' };
 	int r;
 
 	if (o->type == HOY_OPTION_REFUSED)
@@ -108,8 +109,8 @@ static int set(const struct hoy_option *o, const char *text, void *values, struc
 	if (r == -ENOMEM)
 		return hoy_err_oom(err);
 	if (r < 0)
-		return hoy_err_invalid(err, "invalid argument \"%s\" for \"%s%c%s--%s\" flag: %s", text,
-			o->letter ? "-" : "", o->letter ? o->letter : '\0', o->letter ? ", " : "", o->name,
+		return hoy_err_invalid(err, "invalid argument \"%s\" for \"%s%s%s--%s\" flag: %s", text,
+			*letter ? "-" : "", letter, *letter ? ", " : "", o->name,
 			r == -ERANGE ? "value out of range" : "invalid syntax");
 	if (o->set_offset != HOY_OPTION_NO_SET)
 		*(bool *) ((char *) values + o->set_offset) = true;

@@ -103,6 +103,8 @@ START_TEST(wrong_options_are_named)
 	ck_assert_int_eq(PARSE("-m", "lots"), -EINVAL);
 	ck_assert_str_eq(err.msg, "invalid argument \"lots\" for \"-m, --memory\" flag: invalid syntax");
 	ck_assert_int_eq(PARSE("--all=perhaps"), -EINVAL);
+	ck_assert_int_eq(PARSE("--cpus", "1x"), -EINVAL);
+	ck_assert_str_eq(err.msg, "invalid argument \"1x\" for \"--cpus\" flag: invalid syntax");
 	ck_assert_int_eq(PARSE("--timeout", "1x"), -EINVAL);
 	ck_assert_int_eq(PARSE("--gpus", "all"), -EOPNOTSUPP);
 	ck_assert_str_eq(err.msg, "--gpus is not supported: not yet");
