@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/str.h"
 #include "shim/protocol.h"
 #include "supervisor/container/config_internal.h"
@@ -74,6 +75,7 @@ static void start_failed(struct hoy_container *c, const struct hoy_err *err)
 	c->info.pid = 0;
 	if (c->info.status == HOY_CONTAINER_RUNNING)
 		c->info.status = c->was_status;
+	c->info.restarting = false;
 	hoy_container_attaches_drop(c);
 	hoy_container_teardown(c, after_failed_start);
 }
@@ -120,6 +122,7 @@ static int send_start(struct hoy_container *c, struct hoy_err *err)
 		return r;
 	c->was_status = c->info.status;
 	c->info.status = HOY_CONTAINER_RUNNING;
+	c->info.restarting = false;
 	c->info.started = hoy_now();
 	c->info.exit_code = 0;
 	c->info.oom_killed = false;
@@ -320,8 +323,10 @@ static void on_volumes(struct hoy_container *c, const struct hoy_err *err)
 int hoy_container_start_begin(struct hoy_container *c, struct hoy_op *op, struct hoy_err *err)
 {
 	(void) err; /* a start that fails is told to all who wait for it */
-	hoy_container_restart_cancel(c);
-	if (!op->by_policy) {
+	if (op->by_policy) {
+		c->restart_timer = hoy_source_free(c->restart_timer); /* "restarting" until it runs */
+	} else {
+		hoy_container_restart_cancel(c);
 		c->info.restart_count = 0;
 		c->restart_delay = 0;
 		c->stopped_by_user = false;

@@ -22,6 +22,7 @@ sent() {
     "$@" >/dev/null 2>"$T/err" || { cat "$T/err"; return 1; }
     jq -cS 'del(.[2].MacAddress, .[2].HostConfig.ConsoleSize, .[2].NetworkingConfig.EndpointsConfig.default)
         | if .[2].HostConfig.MemorySwappiness == -1 then del(.[2].HostConfig.MemorySwappiness) else . end
+        | if .[2].IPAM.Config then .[2].IPAM.Config |= sort else . end
         | if .[2].HostConfig.Binds then .[2].HostConfig.Binds |= sort else . end
         | del(.[2].NetworkingConfig | select(. == {EndpointsConfig: {}} or . == {}))' "$T/log"
 }

@@ -94,8 +94,8 @@ END
     docker cp file box:/root/file
     head -c 200000000 /dev/zero | docker cp - box:/root 2>/dev/null < <(head -c 50000000 /dev/zero >big; tar -cf - big; sleep 2) &
     client=$!
-    wait_for 10 pgrep -P "$HOYD_PID" -x hoy-files
-    worker=$(pgrep -P "$HOYD_PID" -x hoy-files | head -1)
+    has_worker() { worker=$(pgrep -P "$HOYD_PID" -x hoy-files | head -1) && [ -n "$worker" ]; }
+    wait_for 10 has_worker
     kill_hoyd
     wait "$client" || :
     wait_for 10 is_gone "$worker"
