@@ -11,6 +11,7 @@
 #include "supervisor/container/config.h"
 #include "supervisor/container/container.h"
 #include "supervisor/container/exec.h"
+#include "supervisor/container/sizes.h"
 #include "supervisor/image/image.h"
 #include "supervisor/network/network.h"
 
@@ -144,7 +145,8 @@ static void encode_summary_head(
 	hoy_json_add_i64(w, "Created", c->created.tv_sec);
 }
 
-static void encode_summary(struct hoy_json_writer *w, const struct hoy_api *api, const struct hoy_container_info *c)
+void hoy_api_add_container(struct hoy_json_writer *w, const struct hoy_api *api, const struct hoy_container_info *c,
+	const struct hoy_container_size *size)
 {
 	auto_(hoy_endpoint_info_done) struct hoy_endpoint_info endpoint = { 0 };
 	bool has = hoy_network_endpoint(api->o.networks, c->id, &endpoint, NULL) >= 0;
@@ -153,6 +155,10 @@ static void encode_summary(struct hoy_json_writer *w, const struct hoy_api *api,
 	hoy_json_object(w, NULL);
 	encode_summary_head(w, api, c);
 	hoy_api_add_port_list(w, has ? &endpoint : NULL, c->config->exposed_ports);
+	if (size && size->rw > 0)
+		hoy_json_add_i64(w, "SizeRw", size->rw);
+	if (size && size->root_fs > 0)
+		hoy_json_add_i64(w, "SizeRootFs", size->root_fs);
 	hoy_api_add_kv(w, "Labels", c->config->labels, c->config->n_labels);
 	hoy_json_add_string(w, "State", hoy_container_state(c));
 	hoy_json_add_string(w, "Status", status);
@@ -241,7 +247,7 @@ int hoy_api_container_list(struct hoy_api_request *rq, struct hoy_err *err)
 		return r;
 	hoy_json_array(&w, NULL);
 	for (size_t i = 0; i < n; i++)
-		encode_summary(&w, rq->api, containers[i]);
+		hoy_api_add_container(&w, rq->api, containers[i], /* size= */ NULL);
 	hoy_json_end(&w);
 	hoy_api_reply_json(rq, 200, &buf);
 	return 0;

@@ -6,10 +6,18 @@
 
 #include "base/err.h"
 
+struct hoy_api;
 struct hoy_api_request;
+struct hoy_container_info;
+struct hoy_container_size;
+struct hoy_json_writer;
 
 int hoy_api_container_list(struct hoy_api_request *rq, struct hoy_err *err);
 int hoy_api_container_inspect(struct hoy_api_request *rq, struct hoy_err *err);
+
+/* One entry of a list; `size` NULL: without sizes. */
+void hoy_api_add_container(struct hoy_json_writer *w, const struct hoy_api *api, const struct hoy_container_info *c,
+	const struct hoy_container_size *size);
 
 /* "About a minute", "5 hours": how clients say a span of time. Pure; returns `buf`. */
 #define HOY_HUMAN_DURATION_MAX 40

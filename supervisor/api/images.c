@@ -10,6 +10,7 @@
 #include "supervisor/api/filters.h"
 #include "supervisor/api/host.h"
 #include "supervisor/api/image_job.h"
+#include "supervisor/api/image_json.h"
 #include "supervisor/api/internal.h"
 #include "supervisor/api/progress.h"
 #include "supervisor/image/image.h"
@@ -45,8 +46,8 @@ static void encode_labels(struct hoy_json_writer *w, const struct hoy_oci_image_
 		hoy_json_add_null(w, "Labels");
 }
 
-static int encode_summary(struct hoy_json_writer *w, const struct hoy_api_request *rq, const struct hoy_image *image,
-	char *const *patterns, struct hoy_err *err)
+int hoy_api_add_image(struct hoy_json_writer *w, const struct hoy_api_request *rq, const struct hoy_image *image,
+	const struct hoy_api_image_counts *counts, struct hoy_err *err)
 {
 	const struct hoy_oci_image_config *config;
 	bool none = rq->version < VERSION_WITHOUT_NONE_TAGS && !*image->repo_tags && !*image->repo_digests;
@@ -55,14 +56,14 @@ static int encode_summary(struct hoy_json_writer *w, const struct hoy_api_reques
 	if (r < 0)
 		return r;
 	hoy_json_object(w, NULL);
-	hoy_json_add_i64(w, "Containers", -1);
+	hoy_json_add_i64(w, "Containers", counts->containers);
 	hoy_json_add_i64(w, "Created", image->created / 1000000000);
 	hoy_json_add_string(w, "Id", image->id);
 	encode_labels(w, config->config);
 	hoy_json_add_string(w, "ParentId", image->parent);
-	encode_names(w, "RepoDigests", image->repo_digests, patterns, none, "<none>@<none>");
-	encode_names(w, "RepoTags", image->repo_tags, patterns, none, "<none>:<none>");
-	hoy_json_add_i64(w, "SharedSize", -1);
+	encode_names(w, "RepoDigests", image->repo_digests, counts->patterns, none, "<none>@<none>");
+	encode_names(w, "RepoTags", image->repo_tags, counts->patterns, none, "<none>:<none>");
+	hoy_json_add_i64(w, "SharedSize", counts->shared);
 	hoy_json_add_i64(w, "Size", image->size);
 	if (rq->version < VERSION_WITHOUT_VIRTUAL_SIZE)
 		hoy_json_add_i64(w, "VirtualSize", image->size);
@@ -127,6 +128,7 @@ static int image_list(struct hoy_api_request *rq, struct hoy_err *err)
 {
 	auto_(list_filter_done) struct list_filter filter = { 0 };
 	auto_free const struct hoy_image **images = NULL;
+	auto_free int64_t *shared = NULL;
 	auto_(hoy_buf_done) struct hoy_buf buf = { 0 };
 	struct hoy_json_writer w = { .buf = &buf };
 	size_t n = 0;
@@ -134,11 +136,17 @@ static int image_list(struct hoy_api_request *rq, struct hoy_err *err)
 
 	if (r >= 0)
 		r = hoy_images_list(rq->api->o.images, &filter.f, &images, &n, err);
+	if (r >= 0 && hoy_uri_query_bool(&rq->uri, "shared-size", false))
+		r = hoy_images_shared_sizes(rq->api->o.images, images, n, &shared, err);
 	if (r < 0)
 		return r;
 	hoy_json_array(&w, NULL);
 	for (size_t i = 0; i < n; i++) {
-		r = encode_summary(&w, rq, images[i], filter.references, err);
+		const struct hoy_api_image_counts counts = {
+			.containers = -1, .shared = shared ? shared[i] : -1, .patterns = filter.references
+		};
+
+		r = hoy_api_add_image(&w, rq, images[i], &counts, err);
 		if (r < 0)
 			return r;
 	}

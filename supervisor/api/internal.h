@@ -57,6 +57,7 @@ extern const struct hoy_api_route hoy_api_container_routes[];
 extern const struct hoy_api_route hoy_api_exec_routes[];
 extern const struct hoy_api_route hoy_api_image_archive_routes[];
 extern const struct hoy_api_route hoy_api_commit_routes[];
+extern const struct hoy_api_route hoy_api_disk_usage_routes[];
 extern const struct hoy_api_route hoy_api_fsck_routes[];
 extern const struct hoy_api_route hoy_api_image_routes[];
 extern const struct hoy_api_route hoy_api_registry_routes[];

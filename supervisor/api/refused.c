@@ -24,7 +24,6 @@ const struct hoy_api_route hoy_api_refused_routes[] = {
 	{ "POST", "/session", not_implemented, 0, 0 },
 	{ "POST", "/grpc", not_implemented, 0, 0 },
 	{ "GET", "/images/{name}/attestations", not_implemented, 0, 0 },
-	{ "GET", "/system/df", not_implemented, 0, 0 },
 	{ "GET", "/plugins/privileges", not_implemented, 0, 0 },
 	{ "POST", "/plugins/pull", not_implemented, 0, 0 },
 	{ "POST", "/plugins/create", not_implemented, 0, 0 },

@@ -22,6 +22,7 @@ static const struct hoy_api_route *const families[] = {
 	hoy_api_exec_routes,
 	hoy_api_image_archive_routes,
 	hoy_api_commit_routes,
+	hoy_api_disk_usage_routes,
 	hoy_api_fsck_routes,
 	hoy_api_image_routes,
 	hoy_api_registry_routes,

@@ -98,14 +98,15 @@ static char *command_text(const char *command, bool no_trunc)
 	return cut ? hoy_text_quote(cut) : NULL;
 }
 
-static char *size_text(const struct hoy_json *c)
+static char *size_text(const struct hoy_json *c, bool with_image)
 {
 	auto_free char *rw = hoy_human_size((double) hoy_cli_number(c, "SizeRw"));
 	auto_free char *whole = hoy_human_size((double) hoy_cli_number(c, "SizeRootFs"));
 
 	if (!rw || !whole)
 		return NULL;
-	return hoy_cli_number(c, "SizeRootFs") > 0 ? hoy_str_printf("%s (virtual %s)", rw, whole) : TAKE_PTR(rw);
+	return with_image && hoy_cli_number(c, "SizeRootFs") > 0 ? hoy_str_printf("%s (virtual %s)", rw, whole)
+								 : TAKE_PTR(rw);
 }
 
 static char *mounts_text(const struct hoy_json *mounts, bool no_trunc)
@@ -142,7 +143,7 @@ static char *networks_text(const struct hoy_json *c)
 	return hoy_buf_take(&out);
 }
 
-static int add_container(struct hoy_json_writer *w, const struct hoy_json *c, const struct ps_options *o)
+static int add_container(struct hoy_json_writer *w, const struct hoy_json *c, bool no_trunc, bool with_image)
 {
 	const struct hoy_json *mounts = hoy_json_get(c, "Mounts");
 	int64_t created = hoy_cli_number(c, "Created");
@@ -150,16 +151,16 @@ static int add_container(struct hoy_json_writer *w, const struct hoy_json *c, co
 	int r = 0;
 
 	hoy_json_object(w, NULL);
-	r |= hoy_rows_add(w, "ID", o->no_trunc ? strdup(id) : hoy_text_short_id(id));
-	r |= hoy_rows_add(w, "Image", image_text(c, o->no_trunc));
-	r |= hoy_rows_add(w, "Command", command_text(hoy_cli_text(c, "Command"), o->no_trunc));
+	r |= hoy_rows_add(w, "ID", no_trunc ? strdup(id) : hoy_text_short_id(id));
+	r |= hoy_rows_add(w, "Image", image_text(c, no_trunc));
+	r |= hoy_rows_add(w, "Command", command_text(hoy_cli_text(c, "Command"), no_trunc));
 	r |= hoy_rows_add(w, "CreatedAt", hoy_text_time(created));
 	r |= hoy_rows_add(w, "RunningFor", hoy_human_ago((time_t) created));
 	r |= hoy_rows_add(w, "Ports", hoy_ports_text(hoy_json_get(c, "Ports")));
-	r |= hoy_rows_add(w, "Names", names_text(hoy_json_get(c, "Names"), o->no_trunc));
-	r |= hoy_rows_add(w, "Size", size_text(c));
+	r |= hoy_rows_add(w, "Names", names_text(hoy_json_get(c, "Names"), no_trunc));
+	r |= hoy_rows_add(w, "Size", size_text(c, with_image));
 	r |= hoy_rows_add(w, "Labels", hoy_text_map(hoy_json_get(c, "Labels")));
-	r |= hoy_rows_add(w, "Mounts", mounts_text(mounts, o->no_trunc));
+	r |= hoy_rows_add(w, "Mounts", mounts_text(mounts, no_trunc));
 	r |= hoy_rows_add(w, "LocalVolumes", local_volumes(mounts));
 	r |= hoy_rows_add(w, "Networks", networks_text(c));
 	hoy_json_add_null(w, "Platform");
@@ -169,6 +170,11 @@ static int add_container(struct hoy_json_writer *w, const struct hoy_json *c, co
 		hoy_json_add_value(w, "Label", hoy_json_get(c, "Labels"));
 	hoy_json_end(w);
 	return r ? -ENOMEM : 0;
+}
+
+int hoy_rows_add_container(struct hoy_json_writer *w, const struct hoy_json *c)
+{
+	return add_container(w, c, /* no_trunc= */ false, /* with_image= */ false);
 }
 
 static int print_containers(
@@ -182,7 +188,8 @@ static int print_containers(
 	struct hoy_json_writer w = { .buf = &rows };
 
 	hoy_json_array(&w, NULL);
-	hoy_json_each(c, list) if (add_container(&w, c, o) < 0) return hoy_err_oom(err);
+	hoy_json_each(c, list) if (add_container(&w, c, o->no_trunc, /* with_image= */ true) < 0) return hoy_err_oom(
+		err);
 	hoy_json_end(&w);
 	return hoy_format_list(cli, &kind, o->format, o->quiet, &rows, err);
 }

@@ -60,20 +60,19 @@ static char *number_or_unknown(const struct hoy_json *image, const char *key)
 
 static char *size_or_unknown(int64_t size)
 {
-	return size >= 0 ? hoy_human_size((double) size) : strdup("N/A");
+	return size >= 0 ? hoy_human_size_long((double) size) : strdup("N/A");
 }
 
-static int add_row(
-	struct images *images, const struct hoy_json *image, char *repository, const char *tag, const char *digest)
+static int add_row_to(struct hoy_json_writer *w, const struct hoy_json *image, char *repository, const char *tag,
+	const char *digest, bool no_trunc)
 {
-	struct hoy_json_writer *w = &images->w;
 	const char *id = hoy_cli_text(image, "Id");
 	int64_t created = hoy_cli_number(image, "Created"), size = hoy_cli_number(image, "Size");
 	int64_t shared = hoy_json_get(image, "SharedSize") ? hoy_cli_number(image, "SharedSize") : -1;
 	int r = 0;
 
 	hoy_json_object(w, NULL);
-	r |= hoy_rows_add(w, "ID", images->o->no_trunc ? strdup(id) : hoy_text_short_id(id));
+	r |= hoy_rows_add(w, "ID", no_trunc ? strdup(id) : hoy_text_short_id(id));
 	r |= hoy_rows_add(w, "Repository", repository);
 	hoy_json_add_string(w, "Tag", tag);
 	hoy_json_add_string(w, "Digest", *digest ? digest : "<none>");
@@ -86,6 +85,12 @@ static int add_row(
 	r |= hoy_rows_add(w, "UniqueSize", size_or_unknown(shared >= 0 ? size - shared : -1));
 	hoy_json_end(w);
 	return r ? -ENOMEM : 0;
+}
+
+static int add_row(
+	struct images *images, const struct hoy_json *image, char *repository, const char *tag, const char *digest)
+{
+	return add_row_to(&images->w, image, repository, tag, digest, images->o->no_trunc);
 }
 
 /* The length of the repository in "name:tag" or "name@digest". */
@@ -134,6 +139,20 @@ static bool has_tag_of(const struct hoy_json *image, const char *digest)
 		tag, hoy_json_get(image, "RepoTags")) if (hoy_json_string(tag) &&
 							  same_repository(hoy_json_string(tag), digest)) return true;
 	return false;
+}
+
+int hoy_rows_add_image(struct hoy_json_writer *w, const struct hoy_json *image)
+{
+	hoy_json_each(entry, hoy_json_get(image, "RepoTags"))
+	{
+		const char *name = hoy_json_string(entry);
+		size_t len = name ? repository_len(name) : 0;
+
+		if (name && !is_none(name))
+			return add_row_to(w, image, strndup(name, len), name[len] ? name + len + 1 : "<none>", "",
+				/* no_trunc= */ false);
+	}
+	return add_row_to(w, image, strdup("<none>"), "<none>", "", /* no_trunc= */ false);
 }
 
 static int add_image(struct images *images, const struct hoy_json *image)

@@ -1,4 +1,5 @@
 /* system df: how much disk is used, and how much of it could be free. */
+#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,13 +9,16 @@
 #include "supervisor/cli/format.h"
 #include "supervisor/cli/human.h"
 #include "supervisor/cli/rows.h"
+#include "supervisor/cli/text.h"
 
 struct df_options {
+	bool verbose;
 	const char *format;
 };
 static const struct hoy_option df_options[] = {
 	HOY_OPTION(0, "format", HOY_OPTION_STRING, "string", struct df_options, format, HOY_FORMAT_HELP),
-	HOY_OPTION_REFUSE('v', "verbose", NULL, "the sums are printed by this version; see images, ps -s, volume ls"),
+	HOY_OPTION('v', "verbose", HOY_OPTION_BOOL, NULL, struct df_options, verbose,
+		"Show detailed information on space usage"),
 	HOY_OPTION_END,
 };
 static const struct hoy_format_field df_fields[] = {
@@ -127,22 +131,14 @@ static int add_sum(struct hoy_json_writer *w, const char *type, const struct sum
 	return r;
 }
 
-static int cmd_system_df(struct hoy_cli *cli)
+static int print_sums(struct hoy_cli *cli, const struct hoy_json *df, const char *format, struct hoy_err *err)
 {
-	const struct df_options *o = cli->values;
-	auto_ptr(hoy_json_free) struct hoy_json *df = NULL;
 	auto_(hoy_buf_done) struct hoy_buf rows = {};
 	struct hoy_json_writer w = { .buf = &rows };
-	struct sum images, containers, volumes, cache;
-	struct hoy_err err;
+	const struct sum images = sum_images(df), containers = sum_containers(df), volumes = sum_volumes(df),
+			 cache = sum_cache(df);
 	int failed;
 
-	if (hoy_cli_call(cli, "GET", "/system/df", NULL, &df, &err) < 0)
-		return hoy_cli_fail(cli, 1, &err);
-	images = sum_images(df);
-	containers = sum_containers(df);
-	volumes = sum_volumes(df);
-	cache = sum_cache(df);
 	hoy_json_array(&w, NULL);
 	failed = add_sum(&w, "Images", &images, /* percent= */ true);
 	failed |= add_sum(&w, "Containers", &containers, /* percent= */ true);
@@ -150,10 +146,158 @@ static int cmd_system_df(struct hoy_cli *cli)
 	failed |= add_sum(&w, "Build Cache", &cache, /* percent= */ false);
 	hoy_json_end(&w);
 	if (failed)
-		(void) hoy_err_oom(&err);
-	if (failed || hoy_format_list(cli, &df_kind, o->format, /* quiet= */ false, &rows, &err) < 0)
-		return hoy_cli_fail(cli, 1, &err);
+		return hoy_err_oom(err);
+	return hoy_format_list(cli, &df_kind, format, /* quiet= */ false, &rows, err);
+}
+
+/* --- one by one ----------------------------------------------------------------------------------------------- */
+
+static int add_volume(struct hoy_json_writer *w, const struct hoy_json *volume)
+{
+	const struct hoy_json *usage = hoy_json_get(volume, "UsageData");
+	int64_t size = hoy_cli_number(usage, "Size");
+	int r;
+
+	hoy_json_object(w, NULL);
+	hoy_json_add_string(w, "Driver", hoy_cli_text(volume, "Driver"));
+	r = hoy_rows_add(w, "Links", hoy_str_printf("%lld", (long long) hoy_cli_number(usage, "RefCount")));
+	hoy_json_add_string(w, "Mountpoint", hoy_cli_text(volume, "Mountpoint"));
+	hoy_json_add_string(w, "Name", hoy_cli_text(volume, "Name"));
+	hoy_json_add_string(w, "Scope", hoy_cli_text(volume, "Scope"));
+	r |= hoy_rows_add(w, "Size", size < 0 ? strdup("N/A") : hoy_human_size_long((double) size));
+	hoy_json_end(w);
+	return r ? -ENOMEM : 0;
+}
+
+static int add_cache(struct hoy_json_writer *w, const struct hoy_json *record)
+{
+	int r;
+
+	hoy_json_object(w, NULL);
+	r = hoy_rows_add(w, "ID", hoy_text_short_id(hoy_cli_text(record, "ID")));
+	hoy_json_add_string(w, "CacheType", hoy_cli_text(record, "Type"));
+	hoy_json_add_string(w, "CreatedSince", hoy_cli_text(record, "CreatedAt"));
+	hoy_json_add_string(w, "LastUsedSince", hoy_cli_text(record, "LastUsedAt"));
+	hoy_json_add_string(w, "Shared", hoy_cli_bool(record, "Shared") ? "true" : "false");
+	r |= hoy_rows_add(w, "Size", hoy_human_size_long((double) hoy_cli_number(record, "Size")));
+	r |= hoy_rows_add(w, "UsageCount", hoy_str_printf("%lld", (long long) hoy_cli_number(record, "UsageCount")));
+	hoy_json_end(w);
+	return r ? -ENOMEM : 0;
+}
+
+static const struct hoy_format_field image_fields[] = { { "Repository", "REPOSITORY" }, { "Tag", "TAG" },
+	{ "ID", "IMAGE ID" }, { "CreatedSince", "CREATED" }, { "Size", "SIZE" }, { "SharedSize", "SHARED SIZE" },
+	{ "UniqueSize", "UNIQUE SIZE" }, { "Containers", "CONTAINERS" }, {} };
+static const struct hoy_format_field container_fields[] = { { "ID", "CONTAINER ID" }, { "Image", "IMAGE" },
+	{ "Command", "COMMAND" }, { "LocalVolumes", "LOCAL VOLUMES" }, { "Size", "SIZE" }, { "RunningFor", "CREATED" },
+	{ "Status", "STATUS" }, { "Names", "NAMES" }, {} };
+static const struct hoy_format_field volume_fields[] = { { "Name", "VOLUME NAME" }, { "Links", "LINKS" },
+	{ "Size", "SIZE" }, {} };
+static const struct hoy_format_field cache_fields[] = { { "ID", "CACHE ID" }, { "CacheType", "CACHE TYPE" },
+	{ "Size", "SIZE" }, { "CreatedSince", "CREATED" }, { "LastUsedSince", "LAST USED" }, { "UsageCount", "USAGE" },
+	{ "Shared", "SHARED" }, {} };
+
+/* The parts of df -v, in its order. */
+static const struct part {
+	const char *key, *title;
+	int (*add)(struct hoy_json_writer *w, const struct hoy_json *entry);
+	struct hoy_format_list kind;
+} parts[] = {
+	{ "Images", "Images space usage:", hoy_rows_add_image,
+		{ image_fields,
+			"{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}\t{{.SharedSize}}\t"
+			"{{.UniqueSize}}\t{{.Containers}}",
+			NULL, NULL } },
+	{ "Containers", "\nContainers space usage:", hoy_rows_add_container,
+		{ container_fields,
+			"{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.LocalVolumes}}\t{{.Size}}\t{{.RunningFor}}\t{{.Status}}\t"
+			"{{.Names}}",
+			NULL, NULL } },
+	{ "Volumes", "\nLocal Volumes space usage:", add_volume,
+		{ volume_fields, "{{.Name}}\t{{.Links}}\t{{.Size}}", NULL, NULL } },
+	{ "BuildCache", "\nBuild cache usage: ", add_cache,
+		{ cache_fields,
+			"{{.ID}}\t{{.CacheType}}\t{{.Size}}\t{{.CreatedSince}}\t{{.LastUsedSince}}\t{{.UsageCount}}\t"
+			"{{.Shared}}",
+			NULL, NULL } },
+};
+
+static int add_part(struct hoy_json_writer *w, const struct part *part, const struct hoy_json *df, struct hoy_err *err)
+{
+	hoy_json_each(entry, hoy_json_get(df, part->key))
+	{
+		if (part->add(w, entry) < 0)
+			return hoy_err_oom(err);
+	}
 	return 0;
+}
+
+static int print_part(struct hoy_cli *cli, const struct part *part, const struct hoy_json *df, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf rows = {};
+	auto_free char *size = NULL;
+	struct hoy_json_writer w = { .buf = &rows };
+	const struct sum cache = sum_cache(df);
+	int r;
+
+	hoy_json_array(&w, NULL);
+	r = add_part(&w, part, df, err);
+	hoy_json_end(&w);
+	if (r < 0)
+		return r;
+	if (strcmp(part->key, "BuildCache") == 0)
+		size = hoy_human_size_long((double) cache.size);
+	(void) printf("%s%s\n\n", part->title, size ? size : "");
+	return hoy_format_list(cli, &part->kind, NULL, /* quiet= */ false, &rows, err);
+}
+
+static int print_all(struct hoy_cli *cli, const struct hoy_json *df, struct hoy_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(parts); i++)
+		r = print_part(cli, &parts[i], df, err);
+	return r;
+}
+
+/* All in one object: {{json .Images}}. */
+static int print_object(const struct hoy_json *df, const char *format, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = {};
+	auto_ptr(hoy_json_free) struct hoy_json *object = NULL;
+	struct hoy_json_writer w = { .buf = &text };
+	int r = 0;
+
+	hoy_json_object(&w, NULL);
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(parts); i++) {
+		hoy_json_array(&w, parts[i].key);
+		r = add_part(&w, &parts[i], df, err);
+		hoy_json_end(&w);
+	}
+	hoy_json_end(&w);
+	if (r == 0)
+		r = hoy_buf_check(&text, "the list", err);
+	if (r == 0)
+		r = hoy_json_parse(text.data, text.len, /* limits= */ NULL, &object, err);
+	return r < 0 ? r : hoy_format_object(format, object, err);
+}
+
+static int cmd_system_df(struct hoy_cli *cli)
+{
+	const struct df_options *o = cli->values;
+	auto_ptr(hoy_json_free) struct hoy_json *df = NULL;
+	struct hoy_err err;
+	int r = hoy_cli_call(cli, "GET", "/system/df", NULL, &df, &err);
+
+	if (r < 0)
+		return hoy_cli_fail(cli, 1, &err);
+	if (!o->verbose)
+		r = print_sums(cli, df, o->format, &err);
+	else if (!o->format || strcmp(o->format, "table") == 0)
+		r = print_all(cli, df, &err);
+	else
+		r = print_object(df, o->format, &err);
+	return r < 0 ? hoy_cli_fail(cli, 1, &err) : 0;
 }
 
 const struct hoy_command hoy_cmd_system_df = {

@@ -99,6 +99,13 @@ int hoy_image_config(struct hoy_images *images, const struct hoy_image *image, c
 /* Bytes of each layer's unpacked content, base first. *ret is a heap array of as many as there are diff_ids. */
 int hoy_image_layer_sizes(const struct hoy_image *image, int64_t **ret, struct hoy_err *err);
 
+/* Of each image of a list (hoy_images_list()) the bytes that other images need too. *ret is a heap array. */
+int hoy_images_shared_sizes(
+	struct hoy_images *images, const struct hoy_image *const *list, size_t n, int64_t **ret, struct hoy_err *err);
+
+/* Bytes of all blobs and unpacked layers. */
+int64_t hoy_images_size(const struct hoy_images *images);
+
 /* Filters of a list; NULL members don't filter. Several values of one filter: any of them (labels: all). */
 struct hoy_image_filter {
 	bool all; /* kept for callers: images without a name are always listed, there are no hidden ones */
@@ -123,6 +130,8 @@ int hoy_images_list(struct hoy_images *images, const struct hoy_image_filter *fi
 int hoy_layers_hold(struct hoy_images *images, const char *chain_id, struct hoy_err *err);
 void hoy_layers_release(struct hoy_images *images, const char *chain_id); /* removes what nobody needs any more */
 int hoy_layers_paths(struct hoy_images *images, const char *chain_id, char ***ret, struct hoy_err *err);
+/* Bytes of the unpacked layers together. */
+int64_t hoy_layers_size(struct hoy_images *images, const char *chain_id);
 
 /* Moves a file or directory (`name` in `dir`, on the data root's file system) into the trash, which hoy-layer empties
  * beside the loop, however large and deep it is. A missing one is fine; trouble is logged. */

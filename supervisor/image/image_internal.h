@@ -13,8 +13,9 @@ struct hoy_layer_run;
 struct blob {
 	char *digest;
 	int64_t size;
-	unsigned int refs; /* images and jobs */
-	bool stored;       /* has a row */
+	unsigned int refs;   /* images and jobs */
+	unsigned int images; /* for usage.c alone: images that need it */
+	bool stored;         /* has a row */
 };
 
 struct layer {
@@ -22,8 +23,9 @@ struct layer {
 	char *chain_id, *diff_id;
 	struct layer *parent; /* NULL: a base layer. Counts as a user of it */
 	int64_t size;
-	unsigned int refs;  /* images, jobs, layers above */
-	unsigned int holds; /* hoy_layers_hold() */
+	unsigned int refs;   /* images, jobs, layers above */
+	unsigned int holds;  /* hoy_layers_hold() */
+	unsigned int images; /* for usage.c alone: images that need it */
 	bool stored;
 };
 

@@ -92,18 +92,22 @@ struct hoy_files_run *hoy_files_run_free(struct hoy_files_run *run)
 
 /* --- sizes ------------------------------------------------------------------------------------------------------ */
 
+#define SIZES_AT_ONCE 200 /* directories of one request, which has its limit */
+
 struct sizes {
 	struct hoy_files_run *run;
 	struct hoy_volumes *volumes;
 	hoy_files_sizes_done done;
 	void *userdata;
+	char **dirs;
 	uint64_t *values;
-	size_t n, expected;
+	size_t n, asked, total; /* known, asked for by the runs so far, of all */
 };
 
 static void sizes_free(struct sizes *s)
 {
 	hoy_files_run_free(s->run);
+	hoy_strv_free(s->dirs);
 	free(s->values);
 	free(s);
 }
@@ -112,56 +116,71 @@ static void on_size(uint64_t bytes, void *userdata)
 {
 	struct sizes *s = userdata;
 
-	if (s->n < s->expected)
+	if (s->n < s->asked)
 		s->values[s->n++] = bytes;
 }
 
-static void on_sizes_done(const struct hoy_err *err, void *userdata)
+static int ask_next(struct sizes *s, struct hoy_err *err);
+
+static void on_sizes_done(const struct hoy_err *failed, void *userdata)
 {
 	struct sizes *s = userdata;
-	struct hoy_err own = { 0 };
+	struct hoy_err err = { 0 };
+	int r = 0;
 
-	if (!err && s->n != s->expected) {
-		hoy_err_set(&own, HOY_ERR_SYSTEM, EPROTO, "hoy-files left sizes out");
-		err = &own;
-	} else if (err) {
-		own = *err;
-		err = &own;
+	if (failed)
+		r = hoy_err_import(&err, failed);
+	else if (s->n != s->asked)
+		r = hoy_err_set(&err, HOY_ERR_SYSTEM, EPROTO, "hoy-files left sizes out");
+	s->run = hoy_files_run_free(s->run);
+	if (r == 0 && s->asked < s->total) {
+		r = ask_next(s, &err);
+		if (r == 0)
+			return;
 	}
-	s->done(s->userdata, err, s->values, s->n);
+	s->done(s->userdata, r < 0 ? &err : NULL, s->values, s->n);
 	sizes_free(s);
 }
 
-int hoy_files_sizes(
-	struct hoy_volumes *volumes, char *const *dirs, hoy_files_sizes_done done, void *userdata, struct hoy_err *err)
+static int ask_next(struct sizes *s, struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf request = { 0 };
 	struct hoy_json_writer w = { .buf = &request };
-	struct sizes *s = calloc(1, sizeof *s);
 	int r;
 
-	if (!s)
-		return hoy_err_oom(err);
-	*s = (struct sizes){ .volumes = volumes, .done = done, .userdata = userdata, .expected = hoy_strv_len(dirs) };
-	s->values = calloc(s->expected + 1, sizeof *s->values);
 	hoy_json_object(&w, NULL);
 	hoy_json_add_string(&w, "op", "usage");
 	hoy_json_array(&w, "fds");
 	hoy_json_end(&w);
 	hoy_json_array(&w, "dirs");
-	for (char *const *dir = dirs; dir && *dir; dir++)
-		hoy_json_add_string(&w, NULL, *dir);
+	for (size_t i = 0; i < SIZES_AT_ONCE && s->asked < s->total; i++)
+		hoy_json_add_string(&w, NULL, s->dirs[s->asked++]);
 	hoy_json_end(&w);
 	hoy_json_end(&w);
-	r = s->values ? hoy_buf_check(&request, "request", err) : hoy_err_oom(err);
+	r = hoy_buf_check(&request, "request", err);
 	if (r >= 0)
-		r = hoy_files_run_start(&(struct hoy_files_run_options){ .volumes = volumes,
+		r = hoy_files_run_start(&(struct hoy_files_run_options){ .volumes = s->volumes,
 						.request = &request,
 						.on_size = on_size,
 						.done = on_sizes_done,
 						.userdata = s },
 			&s->run, err);
+	return r < 0 ? r : 0;
+}
+
+int hoy_files_sizes(
+	struct hoy_volumes *volumes, char *const *dirs, hoy_files_sizes_done done, void *userdata, struct hoy_err *err)
+{
+	struct sizes *s = calloc(1, sizeof *s);
+	int r;
+
+	if (!s)
+		return hoy_err_oom(err);
+	*s = (struct sizes){ .volumes = volumes, .done = done, .userdata = userdata, .total = hoy_strv_len(dirs) };
+	s->dirs = s->total ? hoy_strv_copy(dirs) : NULL;
+	s->values = calloc(s->total + 1, sizeof *s->values);
+	r = s->values && (s->dirs || !s->total) ? ask_next(s, err) : hoy_err_oom(err);
 	if (r < 0)
 		sizes_free(s);
-	return r < 0 ? r : 0;
+	return r;
 }
