@@ -43,9 +43,14 @@ kill_hoyd() {
     HOYD_PID=
 }
 
-# load_busybox [OPTION...]: the image `busybox:latest` made on the spot.
+# load_busybox [OPTION...]: the image `busybox:latest` made on the spot; the plain one once per suite.
 load_busybox() {
-    "$TOP/tests/integration/make-image" -o "$T/busybox.tar" "$@"
+    local plain=$BATS_SUITE_TMPDIR/busybox.tar
+    if [ $# -gt 0 ] || [ ! -e "$plain" ]; then "$TOP/tests/integration/make-image" -o "$T/busybox.tar" "$@"; fi
+    if [ $# = 0 ]; then
+        [ -e "$plain" ] || mv "$T/busybox.tar" "$plain"
+        ln -s "$plain" "$T/busybox.tar"
+    fi
     "$HOY" load -i "$T/busybox.tar"
 }
 
