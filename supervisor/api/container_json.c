@@ -145,6 +145,16 @@ static void encode_summary_head(
 	hoy_json_add_i64(w, "Created", c->created.tv_sec);
 }
 
+/* SizeRw is left out when it is nothing, as in docker's answers. */
+static void add_size(struct hoy_json_writer *w, const struct hoy_container_size *size, bool also_zero)
+{
+	if (!size || size->rw < 0)
+		return;
+	if (size->rw || also_zero)
+		hoy_json_add_i64(w, "SizeRw", size->rw);
+	hoy_json_add_i64(w, "SizeRootFs", size->root_fs);
+}
+
 void hoy_api_add_container(struct hoy_json_writer *w, const struct hoy_api *api, const struct hoy_container_info *c,
 	const struct hoy_container_size *size)
 {
@@ -155,10 +165,7 @@ void hoy_api_add_container(struct hoy_json_writer *w, const struct hoy_api *api,
 	hoy_json_object(w, NULL);
 	encode_summary_head(w, api, c);
 	hoy_api_add_port_list(w, has ? &endpoint : NULL, c->config->exposed_ports);
-	if (size && size->rw > 0)
-		hoy_json_add_i64(w, "SizeRw", size->rw);
-	if (size && size->root_fs > 0)
-		hoy_json_add_i64(w, "SizeRootFs", size->root_fs);
+	add_size(w, size, /* also_zero= */ false);
 	hoy_api_add_kv(w, "Labels", c->config->labels, c->config->n_labels);
 	hoy_json_add_string(w, "State", hoy_container_state(c));
 	hoy_json_add_string(w, "Status", status);
@@ -174,10 +181,10 @@ void hoy_api_add_container(struct hoy_json_writer *w, const struct hoy_api *api,
 	hoy_json_end(w);
 }
 
-/* Filters that no container of Hoy can match yet, or that don't narrow anything. */
+/* Filters for swarm and for Windows. */
 static int check_other_filters(const struct hoy_filters *filters, struct hoy_err *err)
 {
-	static const char *const unsupported[] = { "expose", "is-task", "isolation", "network", "publish", "volume" };
+	static const char *const unsupported[] = { "is-task", "isolation" };
 
 	for (size_t i = 0; i < ARRAY_LEN(unsupported); i++)
 		if (hoy_filters_has(filters, unsupported[i]))
@@ -200,6 +207,10 @@ static int fill_filter(struct hoy_container_filter *f, const struct hoy_filters 
 		{ "health", &f->healths },
 		{ "before", &f->before },
 		{ "since", &f->since },
+		{ "volume", &f->volumes },
+		{ "network", &f->networks },
+		{ "publish", &f->published },
+		{ "expose", &f->exposed },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
@@ -227,30 +238,75 @@ static int parse_filter(struct hoy_api_request *rq, struct hoy_container_filter 
 		return r;
 	f->all = hoy_uri_query_bool(&rq->uri, "all", false);
 	f->limit = limit > 0 ? (size_t) limit : 0;
-	if (hoy_uri_query_bool(&rq->uri, "size", false))
-		return hoy_err_unsupported(err, "containers: sizes (size=1) are not supported");
 	return 0;
 }
 
-int hoy_api_container_list(struct hoy_api_request *rq, struct hoy_err *err)
+static int find_listed(
+	struct hoy_api_request *rq, const struct hoy_container_info ***ret, size_t *ret_n, struct hoy_err *err)
 {
 	auto_(hoy_container_filter_done) struct hoy_container_filter filter = { 0 };
+	int r = parse_filter(rq, &filter, err);
+
+	return r < 0 ? r : hoy_containers_list(rq->api->o.containers, &filter, ret, ret_n, err);
+}
+
+static const struct hoy_container_size *find_size(const struct hoy_container_size *sizes, size_t n, const char *id)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(sizes[i].id, id))
+			return &sizes[i];
+	return NULL;
+}
+
+static int reply_list(
+	struct hoy_api_request *rq, const struct hoy_container_size *sizes, size_t n_sizes, struct hoy_err *err)
+{
 	auto_free const struct hoy_container_info **containers = NULL;
 	auto_(hoy_buf_done) struct hoy_buf buf = { 0 };
 	struct hoy_json_writer w = { .buf = &buf };
 	size_t n = 0;
-	int r = parse_filter(rq, &filter, err);
+	int r = find_listed(rq, &containers, &n, err);
 
-	if (r >= 0)
-		r = hoy_containers_list(rq->api->o.containers, &filter, &containers, &n, err);
 	if (r < 0)
 		return r;
 	hoy_json_array(&w, NULL);
 	for (size_t i = 0; i < n; i++)
-		hoy_api_add_container(&w, rq->api, containers[i], /* size= */ NULL);
+		hoy_api_add_container(&w, rq->api, containers[i], find_size(sizes, n_sizes, containers[i]->id));
 	hoy_json_end(&w);
 	hoy_api_reply_json(rq, 200, &buf);
 	return 0;
+}
+
+static void on_listed_sizes(void *userdata, const struct hoy_err *err, const struct hoy_container_size *sizes, size_t n)
+{
+	struct hoy_api_request *rq = userdata;
+	struct hoy_err own = { 0 };
+
+	if (!err && reply_list(rq, sizes, n, &own) < 0)
+		err = &own;
+	if (err)
+		hoy_api_reply_error(rq, err);
+}
+
+/* What is listed is found again when the sizes are known: containers come and go meanwhile. */
+static int list_with_sizes(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	auto_free const struct hoy_container_info **containers = NULL;
+	auto_ptr(hoy_strv_free) char **ids = NULL;
+	size_t n = 0;
+	int r = find_listed(rq, &containers, &n, err);
+
+	if (r >= 0 && n == 0)
+		return reply_list(rq, NULL, 0, err);
+	for (size_t i = 0; i < n && r >= 0; i++)
+		if (hoy_strv_add(&ids, containers[i]->id) < 0)
+			r = hoy_err_oom(err);
+	return r < 0 ? r : hoy_container_sizes(rq->api->o.containers, ids, on_listed_sizes, rq, err);
+}
+
+int hoy_api_container_list(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	return hoy_uri_query_bool(&rq->uri, "size", false) ? list_with_sizes(rq, err) : reply_list(rq, NULL, 0, err);
 }
 
 /* --- inspect -------------------------------------------------------------------------------------------------- */
@@ -392,15 +448,14 @@ static int add_printed(struct hoy_json_writer *w, const char *key, const struct 
 	return r;
 }
 
-int hoy_api_container_inspect(struct hoy_api_request *rq, struct hoy_err *err)
+/* `size` may be NULL. */
+static int reply_inspect(struct hoy_api_request *rq, const struct hoy_container_size *size, struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf buf = { 0 };
 	struct hoy_json_writer w = { .buf = &buf };
 	const struct hoy_container_info *c;
 	int r = hoy_containers_find(rq->api->o.containers, rq->name, &c, err);
 
-	if (r >= 0 && hoy_uri_query_bool(&rq->uri, "size", false))
-		r = hoy_err_unsupported(err, "containers: sizes (size=1) are not supported");
 	if (r < 0)
 		return r;
 	hoy_json_object(&w, NULL);
@@ -410,6 +465,7 @@ int hoy_api_container_inspect(struct hoy_api_request *rq, struct hoy_err *err)
 	if (r < 0)
 		return r;
 	encode_layers(&w, c);
+	add_size(&w, size, /* also_zero= */ true);
 	encode_mounts(&w, c);
 	r = add_printed(&w, "Config", c->config, hoy_container_config_print_config, err);
 	if (r < 0)
@@ -418,4 +474,25 @@ int hoy_api_container_inspect(struct hoy_api_request *rq, struct hoy_err *err)
 	hoy_json_end(&w);
 	hoy_api_reply_json(rq, 200, &buf);
 	return 0;
+}
+
+static void on_inspected_size(
+	void *userdata, const struct hoy_err *err, const struct hoy_container_size *sizes, size_t n)
+{
+	struct hoy_api_request *rq = userdata;
+	struct hoy_err own = { 0 };
+
+	if (!err && reply_inspect(rq, n ? sizes : NULL, &own) < 0)
+		err = &own;
+	if (err)
+		hoy_api_reply_error(rq, err);
+}
+
+int hoy_api_container_inspect(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	char *ids[] = { rq->name, NULL };
+
+	if (!hoy_uri_query_bool(&rq->uri, "size", false))
+		return reply_inspect(rq, NULL, err);
+	return hoy_container_sizes(rq->api->o.containers, ids, on_inspected_size, rq, err);
 }

@@ -30,6 +30,8 @@ struct listener {
 	struct hoy_http_exchange *x;
 	struct hoy_filters filters;
 	struct hoy_source *until;
+	bool replays; /* it gave a bound: what is in the ring comes first */
+	bool has_until;
 };
 
 struct hoy_api_events {
@@ -224,7 +226,7 @@ static bool replay(struct listener *l, const struct timespec *since, const struc
 	for (size_t i = 0; i < e->n; i++) {
 		const struct record *r = &e->ring[(e->next + EVENTS_KEPT - e->n + i) % EVENTS_KEPT];
 
-		if (is_before(&r->time, since) || (until->tv_sec && is_before(until, &r->time)))
+		if (is_before(&r->time, since) || (l->has_until && is_before(until, &r->time)))
 			continue;
 		if (!tell(l, r))
 			return false;
@@ -247,9 +249,9 @@ static int begin(struct listener *l, const struct timespec *since, const struct 
 		l->next->link = &l->next;
 	l->events->listeners = l;
 	l->events->n_listeners++;
-	if ((since->tv_sec || since->tv_nsec) && !replay(l, since, until))
+	if (l->replays && !replay(l, since, until))
 		return 0;
-	if (!until->tv_sec && !until->tv_nsec)
+	if (!l->has_until)
 		return 0;
 	clock_gettime(CLOCK_REALTIME, &now);
 	if (!is_before(&now, until)) {
@@ -261,6 +263,13 @@ static int begin(struct listener *l, const struct timespec *since, const struct 
 	if (hoy_loop_timer(l->events->api->o.loop, &l->until, wait, on_until, l, NULL) < 0)
 		end(l);
 	return 0;
+}
+
+static bool is_given(const struct hoy_api_request *rq, const char *key)
+{
+	const char *text = hoy_uri_query(&rq->uri, key);
+
+	return text && *text;
 }
 
 int hoy_api_events_listen(struct hoy_api_request *rq, struct hoy_err *err)
@@ -276,11 +285,13 @@ int hoy_api_events_listen(struct hoy_api_request *rq, struct hoy_err *err)
 	r = hoy_api_parse_time(hoy_uri_query(&rq->uri, "since"), "since", &since, err);
 	if (r >= 0)
 		r = hoy_api_parse_time(hoy_uri_query(&rq->uri, "until"), "until", &until, err);
-	if (r >= 0 && (until.tv_sec || until.tv_nsec) && is_before(&until, &since))
+	if (r >= 0 && is_given(rq, "until") && is_before(&until, &since))
 		r = hoy_err_invalid(err, "`since` time (%s) cannot be after `until` time (%s)",
 			hoy_uri_query(&rq->uri, "since"), hoy_uri_query(&rq->uri, "until"));
 	if (r >= 0)
 		r = hoy_filters_parse(&l->filters, hoy_uri_query(&rq->uri, "filters"), known_filters, err);
+	l->has_until = is_given(rq, "until");
+	l->replays = l->has_until || is_given(rq, "since");
 	if (r >= 0)
 		r = begin(l, &since, &until, err);
 	if (r < 0)

@@ -157,6 +157,10 @@ struct hoy_container_filter {
 	char **healths;   /* "none", "starting", "healthy", "unhealthy" */
 	char **before;    /* containers made before this one */
 	char **since;
+	char **volumes;   /* names, sources or destinations of mounts */
+	char **networks;  /* names, or the beginning of an ID */
+	char **published; /* of the host: "8080", "8080/udp", "8000-8080/tcp"; with `exposed`: any of both */
+	char **exposed;   /* of the container */
 };
 void hoy_container_filter_done(struct hoy_container_filter *filter);
 

@@ -8,6 +8,7 @@
 #include "libocispec/field.h"
 #include "supervisor/container/internal.h"
 #include "supervisor/image/image.h"
+#include "supervisor/network/network.h"
 
 void hoy_container_filter_done(struct hoy_container_filter *filter)
 {
@@ -20,6 +21,10 @@ void hoy_container_filter_done(struct hoy_container_filter *filter)
 	hoy_strv_free(filter->healths);
 	hoy_strv_free(filter->before);
 	hoy_strv_free(filter->since);
+	hoy_strv_free(filter->volumes);
+	hoy_strv_free(filter->networks);
+	hoy_strv_free(filter->published);
+	hoy_strv_free(filter->exposed);
 	*filter = (struct hoy_container_filter){};
 }
 
@@ -101,6 +106,103 @@ static bool any_exit_code(const struct hoy_container_info *info, char *const *co
 	return false;
 }
 
+static bool any_volume(const struct hoy_container_info *info, char *const *volumes)
+{
+	for (size_t i = 0; i < info->n_mounts; i++) {
+		const struct hoy_container_mount_info *m = &info->mounts[i];
+
+		if (hoy_strv_has(volumes, m->destination) ||
+			hoy_strv_has(volumes, m->name && *m->name ? m->name : m->source))
+			return true;
+	}
+	return false;
+}
+
+static bool any_network(struct hoy_containers *room, const struct hoy_container_info *info, char *const *networks)
+{
+	struct hoy_endpoint_info *all = NULL;
+	bool found = false;
+	size_t n = 0;
+
+	if (hoy_network_endpoints_of(room->options.networks, info->id, &all, &n, NULL) < 0)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; networks[k]; k++)
+			found = found || hoy_str_eq(all[i].network_name, networks[k]) ||
+				hoy_str_starts(all[i].network_id, networks[k]);
+	hoy_endpoint_infos_free(all, n);
+	return found;
+}
+
+/* --- ports: "80", "80/udp", "80-90/tcp" -------------------------------------------------------------------- */
+
+struct port_range {
+	unsigned int first, last;
+	int proto;
+};
+
+static int parse_port(const char *text, struct port_range *ret)
+{
+	const char *slash = strchr(text, '/');
+	auto_free char *ports = strndup(text, slash ? (size_t) (slash - text) : strlen(text));
+	char *dash = ports ? strchr(ports, '-') : NULL;
+
+	if (!ports)
+		return -ENOMEM;
+	if (dash)
+		*dash++ = '\0';
+	ret->proto = slash ? hoy_port_proto_from_string(slash + 1) : HOY_PORT_TCP;
+	if (ret->proto < 0 || hoy_str_to_uint(ports, &ret->first) < 0 ||
+		hoy_str_to_uint(dash ? dash : ports, &ret->last) < 0 || ret->first < 1 || ret->last > 65535 ||
+		ret->first > ret->last)
+		return -EINVAL;
+	return 0;
+}
+
+/* `values` may be NULL: none matches. */
+static bool in_ranges(char *const *values, unsigned int port, int proto)
+{
+	struct port_range range;
+
+	for (size_t i = 0; values && values[i]; i++)
+		if (parse_port(values[i], &range) == 0 && proto == range.proto && port >= range.first &&
+			port <= range.last)
+			return true;
+	return false;
+}
+
+static bool any_port(
+	struct hoy_containers *room, const struct hoy_container_info *info, const struct hoy_container_filter *filter)
+{
+	auto_(hoy_endpoint_info_done) struct hoy_endpoint_info endpoint = {};
+	char *const *exposed = info->config->exposed_ports;
+	struct port_range own;
+
+	if (hoy_network_endpoint(room->options.networks, info->id, &endpoint, NULL) < 0 || !endpoint.attached)
+		return false; /* it has ports while it runs */
+	for (size_t i = 0; i < endpoint.n_ports; i++) {
+		const struct hoy_network_port *port = &endpoint.ports[i];
+
+		if (in_ranges(filter->published, port->host_port, (int) port->proto) ||
+			in_ranges(filter->exposed, port->container_port, (int) port->proto))
+			return true;
+	}
+	for (size_t i = 0; exposed && exposed[i]; i++)
+		if (parse_port(exposed[i], &own) == 0 && in_ranges(filter->exposed, own.first, own.proto))
+			return true;
+	return false;
+}
+
+static int check_ports(const char *filter, char *const *values, struct hoy_err *err)
+{
+	struct port_range range;
+
+	for (size_t i = 0; values && values[i]; i++)
+		if (parse_port(values[i], &range) < 0)
+			return hoy_err_invalid(err, "invalid filter '%s=%s'", filter, values[i]);
+	return 0;
+}
+
 static bool status_wanted(const struct hoy_container_info *info, const struct hoy_container_filter *filter)
 {
 	if (filter->statuses)
@@ -115,7 +217,10 @@ static bool wanted(
 	       (!filter->ids || any_id(info, filter->ids)) && (!filter->labels || all_labels(info, filter->labels)) &&
 	       (!filter->healths || hoy_strv_has(filter->healths, hoy_health_status_to_string(info->health.status))) &&
 	       (!filter->exited || any_exit_code(info, filter->exited)) &&
-	       (!filter->ancestors || any_ancestor(room, info, filter->ancestors));
+	       (!filter->ancestors || any_ancestor(room, info, filter->ancestors)) &&
+	       (!filter->volumes || any_volume(info, filter->volumes)) &&
+	       (!filter->networks || any_network(room, info, filter->networks)) &&
+	       ((!filter->published && !filter->exposed) || any_port(room, info, filter));
 }
 
 static int check_filter(const struct hoy_container_filter *filter, struct hoy_err *err)
@@ -135,7 +240,8 @@ static int check_filter(const struct hoy_container_filter *filter, struct hoy_er
 	for (size_t i = 0; filter->exited && filter->exited[i]; i++)
 		if (hoy_str_to_int(filter->exited[i], &code) < 0)
 			return hoy_err_invalid(err, "invalid filter 'exited=%s'", filter->exited[i]);
-	return 0;
+	code = check_ports("publish", filter->published, err);
+	return code < 0 ? code : check_ports("expose", filter->exposed, err);
 }
 
 /* The part of the list that `before` and `since` leave: indices [*from, *to). */

@@ -135,6 +135,7 @@ listener_count() { [ "$(curl -s --unix-socket "$T/hoy.sock" http://docker/info |
 }
 
 @test "events of the past end at once, a listener that leaves is forgotten" {
+    [ -z "$(curl -s --max-time 5 --unix-socket "$T/hoy.sock" 'http://docker/events?until=0')" ]
     start_hoyd
     [ -z "$(curl -s --max-time 5 --unix-socket "$T/hoy.sock" 'http://docker/events?until=1')" ]
     curl -sN --max-time 20 --unix-socket "$T/hoy.sock" http://docker/events >/dev/null &

@@ -22,6 +22,53 @@ pty() { "$TOP/tests/integration/pty-run" "$@"; }
     [[ "$("$HOY" ps -a)" == *'Exited (0)'* ]]
 }
 
+@test "ps and inspect tell sizes" {
+    "$HOY" run --name filled --network none busybox dd if=/dev/zero of=/big bs=1000 count=2000 2>/dev/null
+    "$HOY" create --name empty --network none busybox
+    [[ "$("$HOY" ps -as --filter name=filled --format '{{.Size}}')" == '2MB (virtual '* ]]
+    [[ "$("$HOY" ps -as --filter name=empty --format '{{.Size}}')" == '0B (virtual '* ]]
+    [ "$("$HOY" ps -as --filter name=nobody -q)" = "" ]
+    [ "$("$HOY" inspect -s -f '{{.SizeRw}}' filled)" = 2000000 ]
+    [ "$("$HOY" inspect -s -f '{{.SizeRw}}' empty)" = 0 ]
+    # What lies below is the same for both.
+    [ "$(($("$HOY" inspect -s -f '{{.SizeRootFs}}' filled) - $("$HOY" inspect -s -f '{{.SizeRootFs}}' empty)))" = 2000000 ]
+    [ "$("$HOY" container inspect -s -f '{{.SizeRootFs}}' empty)" -gt 100000 ]
+    [[ "$("$HOY" inspect -f '{{json .}}' filled)" != *SizeRw* ]]
+    run "$HOY" container inspect -s nobody
+    [ "$status" = 1 ]
+}
+
+@test "events since the beginning, and until now" {
+    "$HOY" run --name early --network none busybox true
+    [ "$("$HOY" events --since 0 --until 0s -f container=early --format '{{.Action}}' | head -1)" = create ]
+    [ "$("$HOY" events --until 0s -f container=early --format '{{.Action}}' | head -1)" = create ]
+    [ -z "$("$HOY" events --since 0 --until 1 --format '{{.Action}}')" ]
+}
+
+@test "ps by network, volume and port" {
+    "$HOY" network create other
+    "$HOY" run -d --name one -p 18080:80 -v data:/data --expose 90 busybox sleep 100
+    "$HOY" create --name two --network other -v /srv:/mnt busybox true
+    found() { "$HOY" ps -a --format '{{.Names}}' "$@" | sort | xargs; }
+    [ "$(found -f network=bridge)" = one ]
+    [ "$(found -f network=other)" = two ]
+    [ "$(found -f network=other -f network=bridge)" = "one two" ]
+    [ "$(found -f "network=$("$HOY" network inspect -f '{{.Id}}' other)")" = two ]
+    [ "$(found -f volume=data)" = one ]
+    [ "$(found -f volume=/data)" = one ]
+    [ "$(found -f volume=/srv)" = two ]
+    [ "$(found -f volume=none)" = "" ]
+    [ "$(found -f publish=18080)" = one ]
+    [ "$(found -f publish=18000-18100/tcp)" = one ]
+    [ "$(found -f publish=18080/udp)" = "" ]
+    [ "$(found -f publish=80)" = "" ]
+    [ "$(found -f expose=80)" = one ]
+    [ "$(found -f expose=90/tcp)" = one ]
+    [ "$(found -f expose=91)" = "" ]
+    run found -f publish=x
+    [[ "$output" == *"invalid filter 'publish=x'"* ]]
+}
+
 @test "logs: tail, since, until, timestamps" {
     "$HOY" run --name talker busybox sh -c 'echo one; echo two >&2; sleep 1; echo three' >/dev/null 2>&1
     [ "$("$HOY" logs -n 1 talker 2>/dev/null)" = three ]
