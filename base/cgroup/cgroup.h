@@ -89,6 +89,11 @@ int hoy_cgroup_new(const struct hoy_cgroup_host *host, const char *path, struct 
 void hoy_cgroup_free(struct hoy_cgroup *cg); /* closes descriptors; the group stays */
 HOY_DEFINE_AUTO_PTR(struct hoy_cgroup, hoy_cgroup_free);
 
+/* Descriptors that making the group has used and nobody needs any more, for who closes many with one call; -EBADF:
+ * there is none. The caller's from then on; without this hoy_cgroup_free() closes them. */
+#define HOY_CGROUP_SPENT 2
+void hoy_cgroup_take_spent(struct hoy_cgroup *cg, int ret[HOY_CGROUP_SPENT]);
+
 /* One line of text that holds path and hierarchies, for the container's state: who reads it back needs no detection.
  * Heap, NULL when out of memory. Parsing refuses what it does not know with -EINVAL. */
 char *hoy_cgroup_to_string(const struct hoy_cgroup *cg);

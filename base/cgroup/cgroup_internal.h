@@ -24,8 +24,9 @@ struct hoy_cgroup_host {
 struct hoy_cgroup {
 	char *path;
 	struct hoy_cgroup_table table;
-	int *dirs;  /* open directories per hierarchy, -EBADF: not yet */
-	bool fresh; /* we made its v2 directory: no program is attached */
+	int *dirs;                   /* open directories per hierarchy, -EBADF: not yet */
+	bool fresh;                  /* we made its v2 directory: no program is attached */
+	int spent[HOY_CGROUP_SPENT]; /* the file that was read and the program that was attached, or -EBADF */
 };
 
 #define HOY_CGROUP_BIT(controller) (1u << (controller))
@@ -49,6 +50,8 @@ int hoy_cgroup_dirfd(const struct hoy_cgroup *cg, size_t i);
 /* One read() of a file of the group into `buf`, NUL-terminated, trailing newline cut. Length or -errno. */
 ssize_t hoy_cgroup_read(const struct hoy_cgroup *cg, size_t i, const char *file, char *buf, size_t size);
 ssize_t hoy_cgroup_read_at(int dir, const char *file, char *buf, size_t size);
+/* The same of an open file. */
+ssize_t hoy_cgroup_read_fd(int fd, char *buf, size_t size);
 /* One write() of a string. 0 or -errno. */
 int hoy_cgroup_write(const struct hoy_cgroup *cg, size_t i, const char *file, const char *value);
 int hoy_cgroup_write_at(int dir, const char *file, const char *value);
@@ -111,7 +114,8 @@ struct bpf_insn;
 /* The program that decides a list: heap, -E2BIG when a jump would be too far. */
 int hoy_cgroup_device_program(
 	const struct hoy_cgroup_device_list *list, struct bpf_insn **ret, size_t *ret_n, struct hoy_err *err);
-/* Loads and attaches it to the v2 directory; `replace`: in place of the one that it attached before, if any. */
+/* Loads and attaches it to the v2 directory; `replace`: in place of the one that it attached before, if any. The
+ * program's fd, which is not needed any more, or -errno. */
 int hoy_cgroup_device_attach(int dir, const struct bpf_insn *insns, size_t n, bool replace, struct hoy_err *err);
 /* True when such a program is attached. */
 bool hoy_cgroup_device_attached(int dir);

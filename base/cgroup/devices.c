@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/fd.h"
+
 /* --- normalising ------------------------------------------------------------------------------------------------ */
 
 void hoy_cgroup_device_list_done(struct hoy_cgroup_device_list *list)
@@ -166,7 +168,7 @@ static int set_v1(const struct hoy_cgroup *cg, size_t i, const struct hoy_cgroup
 
 /* --- v2 --------------------------------------------------------------------------------------------------------- */
 
-static int set_v2(const struct hoy_cgroup *cg, const struct hoy_cgroup_device_list *list, struct hoy_err *err)
+static int set_v2(struct hoy_cgroup *cg, const struct hoy_cgroup_device_list *list, struct hoy_err *err)
 {
 	auto_free struct bpf_insn *insns = NULL;
 	int dir = hoy_cgroup_dirfd(cg, 0), r;
@@ -177,12 +179,15 @@ static int set_v2(const struct hoy_cgroup *cg, const struct hoy_cgroup_device_li
 	r = hoy_cgroup_device_program(list, &insns, &n, err);
 	if (r == 0)
 		r = hoy_cgroup_device_attach(dir, insns, n, !cg->fresh, err);
-	return r < 0 ? hoy_err_wrap(err, "set the devices of cgroup '%s'", cg->path) : 0;
+	if (r < 0)
+		return hoy_err_wrap(err, "set the devices of cgroup '%s'", cg->path);
+	hoy_fd_close(&cg->spent[1]);
+	cg->spent[1] = r;
+	return 0;
 }
 
 /* The program decides; from then on (not before) what the v1 controller of a hybrid host forbids is lifted. */
-static int set_program(
-	const struct hoy_cgroup *cg, int v1, const struct hoy_cgroup_device_list *list, struct hoy_err *err)
+static int set_program(struct hoy_cgroup *cg, int v1, const struct hoy_cgroup_device_list *list, struct hoy_err *err)
 {
 	static const struct hoy_cgroup_device_list everything = { .allow_default = true };
 	int r = set_v2(cg, list, err);
@@ -190,8 +195,7 @@ static int set_program(
 	return r < 0 || v1 < 0 ? r : set_v1(cg, (size_t) v1, &everything, err);
 }
 
-static int set_list(
-	const struct hoy_cgroup *cg, const struct hoy_cgroup_device *rules, size_t n_rules, struct hoy_err *err)
+static int set_list(struct hoy_cgroup *cg, const struct hoy_cgroup_device *rules, size_t n_rules, struct hoy_err *err)
 {
 	auto_(hoy_cgroup_device_list_done) struct hoy_cgroup_device_list list = {}, simple = {};
 	int v1 = hoy_cgroup_table_find(&cg->table, HOY_CGROUP_DEVICES);

@@ -269,5 +269,5 @@ int hoy_cgroup_device_attach(int dir, const struct bpf_insn *insns, size_t n, bo
 	}
 	if (bpf(BPF_PROG_ATTACH, &attr) < 0)
 		return hoy_err_sys(err, "attach the device program");
-	return 0;
+	return TAKE_FD(prog);
 }

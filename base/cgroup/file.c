@@ -23,20 +23,23 @@ int hoy_cgroup_dirfd(const struct hoy_cgroup *cg, size_t i)
 	return cg->dirs[i] < 0 ? -errno : cg->dirs[i];
 }
 
-ssize_t hoy_cgroup_read_at(int dir, const char *file, char *buf, size_t size)
+ssize_t hoy_cgroup_read_fd(int fd, char *buf, size_t size)
 {
-	auto_fd int fd = openat(dir, file, O_RDONLY | O_CLOEXEC);
-	ssize_t n;
+	ssize_t n = TEMP_FAILURE_RETRY(read(fd, buf, size - 1)); /* the kernel gives such a text whole */
 
-	if (fd < 0)
-		return -errno;
-	n = TEMP_FAILURE_RETRY(read(fd, buf, size - 1)); /* the kernel gives such a text whole */
 	if (n < 0)
 		return -errno;
 	while (n > 0 && buf[n - 1] == '\n')
 		n--;
 	buf[n] = '\0';
 	return n;
+}
+
+ssize_t hoy_cgroup_read_at(int dir, const char *file, char *buf, size_t size)
+{
+	auto_fd int fd = openat(dir, file, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : hoy_cgroup_read_fd(fd, buf, size);
 }
 
 ssize_t hoy_cgroup_read(const struct hoy_cgroup *cg, size_t i, const char *file, char *buf, size_t size)

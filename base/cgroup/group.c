@@ -45,6 +45,8 @@ static struct hoy_cgroup *group_alloc(void)
 	}
 	for (size_t i = 0; i < HOY_CGROUP_HIERARCHIES_MAX; i++)
 		cg->dirs[i] = -EBADF;
+	for (size_t i = 0; i < HOY_CGROUP_SPENT; i++)
+		cg->spent[i] = -EBADF;
 	return cg;
 }
 
@@ -75,10 +77,18 @@ void hoy_cgroup_free(struct hoy_cgroup *cg)
 		return;
 	for (size_t i = 0; i < cg->table.n; i++)
 		hoy_fd_close(&cg->dirs[i]);
+	for (size_t i = 0; i < HOY_CGROUP_SPENT; i++)
+		hoy_fd_close(&cg->spent[i]);
 	hoy_cgroup_table_done(&cg->table);
 	free(cg->dirs);
 	free(cg->path);
 	free(cg);
+}
+
+void hoy_cgroup_take_spent(struct hoy_cgroup *cg, int ret[HOY_CGROUP_SPENT])
+{
+	for (size_t i = 0; i < HOY_CGROUP_SPENT; i++)
+		ret[i] = TAKE_FD(cg->spent[i]);
 }
 
 /* "1 PATH MOUNT NAME BITS MOUNT NAME BITS ...", with tabs for the blanks. */
@@ -231,13 +241,17 @@ static void enable_in(int dir, uint32_t wanted)
 }
 
 /* v2: makes the host's controllers available in the group, by enabling them in all of its ancestors. */
-static int enable_controllers(const struct hoy_cgroup *cg, struct hoy_err *err)
+static int enable_controllers(struct hoy_cgroup *cg, struct hoy_err *err)
 {
 	const struct hoy_cgroup_hier *hier = &cg->table.hier[0];
 	char text[512];
 	auto_fd int dir = -EBADF;
-	ssize_t n = hoy_cgroup_read(cg, 0, "cgroup.controllers", text, sizeof text);
+	int group = hoy_cgroup_dirfd(cg, 0);
+	ssize_t n;
 
+	hoy_fd_close(&cg->spent[0]);
+	cg->spent[0] = group < 0 ? -EBADF : openat(group, "cgroup.controllers", O_RDONLY | O_CLOEXEC);
+	n = group < 0 ? group : cg->spent[0] < 0 ? -errno : hoy_cgroup_read_fd(cg->spent[0], text, sizeof text);
 	if (n < 0)
 		return hoy_err_code(err, (int) n, "read cgroup.controllers of cgroup '%s'", cg->path);
 	if ((hier->controllers & ~hoy_cgroup_controllers_parse(text)) == 0)
@@ -315,7 +329,7 @@ static int make_in(struct hoy_cgroup *cg, size_t i, bool adopt, struct hoy_err *
 	return r < 0 ? hoy_err_code(err, r, "create cgroup '%s'", dir) : 1;
 }
 
-static int set_up_in(const struct hoy_cgroup *cg, size_t i, struct hoy_err *err)
+static int set_up_in(struct hoy_cgroup *cg, size_t i, struct hoy_err *err)
 {
 	if (i == 0 && cg->table.v2)
 		return enable_controllers(cg, err);

@@ -183,10 +183,18 @@ void hoy_create_undo_state(struct creation *c)
 		hoy_log_ignored(&err, "remove the state of '%s'", c->o->id);
 }
 
-/* Before the process exists its cgroup is on disk: whoever finds the directory can clean up. */
 int hoy_create_save(struct creation *c, struct hoy_err *err)
 {
 	return hoy_state_append(&c->state, c->state_file, err);
+}
+
+/* Before the process exists its cgroup is on disk: whoever finds the directory can clean up. What was told before the
+ * group was made says enough when nobody but the process can be in it, which ends when we do; hooks don't. */
+static int save_before_process(struct creation *c, struct hoy_err *err)
+{
+	bool told = c->cgroup && !c->plan.unit, hooks = c->spec->hooks && c->spec->hooks->n_create_container;
+
+	return told && !hooks ? 0 : hoy_create_save(c, err);
 }
 
 /* --- cache and bandwidth --------------------------------------------------------------------------------------- */
@@ -322,7 +330,8 @@ static int spawn(struct creation *c, struct hoy_err *err)
 	c->child.foreign[4] = c->config_file;
 	/* Out of reach of processes that share a pid namespace with the child. Not for a user's own hoyrun: it could
 	 * not write the maps of its child then; the child does it itself later. */
-	if (c->state.owner == 0 && prctl(PR_SET_DUMPABLE, 0) < 0)
+	c->child.undumpable = c->state.owner == 0;
+	if (c->child.undumpable && prctl(PR_SET_DUMPABLE, 0) < 0)
 		return hoy_err_sys(err, "become undumpable");
 	r = spawn_in_rootfs(c, err);
 	hoy_fd_close(&c->child_sync);
@@ -406,7 +415,7 @@ static const struct {
 	{ hoy_create_state, hoy_create_undo_state },
 	{ make_resctrl, undo_resctrl },
 	{ hoy_create_cgroup, hoy_create_undo_cgroup },
-	{ hoy_create_save },
+	{ save_before_process },
 	{ open_start_socket },
 	{ open_namespaces },
 	{ spawn, undo_spawn },
@@ -418,9 +427,13 @@ static const struct {
 
 void hoy_creation_done(struct creation *c)
 {
+	int spent[HOY_CGROUP_SPENT] = { -EBADF, -EBADF };
 	int *const fds[] = { &c->config_file, &c->state_file, &c->child.entry.v2_fd, &c->net_ns, &c->sync,
-		&c->child_sync, &c->listener, &c->console, &c->console_peer, &c->master, &c->pidfd };
+		&c->child_sync, &c->listener, &c->console, &c->console_peer, &c->master, &c->pidfd, &spent[0],
+		&spent[1] };
 
+	if (c->cgroup)
+		hoy_cgroup_take_spent(c->cgroup, spent);
 	close_namespaces(c);
 	hoy_buf_done(&c->config);
 	hoy_plan_done(&c->plan);

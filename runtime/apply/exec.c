@@ -198,6 +198,7 @@ static int spawn(struct execution *e, struct hoy_err *err)
 	e->child.foreign[0] = e->sync;
 	e->child.foreign[1] = e->state->dir;
 	e->child.foreign[2] = e->console;
+	e->child.undumpable = true;
 	if (prctl(PR_SET_DUMPABLE, 0) < 0)
 		return hoy_err_sys(err, "become undumpable");
 	r = spawn_child(e, err);

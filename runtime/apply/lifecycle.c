@@ -196,9 +196,11 @@ static int remove_cgroup(const struct hoy_state *state, struct hoy_err *err)
 	 * is not ours to take away: systemd would not hear of it and keep the unit. */
 	if (!state->unit && hoy_cgroup_remove(cg, 0, NULL) == 0)
 		return 0;
-	/* Its creator had not come to put anybody into it: these are others. */
-	if (state->cgroup_pending)
+	/* Its creator died. The process that it may have made sees that and ends; who does not is another's. */
+	if (state->cgroup_pending) {
+		(void) hoy_cgroup_remove(cg, REMOVE_TIMEOUT_MS, NULL);
 		return 0;
+	}
 	r = hoy_cgroup_kill(cg, SIGKILL, err);
 	if (r < 0)
 		return r;

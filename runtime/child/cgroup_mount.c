@@ -27,6 +27,17 @@ static int finish(const struct hoy_plan_mount *m, int tree, const struct hoy_spo
 	return r < 0 ? r : hoy_mount_attach_at(tree, on->at, on->name, err);
 }
 
+/* By name, in our own sysfs. Read-only is the mount alone: its file system is the host's too. */
+static bool mount_in_sysfs(struct hoy_child *c, const struct hoy_plan_mount *m, const struct hoy_spot *on)
+{
+	struct mount_attr attr = { .attr_set = m->attr_set & MOUNT_ATTR_RDONLY };
+
+	c->in_dev = false;
+	if (!hoy_mount_at_once("cgroup2", "cgroup", m->data, m->attr_set & ~attr.attr_set, on->at, on->name))
+		return false;
+	return !attr.attr_set || mount_setattr(AT_FDCWD, on->name, 0, &attr, sizeof attr) == 0;
+}
+
 /* With a cgroup namespace, or without a group, the whole visible tree; else only the container's group: it must not
  * see (or with a writable mount, change) others. */
 static int mount_v2(struct hoy_child *c, const struct hoy_plan_mount *m, const struct hoy_spot *on, struct hoy_err *err)
@@ -35,6 +46,8 @@ static int mount_v2(struct hoy_child *c, const struct hoy_plan_mount *m, const s
 	swept_fd tree;
 
 	if (c->plan->new_ns & CLONE_NEWCGROUP) {
+		if (on->at == c->sysfs && mount_in_sysfs(c, m, on))
+			return 0;
 		tree = hoy_mount_new("cgroup2", "cgroup", m->data, m->attr_set, NULL);
 		if (tree >= 0)
 			return hoy_mount_attach_at(tree, on->at, on->name, err);

@@ -39,6 +39,7 @@ struct hoy_child {
 	int *trees;         /* of plan->mounts: detached clones made by the parent, or -EBADF */
 	int *idmaps;        /* >= 0: a mount that we clone, and the parent maps with this user namespace */
 	bool wait_for_go;   /* the parent maps our ids or has us moved first */
+	bool undumpable;    /* the parent was when it made us, so we are until our ids change */
 	enum hoy_child_work work;
 	int foreign[5]; /* descriptors of the parent's that we must not hold when we wait: its end of the pair, its lock
 			 */

@@ -75,15 +75,19 @@ int hoy_child_environment(struct hoy_child *c, struct hoy_err *err)
 	return add_home(c, env, err);
 }
 
-static bool is_executable(const char *path, int *ret_errnum)
+static bool is_directory(const char *path)
 {
 	struct stat st;
 
-	if (stat(path, &st) < 0) {
-		*ret_errnum = errno;
-		return false;
-	}
-	*ret_errnum = S_ISDIR(st.st_mode) ? EISDIR : faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0 ? errno : 0;
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* `soon`: execve() comes next and finds out about directories, too. */
+static bool is_executable(const char *path, bool soon, int *ret_errnum)
+{
+	int errnum = faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0 ? errno : 0;
+
+	*ret_errnum = (errnum == EACCES || (!errnum && !soon)) && is_directory(path) ? EISDIR : errnum;
 	return *ret_errnum == 0;
 }
 
@@ -108,7 +112,7 @@ static int find_in_path(const char *name, const char *path, char **ret, struct h
 
 		if (!full)
 			return hoy_err_oom(err);
-		if (is_executable(full, &errnum)) {
+		if (is_executable(full, /* soon= */ false, &errnum)) {
 			*ret = TAKE_PTR(full);
 			return 0;
 		}
@@ -127,7 +131,7 @@ int hoy_child_find_program(struct hoy_child *c, struct hoy_err *err)
 
 	if (!strchr(name, '/'))
 		return find_in_path(name, hoy_env_get(c->plan->env, "PATH"), &c->program, err);
-	if (is_executable(name, &errnum)) {
+	if (is_executable(name, c->start_listener < 0, &errnum)) {
 		c->program = strdup(name);
 		return c->program ? 0 : hoy_err_oom(err);
 	}
@@ -192,5 +196,7 @@ int hoy_child_exec(struct hoy_child *c, struct hoy_err *err)
 	const char *name = c->plan->spec->process->args[0];
 
 	(void) execve(c->program, c->plan->spec->process->args, c->plan->env);
+	if (errno == EACCES && is_directory(c->program))
+		return hoy_err_set(err, HOY_ERR_INVALID, EISDIR, TEXT_EXEC_DIRECTORY, name);
 	return exec_failed(name, errno, err);
 }

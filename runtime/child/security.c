@@ -299,8 +299,8 @@ int hoy_child_user(struct hoy_child *c, struct hoy_err *err)
 		return r;
 	if (p->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return hoy_err_sys(err, "no new privileges");
-	/* Changing the user made us undumpable if we were not; say so in every case. */
-	if (prctl(PR_SET_DUMPABLE, 0) < 0)
+	/* What changing ids does to it depends on the host (fs.suid_dumpable): said again. */
+	if ((!c->undumpable || !has_ids_already(c, &p->user)) && prctl(PR_SET_DUMPABLE, 0) < 0)
 		return hoy_err_sys(err, "become undumpable");
 	(void) umask(c->plan->umask);
 	return 0;

@@ -6,6 +6,7 @@
  * No C library means no thread-local storage, hence no stack protector and no errno, and no call into libc.
  */
 #include <asm/unistd.h>
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mount.h>
@@ -59,6 +60,15 @@ BARE static bool is_word(const char *arg, const char *word)
 	return *arg == *word;
 }
 
+BARE static bool starts_with(const char *text, const char *start)
+{
+	while (*start && *text == *start) {
+		text++;
+		start++;
+	}
+	return !*start;
+}
+
 /* Any argument will do: one that is no command costs an exec for nothing. */
 BARE static bool enters_container(char **argv)
 {
@@ -82,17 +92,34 @@ BARE static long clone_readonly(void)
 	return fd;
 }
 
+/* Executed by descriptor, as we do it and hardly anybody else: then it pays to look. */
+BARE static bool by_descriptor(char **envp)
+{
+	const unsigned long *aux;
+
+	while (*envp)
+		envp++;
+	for (aux = (const unsigned long *) (envp + 1); aux[0] != AT_NULL; aux += 2)
+		if (aux[0] == AT_EXECFN)
+			return starts_with((const char *) aux[1], "/dev/fd/");
+	return true;
+}
+
+BARE static bool is_readonly(void)
+{
+	struct statfs fs;
+
+	return call(__NR_statfs, (long) SELF, (long) &fs, 0, 0, 0) == 0 && fs.f_flags & ST_RDONLY;
+}
+
 BARE void hoyrun_seal(long *stack)
 {
 	char **argv = (char **) (stack + 1), **envp = argv + stack[0] + 1;
-	struct statfs fs;
 	long fd;
 
 	if (!enters_container(argv))
 		return;
-	if (call(__NR_statfs, (long) SELF, (long) &fs, 0, 0, 0) < 0)
-		return;
-	hoy_sealed_already = fs.f_flags & ST_RDONLY;
+	hoy_sealed_already = by_descriptor(envp) && is_readonly();
 	if (hoy_sealed_already)
 		return;
 	fd = clone_readonly();
