@@ -36,8 +36,8 @@ struct hoy_dockerfile_words {
 /* `<<EOF`, `<<-EOF`, `<<"EOF"`. */
 struct hoy_dockerfile_heredoc {
 	const char *name;    /* the delimiter without quotes: the file name it gets in COPY */
-	const char *content; /* tabs stripped for <<-; ends with a newline unless empty; may hold no NUL */
-	size_t len;
+	const char *content; /* tabs stripped for <<-; ends with a newline unless empty */
+	const char *raw;     /* the same with its tabs */
 	bool expand; /* the delimiter was not quoted: variables are expanded (COPY, ADD; RUN leaves it to the shell) */
 	bool strip_tabs;
 	struct hoy_dockerfile_place at;

@@ -145,7 +145,7 @@ struct hoy_build_run {
 	const struct hoy_build_mount *mounts;
 	size_t n_mounts;
 	/* A heredoc that begins with "#!": to be put there, executable, for the time of the step; NULL: none. */
-	const struct hoy_build_file *script; /* its `name` is the absolute path, which is also args[0] */
+	const struct hoy_build_file *script; /* its `name` is the absolute path, which is also the last argument */
 };
 
 struct hoy_build_copy {
