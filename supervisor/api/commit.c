@@ -1,7 +1,10 @@
 /* POST /commit: a container becomes an image. */
+#include <poll.h>
 #include <string.h>
 
+#include "base/fd.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "base/str.h"
 #include "libocispec/image.h"
 #include "supervisor/api/internal.h"
@@ -135,17 +138,26 @@ static int start(struct hoy_api_request *rq, const struct hoy_container_info *co
 	return r < 0 ? r : hoy_images_commit(rq->api->o.images, &options, &handler, &commit->job, err);
 }
 
+/* Its first process may be gone before the news of it. */
+static bool has_ended(const struct hoy_container_info *container)
+{
+	auto_fd int process = hoy_pidfd_open(container->pid);
+	struct pollfd readable = { .fd = process, .events = POLLIN };
+
+	return container->status != HOY_CONTAINER_RUNNING || process < 0 || poll(&readable, 1, 0) > 0;
+}
+
 /* It stands still now, or could not be stopped. */
 static void on_paused(void *userdata, const struct hoy_err *failed)
 {
 	struct commit *commit = userdata;
 	const struct hoy_container_info *container;
 	struct hoy_err err = { 0 };
-	int r = failed ? hoy_err_import(&err, failed) : 0;
+	int r = hoy_containers_find(commit->rq->api->o.containers, commit->container, &container, &err);
 
-	commit->paused = r >= 0;
-	if (r >= 0)
-		r = hoy_containers_find(commit->rq->api->o.containers, commit->container, &container, &err);
+	commit->paused = !failed;
+	if (r >= 0 && failed && !has_ended(container))
+		r = hoy_err_import(&err, failed);
 	if (r >= 0)
 		r = start(commit->rq, container, commit, &err);
 	if (r >= 0)

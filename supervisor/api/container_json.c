@@ -134,10 +134,14 @@ static void encode_summary_head(
 	struct hoy_json_writer *w, const struct hoy_api *api, const struct hoy_container_info *c)
 {
 	auto_free char *name = hoy_str_printf("/%s", c->name), *command = hoy_api_command_line(c->args);
+	auto_ptr(hoy_strv_free) char **links = NULL;
 
+	(void) hoy_container_link_names(api->o.containers, c, &links, NULL);
 	hoy_json_add_string(w, "Id", c->id);
 	hoy_json_array(w, "Names");
 	hoy_json_add_string(w, NULL, name);
+	for (char **link = links; link && *link; link++)
+		hoy_json_add_string(w, NULL, *link);
 	hoy_json_end(w);
 	hoy_json_add_string(w, "Image", image_name(api, c));
 	hoy_json_add_string(w, "ImageID", c->image_id);
@@ -433,6 +437,20 @@ static void encode_network_settings(
 	hoy_json_end(w);
 }
 
+static int add_host_config(
+	struct hoy_json_writer *w, const struct hoy_api *api, const struct hoy_container_info *c, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf buf = { 0 };
+	auto_ptr(hoy_strv_free) char **links = NULL;
+	int r = hoy_container_links_shown(api->o.containers, c, &links, err);
+
+	if (r >= 0)
+		r = hoy_container_config_print_host_with(c->config, links, &buf, err);
+	if (r >= 0)
+		hoy_json_add_raw(w, "HostConfig", buf.data);
+	return r;
+}
+
 /* A member whose text another room printed. */
 static int add_printed(struct hoy_json_writer *w, const char *key, const struct hoy_container_config *config,
 	int (*print)(const struct hoy_container_config *config, struct hoy_buf *buf, struct hoy_err *err),
@@ -461,7 +479,7 @@ static int reply_inspect(struct hoy_api_request *rq, const struct hoy_container_
 	hoy_json_object(&w, NULL);
 	encode_process(&w, c);
 	encode_files(&w, rq->api, c);
-	r = add_printed(&w, "HostConfig", c->config, hoy_container_config_print_host, err);
+	r = add_host_config(&w, rq->api, c, err);
 	if (r < 0)
 		return r;
 	encode_layers(&w, c);

@@ -136,7 +136,7 @@ static int container_remove(struct hoy_api_request *rq, struct hoy_err *err)
 	};
 
 	if (hoy_uri_query_bool(&rq->uri, "link", false))
-		return hoy_err_unsupported(err, "removing a link is not supported: there are no links");
+		return hoy_container_link_remove(rq->api->o.containers, rq->name, on_done, rq, err);
 	return hoy_container_remove(rq->api->o.containers, rq->name, &how, on_done, rq, err);
 }
 

@@ -38,7 +38,20 @@ static void add_addresses(struct hoy_json_writer *w, const struct hoy_endpoint_i
 	hoy_json_add_u64(w, "GlobalIPv6PrefixLen", 0);
 }
 
-static void add_endpoint(struct hoy_json_writer *w, const char *network, const struct hoy_endpoint_info *endpoint)
+/* Those that the request for this network gave. */
+static char *const *links_of(const struct hoy_container_config *config, const struct hoy_endpoint_info *endpoint)
+{
+	const struct hoy_container_networking *n = &config->networking;
+
+	for (size_t i = 0; i < n->n_endpoints; i++)
+		if (hoy_str_eq(n->endpoints[i].network, endpoint->network_name) ||
+			hoy_str_eq(n->endpoints[i].network, endpoint->network_id))
+			return n->endpoints[i].links;
+	return NULL;
+}
+
+static void add_endpoint(
+	struct hoy_json_writer *w, const char *network, const struct hoy_endpoint_info *endpoint, char *const *links)
 {
 	const char *mac = "";
 
@@ -46,7 +59,7 @@ static void add_endpoint(struct hoy_json_writer *w, const char *network, const s
 		mac = endpoint->attached ? endpoint->mac : endpoint->asked_mac ? endpoint->asked_mac : "";
 	hoy_json_object(w, network);
 	add_ipam_request(w, endpoint);
-	hoy_json_add_null(w, "Links");
+	hoy_json_add_strv(w, "Links", links);
 	hoy_json_add_strv(w, "Aliases", endpoint ? endpoint->aliases : NULL);
 	hoy_json_add_string(w, "MacAddress", mac);
 	hoy_json_add_null(w, "DriverOpts");
@@ -65,7 +78,7 @@ void hoy_api_add_endpoints(struct hoy_json_writer *w, const struct hoy_api *api,
 	hoy_json_object(w, "Networks");
 	if (hoy_network_endpoints_of(api->o.networks, c->id, &endpoints, &n, NULL) >= 0)
 		for (size_t i = 0; i < n; i++)
-			add_endpoint(w, endpoints[i].network_name, &endpoints[i]);
+			add_endpoint(w, endpoints[i].network_name, &endpoints[i], links_of(c->config, &endpoints[i]));
 	hoy_endpoint_infos_free(endpoints, n);
 	hoy_json_end(w);
 }

@@ -117,12 +117,12 @@ const struct hoy_command hoy_cmd_kill = {
 /* --- rm ---------------------------------------------------------------------- */
 
 struct rm_options {
-	bool force, volumes;
+	bool force, link, volumes;
 };
 static const struct hoy_option rm_options[] = {
 	HOY_OPTION('f', "force", HOY_OPTION_BOOL, NULL, struct rm_options, force,
 		"Force the removal of a running container (uses SIGKILL)"),
-	HOY_OPTION_REFUSE('l', "link", NULL, "links are a network's aliases here"),
+	HOY_OPTION('l', "link", HOY_OPTION_BOOL, NULL, struct rm_options, link, "Remove the specified link"),
 	HOY_OPTION('v', "volumes", HOY_OPTION_BOOL, NULL, struct rm_options, volumes,
 		"Remove anonymous volumes associated with the container"),
 	HOY_OPTION_END,
@@ -131,7 +131,7 @@ static const struct hoy_option rm_options[] = {
 static int rm_one(struct hoy_cli *cli, const char *name, struct hoy_err *err)
 {
 	const struct rm_options *o = cli->values;
-	auto_free char *tail = hoy_str_printf("?force=%d&v=%d", o->force, o->volumes);
+	auto_free char *tail = hoy_str_printf("?force=%d&v=%d%s", o->force, o->volumes, o->link ? "&link=1" : "");
 
 	return tail ? post(cli, "DELETE", name, tail, err) : hoy_err_oom(err);
 }

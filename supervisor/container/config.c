@@ -146,6 +146,8 @@ static const struct hoy_field host_fields[] = {
 	HOY_FIELD_STRV(T, "DnsOptions", dns_options, HOY_FIELD_EMPTY_LIST),
 	HOY_FIELD_STRV(T, "DnsSearch", dns_search, HOY_FIELD_EMPTY_LIST),
 	HOY_FIELD_STRV(T, "ExtraHosts", extra_hosts, HOY_FIELD_ALWAYS),
+	HOY_FIELD_STRV(T, "Links", links, HOY_FIELD_ALWAYS),
+	HOY_FIELD_STRING(T, "Isolation", isolation, HOY_FIELD_ALWAYS),
 	HOY_FIELD_STRV(T, "GroupAdd", group_add, HOY_FIELD_ALWAYS),
 	HOY_FIELD_STRING(T, "IpcMode", ipc_mode, HOY_FIELD_ALWAYS),
 	HOY_FIELD_I64(T, "OomScoreAdj", oom_score_adj, HOY_FIELD_ALWAYS),
@@ -214,6 +216,7 @@ static const struct hoy_field endpoint_fields[] = {
 	HOY_FIELD_OBJECT_PTR(T, "IPAMConfig", ipam, struct hoy_container_endpoint_ipam, &ipam_object, 0),
 	HOY_FIELD_STRING(T, "MacAddress", mac_address, HOY_FIELD_OMIT_EMPTY),
 	HOY_FIELD_STRV(T, "Aliases", aliases, HOY_FIELD_OMIT_EMPTY),
+	HOY_FIELD_STRV(T, "Links", links, HOY_FIELD_OMIT_EMPTY),
 	HOY_FIELD_I64(T, "GwPriority", gw_priority, 0),
 };
 static const struct hoy_object endpoint_object = HOY_OBJECT(T, endpoint_fields, NULL);
@@ -290,9 +293,7 @@ static const struct refusal refused_in_request[] = {
 };
 static const struct refusal refused_in_host[] = {
 	{ "Cgroup", "\"\"" },
-	{ "Links", "null" },
 	{ "StorageOpt", NULL },
-	{ "Isolation", "\"\"" },
 	{ "KernelMemory", NULL },
 	{ "KernelMemoryTCP", NULL },
 	{ "CpuCount", "0" },
@@ -301,7 +302,6 @@ static const struct refusal refused_in_host[] = {
 	{ "IOMaximumBandwidth", "0" },
 };
 static const struct refusal refused_in_endpoint[] = {
-	{ "Links", NULL },
 	{ "DriverOpts", NULL },
 };
 
@@ -516,7 +516,17 @@ int hoy_container_config_print_config(
 /* The members that are refused belong to what clients expect of a HostConfig. */
 int hoy_container_config_print_host(const struct hoy_container_config *config, struct hoy_buf *buf, struct hoy_err *err)
 {
-	int r = hoy_field_print(&host_object, &config->host, buf, 0, err);
+	return hoy_container_config_print_host_with(config, config->host.links, buf, err);
+}
+
+int hoy_container_config_print_host_with(
+	const struct hoy_container_config *config, char **links, struct hoy_buf *buf, struct hoy_err *err)
+{
+	struct hoy_container_host_config host = config->host; /* a view, not a copy */
+	int r;
+
+	host.links = links;
+	r = hoy_field_print(&host_object, &host, buf, 0, err);
 
 	if (r < 0)
 		return r;

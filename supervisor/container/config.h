@@ -119,6 +119,8 @@ struct hoy_container_host_config {
 	char **dns_options;
 	char **dns_search;
 	char **extra_hosts; /* "name:address" */
+	char **links;       /* "name:alias", in a container "ID:alias"; see links.h */
+	char *isolation;    /* "" or "default" */
 	char **group_add;
 	char *ipc_mode; /* "private", "shareable", "none", "host" */
 	int64_t oom_score_adj;
@@ -183,6 +185,7 @@ struct hoy_container_endpoint {
 	struct hoy_container_endpoint_ipam *ipam;
 	char *mac_address;
 	char **aliases;
+	char **links; /* "name:alias" */
 	int64_t gw_priority;
 };
 
@@ -224,7 +227,7 @@ struct hoy_container_config {
 /*
  * Parses the body of a create request (one JSON object). HOY_ERR_INVALID: not JSON, a wrong type or a value that makes
  * no sense, with the path of the field ("HostConfig.Memory: ..."). HOY_ERR_UNSUPPORTED: a field or value that Hoy does
- * not act on ("HostConfig.Links: not supported"). Unknown keys are passed over.
+ * not act on ("HostConfig.StorageOpt: not supported"). Unknown keys are passed over.
  */
 int hoy_container_config_parse(const char *text, size_t len, struct hoy_container_config **ret, struct hoy_err *err);
 /* The same from our own rows: nothing is checked but types. */
@@ -247,6 +250,9 @@ int hoy_container_config_print_config(
 	const struct hoy_container_config *config, struct hoy_buf *buf, struct hoy_err *err);
 int hoy_container_config_print_host(
 	const struct hoy_container_config *config, struct hoy_buf *buf, struct hoy_err *err);
+/* With `links` in the place of those in the config. */
+int hoy_container_config_print_host_with(
+	const struct hoy_container_config *config, char **links, struct hoy_buf *buf, struct hoy_err *err);
 int hoy_container_config_print(const struct hoy_container_config *config, struct hoy_buf *buf, struct hoy_err *err);
 
 /* PortBindings and, with PublishAllPorts, ExposedPorts, as the network room wants them; free() the array. */

@@ -11,6 +11,7 @@
 #include "supervisor/container/cdi.h"
 #include "supervisor/container/internal.h"
 #include "supervisor/container/config_internal.h"
+#include "supervisor/container/links.h"
 #include "supervisor/network/network.h"
 
 static bool is_one_of(const char *value, const char *const *choices, size_t n)
@@ -168,6 +169,7 @@ static int check_modes(const struct hoy_container_host_config *host, struct hoy_
 		{ "UsernsMode", host->userns_mode, ONE_OF(or_empty(host->userns_mode), "", "host") },
 		{ "UTSMode", host->uts_mode, ONE_OF(or_empty(host->uts_mode), "", "host") },
 		{ "CgroupnsMode", host->cgroupns_mode, ONE_OF(or_empty(host->cgroupns_mode), "", "private", "host") },
+		{ "Isolation", host->isolation, ONE_OF(or_empty(host->isolation), "", "default") },
 		{ "Runtime", host->runtime, ONE_OF(or_empty(host->runtime), "", "hoyrun", "runc") },
 	};
 
@@ -183,6 +185,18 @@ static int check_modes(const struct hoy_container_host_config *host, struct hoy_
 	if (host->n_console_size != 0 && host->n_console_size != 2)
 		return hoy_err_invalid(err, "HostConfig.ConsoleSize: not two numbers");
 	return 0;
+}
+
+static int check_endpoint_links(const struct hoy_container_endpoint *e, struct hoy_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; e->links && e->links[i] && r >= 0; i++) {
+		auto_free char *name = NULL, *alias = NULL;
+
+		r = hoy_link_split(e->links[i], &name, &alias, err);
+	}
+	return r;
 }
 
 static int check_extra_hosts(const struct hoy_container_host_config *host, struct hoy_err *err)
@@ -419,6 +433,9 @@ static int check_network(const struct hoy_container_config *config, struct hoy_e
 
 		if (e->ipam && *or_empty(e->ipam->ipv6_address))
 			return hoy_err_unsupported(err, "NetworkingConfig: IPAMConfig.IPv6Address: not supported");
+		r = check_endpoint_links(e, err);
+		if (r < 0)
+			return r;
 		if (is_alone(mode) && strcmp(plain_mode(e->network), mode) != 0)
 			return hoy_err_invalid(err,
 				"conflicting options: a container in network mode '%s' cannot be connected to network '%s'",
@@ -456,6 +473,8 @@ int hoy_container_config_check(const struct hoy_container_config *config, struct
 		r = check_io(&config->host, err);
 	if (r >= 0)
 		r = check_extra_hosts(&config->host, err);
+	if (r >= 0)
+		r = hoy_container_links_check(&config->host, err);
 	if (r >= 0)
 		r = check_sysctls(&config->host, err);
 	if (r >= 0)

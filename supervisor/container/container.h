@@ -247,6 +247,18 @@ int hoy_container_connect(struct hoy_containers *containers, const char *ref,
 int hoy_container_disconnect(struct hoy_containers *containers, const char *ref, const char *network,
 	hoy_container_done done, void *userdata, struct hoy_err *err);
 
+/* --- links --------------------------------------------------------------------- */
+
+/* HostConfig.Links as inspect shows them: "/web:/app/db". */
+int hoy_container_links_shown(struct hoy_containers *containers, const struct hoy_container_info *container,
+	char ***ret, struct hoy_err *err);
+/* The names that others have for it by their links: "/app/db". */
+int hoy_container_link_names(struct hoy_containers *containers, const struct hoy_container_info *container, char ***ret,
+	struct hoy_err *err);
+/* `ref`: "app/db". */
+int hoy_container_link_remove(struct hoy_containers *containers, const char *ref, hoy_container_done done,
+	void *userdata, struct hoy_err *err);
+
 /* --- streams ------------------------------------------------------------------- */
 
 /*

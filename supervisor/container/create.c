@@ -8,6 +8,7 @@
 #include "libocispec/image.h"
 #include "supervisor/container/config_internal.h"
 #include "supervisor/container/internal.h"
+#include "supervisor/container/links.h"
 #include "supervisor/image/image.h"
 #include "supervisor/network/network.h"
 #include "supervisor/store/containers.h"
@@ -110,6 +111,8 @@ static int new_container(struct hoy_containers *room, const char *name, struct h
 	r = c->info.error ? 0 : hoy_err_oom(err);
 	if (r >= 0)
 		r = name && *name ? take_name(room, name, &c->info.name, err) : make_up_name(room, &c->info.name, err);
+	if (r >= 0)
+		r = hoy_container_links_resolve(c, err);
 	if (r >= 0)
 		r = resolve_image(c, err);
 	return r < 0 ? r : hoy_container_derive(c, err);

@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "supervisor/container/config_internal.h"
 #include "supervisor/container/internal.h"
+#include "supervisor/container/links.h"
 #include "supervisor/container/spec.h"
 #include "supervisor/image/image.h"
 #include "supervisor/network/network.h"
@@ -106,6 +107,7 @@ int hoy_container_hosts_write(struct hoy_container *c, struct hoy_err *err)
 		for (size_t i = 0; i < n; i++)
 			add_own_name(c, all[i].address, &text);
 	hoy_endpoint_infos_free(all, n);
+	hoy_container_links_hosts(c, &text);
 	r = hoy_buf_check(&text, "hosts", err);
 	return r < 0 ? r : write_in_place(c->info.hosts_path, &text, err);
 }

@@ -168,6 +168,8 @@ void hoy_creation_cancel(struct hoy_container *c, const struct hoy_err *err);
 
 /* --- networks.c ---------------------------------------------------------------------- */
 
+/* Do both name the same network? One may be its name, the other its ID. */
+bool hoy_container_same_network(struct hoy_networks *networks, const char *a, const char *b);
 /* The endpoints of a create request, as rows, in the store's current turn. */
 int hoy_container_allocate_networks(struct hoy_container *c, struct hoy_err *err);
 
@@ -253,6 +255,8 @@ void hoy_container_set_stopped(struct hoy_container *c, bool stopped);
 void hoy_container_asks_lost(struct hoy_container *c); /* the shim is gone */
 /* A signal that ends it reaches a frozen container only when it is thawed. */
 void hoy_container_thaw(struct hoy_container *c);
+/* Writes its config into the row. */
+int hoy_container_config_save(struct hoy_container *c, struct hoy_err *err);
 
 /* --- health.c ------------------------------------------------------------------------- */
 

@@ -84,8 +84,6 @@ static int check_sizes(const struct hoy_container_log_config *log, struct hoy_er
 		return hoy_err_invalid(err, "invalid value for max-size: '%s'", size);
 	if (count && (hoy_str_to_uint(count, &n) < 0 || n < 1))
 		return hoy_err_invalid(err, "max-file cannot be less than 1: '%s'", count);
-	if (n > 1 && !size && hoy_str_eq(find_driver(log)->name, "json-file"))
-		return hoy_err_invalid(err, "max-file needs max-size");
 	return 0;
 }
 
@@ -147,7 +145,7 @@ int hoy_log_config_check(const struct hoy_container_log_config *log, struct hoy_
 	int r;
 
 	if (!driver)
-		return hoy_err_unsupported(err, "HostConfig.LogConfig.Type: '%s': not supported", log->type);
+		return hoy_err_invalid(err, "logger: no log driver named '%s' is registered", log->type);
 	for (size_t i = 0; i < log->n_config; i++)
 		if (!is_known(driver, log->config[i].key))
 			return hoy_err_unsupported(err, "HostConfig.LogConfig: option '%s' of %s: not supported",
@@ -204,7 +202,8 @@ static int add_bytes(struct hoy_buf *uri, const char *key, const char *text, str
 static int add_file(struct hoy_buf *uri, const struct hoy_container *c, const char *scheme, struct hoy_err *err)
 {
 	const struct hoy_container_log_config *log = &c->config->host.log_config;
-	bool json = !strcmp(scheme, HOY_SHIM_JSON_FILE), limited = option(log, "max-size") != NULL;
+	const char *size = option(log, "max-size"), *count = option(log, "max-file");
+	bool unlimited = !strcmp(scheme, HOY_SHIM_JSON_FILE) && !size;
 	int r;
 
 	hoy_buf_adds(uri, scheme);
@@ -213,13 +212,8 @@ static int add_file(struct hoy_buf *uri, const struct hoy_container *c, const ch
 			hoy_buf_addf(uri, "%%%02X", (unsigned char) *path);
 		else
 			hoy_buf_addc(uri, *path);
-	if (json && !limited) {
-		r = add_bytes(uri, "max-size", DEFAULT_MAX_SIZE, err);
-		add_pair(uri, "", "max-file", DEFAULT_MAX_FILE);
-	} else {
-		r = add_bytes(uri, "max-size", option(log, "max-size"), err);
-		add_pair(uri, "", "max-file", option(log, "max-file"));
-	}
+	r = add_bytes(uri, "max-size", unlimited ? DEFAULT_MAX_SIZE : size, err);
+	add_pair(uri, "", "max-file", unlimited && !count ? DEFAULT_MAX_FILE : count);
 	add_pair(uri, "", "compress", option(log, "compress"));
 	return r;
 }

@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "supervisor/container/config_internal.h"
 #include "supervisor/container/internal.h"
+#include "supervisor/container/links.h"
 #include "supervisor/network/network.h"
 
 static const char *or_null(const char *text)
@@ -31,8 +32,7 @@ static void take_settings(struct hoy_network_request *request, const struct hoy_
 	request->priority = e->gw_priority;
 }
 
-/* Do both name the same network? One may be its name, the other its ID. */
-static bool is_same(struct hoy_networks *networks, const char *a, const char *b)
+bool hoy_container_same_network(struct hoy_networks *networks, const char *a, const char *b)
 {
 	auto_(hoy_network_info_done) struct hoy_network_info one = {}, other = {};
 
@@ -60,7 +60,7 @@ static int allocate_first(
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < n->n_endpoints && !*ret_settings; i++)
-		if (is_same(networks, plain_mode(n->endpoints[i].network), request.network))
+		if (hoy_container_same_network(networks, plain_mode(n->endpoints[i].network), request.network))
 			*ret_settings = &n->endpoints[i];
 	if (*ret_settings)
 		take_settings(&request, *ret_settings);
@@ -109,9 +109,11 @@ static void on_changed(void *userdata, const struct hoy_err *err)
 	struct hoy_container *c;
 	struct hoy_err ignored = {};
 
-	if (!err && hoy_containers_lookup(change->room, change->id, &c, NULL) >= 0 &&
-		hoy_container_hosts_write(c, &ignored) < 0)
-		hoy_log_ignored(&ignored, "container '%s'", change->id);
+	if (!err && hoy_containers_lookup(change->room, change->id, &c, NULL) >= 0) {
+		if (hoy_container_hosts_write(c, &ignored) < 0)
+			hoy_log_ignored(&ignored, "container '%s'", change->id);
+		hoy_container_links_refresh(c);
+	}
 	change->done(change->userdata, err);
 	free(change);
 }
@@ -166,7 +168,10 @@ int hoy_container_connect(struct hoy_containers *containers, const char *ref,
 		return r;
 	request.container_id = c->info.id;
 	take_settings(&request, endpoint);
-	r = hoy_network_connect(containers->options.networks, &request, c->info.name, netns, on_changed, change, err);
+	r = hoy_container_links_keep(c, endpoint->network, endpoint->links, err);
+	if (r >= 0)
+		r = hoy_network_connect(
+			containers->options.networks, &request, c->info.name, netns, on_changed, change, err);
 	if (r < 0)
 		free(change);
 	return r;
@@ -186,7 +191,10 @@ int hoy_container_disconnect(struct hoy_containers *containers, const char *ref,
 		r = change_new(c, done, userdata, &change, err);
 	if (r < 0)
 		return r;
-	r = hoy_network_disconnect(containers->options.networks, c->info.id, network, netns, on_changed, change, err);
+	r = hoy_container_links_keep(c, network, NULL, err);
+	if (r >= 0)
+		r = hoy_network_disconnect(
+			containers->options.networks, c->info.id, network, netns, on_changed, change, err);
 	if (r < 0)
 		free(change);
 	return r;

@@ -129,7 +129,7 @@ static void on_updated(void *userdata, const struct hoy_err *err)
 }
 
 /* The row first: limits that the kernel refuses then stand in it as in docker's, but a crash loses none. */
-static int save_config(struct hoy_container *c, struct hoy_err *err)
+int hoy_container_config_save(struct hoy_container *c, struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf text = {};
 	int r = hoy_container_config_print(c->config, &text, err);
@@ -182,7 +182,7 @@ int hoy_container_update(struct hoy_containers *room, const char *ref, const cha
 		return r;
 	former = c->config;
 	c->config = updated;
-	r = save_config(c, err);
+	r = hoy_container_config_save(c, err);
 	if (r < 0) {
 		c->config = former;
 		return r;

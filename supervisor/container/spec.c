@@ -26,6 +26,8 @@ static int build_env(const struct hoy_spec_input *in, char ***ret)
 		r = hoy_env_set(&env, hostname);
 	if (r >= 0 && in->config->tty)
 		r = hoy_env_set(&env, "TERM=xterm");
+	for (size_t i = 0; in->link_env && in->link_env[i] && r >= 0; i++)
+		r = hoy_env_set(&env, in->link_env[i]);
 	for (size_t i = 0; in->config->env && in->config->env[i] && r >= 0; i++) {
 		if (strchr(in->config->env[i], '='))
 			r = hoy_env_set(&env, in->config->env[i]);

@@ -15,6 +15,7 @@
 #include "supervisor/container/container.h"
 #include "supervisor/container/internal.h"
 #include "supervisor/container/layered.h"
+#include "supervisor/container/links.h"
 #include "supervisor/container/spec.h"
 #include "supervisor/container/user.h"
 #include "supervisor/image/image.h"
@@ -140,7 +141,8 @@ int hoy_container_spec_text(struct hoy_container *c, struct hoy_buf *text, struc
 {
 	auto_(hoy_container_user_done) struct hoy_container_user user = {};
 	auto_ptr(hoy_oci_spec_free) struct hoy_oci_spec *spec = NULL;
-	auto_ptr(hoy_strv_free) char **layers = NULL, **sources = calloc(c->info.n_mounts + 1, sizeof *sources);
+	auto_ptr(hoy_strv_free) char **link_env = NULL, **layers = NULL,
+				     **sources = calloc(c->info.n_mounts + 1, sizeof *sources);
 	auto_free bool *read_only = calloc(c->info.n_mounts + 1, sizeof *read_only);
 	auto_free char *init = NULL, *net = NULL, *pid = NULL;
 	struct hoy_spec_input input = {
@@ -172,9 +174,12 @@ int hoy_container_spec_text(struct hoy_container *c, struct hoy_buf *text, struc
 		r = find_init(c, &init, err);
 	if (r >= 0)
 		r = share(c, &input, &net, &pid, err);
+	if (r >= 0)
+		r = hoy_container_links_env(c, /* strict= */ true, &link_env, err);
 	if (r < 0)
 		return r;
 	input.layers = layers;
+	input.link_env = link_env;
 	input.init_path = init;
 	r = hoy_spec_build(&input, &spec, err);
 	return r < 0 ? r : hoy_oci_spec_print(spec, text, 0, err);
@@ -185,8 +190,8 @@ int hoy_container_process_build(struct hoy_container *c, const struct hoy_contai
 {
 	auto_(hoy_container_user_done) struct hoy_container_user user = {};
 	auto_ptr(hoy_oci_process_free) struct hoy_oci_process *process = calloc(1, sizeof *process);
-	auto_ptr(hoy_strv_free) char **layers = NULL;
-	const struct hoy_spec_input input = {
+	auto_ptr(hoy_strv_free) char **layers = NULL, **link_env = NULL;
+	struct hoy_spec_input input = {
 		.id = c->info.id,
 		.config = config,
 		.user = &user,
@@ -197,6 +202,9 @@ int hoy_container_process_build(struct hoy_container *c, const struct hoy_contai
 
 	if (r >= 0)
 		r = hoy_container_find_user(c, config, layers, &user, err);
+	if (r >= 0)
+		r = hoy_container_links_env(c, /* strict= */ false, &link_env, err);
+	input.link_env = link_env;
 	if (r >= 0)
 		r = hoy_spec_build_process(&input, process, err);
 	if (r < 0)

@@ -15,6 +15,7 @@
 #include "shim/protocol.h"
 #include "supervisor/container/config_internal.h"
 #include "supervisor/container/internal.h"
+#include "supervisor/container/links.h"
 #include "supervisor/container/shim.h"
 #include "supervisor/network/network.h"
 
@@ -163,6 +164,7 @@ static void on_network(void *userdata, const struct hoy_err *err)
 		return;
 	}
 	r = hoy_container_hosts_write(c, &own);
+	hoy_container_links_refresh(c);
 	if (r >= 0 && c->tty_height > 0)
 		r = hoy_shim_resize(c->shim, NULL, c->tty_height, c->tty_width, NULL, NULL, &own);
 	if (r < 0) {

@@ -211,8 +211,12 @@ api() { # METHOD PATH [BODY]
 }
 
 @test "members that are not supported are refused by name" {
-    [ "$(api POST /containers/create '{"Image":"busybox","HostConfig":{"Links":["x"]}}' | jq -r .message)" = \
-        "HostConfig.Links: not supported" ]
+    [ "$(api POST /containers/create '{"Image":"busybox","HostConfig":{"StorageOpt":{"size":"1G"}}}' | jq -r .message)" = \
+        "HostConfig.StorageOpt: not supported" ]
+    [ "$(api POST /containers/create '{"Image":"busybox","HostConfig":{"LogConfig":{"Type":"asdf"}}}' | jq -r .message)" = \
+        "logger: no log driver named 'asdf' is registered" ]
+    [ "$(api POST /containers/create '{"Image":"busybox","HostConfig":{"Isolation":"hyperv"}}' | jq -r .message)" = \
+        "HostConfig.Isolation: 'hyperv': not supported" ]
     [ "$(api POST /containers/create '{"image":"busybox","hostconfig":{"memory":1}}' | jq -r .message)" = \
         "Minimum memory limit allowed is 6MB" ]
     nothing_left

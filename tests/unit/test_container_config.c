@@ -133,7 +133,7 @@ END_TEST
 START_TEST(unsupported_members_are_refused_by_name)
 {
 	static const char *const requests[][2] = {
-		{ "{\"Image\":\"x\",\"HostConfig\":{\"Links\":[\"a\"]}}", "HostConfig.Links" },
+		{ "{\"Image\":\"x\",\"HostConfig\":{\"StorageOpt\":{\"size\":\"1G\"}}}", "HostConfig.StorageOpt" },
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"links\":[\"a\"]}}", "HostConfig.Links" },
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"UsernsMode\":\"private\"}}", "HostConfig.UsernsMode" },
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"LogConfig\":{\"Type\":\"splunk\"}}}", "LogConfig" },
