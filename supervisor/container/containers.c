@@ -401,6 +401,7 @@ int hoy_containers_open(const struct hoy_containers_options *options, struct hoy
 		r = hoy_containers_recover(room, err);
 	if (r < 0)
 		return r;
+	hoy_containers_answer_networks(room);
 	*ret = TAKE_PTR(room);
 	return 0;
 }

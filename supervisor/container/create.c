@@ -281,6 +281,7 @@ int hoy_container_rename(struct hoy_containers *room, const char *ref, const cha
 		return r;
 	old = c->info.name;
 	c->info.name = TAKE_PTR(taken);
+	hoy_network_renamed(room->options.networks, c->info.id);
 	{
 		auto_free char *attribute = hoy_str_printf("oldName=/%s", old);
 		char *const attributes[] = { attribute, NULL };

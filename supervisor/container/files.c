@@ -154,27 +154,71 @@ static void add_words(struct hoy_buf *out, const char *keyword, char *const *wor
 	hoy_buf_addc(out, '\n');
 }
 
-int hoy_container_resolv_write(struct hoy_container *c, struct hoy_err *err)
+static bool sets_ndots(const char *text)
+{
+	for (const char *line = text; line && *line; line = strchr(line, '\n'), line += line != NULL)
+		if (starts_with_word(line, strcspn(line, "\n"), "options") &&
+			memmem(line, strcspn(line, "\n"), "ndots:", 6))
+			return true;
+	return false;
+}
+
+/* With a name server of ours the others are asked by it; names without a dot are its first of all. */
+static void add_nameserver_of_ours(const struct hoy_container *c, const char *base, struct hoy_buf *out)
+{
+	struct hoy_container_host_config host = c->config->host;
+	char *const ours[] = { HOY_NETWORK_NAMESERVER, NULL };
+
+	host.dns = (char **) ours;
+	hoy_buf_adds(out, "nameserver " HOY_NETWORK_NAMESERVER "\n");
+	add_kept_lines(&host, base, out);
+}
+
+static int resolv_text(const struct hoy_container *c, bool has_names, struct hoy_buf *out, struct hoy_err *err)
 {
 	const struct hoy_container_host_config *host = &c->config->host;
-	auto_(hoy_buf_done) struct hoy_buf text = {}, base = {}, out = {};
+	auto_(hoy_buf_done) struct hoy_buf text = {}, base = {};
 	int r = 0;
 
 	(void) hoy_file_read(AT_FDCWD, "/etc/resolv.conf", &text, NULL);
-	if (on_host_network(c))
-		hoy_buf_add(&base, text.data ? text.data : "", text.len);
+	if (has_names)
+		add_nameserver_of_ours(c, text.data ? text.data : "", out);
+	else if (on_host_network(c))
+		add_kept_lines(host, text.data ? text.data : "", out);
 	else
 		r = hoy_network_resolv_conf(text.data ? text.data : "", text.len, &base, err);
 	if (r < 0)
 		return r;
-	add_kept_lines(host, base.data ? base.data : "", &out);
-	for (size_t i = 0; host->dns && host->dns[i]; i++)
-		hoy_buf_addf(&out, "nameserver %s\n", host->dns[i]);
+	add_kept_lines(host, base.data ? base.data : "", out);
+	for (size_t i = 0; !has_names && host->dns && host->dns[i]; i++)
+		hoy_buf_addf(out, "nameserver %s\n", host->dns[i]);
 	if (!(host->dns_search && hoy_str_eq(host->dns_search[0], ".")))
-		add_words(&out, "search", host->dns_search);
-	add_words(&out, "options", host->dns_options);
-	r = hoy_buf_check(&out, "resolv.conf", err);
-	return r < 0 ? r : write_in_place(c->info.resolv_conf_path, &out, err);
+		add_words(out, "search", host->dns_search);
+	add_words(out, "options", host->dns_options);
+	if (has_names && hoy_buf_check(out, "resolv.conf", NULL) >= 0 && !sets_ndots(out->data))
+		hoy_buf_adds(out, "options ndots:0\n");
+	return hoy_buf_check(out, "resolv.conf", err);
+}
+
+int hoy_container_resolv_write(struct hoy_container *c, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = {};
+	int r = resolv_text(c, hoy_network_has_names(c->room->options.networks, c->info.id), &text, err);
+
+	return r < 0 ? r : write_in_place(c->info.resolv_conf_path, &text, err);
+}
+
+int hoy_container_resolv_follow(struct hoy_container *c, struct hoy_err *err)
+{
+	bool has_names = hoy_network_has_names(c->room->options.networks, c->info.id);
+	auto_(hoy_buf_done) struct hoy_buf before = {}, now = {};
+	int r = resolv_text(c, !has_names, &before, err);
+
+	if (r >= 0)
+		r = hoy_file_read(AT_FDCWD, c->info.resolv_conf_path, &now, err);
+	if (r < 0 || before.len != now.len || memcmp(before.data, now.data, now.len) != 0)
+		return r;
+	return hoy_container_resolv_write(c, err);
 }
 
 /* --- the directory ------------------------------------------------------------------------------- */

@@ -223,8 +223,12 @@ void hoy_container_files_remove(struct hoy_container *c); /* into the trash */
 /* Missing sources of binds that are made, as docker's -v does it. */
 int hoy_container_bind_sources_make(const struct hoy_container *c, struct hoy_err *err);
 /* (Re)writes hosts in place with the address the container has now. */
+/* The network room asks us about containers. */
+void hoy_containers_answer_networks(struct hoy_containers *room);
 int hoy_container_hosts_write(struct hoy_container *c, struct hoy_err *err);
 int hoy_container_resolv_write(struct hoy_container *c, struct hoy_err *err);
+/* The container's networks have changed: the file goes with them, unless something else has written to it. */
+int hoy_container_resolv_follow(struct hoy_container *c, struct hoy_err *err);
 int hoy_container_bundle_make(struct hoy_container *c, struct hoy_err *err); /* with config.json */
 void hoy_container_bundle_remove(struct hoy_container *c);
 

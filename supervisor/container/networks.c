@@ -110,7 +110,7 @@ static void on_changed(void *userdata, const struct hoy_err *err)
 	struct hoy_err ignored = {};
 
 	if (!err && hoy_containers_lookup(change->room, change->id, &c, NULL) >= 0) {
-		if (hoy_container_hosts_write(c, &ignored) < 0)
+		if (hoy_container_hosts_write(c, &ignored) < 0 || hoy_container_resolv_follow(c, &ignored) < 0)
 			hoy_log_ignored(&ignored, "container '%s'", change->id);
 		hoy_container_links_refresh(c);
 	}
@@ -150,6 +150,42 @@ static int open_netns(const struct hoy_container *c, int *ret, struct hoy_err *e
 	*ret = open(path, O_RDONLY | O_CLOEXEC);
 	return *ret < 0 ? hoy_err_sys(err, "open '%s'", path) : 0;
 }
+
+/* --- what the network room asks --------------------------------------------------------------- */
+
+static bool look(void *userdata, const char *container_id, struct hoy_network_container *ret)
+{
+	struct hoy_container *c;
+
+	if (hoy_containers_lookup(userdata, container_id, &c, NULL) < 0)
+		return false;
+	*ret = (struct hoy_network_container){
+		.name = c->info.name,
+		.hostname = c->config->hostname,
+		.dns = c->config->host.dns,
+	};
+	return true;
+}
+
+static int netns_of(void *userdata, const char *container_id)
+{
+	struct hoy_container *c;
+	int netns, r = hoy_containers_lookup(userdata, container_id, &c, NULL);
+
+	if (r >= 0)
+		r = open_netns(c, &netns, NULL);
+	return r < 0 ? r : netns;
+}
+
+void hoy_containers_answer_networks(struct hoy_containers *room)
+{
+	const struct hoy_network_containers answers = { .look = look, .open_netns = netns_of, .userdata = room };
+
+	if (room->options.networks)
+		hoy_network_set_containers(room->options.networks, &answers);
+}
+
+/* --- connect, disconnect ------------------------------------------------------------------------ */
 
 int hoy_container_connect(struct hoy_containers *containers, const char *ref,
 	const struct hoy_container_endpoint *endpoint, hoy_container_done done, void *userdata, struct hoy_err *err)

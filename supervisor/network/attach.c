@@ -23,6 +23,7 @@ static void sandbox_free(struct hoy_sandbox *sandbox)
 	while (sandbox->n_attachments > 0)
 		hoy_attachment_drop(sandbox->attachments[sandbox->n_attachments - 1]);
 	free(sandbox->attachments);
+	hoy_naming_close(sandbox);
 	free(sandbox->container_id);
 	free(sandbox->name);
 	free(sandbox);
@@ -103,6 +104,8 @@ void hoy_attachment_drop(struct hoy_attachment *attachment)
 			break;
 		}
 	free(attachment->request);
+	free(attachment->network_name);
+	free(attachment->names);
 	free(attachment);
 }
 
@@ -194,8 +197,15 @@ int hoy_attachment_new(struct hoy_sandbox *sandbox, const struct hoy_endpoint_ro
 	attachment->is_gateway = is_gateway;
 	(void) snprintf(attachment->network_id, sizeof attachment->network_id, "%s", network->id);
 	grown[sandbox->n_attachments++] = attachment;
-	*ret = attachment;
-	return 0;
+	attachment->network_name = strdup(network->name);
+	r = attachment->network_name ? 0 : hoy_err_oom(err);
+	if (r >= 0 && !hoy_network_is_builtin(network->name))
+		r = hoy_naming_set(attachment, endpoint, err);
+	if (r < 0)
+		hoy_attachment_drop(attachment);
+	else
+		*ret = attachment;
+	return r;
 }
 
 int hoy_attachment_recast(struct hoy_attachment *attachment, const struct hoy_endpoint_row *endpoint,
@@ -347,6 +357,7 @@ static void settle(struct hoy_sandbox *sandbox)
 		detach_all(sandbox);
 		sandbox_drop(sandbox);
 	} else {
+		hoy_naming_up(sandbox);
 		sandbox->is_up = true;
 	}
 	if (done)
@@ -361,6 +372,18 @@ static void on_attached(void *userdata, const struct hoy_net_reply *reply, const
 
 	hoy_attachment_replied(attachment, reply, err, &why);
 	attachment->is_up = why.errnum == 0;
+	if (why.errnum && !sandbox->result.errnum)
+		sandbox->result = why;
+	if (--sandbox->pending == 0)
+		settle(sandbox);
+}
+
+static void on_nameserver(void *userdata, const struct hoy_net_reply *reply, const struct hoy_err *err)
+{
+	struct hoy_sandbox *sandbox = userdata;
+	struct hoy_err why = {};
+
+	hoy_naming_opened(sandbox, reply, err, &why);
 	if (why.errnum && !sandbox->result.errnum)
 		sandbox->result = why;
 	if (--sandbox->pending == 0)
@@ -464,23 +487,28 @@ static int prepare(struct hoy_networks *networks, const char *container_id, cons
 	return r;
 }
 
+/* The name server last: it listens on lo, which the first interface has raised. */
 static int start_bridged(struct hoy_sandbox *sandbox, int netns, struct hoy_err *err)
 {
-	for (size_t i = 0; i < sandbox->n_attachments; i++) {
-		struct hoy_attachment *attachment = sandbox->attachments[i];
-		int r = hoy_attachment_send(attachment, HOY_NET_FRESH, netns, on_attached, attachment, err);
+	int r = 0;
 
-		if (r >= 0) {
-			sandbox->pending++;
-			continue;
-		}
-		if (sandbox->pending == 0)
-			return r;
+	for (size_t i = 0; i < sandbox->n_attachments && r >= 0; i++) {
+		struct hoy_attachment *attachment = sandbox->attachments[i];
+
+		r = hoy_attachment_send(attachment, HOY_NET_FRESH, netns, on_attached, attachment, err);
+		sandbox->pending += r >= 0;
+		sandbox->has_names = sandbox->has_names || attachment->names;
+	}
+	if (r >= 0 && sandbox->has_names) {
+		r = hoy_naming_open(sandbox->networks, netns, on_nameserver, sandbox, err);
+		sandbox->pending += r >= 0;
+	}
+	if (r < 0 && sandbox->pending > 0) {
 		if (err)
 			sandbox->result = *err; /* told when the answers are there */
 		return 0;
 	}
-	return 0;
+	return r;
 }
 
 static int start_plain(struct hoy_sandbox *sandbox, int netns, struct hoy_err *err)
@@ -522,6 +550,7 @@ void hoy_network_detach(struct hoy_networks *networks, const char *container_id)
 		sandbox->cancelled = true;
 		return;
 	}
+	hoy_naming_down(sandbox);
 	detach_all(sandbox);
 	sandbox_drop(sandbox);
 }
@@ -551,13 +580,20 @@ const struct hoy_service_owner hoy_sandbox_owner = { .sync = tell_all, .wanted =
 static int recover_one(struct hoy_networks *networks, const char *container_id, struct hoy_err *err)
 {
 	struct hoy_sandbox *sandbox;
-	int r = prepare(networks, container_id, container_id, /* bound= */ true, &sandbox, err);
+	struct hoy_network_container container = { .name = container_id };
+	int r;
+
+	if (networks->containers.look)
+		(void) networks->containers.look(networks->containers.userdata, container_id, &container);
+	r = prepare(networks, container_id, container.name, /* bound= */ true, &sandbox, err);
 
 	if (r < 0)
 		return r;
 	sandbox->is_up = true;
-	for (size_t i = 0; i < sandbox->n_attachments; i++)
+	for (size_t i = 0; i < sandbox->n_attachments; i++) {
 		sandbox->attachments[i]->is_up = true;
+		sandbox->has_names = sandbox->has_names || sandbox->attachments[i]->names;
+	}
 	return 0;
 }
 
@@ -574,6 +610,7 @@ int hoy_network_recover(
 	}
 	if (is_wanted(networks) || if_nametoindex(networks->bridge) != 0)
 		hoy_service_start(networks->service);
+	hoy_naming_recover(networks);
 	return 0;
 }
 
@@ -582,6 +619,7 @@ void hoy_network_shutdown(struct hoy_networks *networks)
 	for (size_t i = 0; i < networks->n_sandboxes; i++)
 		if (networks->sandboxes[i]->n_attachments > 0)
 			return;
+	hoy_names_quit(networks->names);
 	if (hoy_service_is_connected(networks->service) || if_nametoindex(networks->bridge) != 0)
 		hoy_service_quit(networks->service, QUIT_TIMEOUT_MS);
 }

@@ -157,8 +157,7 @@ static int check_aliases(
 	if (!request->aliases || !request->aliases[0])
 		return 0;
 	if (!hoy_network_is_builtin(network->name))
-		return hoy_err_unsupported(
-			err, "network-scoped aliases are not supported: there is no name server yet");
+		return 0;
 	return hoy_err_invalid(err, "network-scoped alias is supported only for containers in user defined networks");
 }
 
@@ -197,6 +196,20 @@ int hoy_network_release(struct hoy_networks *networks, const char *container_id,
 	hoy_network_detach(networks, container_id);
 	r = hoy_endpoints_delete(networks->store, container_id, err);
 	return r < 0 ? r : 0;
+}
+
+bool hoy_network_has_names(struct hoy_networks *networks, const char *container_id)
+{
+	struct hoy_endpoint_row *rows = NULL;
+	size_t n = 0;
+	bool has = false;
+
+	if (hoy_endpoints_list(networks->store, container_id, &rows, &n, NULL) < 0)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		has = has || !hoy_network_is_builtin(rows[i].network_name);
+	hoy_endpoint_rows_free(rows, n);
+	return has;
 }
 
 /* --- endpoints: information --------------------------------------------------------------- */

@@ -77,8 +77,10 @@ static void on_promoted(void *userdata, const struct hoy_net_reply *reply, const
 	for (size_t i = 0; sandbox && i < sandbox->n_attachments; i++)
 		if (sandbox->attachments[i]->is_gateway)
 			gateway = sandbox->attachments[i];
-	if (gateway)
+	if (gateway) {
 		hoy_attachment_replied(gateway, reply, err, &why);
+		hoy_naming_container_changed(sandbox);
+	}
 	hoy_network_op_done(op, why.errnum ? &why : NULL);
 }
 
@@ -150,6 +152,44 @@ static void delete_row(struct hoy_network_op *op)
 		hoy_log_err(&err, "network of container '%s'", op->container_id);
 }
 
+static void tell_names(struct hoy_sandbox *sandbox, const char *network_id)
+{
+	hoy_naming_container_changed(sandbox);
+	hoy_naming_network_changed(sandbox->networks, network_id);
+}
+
+static void on_nameserver(void *userdata, const struct hoy_net_reply *reply, const struct hoy_err *err)
+{
+	struct hoy_network_op *op = userdata;
+	struct hoy_sandbox *sandbox = sandbox_of(op);
+	struct hoy_err why = {};
+
+	if (!sandbox) {
+		hoy_network_op_done(op, NULL);
+		return;
+	}
+	hoy_naming_opened(sandbox, reply, err, &why);
+	if (why.errnum) /* the network is there all the same */
+		hoy_log_err(&why, "networks");
+	sandbox->has_names = why.errnum == 0;
+	tell_names(sandbox, op->id);
+	finish(op, sandbox);
+}
+
+/* The container's first network of a user: it gets a name server. True: `op` goes on when that is there. */
+static bool open_nameserver(
+	struct hoy_network_op *op, const struct hoy_sandbox *sandbox, const struct hoy_attachment *attachment)
+{
+	struct hoy_err err = {};
+
+	if (!attachment->names || sandbox->has_names)
+		return false;
+	if (hoy_naming_open(op->networks, op->netns, on_nameserver, op, &err) >= 0)
+		return true;
+	hoy_log_err(&err, "networks");
+	return false;
+}
+
 static void on_connected(void *userdata, const struct hoy_net_reply *reply, const struct hoy_err *err)
 {
 	struct hoy_network_op *op = userdata;
@@ -169,6 +209,9 @@ static void on_connected(void *userdata, const struct hoy_net_reply *reply, cons
 		return;
 	}
 	attachment->is_up = true;
+	if (open_nameserver(op, sandbox, attachment))
+		return;
+	tell_names(sandbox, op->id);
 	finish(op, sandbox);
 }
 
@@ -317,8 +360,10 @@ static void on_disconnected(void *userdata, const struct hoy_net_reply *reply, c
 		hoy_network_op_done(op, err);
 		return;
 	}
-	if (attachment)
+	if (attachment) {
 		hoy_attachment_drop(attachment);
+		tell_names(sandbox, op->id);
+	}
 	delete_row(op);
 	finish(op, sandbox);
 }

@@ -92,6 +92,7 @@ int hoy_network_open(struct hoy_loop *loop, struct hoy_store *store, const struc
 {
 	auto_ptr(hoy_network_free) struct hoy_networks *networks = calloc(1, sizeof *networks);
 	struct hoy_service_owner owner = hoy_sandbox_owner;
+	struct hoy_names_owner names_owner = hoy_naming_owner;
 	int r;
 
 	if (!networks)
@@ -113,6 +114,10 @@ int hoy_network_open(struct hoy_loop *loop, struct hoy_store *store, const struc
 		r = hoy_networks_count_defined(networks, err);
 	owner.userdata = networks;
 	owner.cgroup_fd = config->cgroup_fd;
+	names_owner.userdata = networks;
+	names_owner.cgroup_fd = config->cgroup_fd;
+	if (r >= 0)
+		r = hoy_names_new(loop, config->exec_root, &names_owner, &networks->names, err);
 	if (r >= 0)
 		r = hoy_service_new(loop, config->exec_root, networks->table, &owner, &networks->service, err);
 	if (r < 0) {
@@ -128,6 +133,7 @@ void hoy_network_free(struct hoy_networks *networks)
 	if (!networks)
 		return;
 	hoy_service_free(networks->service);
+	hoy_names_free(networks->names);
 	while (networks->ops)
 		hoy_network_op_free(networks->ops);
 	hoy_sandboxes_free(networks);

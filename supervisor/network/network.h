@@ -53,6 +53,21 @@ int hoy_network_open(struct hoy_loop *loop, struct hoy_store *store, const struc
 void hoy_network_free(struct hoy_networks *networks);
 HOY_DEFINE_AUTO_PTR(struct hoy_networks, hoy_network_free);
 
+/* What the room asks about containers; both may be NULL. The strings are borrowed until the loop's next round. */
+struct hoy_network_container {
+	const char *name;
+	const char *hostname;
+	char *const *dns; /* the name servers its user wants; NULL or empty: the host's */
+};
+struct hoy_network_containers {
+	bool (*look)(void *userdata, const char *container_id, struct hoy_network_container *ret); /* false: none */
+	int (*open_netns)(void *userdata, const char *container_id); /* of a running one: a descriptor, or -errno */
+	void *userdata;
+};
+void hoy_network_set_containers(struct hoy_networks *networks, const struct hoy_network_containers *containers);
+/* The container has another name: it is found by that from now on. */
+void hoy_network_renamed(struct hoy_networks *networks, const char *container_id);
+
 /*
  * Once at start of hoyd, when the running containers are known: rules and reserved ports of hoy-net become exactly
  * those of `running` (container IDs), in one atomic change, also when hoy-net was killed meanwhile. Asynchronous;
@@ -244,5 +259,12 @@ const char *hoy_network_warning(struct hoy_networks *networks);
 /* The resolv.conf of a container on a bridge, from the host's: name servers on loopback dropped (all gone: 8.8.8.8 and
  * 8.8.4.4), IPv6 ones too, the rest kept. `host_text` is the host's file. */
 int hoy_network_resolv_conf(const char *host_text, size_t len, struct hoy_buf *out, struct hoy_err *err);
+/* The addresses of its name servers. */
+int hoy_network_resolv_servers(const char *host_text, size_t len, char ***ret);
+
+/* The name server of containers on users' networks. */
+#define HOY_NETWORK_NAMESERVER "127.0.0.11"
+/* Does the container have it, or will it when it starts? */
+bool hoy_network_has_names(struct hoy_networks *networks, const char *container_id);
 
 #endif

@@ -4,15 +4,19 @@
 
 #include <net/if.h>
 
+#include "supervisor/network/names.h"
 #include "supervisor/network/network.h"
 #include "supervisor/network/pool.h"
 #include "supervisor/network/service.h"
 #include "supervisor/store/networks.h"
+#include "supervisor/worker/dns/proto.h"
 
 /* One endpoint of a started container: what the kernel is told, again whenever hoy-net begins anew. */
 struct hoy_attachment {
 	struct hoy_sandbox *sandbox;
 	char network_id[HOY_NETWORK_ID_MAX];
+	char *network_name;
+	char *names;                     /* " web 0123456789ab": found by on a user's network; NULL on others */
 	struct hoy_net_request *request; /* ATTACH, with the ports as asked for until it is up */
 	bool is_up;
 	bool is_gateway;
@@ -32,6 +36,9 @@ struct hoy_sandbox {
 	bool cancelled;
 	hoy_network_attached done;
 	void *userdata;
+	bool has_names;                 /* has a name server: it is, or was, on a user's network */
+	int sockets[HOY_DNS_N_SOCKETS]; /* of its name server, on their way to hoy-dns */
+	size_t n_sockets;
 	struct hoy_source *later; /* answers attaches without a bridge */
 	struct hoy_err result;    /* what will be said */
 };
@@ -58,6 +65,8 @@ struct hoy_networks {
 	struct hoy_loop *loop;
 	struct hoy_store *store;
 	struct hoy_service *service;
+	struct hoy_names *names;
+	struct hoy_network_containers containers;
 	char bridge[IFNAMSIZ]; /* the default network's */
 	char table[HOY_NET_TABLE_MAX];
 	struct hoy_prefix bip; /* len 0: choose one */
@@ -150,6 +159,26 @@ void hoy_attachment_replied(struct hoy_attachment *attachment, const struct hoy_
 /* Which of a container's endpoints is its gateway; n when none is. */
 int hoy_endpoints_gateway(
 	struct hoy_networks *networks, const struct hoy_endpoint_row *rows, size_t n, size_t *ret, struct hoy_err *err);
+
+/* --- naming.c --- */
+
+extern const struct hoy_names_owner hoy_naming_owner; /* its userdata is set by the user */
+
+/* The names by which the attachment, of a user's network, is found. */
+int hoy_naming_set(struct hoy_attachment *attachment, const struct hoy_endpoint_row *row, struct hoy_err *err);
+/* Asks hoy-net for the sockets of a name server; hoy_naming_opened() takes them from the reply. */
+int hoy_naming_open(
+	struct hoy_networks *networks, int netns, hoy_service_replied replied, void *userdata, struct hoy_err *err);
+void hoy_naming_opened(struct hoy_sandbox *sandbox, const struct hoy_net_reply *reply, const struct hoy_err *failure,
+	struct hoy_err *ret);
+void hoy_naming_close(struct hoy_sandbox *sandbox); /* those that were not told */
+/* It is up, with its sockets: tells hoy-dns of it and of its networks. Down: the way back. */
+void hoy_naming_up(struct hoy_sandbox *sandbox);
+void hoy_naming_down(struct hoy_sandbox *sandbox);
+void hoy_naming_container_changed(struct hoy_sandbox *sandbox);
+void hoy_naming_network_changed(struct hoy_networks *networks, const char *network_id);
+/* Whoever runs is told to hoy-dns. */
+void hoy_naming_recover(struct hoy_networks *networks);
 
 /* `sandbox` NULL: not about a running container. */
 int hoy_network_op_new(struct hoy_networks *networks, const char *id, const struct hoy_sandbox *sandbox,

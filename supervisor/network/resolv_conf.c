@@ -34,6 +34,23 @@ static bool is_usable(const char *server)
 	return hoy_ipv4_parse(server, &address) == 0 && address >> 24 != 127 && address != 0;
 }
 
+int hoy_network_resolv_servers(const char *host_text, size_t len, char ***ret)
+{
+	const char *end = host_text + len;
+	int r = 0;
+
+	for (const char *line = host_text; line < end && r >= 0;) {
+		const char *newline = memchr(line, '\n', (size_t) (end - line));
+		size_t n = (size_t) ((newline ? newline : end) - line);
+		auto_free char *server = name_server(line, n);
+
+		if (server && *server)
+			r = hoy_strv_add(ret, server);
+		line += n + 1;
+	}
+	return r;
+}
+
 int hoy_network_resolv_conf(const char *host_text, size_t len, struct hoy_buf *out, struct hoy_err *err)
 {
 	const char *end = host_text + len;

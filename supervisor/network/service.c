@@ -2,7 +2,6 @@
 #include "supervisor/network/service.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,12 +9,10 @@
 #include <time.h>
 
 #include "base/fd.h"
-#include "base/helper.h"
 #include "base/log.h"
 #include "base/loop.h"
-#include "base/path.h"
-#include "base/process.h"
 #include "base/str.h"
+#include "supervisor/network/program.h"
 
 /* Requests sent and not yet answered: so few that hoy-net's replies always fit its socket buffer. */
 #define WINDOW 16
@@ -33,19 +30,19 @@ struct call {
 
 struct hoy_service {
 	struct hoy_loop *loop;
-	char *socket_path;
-	char *log_path;
+	struct hoy_program *program;
 	char table[HOY_NET_TABLE_MAX];
 	struct hoy_service_owner owner;
 	int sock; /* -EBADF: not connected */
 	struct hoy_source *io;
 	struct hoy_source *retry;
-	struct hoy_source *child; /* the hoy-net we started, to be reaped */
 	struct call *first, **last;
 	size_t n_sent; /* of the queue's front */
 	uint32_t seq;
 	unsigned int failures; /* connections lost since a request was answered */
 	bool telling;          /* what is sent now belongs to the sync */
+	int fds[HOY_FD_PASS_MAX]; /* beside the reply that is being handled */
+	size_t n_fds;
 	union {
 		struct hoy_net_reply reply;
 		unsigned char bytes[HOY_NET_REPLY_SIZE(HOY_NET_MAX_PORTS)];
@@ -196,7 +193,8 @@ static void lost(struct hoy_service *service)
 	service->failures++;
 	if (service->failures >= MAX_FAILURES) {
 		(void) hoy_err_set(
-			&err, HOY_ERR_SYSTEM, ECONNRESET, "hoy-net ended unexpectedly, see '%s'", service->log_path);
+			&err, HOY_ERR_SYSTEM, ECONNRESET, "hoy-net ended unexpectedly, see '%s'",
+			hoy_program_log(service->program));
 		fail_all(service, &err);
 	}
 	connect_or_retry(service);
@@ -228,83 +226,23 @@ static void on_io(struct hoy_source *source, uint32_t events, void *userdata)
 
 	(void) source;
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
-		n = hoy_fd_recv(service->sock, &service->in, sizeof service->in, NULL, NULL);
+		service->n_fds = ARRAY_LEN(service->fds);
+		n = hoy_fd_recv(service->sock, &service->in, sizeof service->in, service->fds, &service->n_fds);
 		if (n == 0 || (n < 0 && n != -EAGAIN)) {
+			service->n_fds = 0;
 			lost(service);
 			return;
 		}
 		if (n > 0)
 			on_reply(service, (size_t) n);
+		while (service->n_fds > 0) /* nobody took them */
+			hoy_fd_close(&service->fds[--service->n_fds]);
 	}
 	if (service->sock >= 0)
 		push(service);
 }
 
 /* --- connecting ------------------------------------------------------------------------ */
-
-static void on_child(struct hoy_source *source, const siginfo_t *si, void *userdata)
-{
-	struct hoy_service *service = userdata;
-
-	(void) source;
-	if (hoy_process_status(si) != 0)
-		hoy_log_warn("hoy-net ended with status %d, see '%s'", hoy_process_status(si), service->log_path);
-	service->child = hoy_source_free(service->child);
-}
-
-/* Its socket is bound here and given to it as descriptor 3: whoever connects meanwhile waits in the backlog. */
-static int start_program(struct hoy_service *service, struct hoy_err *err)
-{
-	auto_free char *program = NULL;
-	auto_fd int listening = -EBADF, log = -EBADF;
-	pid_t pid;
-	int r = hoy_helper_find("hoy-net", HOY_HELPER_LIBEXEC, &program, err);
-
-	if (r < 0)
-		return r;
-	log = open(service->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	if (log < 0)
-		return hoy_err_sys(err, "open '%s'", service->log_path);
-	if (unlink(service->socket_path) < 0 && errno != ENOENT)
-		return hoy_err_sys(err, "remove '%s'", service->socket_path);
-	listening = hoy_fd_unix_listen(service->socket_path, SOCK_SEQPACKET | SOCK_NONBLOCK, 0600, err);
-	if (listening < 0)
-		return listening;
-
-	char *argv[] = { "hoy-net", service->socket_path, NULL };
-	char *envp[] = { "LANG=C", NULL };
-	const int fds[] = { -1, log, log, listening };
-	const struct hoy_spawn spawn = {
-		.path = program,
-		.argv = argv,
-		.envp = envp,
-		.cwd = "/",
-		.fds = fds,
-		.n_fds = 4,
-		.new_session = true,
-		.cgroup_fd = service->owner.cgroup_fd,
-	};
-
-	r = hoy_process_spawn(&spawn, &pid, NULL, err);
-	if (r < 0)
-		return r;
-	service->child = hoy_source_free(service->child);
-	return hoy_loop_child(service->loop, &service->child, pid, on_child, service, err);
-}
-
-static int open_connection(struct hoy_service *service, struct hoy_err *err)
-{
-	int sock = hoy_fd_unix_connect(service->socket_path, SOCK_SEQPACKET | SOCK_NONBLOCK, err);
-
-	if (sock == -ENOENT || sock == -ECONNREFUSED) {
-		int r = start_program(service, err);
-
-		if (r < 0)
-			return r;
-		sock = hoy_fd_unix_connect(service->socket_path, SOCK_SEQPACKET | SOCK_NONBLOCK, err);
-	}
-	return sock;
-}
 
 /* One of another version is told to end; its rules stay, and its successor takes them over. */
 static void on_hello(void *userdata, const struct hoy_net_reply *reply, const struct hoy_err *err)
@@ -362,7 +300,7 @@ static int try_connect(struct hoy_service *service, struct hoy_err *err)
 {
 	int r;
 
-	service->sock = open_connection(service, err);
+	service->sock = hoy_program_connect(service->program, err);
 	if (service->sock < 0)
 		return service->sock;
 	r = hoy_loop_io(service->loop, &service->io, service->sock, EPOLLIN, on_io, service, err);
@@ -422,12 +360,10 @@ int hoy_service_new(struct hoy_loop *loop, const char *exec_root, const char *ta
 	service->owner = *owner;
 	service->sock = -EBADF;
 	service->last = &service->first;
-	service->socket_path = hoy_path_join(exec_root, "hoy-net.sock");
-	service->log_path = hoy_path_join(exec_root, "hoy-net.log");
-	if (!service->socket_path || !service->log_path)
-		return hoy_err_oom(err);
 	(void) snprintf(service->table, sizeof service->table, "%s", table);
-	r = hoy_loop_timer(loop, &service->retry, UINT64_MAX, on_retry, service, err);
+	r = hoy_program_new(loop, "hoy-net", exec_root, owner->cgroup_fd, &service->program, err);
+	if (r >= 0)
+		r = hoy_loop_timer(loop, &service->retry, UINT64_MAX, on_retry, service, err);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(service);
@@ -448,10 +384,17 @@ void hoy_service_free(struct hoy_service *service)
 		call = next;
 	}
 	service->retry = hoy_source_free(service->retry);
-	service->child = hoy_source_free(service->child);
-	free(service->socket_path);
-	free(service->log_path);
+	hoy_program_free(service->program);
 	free(service);
+}
+
+size_t hoy_service_take_fds(struct hoy_service *service, int *ret, size_t max)
+{
+	size_t n = MIN(service->n_fds, max);
+
+	for (size_t i = 0; i < n; i++)
+		ret[i] = TAKE_FD(service->fds[i]);
+	return n;
 }
 
 bool hoy_service_is_connected(const struct hoy_service *service)
@@ -519,5 +462,5 @@ void hoy_service_quit(struct hoy_service *service, int timeout_ms)
 		push(service);
 	}
 	disconnect(service);
-	(void) unlink(service->socket_path);
+	hoy_program_gone(service->program);
 }

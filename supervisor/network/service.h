@@ -41,6 +41,9 @@ HOY_DEFINE_AUTO_PTR(struct hoy_service, hoy_service_free);
 int hoy_service_send(struct hoy_service *service, const struct hoy_net_request *request, size_t size, int fd,
 	hoy_service_replied replied, void *userdata, struct hoy_err *err);
 
+/* In a `replied`: takes descriptors that came beside the reply, at most `max`. Returns their number. */
+size_t hoy_service_take_fds(struct hoy_service *service, int *ret, size_t max);
+
 bool hoy_service_is_connected(const struct hoy_service *service);
 /* Connects, and so tells the state, without a request. */
 void hoy_service_start(struct hoy_service *service);

@@ -433,9 +433,22 @@ static int set_default_route(struct nl_sock *sock, int ifindex, uint32_t gateway
 	return r < 0 ? nl_err(err, r, "set default route of", name) : 0;
 }
 
-/* Runs inside the other namespace, which setns() has entered: what needs a socket that was born there. */
-static int enter_and_open(struct nl_sock **ret, struct hoy_err *err)
+int hoy_links_inside(struct hoy_links *links, int netns, hoy_links_act act, void *userdata, struct hoy_err *err)
 {
+	int r;
+
+	if (setns(netns, CLONE_NEWNET) < 0)
+		return hoy_err_sys(err, "enter the container's network namespace");
+	r = act(userdata, err);
+	if (setns(links->own_netns, CLONE_NEWNET) < 0)
+		abort(); /* everything from here on would happen in the wrong place */
+	return r;
+}
+
+static int prepare_and_open(void *userdata, struct hoy_err *err)
+{
+	struct nl_sock **ret = userdata;
+
 	/* The interface is not made yet: it takes this over. No IPv6 address on a network without IPv6. */
 	(void) set_sysctl("ipv6/conf", "default", "disable_ipv6", "1", NULL);
 	return open_sock(ret, err);
@@ -443,14 +456,7 @@ static int enter_and_open(struct nl_sock **ret, struct hoy_err *err)
 
 static int socket_in(struct hoy_links *links, int netns, struct nl_sock **ret, struct hoy_err *err)
 {
-	int r;
-
-	if (setns(netns, CLONE_NEWNET) < 0)
-		return hoy_err_sys(err, "enter the container's network namespace");
-	r = enter_and_open(ret, err);
-	if (setns(links->own_netns, CLONE_NEWNET) < 0)
-		abort(); /* everything from here on would happen in the wrong place */
-	return r;
+	return hoy_links_inside(links, netns, prepare_and_open, ret, err);
 }
 
 static int configure_inside(struct nl_sock *inside, const struct hoy_net_bridge *bridge,

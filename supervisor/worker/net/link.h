@@ -34,6 +34,10 @@ int hoy_links_attach(struct hoy_links *links, const struct hoy_net_bridge *bridg
 int hoy_links_set_gateway(struct hoy_links *links, const struct hoy_net_bridge *bridge,
 	const struct hoy_net_attach *attach, int netns, struct hoy_err *err);
 
+/* Runs `act` inside another network namespace, for sockets that have to be born there; returns its result. */
+typedef int (*hoy_links_act)(void *userdata, struct hoy_err *err);
+int hoy_links_inside(struct hoy_links *links, int netns, hoy_links_act act, void *userdata, struct hoy_err *err);
+
 /* Is the host's end still there? It goes with the container's namespace. */
 bool hoy_links_exists(struct hoy_links *links, int ifindex, const uint8_t id[HOY_NET_ID_LEN]);
 /* Deletes it, if it is still that endpoint's. */

@@ -18,7 +18,7 @@
 
 #include "base/err.h"
 
-#define HOY_NET_VERSION 2
+#define HOY_NET_VERSION 3
 #define HOY_NET_ID_LEN 32
 #define HOY_NET_MAX_PORTS 4096
 #define HOY_NET_TABLE_MAX 32
@@ -31,6 +31,7 @@ enum hoy_net_op {
 	HOY_NET_ATTACH,        /* an endpoint; one descriptor (its network namespace) beside it, unless it is adopted */
 	HOY_NET_SYNC_END,      /* removes what is stale, installs the whole ruleset */
 	HOY_NET_DETACH,        /* an unknown endpoint is fine */
+	HOY_NET_NAMESERVER,    /* a network namespace beside it; the reply has the sockets of hoy-dns beside it (dns/proto.h) */
 	HOY_NET_QUIT, /* the reply comes, then hoy-net ends; with `remove` bridges, table and endpoints go first */
 };
 

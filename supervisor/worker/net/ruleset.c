@@ -55,6 +55,22 @@ void hoy_ruleset_remove(struct hoy_buf *out, const char *table)
 	(void) hoy_buf_addf(out, "add table ip %1$s\ndelete table ip %1$s\n", table);
 }
 
+void hoy_ruleset_nameserver(struct hoy_buf *out, uint16_t udp_port, uint16_t tcp_port)
+{
+	static const char table[] = "hoy-dns";
+
+	hoy_ruleset_remove(out, table);
+	(void) hoy_buf_addf(out,
+		"table ip %s {\n"
+		"	chain output {\n"
+		"		type nat hook output priority -100\n"
+		"		ip daddr 127.0.0.11 udp dport 53 dnat to 127.0.0.11:%u\n"
+		"		ip daddr 127.0.0.11 tcp dport 53 dnat to 127.0.0.11:%u\n"
+		"	}\n"
+		"}\n",
+		table, udp_port, tcp_port);
+}
+
 void hoy_ruleset_frame(struct hoy_buf *out, const char *table)
 {
 	hoy_ruleset_remove(out, table);

@@ -23,6 +23,10 @@ void hoy_ruleset_bridge(
 void hoy_ruleset_ports(struct hoy_buf *out, const char *table, enum hoy_ruleset_verb verb, uint32_t address,
 	const struct hoy_net_port *ports, size_t n);
 
+/* Inside a container's namespace: what is sent to the name server's port goes to those its sockets have. Replaces the
+ * table that is there. */
+void hoy_ruleset_nameserver(struct hoy_buf *out, uint16_t udp_port, uint16_t tcp_port);
+
 /* Looks through the text of `list chains` for a base chain of somebody else that drops what is forwarded; the table's
  * name is copied to `ret_table`. An accept in our table does not overrule such a drop. */
 bool hoy_ruleset_foreign_drop(const char *listing, const char *own_table, char *ret_table, size_t size);

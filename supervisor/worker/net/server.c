@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "supervisor/worker/dns/proto.h"
 #include "supervisor/worker/net/proto.h"
 #include "supervisor/worker/net/state.h"
 
@@ -31,6 +32,8 @@ struct hoy_server {
 	struct hoy_source *receiving;
 	struct hoy_source *idle;
 	union packet *in, *out;
+	int fds[HOY_DNS_N_SOCKETS]; /* go beside the reply */
+	size_t n_fds;
 };
 
 static void drop_client(struct hoy_server *server)
@@ -104,6 +107,18 @@ static int do_attach(struct hoy_server *server, struct hoy_net_request *request,
 	return 0;
 }
 
+static int do_nameserver(struct hoy_server *server, int netns, struct hoy_net_reply *reply)
+{
+	int r;
+
+	if (netns < 0)
+		return hoy_err_invalid(&reply->err, "no network namespace beside the request");
+	r = hoy_state_nameserver(server->state, netns, server->fds, &reply->err);
+	if (r >= 0)
+		server->n_fds = HOY_DNS_N_SOCKETS;
+	return r;
+}
+
 static int do_quit(struct hoy_server *server, struct hoy_net_request *request, struct hoy_net_reply *reply)
 {
 	int r = request->quit.remove ? hoy_state_remove_all(server->state, &reply->err) : 0;
@@ -131,6 +146,8 @@ static int act(struct hoy_server *server, struct hoy_net_request *request, int n
 	case HOY_NET_DETACH:
 		hoy_state_detach(server->state, request->detach.id, request->detach.at_once);
 		return 0;
+	case HOY_NET_NAMESERVER:
+		return do_nameserver(server, netns, reply);
 	case HOY_NET_QUIT:
 		return do_quit(server, request, reply);
 	default:
@@ -174,8 +191,10 @@ static void on_request(struct hoy_source *source, uint32_t events, void *userdat
 	if (act(server, &server->in->request, netns, reply) >= 0)
 		reply->err.errnum = 0; /* what it got over by itself is not told */
 	/* A client that does not take its replies starts over with a new connection. */
-	if (hoy_fd_send(server->client, reply, HOY_NET_REPLY_SIZE(reply->n_ports), NULL, 0) < 0)
+	if (hoy_fd_send(server->client, reply, HOY_NET_REPLY_SIZE(reply->n_ports), server->fds, server->n_fds) < 0)
 		drop_client(server);
+	while (server->n_fds > 0)
+		hoy_fd_close(&server->fds[--server->n_fds]);
 }
 
 /* The socket's mode keeps others out; this also holds for one whose directory was opened up. */

@@ -13,6 +13,7 @@
 #include "supervisor/worker/net/conntrack.h"
 #include "supervisor/worker/net/firewall.h"
 #include "supervisor/worker/net/link.h"
+#include "supervisor/worker/net/nameserver.h"
 #include "supervisor/worker/net/reserve.h"
 #include "supervisor/worker/net/ruleset.h"
 #include "supervisor/worker/net/watch.h"
@@ -499,6 +500,11 @@ int hoy_state_sync_end(struct hoy_state *state, struct hoy_err *err)
 	for (size_t i = 0; i < state->n_bridges && r >= 0; i++)
 		r = hoy_links_each(state->bridges[i].spec.name, claim_link, state, err);
 	return r;
+}
+
+int hoy_state_nameserver(struct hoy_state *state, int netns, int *ret_sockets, struct hoy_err *err)
+{
+	return hoy_nameserver_open(state->links, netns, ret_sockets, err);
 }
 
 size_t hoy_state_prune(struct hoy_state *state)

@@ -28,6 +28,10 @@ int hoy_state_attach(struct hoy_state *state, struct hoy_net_attach *attach, int
 /* With `at_once` its interface is gone when this returns, else it may linger. */
 void hoy_state_detach(struct hoy_state *state, const uint8_t id[HOY_NET_ID_LEN], bool at_once);
 
+/* The sockets of a container's name server, in its namespace (HOY_DNS_N_SOCKETS, the caller's), and the rules that lead
+ * to them. A second time: new ones, and the rules lead to these. */
+int hoy_state_nameserver(struct hoy_state *state, int netns, int *ret_sockets, struct hoy_err *err);
+
 /* Between the two no rule changes; at the end the table is replaced as a whole, stale things go. */
 void hoy_state_sync_begin(struct hoy_state *state);
 int hoy_state_sync_end(struct hoy_state *state, struct hoy_err *err);

@@ -1,0 +1,329 @@
+/*
+ * Names of containers on users' networks: what hoy-dns is told of networks and containers, and when. The sockets of a
+ * container's name server are opened by hoy-net and only pass through here.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "supervisor/network/names.h"
+#include "supervisor/network/network_internal.h"
+
+#define SHORT_ID 12
+#define NAME_MAX_LEN 253
+
+/* --- what hoy-dns is told ------------------------------------------------------------ */
+
+/* Lower case, if it can be asked for at all: no blanks, nothing a resolver refuses. */
+static void add_name(struct hoy_buf *out, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (size_t i = 0; i < len; i++)
+		if (!isalnum((unsigned char) name[i]) && !strchr("-_.", name[i]))
+			return;
+	if (len == 0 || len > NAME_MAX_LEN)
+		return;
+	(void) hoy_buf_addc(out, ' ');
+	for (size_t i = 0; i < len; i++)
+		(void) hoy_buf_addc(out, (char) tolower((unsigned char) name[i]));
+}
+
+static int add_aliases(struct hoy_buf *out, const char *json, struct hoy_err *err)
+{
+	auto_ptr(hoy_json_free) struct hoy_json *aliases = NULL;
+	int r = json ? hoy_json_parse(json, strlen(json), NULL, &aliases, err) : 0;
+
+	if (r < 0 || !aliases)
+		return r;
+	hoy_json_each(alias, aliases)
+	{
+		add_name(out, hoy_json_string(alias) ? hoy_json_string(alias) : "");
+	}
+	return 0;
+}
+
+int hoy_naming_set(struct hoy_attachment *attachment, const struct hoy_endpoint_row *row, struct hoy_err *err)
+{
+	const struct hoy_sandbox *sandbox = attachment->sandbox;
+	const struct hoy_network_containers *containers = &sandbox->networks->containers;
+	struct hoy_network_container container = { .name = sandbox->name };
+	auto_(hoy_buf_done) struct hoy_buf names = {};
+	auto_free char *short_id = strndup(sandbox->container_id, SHORT_ID);
+	int r;
+
+	if (containers->look)
+		(void) containers->look(containers->userdata, sandbox->container_id, &container);
+	add_name(&names, container.name);
+	add_name(&names, short_id ? short_id : "");
+	add_name(&names, container.hostname ? container.hostname : "");
+	r = add_aliases(&names, row->aliases, err);
+	if (r >= 0)
+		r = hoy_buf_check(&names, "names of a container", err);
+	if (r < 0)
+		return r;
+	free(attachment->names);
+	attachment->names = hoy_buf_take(&names);
+	return 0;
+}
+
+static void add_host(struct hoy_buf *text, const struct hoy_attachment *attachment)
+{
+	char address[INET_ADDRSTRLEN];
+
+	(void) hoy_buf_addf(text, "host %s -%s\n",
+		hoy_ipv4_format(attachment->request->attach.address, address), attachment->names);
+}
+
+/* Tells who is on the network now; a network without anybody is forgotten. */
+void hoy_naming_network_changed(struct hoy_networks *networks, const char *network_id)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = {};
+	struct hoy_err err = {};
+
+	for (size_t i = 0; i < networks->n_sandboxes; i++) {
+		const struct hoy_attachment *attachment = hoy_sandbox_attachment(networks->sandboxes[i], network_id);
+
+		if (!attachment || !attachment->is_up || !attachment->names || networks->sandboxes[i]->cancelled)
+			continue;
+		if (text.len == 0)
+			(void) hoy_buf_addf(&text, "network %s\n", attachment->network_name);
+		add_host(&text, attachment);
+	}
+	if (hoy_buf_check(&text, "names of a network", &err) < 0)
+		hoy_log_err(&err, "network '%s'", network_id);
+	else if (text.len == 0)
+		hoy_names_network_gone(networks->names, network_id);
+	else
+		hoy_names_network(networks->names, network_id, &text);
+}
+
+/* Those that the user named are asked from the container's namespace. Of the host's the ones on loopback are the
+ * host's own; so are those of IPv6. */
+static void add_servers(const struct hoy_sandbox *sandbox, struct hoy_buf *text)
+{
+	const struct hoy_network_containers *containers = &sandbox->networks->containers;
+	struct hoy_network_container container = {};
+	auto_(hoy_buf_done) struct hoy_buf file = {};
+	auto_ptr(hoy_strv_free) char **servers = NULL;
+
+	if (containers->look)
+		(void) containers->look(containers->userdata, sandbox->container_id, &container);
+	for (size_t i = 0; container.dns && container.dns[i]; i++)
+		(void) hoy_buf_addf(text, "server %s %s\n", container.dns[i],
+			strchr(container.dns[i], ':') ? "host" : "container");
+	if (container.dns && container.dns[0])
+		return;
+	if (hoy_file_read(AT_FDCWD, "/etc/resolv.conf", &file, NULL) < 0 ||
+		hoy_network_resolv_servers(file.data ? file.data : "", file.len, &servers) < 0)
+		return;
+	for (size_t i = 0; servers && servers[i]; i++)
+		(void) hoy_buf_addf(text, "server %s %s\n", servers[i],
+			strchr(servers[i], ':') || hoy_str_starts(servers[i], "127.") ? "host" : "container");
+}
+
+/* Of a container that is on internal networks alone nothing is sent on. */
+static void container_text(const struct hoy_sandbox *sandbox, struct hoy_buf *text)
+{
+	bool reaches_out = false;
+
+	for (size_t i = 0; i < sandbox->n_attachments; i++) {
+		const struct hoy_attachment *attachment = sandbox->attachments[i];
+
+		reaches_out = reaches_out || attachment->is_gateway;
+		if (attachment->names)
+			(void) hoy_buf_addf(text, "network %s\n", attachment->network_id);
+	}
+	if (reaches_out)
+		add_servers(sandbox, text);
+	else
+		(void) hoy_buf_adds(text, "internal\n");
+}
+
+static void tell_container(struct hoy_sandbox *sandbox)
+{
+	struct hoy_networks *networks = sandbox->networks;
+	auto_(hoy_buf_done) struct hoy_buf text = {};
+
+	container_text(sandbox, &text);
+	if (text.len > 0)
+		hoy_names_container(
+			networks->names, sandbox->container_id, &text, sandbox->sockets, sandbox->n_sockets);
+	for (size_t i = 0; i < sandbox->n_sockets; i++)
+		hoy_fd_close(&sandbox->sockets[i]); /* taken, unless there was no memory */
+	sandbox->n_sockets = 0;
+}
+
+void hoy_naming_container_changed(struct hoy_sandbox *sandbox)
+{
+	if (sandbox->has_names)
+		tell_container(sandbox);
+}
+
+void hoy_naming_up(struct hoy_sandbox *sandbox)
+{
+	if (!sandbox->has_names)
+		return;
+	tell_container(sandbox);
+	for (size_t i = 0; i < sandbox->n_attachments; i++)
+		if (sandbox->attachments[i]->names)
+			hoy_naming_network_changed(sandbox->networks, sandbox->attachments[i]->network_id);
+}
+
+void hoy_naming_down(struct hoy_sandbox *sandbox)
+{
+	if (!sandbox->has_names)
+		return;
+	sandbox->has_names = false;
+	hoy_names_container_gone(sandbox->networks->names, sandbox->container_id);
+	for (size_t i = 0; i < sandbox->n_attachments; i++) {
+		struct hoy_attachment *attachment = sandbox->attachments[i];
+
+		if (!attachment->names)
+			continue;
+		attachment->is_up = false;
+		hoy_naming_network_changed(sandbox->networks, attachment->network_id);
+	}
+}
+
+void hoy_network_renamed(struct hoy_networks *networks, const char *container_id)
+{
+	struct hoy_sandbox *sandbox = hoy_sandbox_find(networks, container_id);
+	struct hoy_endpoint_row *rows = NULL;
+	size_t n = 0;
+	struct hoy_err err = {};
+
+	if (!sandbox || !sandbox->has_names)
+		return;
+	if (hoy_endpoints_list(networks->store, container_id, &rows, &n, &err) < 0)
+		hoy_log_err(&err, "names of container '%s'", container_id);
+	for (size_t i = 0; i < n; i++) {
+		struct hoy_attachment *attachment = hoy_sandbox_attachment(sandbox, rows[i].network_id);
+
+		if (!attachment || !attachment->names)
+			continue;
+		if (hoy_naming_set(attachment, &rows[i], &err) < 0)
+			hoy_log_err(&err, "names of container '%s'", container_id);
+		hoy_naming_network_changed(networks, attachment->network_id);
+	}
+	hoy_endpoint_rows_free(rows, n);
+}
+
+/* --- sockets --------------------------------------------------------------------------- */
+
+int hoy_naming_open(
+	struct hoy_networks *networks, int netns, hoy_service_replied replied, void *userdata, struct hoy_err *err)
+{
+	const struct hoy_net_request request = { .op = HOY_NET_NAMESERVER };
+
+	return hoy_service_send(
+		networks->service, &request, HOY_NET_REQUEST_SIZE(0), netns, replied, userdata, err);
+}
+
+void hoy_naming_opened(struct hoy_sandbox *sandbox, const struct hoy_net_reply *reply, const struct hoy_err *failure,
+	struct hoy_err *ret)
+{
+	if (reply && reply->err.errnum == 0)
+		sandbox->n_sockets = hoy_service_take_fds(
+			sandbox->networks->service, sandbox->sockets, HOY_DNS_N_SOCKETS);
+	else
+		(void) hoy_err_import(ret, reply ? &reply->err : failure);
+	if (ret->errnum)
+		(void) hoy_err_wrap(ret, "name server of container %s", sandbox->name);
+}
+
+void hoy_naming_close(struct hoy_sandbox *sandbox)
+{
+	for (size_t i = 0; i < sandbox->n_sockets; i++)
+		hoy_fd_close(&sandbox->sockets[i]);
+	sandbox->n_sockets = 0;
+}
+
+/* --- hoy-dns begins anew ------------------------------------------------------------------ */
+
+static void on_reopened(void *userdata, const struct hoy_net_reply *reply, const struct hoy_err *err)
+{
+	struct hoy_network_op *op = userdata;
+	struct hoy_sandbox *sandbox = hoy_sandbox_find(op->networks, op->container_id);
+	struct hoy_err why = {};
+
+	if (sandbox && sandbox->serial == op->serial && sandbox->is_up) {
+		hoy_naming_opened(sandbox, reply, err, &why);
+		if (why.errnum)
+			hoy_log_err(&why, "networks");
+		else
+			tell_container(sandbox);
+	}
+	hoy_network_op_done(op, NULL);
+}
+
+static void need(void *userdata, const char *container_id)
+{
+	struct hoy_networks *networks = userdata;
+	const struct hoy_network_containers *containers = &networks->containers;
+	struct hoy_sandbox *sandbox = hoy_sandbox_find(networks, container_id);
+	auto_fd int netns = -EBADF;
+	struct hoy_network_op *op;
+	struct hoy_err err = {};
+	int r;
+
+	if (!sandbox || !sandbox->has_names || !containers->open_netns)
+		return;
+	netns = containers->open_netns(containers->userdata, container_id);
+	if (netns < 0)
+		return; /* it is just ending */
+	r = hoy_network_op_new(networks, "", sandbox, NULL, NULL, &op, &err);
+	if (r >= 0) {
+		r = hoy_naming_open(networks, netns, on_reopened, op, &err);
+		if (r < 0)
+			hoy_network_op_free(op);
+	}
+	if (r < 0)
+		hoy_log_err(&err, "name server of container '%s'", container_id);
+}
+
+static void tell_all(void *userdata)
+{
+	struct hoy_networks *networks = userdata;
+
+	for (size_t i = 0; i < networks->n_sandboxes; i++) {
+		struct hoy_sandbox *sandbox = networks->sandboxes[i];
+
+		if (!sandbox->has_names || !sandbox->is_up || sandbox->cancelled)
+			continue;
+		tell_container(sandbox);
+		for (size_t j = 0; j < sandbox->n_attachments; j++)
+			if (sandbox->attachments[j]->names)
+				hoy_naming_network_changed(networks, sandbox->attachments[j]->network_id);
+	}
+}
+
+static bool is_wanted(void *userdata)
+{
+	const struct hoy_networks *networks = userdata;
+
+	for (size_t i = 0; i < networks->n_sandboxes; i++)
+		if (networks->sandboxes[i]->has_names)
+			return true;
+	return false;
+}
+
+void hoy_naming_recover(struct hoy_networks *networks)
+{
+	if (is_wanted(networks))
+		hoy_names_start(networks->names);
+}
+
+const struct hoy_names_owner hoy_naming_owner = { .tell_all = tell_all, .need = need, .wanted = is_wanted };
+
+void hoy_network_set_containers(struct hoy_networks *networks, const struct hoy_network_containers *containers)
+{
+	networks->containers = *containers;
+}

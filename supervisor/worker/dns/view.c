@@ -1,0 +1,237 @@
+/* What a container sees of the names. */
+#include "supervisor/worker/dns/view.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+
+#define CLASS_IN 1
+#define CLASS_ANY 255
+#define MAX_HOSTS 256 /* of one name in one answer */
+
+/* --- the text ------------------------------------------------------------------------ */
+
+void hoy_dns_view_done(struct hoy_dns_view *view)
+{
+	for (size_t i = 0; i < view->n_networks; i++)
+		hoy_dns_network_drop(view->networks[i]);
+	free(view->networks);
+	for (size_t i = 0; i < view->n_links; i++) {
+		free(view->links[i].alias);
+		free(view->links[i].name);
+	}
+	free(view->links);
+	*view = (struct hoy_dns_view){};
+}
+
+static int add_network(struct hoy_dns_names *names, const char *id, struct hoy_dns_view *view)
+{
+	struct hoy_dns_network **grown = reallocarray(
+		view->networks, view->n_networks + 1, sizeof(struct hoy_dns_network *));
+
+	if (!grown)
+		return -ENOMEM;
+	view->networks = grown;
+	grown[view->n_networks] = hoy_dns_network_get(names, id);
+	if (!grown[view->n_networks])
+		return -ENOMEM;
+	view->n_networks++;
+	return 0;
+}
+
+static int add_link(char *rest, struct hoy_dns_view *view)
+{
+	const char *alias = strsep(&rest, " ");
+	struct hoy_dns_link *grown = reallocarray(view->links, view->n_links + 1, sizeof *grown);
+
+	if (!grown)
+		return -ENOMEM;
+	view->links = grown;
+	if (!alias || !rest)
+		return -EINVAL;
+	grown[view->n_links] = (struct hoy_dns_link){ strdup(alias), strdup(rest) };
+	view->n_links++;
+	return grown[view->n_links - 1].alias && grown[view->n_links - 1].name ? 0 : -ENOMEM;
+}
+
+/* "ADDRESS container|host" */
+static int add_server(char *rest, struct hoy_dns_view *view)
+{
+	const char *address = strsep(&rest, " ");
+	struct hoy_dns_server *server = &view->servers[view->n_servers];
+	struct sockaddr_in *in = (struct sockaddr_in *) &server->address;
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *) &server->address;
+
+	if (!address || !rest)
+		return -EINVAL;
+	if (view->n_servers == HOY_DNS_MAX_SERVERS)
+		return 0;
+	server->from_host = hoy_str_eq(rest, "host");
+	if (inet_pton(AF_INET, address, &in->sin_addr) == 1) {
+		in->sin_family = AF_INET;
+		in->sin_port = htons(HOY_DNS_PORT);
+		server->len = sizeof *in;
+	} else if (inet_pton(AF_INET6, address, &in6->sin6_addr) == 1) {
+		in6->sin6_family = AF_INET6;
+		in6->sin6_port = htons(HOY_DNS_PORT);
+		server->len = sizeof *in6;
+	} else {
+		return -EINVAL;
+	}
+	view->n_servers++;
+	return 0;
+}
+
+static int add_line(struct hoy_dns_names *names, char *line, struct hoy_dns_view *view)
+{
+	const char *keyword = strsep(&line, " ");
+
+	if (!line) {
+		view->internal = view->internal || hoy_str_eq(keyword, "internal");
+		return *keyword == '\0' || hoy_str_eq(keyword, "internal") ? 0 : -EINVAL;
+	}
+	if (hoy_str_eq(keyword, "network"))
+		return add_network(names, line, view);
+	if (hoy_str_eq(keyword, "link"))
+		return add_link(line, view);
+	return hoy_str_eq(keyword, "server") ? add_server(line, view) : -EINVAL;
+}
+
+int hoy_dns_view_parse(
+	struct hoy_dns_names *names, const char *text, size_t len, struct hoy_dns_view *ret, struct hoy_err *err)
+{
+	auto_(hoy_dns_view_done) struct hoy_dns_view view = {};
+	auto_free char *copy = strndup(text, len);
+	char *rest = copy, *line;
+	int r = copy ? 0 : -ENOMEM;
+
+	while (r >= 0 && (line = strsep(&rest, "\n")))
+		r = add_line(names, line, &view);
+	if (r < 0)
+		return hoy_err_code(err, r, "settings of a container");
+	*ret = view;
+	view = (struct hoy_dns_view){};
+	return 0;
+}
+
+/* --- names ------------------------------------------------------------------------------- */
+
+static const char *link_target(const struct hoy_dns_view *view, const char *name)
+{
+	for (size_t i = 0; i < view->n_links; i++)
+		if (hoy_str_eq(view->links[i].alias, name))
+			return view->links[i].name;
+	return name;
+}
+
+/* "web.mynet": web on the network mynet, if that is one of the container's. */
+static size_t find_qualified(
+	const struct hoy_dns_view *view, const char *name, const struct hoy_dns_host **ret, size_t max)
+{
+	for (size_t i = 0; i < view->n_networks; i++) {
+		const char *network = hoy_dns_network_name(view->networks[i]);
+		size_t len = strlen(name), tail = strlen(network);
+		char head[HOY_DNS_NAME_MAX + 1];
+		size_t n;
+
+		if (tail == 0 || len < tail + 2 || name[len - tail - 1] != '.' ||
+			strcasecmp(name + len - tail, network) != 0)
+			continue;
+		memcpy(head, name, len - tail - 1);
+		head[len - tail - 1] = '\0';
+		n = hoy_dns_network_find(view->networks[i], head, ret, max);
+		if (n > 0)
+			return n;
+	}
+	return 0;
+}
+
+/* The first network that knows the name has it. */
+static size_t find_hosts(
+	const struct hoy_dns_view *view, const char *name, const struct hoy_dns_host **ret, size_t max)
+{
+	name = link_target(view, name);
+	for (size_t i = 0; i < view->n_networks; i++) {
+		size_t n = hoy_dns_network_find(view->networks[i], name, ret, max);
+
+		if (n > 0)
+			return n;
+	}
+	return find_qualified(view, name, ret, max);
+}
+
+/* Each answer begins with another host. */
+static size_t answers_of(struct hoy_dns_view *view, const struct hoy_dns_host *const *hosts, size_t n, uint16_t type,
+	struct hoy_dns_answer *ret)
+{
+	unsigned int turn = view->turn++;
+	size_t done = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct hoy_dns_host *host = hosts[(i + turn) % n];
+
+		if (host->has_v4 && (type == HOY_DNS_A || type == HOY_DNS_ANY))
+			ret[done++] = (struct hoy_dns_answer){ .type = HOY_DNS_A, .address = host->v4 };
+		if (host->has_v6 && (type == HOY_DNS_AAAA || type == HOY_DNS_ANY))
+			ret[done++] = (struct hoy_dns_answer){ .type = HOY_DNS_AAAA, .address6 = host->v6 };
+	}
+	return done;
+}
+
+static size_t answer_name(struct hoy_dns_view *view, const struct hoy_dns_query *query, const uint8_t *packet,
+	uint8_t *out, size_t limit)
+{
+	const struct hoy_dns_host *hosts[MAX_HOSTS];
+	struct hoy_dns_answer answers[2 * MAX_HOSTS];
+	size_t n = find_hosts(view, query->name, hosts, MAX_HOSTS);
+
+	if (n == 0)
+		return 0;
+	n = answers_of(view, hosts, MIN(n, (size_t) MAX_HOSTS), query->type, answers);
+	return hoy_dns_reply(query, packet, HOY_DNS_NOERROR, answers, n, out, limit);
+}
+
+static size_t answer_reverse(struct hoy_dns_view *view, const struct hoy_dns_query *query, const uint8_t *packet,
+	uint8_t *out, size_t limit)
+{
+	uint32_t v4 = 0;
+	struct in6_addr v6 = {};
+	int family = hoy_dns_reverse(query->name, &v4, &v6);
+
+	for (size_t i = 0; family && i < view->n_networks; i++) {
+		const struct hoy_dns_host *host = hoy_dns_network_host(
+			view->networks[i], v4, family == 6 ? &v6 : NULL);
+		struct hoy_dns_answer answer = { .type = HOY_DNS_PTR };
+		auto_free char *name = NULL;
+
+		if (!host)
+			continue;
+		name = hoy_str_printf("%s.%s", host->name, hoy_dns_network_name(view->networks[i]));
+		answer.name = name;
+		return name ? hoy_dns_reply(query, packet, HOY_DNS_NOERROR, &answer, 1, out, limit) : 0;
+	}
+	return 0;
+}
+
+size_t hoy_dns_view_answer(struct hoy_dns_view *view, const struct hoy_dns_query *query, int rcode,
+	const uint8_t *packet, uint8_t *out, size_t limit)
+{
+	size_t len = 0;
+
+	if (rcode != HOY_DNS_NOERROR)
+		return hoy_dns_reply(query, packet, rcode, NULL, 0, out, limit);
+	if (query->is_plain && *query->name && (query->class_ == CLASS_IN || query->class_ == CLASS_ANY))
+		len = query->type == HOY_DNS_PTR ? answer_reverse(view, query, packet, out, limit)
+						 : answer_name(view, query, packet, out, limit);
+	if (len > 0)
+		return len;
+	/* On an internal network there is nobody else to know it. */
+	if (view->internal)
+		return hoy_dns_reply(query, packet, HOY_DNS_NXDOMAIN, NULL, 0, out, limit);
+	if (view->n_servers == 0)
+		return hoy_dns_reply(query, packet, HOY_DNS_SERVFAIL, NULL, 0, out, limit);
+	return 0;
+}

@@ -1,0 +1,38 @@
+/*
+ * What one container sees of the names: its networks in order, its links, and where the rest is asked. Answers queries
+ * from the snapshots; touches no socket.
+ */
+#ifndef HOY_WORKER_DNS_VIEW_H
+#define HOY_WORKER_DNS_VIEW_H
+
+#include "supervisor/worker/dns/forward.h"
+#include "supervisor/worker/dns/names.h"
+#include "supervisor/worker/dns/packet.h"
+
+struct hoy_dns_link {
+	char *alias;
+	char *name;
+};
+
+struct hoy_dns_view {
+	struct hoy_dns_network **networks; /* got from the names */
+	size_t n_networks;
+	struct hoy_dns_link *links;
+	size_t n_links;
+	struct hoy_dns_server servers[HOY_DNS_MAX_SERVERS];
+	size_t n_servers;
+	bool internal;
+	unsigned int turn; /* round robin */
+};
+
+/* From CONTAINER's text (proto.h). *ret is empty before, and after an error. */
+int hoy_dns_view_parse(
+	struct hoy_dns_names *names, const char *text, size_t len, struct hoy_dns_view *ret, struct hoy_err *err);
+void hoy_dns_view_done(struct hoy_dns_view *view);
+
+/* The answer to a query that hoy_dns_parse() has read, with its result `rcode`, in `out` (`limit` bytes, at least 512).
+ * Returns its length; 0: it is for others to answer. */
+size_t hoy_dns_view_answer(struct hoy_dns_view *view, const struct hoy_dns_query *query, int rcode,
+	const uint8_t *packet, uint8_t *out, size_t limit);
+
+#endif

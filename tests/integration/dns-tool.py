@@ -1,0 +1,189 @@
+#!/usr/bin/python3
+"""The other sides of a name server, byte by byte.
+
+serve ADDRESS [PORT] [NAME]    a resolver: knows a.NAME (NAME: outside.test), a long answer and its own moods
+ask SERVER NAME TYPE [tcp] [edns=SIZE] [n=COUNT]   one line per answer: RCODE [flags] records, sorted
+flood SERVER NAME SECONDS      queries by UDP, eight under way: answers per second
+raw SERVER [tcp]               sends the hex packets of stdin, one a line, and waits for nothing
+"""
+import socket
+import struct
+import sys
+import threading
+import time
+
+TYPES = {"A": 1, "CNAME": 5, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28, "ANY": 255}
+RCODES = {0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED", 16: "BADVERS"}
+
+
+def labels(name):
+    return b"".join(bytes([len(p)]) + p.encode() for p in name.split(".") if p) + b"\0"
+
+
+def query(name, kind, edns=None, ident=0x1234):
+    packet = struct.pack(">HHHHHH", ident, 0x0100, 1, 0, 0, edns is not None) + labels(name)
+    packet += struct.pack(">HH", TYPES[kind], 1)
+    if edns is not None:
+        packet += b"\0" + struct.pack(">HHIH", 41, edns, 0, 0)
+    return packet
+
+
+def read_name(packet, at):
+    parts, jumped = [], None
+    while packet[at]:
+        if packet[at] >= 0xC0:
+            jumped = jumped or at + 2
+            at = struct.unpack_from(">H", packet, at)[0] & 0x3FFF
+            continue
+        parts.append(packet[at + 1:at + 1 + packet[at]].decode())
+        at += 1 + packet[at]
+    return ".".join(parts), jumped or at + 1
+
+
+def show(packet):
+    _, flags, questions, answers, authority, extra = struct.unpack_from(">HHHHHH", packet)
+    at, rcode, words, records = 12, flags & 15, [], []
+    for _ in range(questions):
+        at = read_name(packet, at)[1] + 4
+    for _ in range(answers + authority + extra):
+        at = read_name(packet, at)[1]
+        kind, _, ttl, size = struct.unpack_from(">HHIH", packet, at)
+        data = packet[at + 10:at + 10 + size]
+        if kind == 1:
+            records.append(socket.inet_ntop(socket.AF_INET, data))
+        elif kind == 28:
+            records.append(socket.inet_ntop(socket.AF_INET6, data))
+        elif kind == 12:
+            records.append(read_name(packet, at + 10)[0])
+        elif kind == 16:
+            records.append("txt:%d" % size)
+        elif kind == 41:
+            rcode |= ttl >> 24 << 4
+            words.append("edns")
+        at += 10 + size
+    if flags & 0x0200:
+        words.append("tc")
+    return " ".join([RCODES.get(rcode, str(rcode))] + sorted(words) + records)
+
+
+def read_exactly(sock, size):
+    data = b""
+    while len(data) < size:
+        piece = sock.recv(size - len(data))
+        if not piece:
+            raise EOFError
+        data += piece
+    return data
+
+
+def ask(server, name, kind, *options):
+    settings = dict(o.split("=") if "=" in o else (o, "1") for o in options)
+    count, tcp = int(settings.get("n", "1")), "tcp" in settings
+    edns = int(settings["edns"]) if "edns" in settings else None
+    address, _, port = server.partition("@")
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM)
+    sock.settimeout(10)
+    sock.connect((address, int(port or 53)))
+    for i in range(count):
+        packet = query(name, kind, edns, 0x1000 + i)
+        if tcp:
+            sock.sendall(struct.pack(">H", len(packet)) + packet)
+        else:
+            sock.send(packet)
+            reply = sock.recv(65535)
+            assert reply[:2] == packet[:2]
+            print(show(reply))
+    for _ in range(count if tcp else 0):
+        print(show(read_exactly(sock, struct.unpack(">H", read_exactly(sock, 2))[0])))
+
+
+def record(kind, data):
+    return b"\xc0\x0c" + struct.pack(">HHIH", TYPES[kind], 1, 60, len(data)) + data
+
+
+def answer(packet, domain, client, tcp):
+    """What this resolver says to a query: bytes, or None to be silent."""
+    name, end = read_name(packet, 12)
+    kind = struct.unpack_from(">H", packet, end)[0]
+    rcode, records, flags = 0, [], 0x8180
+    if name.lower() == "a." + domain and kind == 1:
+        records = [record("A", socket.inet_aton("192.0.2.1"))]
+    elif name == "who." + domain:  # who asks, as an address
+        records = [record("A", socket.inet_aton(client[0]))]
+    elif name == "transport." + domain:
+        records = [record("TXT", b"\3tcp" if tcp else b"\3udp!")]
+    elif name == "long." + domain:
+        records = [record("TXT", b"\xc8" + b"x" * 200) for _ in range(20)]
+        if not tcp:
+            records, flags = [], flags | 0x0200
+    elif name == "giant." + domain:  # more than anybody has asked for
+        records = [record("TXT", b"\xc8" + b"x" * 200) for _ in range(20)]
+    elif name == "silent." + domain:
+        return None
+    elif name == "broken." + domain:
+        rcode = 2
+    elif name == "spoof." + domain:  # another question than was asked
+        return packet[:2] + struct.pack(">HHHHH", 0x8180, 1, 1, 0, 0) + labels("other") + packet[end:end + 4] + \
+            record("A", socket.inet_aton("6.6.6.6"))
+    else:
+        rcode = 3
+    return packet[:2] + struct.pack(">HHHHH", flags | rcode, 1, len(records), 0, 0) + packet[12:end + 4] + b"".join(records)
+
+
+def serve(address, port="53", domain="outside.test"):
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    udp = socket.socket(family, socket.SOCK_DGRAM)
+    udp.bind((address, int(port)))
+    tcp = socket.socket(family, socket.SOCK_STREAM)
+    tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    tcp.bind((address, int(port)))
+    tcp.listen(16)
+
+    def client(sock, peer):
+        try:
+            while True:
+                packet = read_exactly(sock, struct.unpack(">H", read_exactly(sock, 2))[0])
+                reply = answer(packet, domain, peer, True)
+                if reply:
+                    sock.sendall(struct.pack(">H", len(reply)) + reply)
+        except (EOFError, OSError):
+            sock.close()
+
+    def listen():
+        while True:
+            threading.Thread(target=client, args=tcp.accept(), daemon=True).start()
+
+    threading.Thread(target=listen, daemon=True).start()
+    print("ready", flush=True)
+    while True:
+        packet, peer = udp.recvfrom(65535)
+        reply = answer(packet, domain, peer, False)
+        if reply:
+            udp.sendto(reply, peer)
+
+
+def flood(server, name, seconds):
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.connect((server, 53))
+    sock.settimeout(2)
+    packet, done, start = query(name, "A"), 0, time.monotonic()
+    for _ in range(8):
+        sock.send(packet)
+    while time.monotonic() - start < float(seconds):
+        sock.recv(512)
+        sock.send(packet)
+        done += 1
+    print(int(done / (time.monotonic() - start)))
+
+
+def raw(server, *options):
+    for line in sys.stdin:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM if options else socket.SOCK_DGRAM)
+        sock.connect((server, 53))
+        sock.send(bytes.fromhex(line.strip()))
+        sock.close()
+
+
+if __name__ == "__main__":
+    {"serve": serve, "ask": ask, "flood": flood, "raw": raw}[sys.argv[1]](*sys.argv[2:])
