@@ -2,7 +2,7 @@
 """The other sides of a name server, byte by byte.
 
 serve ADDRESS [PORT] [NAME]    a resolver: knows a.NAME (NAME: outside.test), a long answer and its own moods
-ask SERVER NAME TYPE [tcp] [edns=SIZE] [n=COUNT]   one line per answer: RCODE [flags] records, sorted
+ask SERVER NAME,... TYPE [tcp] [edns=SIZE] [n=COUNT]   all at once; a line per answer, in order: RCODE [flags] records
 flood SERVER NAME SECONDS      queries by UDP, eight under way: answers per second
 raw SERVER [tcp]               sends the hex packets of stdin, one a line, and waits for nothing
 """
@@ -83,19 +83,17 @@ def ask(server, name, kind, *options):
     address, _, port = server.partition("@")
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM)
-    sock.settimeout(10)
+    sock.settimeout(20)
     sock.connect((address, int(port or 53)))
-    for i in range(count):
-        packet = query(name, kind, edns, 0x1000 + i)
-        if tcp:
-            sock.sendall(struct.pack(">H", len(packet)) + packet)
-        else:
-            sock.send(packet)
-            reply = sock.recv(65535)
-            assert reply[:2] == packet[:2]
-            print(show(reply))
-    for _ in range(count if tcp else 0):
-        print(show(read_exactly(sock, struct.unpack(">H", read_exactly(sock, 2))[0])))
+    names, replies = name.split(",") * count, {}
+    for i, one in enumerate(names):
+        packet = query(one, kind, edns, i)
+        sock.sendall(struct.pack(">H", len(packet)) + packet if tcp else packet)
+    for _ in names:
+        reply = read_exactly(sock, struct.unpack(">H", read_exactly(sock, 2))[0]) if tcp else sock.recv(65535)
+        replies[struct.unpack_from(">H", reply)[0]] = show(reply)
+    for i in range(len(names)):
+        print(replies[i])
 
 
 def record(kind, data):

@@ -62,11 +62,10 @@ is_not() { [ "$(dns_pid)" != "$1" ] && dns_pid; }
 @test "dns: name, alias, short id and hostname, in any case, with and without the network's name" {
     id=$(sleeper web --network one --network-alias api --network-alias Db.Local --hostname shop)
     address=$(ip_of web)
-    for name in web WEB api db.local "${id:0:12}" shop web.one api.ONE; do
-        [ "$(ask cli "$name" A)" = "NOERROR $address" ] || { ask cli "$name" A; echo "$name"; false; }
-        [ "$(ask cli "$name" A tcp)" = "NOERROR $address" ]
-    done
-    [ "$(ask cli web AAAA)" = NOERROR ]
+    names=web,WEB,api,db.local,${id:0:12},shop,web.one,api.ONE
+    [ "$(ask cli "$names" A | uniq -c | xargs)" = "8 NOERROR $address" ]
+    [ "$(ask cli "$names" A tcp | uniq -c | xargs)" = "8 NOERROR $address" ]
+    [ "$(ask cli web,api AAAA | xargs)" = "NOERROR NOERROR" ]
     [ "$(ask cli web MX)" = NOERROR ]
     [ "$(ask cli web.two A)" = NXDOMAIN ]
     [ "$(ask cli web A edns=1232)" = "NOERROR edns $address" ]
@@ -94,21 +93,16 @@ is_not() { [ "$(dns_pid)" != "$1" ] && dns_pid; }
 }
 
 @test "dns: what is unknown is asked of the host's resolver, by the transport that was used" {
-    [ "$(ask cli a.outside.test A)" = "NOERROR 192.0.2.1" ]
+    # its loopback is not the container's: the host's own namespace asks
+    [ "$(ask cli a.outside.test,nothing.outside.test,who.outside.test A | xargs)" = "NOERROR 192.0.2.1 NXDOMAIN NOERROR 127.0.0.1" ]
     [ "$(ask cli A.Outside.Test A tcp)" = "NOERROR 192.0.2.1" ]
     [ "$(ask cli transport.outside.test TXT)" = "NOERROR txt:5" ]
     [ "$(ask cli transport.outside.test TXT tcp)" = "NOERROR txt:4" ]
-    [ "$(ask cli nothing.outside.test A)" = NXDOMAIN ]
-    [ "$(ask cli long.outside.test TXT)" = "NOERROR tc" ]
+    [ "$(ask cli long.outside.test,giant.outside.test TXT | xargs)" = "NOERROR tc NOERROR tc" ]
     [ "$(ask cli long.outside.test TXT tcp | wc -w)" = 21 ]
-    [ "$(ask cli giant.outside.test TXT)" = "NOERROR tc" ]
     [ "$(ask cli giant.outside.test TXT edns=4096)" = "NOERROR tc" ]
     [ "$(ask cli a.outside.test A tcp n=20 | sort -u)" = "NOERROR 192.0.2.1" ]
-    # its loopback is not the container's: the host's own namespace asks
-    [ "$(ask cli who.outside.test A)" = "NOERROR 127.0.0.1" ]
-    [ "$(ask cli broken.outside.test A)" = SERVFAIL ]
-    [ "$(ask cli spoof.outside.test A)" = SERVFAIL ]
-    [ "$(ask cli silent.outside.test A)" = SERVFAIL ]
+    [ "$(ask cli broken.outside.test,spoof.outside.test,silent.outside.test A | xargs)" = "SERVFAIL SERVFAIL SERVFAIL" ]
 }
 
 @test "dns: --dns is asked from the container's place, a dead one passed over; --dns-search and --dns-option" {
@@ -216,7 +210,7 @@ ask_by_pid() { nsenter -t "$(pgrep -f '^sleep 10000' | head -1)" -n timeout 20 "
         echo 123401000001000000000001037765620000010001000029
         printf '12340100000100000000000%s\n' "1$(printf 'ff%.0s' $(seq 600))"
         printf '1234010000010000000000003f%s\n' "$(printf '61%.0s' $(seq 2000))"
-        for i in $(seq 50); do head -c $((i * 7)) /dev/urandom | od -An -v -tx1 | tr -d ' \n'; echo; done
+        head -c 16000 /dev/urandom | od -An -v -tx1 -w400 | tr -d ' '
     } | awk 'length($0) % 2 == 0' >"$T/packets"
     inside cli "$TOOL" raw 127.0.0.11 <"$T/packets"
     inside cli "$TOOL" raw 127.0.0.11 tcp <"$T/packets"

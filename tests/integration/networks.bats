@@ -71,7 +71,6 @@ two" ]
     refused "EnableIPv6: not supported" docker network create --ipv6 --subnet fd00:1::/64 x
     refused "network option 'com.example' is not supported" docker network create -o com.example=1 x
     refused nowhere docker network inspect nowhere
-    refused "network-scoped aliases are not supported" docker run --network one --network-alias x busybox true
     refused "network nowhere not found" docker run --network nowhere busybox true
     refused "contain the IP address 10.51.0.9" docker run --network one --ip 10.51.0.9 busybox true
     docker network create two
