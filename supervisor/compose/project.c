@@ -71,53 +71,187 @@ int64_t hoy_compose_replicas(const struct hoy_compose_service *service)
 	return service->deploy && service->deploy->replicas ? *service->deploy->replicas : 1;
 }
 
-int hoy_compose_load(const struct hoy_compose_options *options, struct hoy_compose_project **ret, struct hoy_err *err)
+/* --- Selection
+ * ------------------------------------------------------------------------------------------------------------- */
+
+static struct hoy_compose_service *find_in(struct hoy_compose_service **list, const char *name)
 {
-	(void) options;
-	(void) ret;
-	return hoy_err_unsupported(err, "compose files are not read yet");
+	hoy_compose_each(struct hoy_compose_service, service, list) if (!strcmp(service->name, name)) return service;
+	return NULL;
 }
 
-int hoy_compose_find_name(
-	const struct hoy_compose_options *options, char **ret_name, char **ret_dir, struct hoy_err *err)
+static size_t count_services(struct hoy_compose_service **list)
 {
-	(void) options;
-	(void) ret_name;
-	(void) ret_dir;
-	return hoy_err_unsupported(err, "compose files are not read yet");
+	size_t n = 0;
+
+	hoy_compose_each(struct hoy_compose_service, service, list) n += service != NULL;
+	return n;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct hoy_compose_service *const *left = a, *const *right = b;
+
+	return strcmp((*left)->name, (*right)->name);
+}
+
+static bool has_profile_of(const struct hoy_compose_service *service, const struct hoy_compose_service *other)
+{
+	for (char **profile = other->profiles; profile && *profile; profile++)
+		if (service->profiles && hoy_strv_has(service->profiles, *profile))
+			return true;
+	return false;
+}
+
+/* Who is named is active, and with it what shares a profile with it. */
+static int enable(struct hoy_compose_project *project, char *const *names, struct hoy_err *err)
+{
+	size_t n = count_services(project->services), room = n + count_services(project->disabled) + 1, left = 0;
+	struct hoy_compose_service **services = hoy_arena_alloc(&project->arena, room * sizeof *services);
+
+	if (!services)
+		return hoy_err_oom(err);
+	for (size_t i = 0; i < n; i++)
+		services[i] = project->services[i];
+	for (size_t i = 0; project->disabled && project->disabled[i]; i++) {
+		struct hoy_compose_service *service = project->disabled[i];
+		bool wanted = hoy_strv_has(names, service->name);
+
+		for (char *const *name = names; *name && !wanted; name++) {
+			const struct hoy_compose_service *named = find_in(project->disabled + i, *name);
+
+			wanted = named && has_profile_of(service, named);
+		}
+		if (wanted)
+			services[n++] = service;
+		else
+			project->disabled[left++] = service;
+	}
+	if (project->disabled)
+		project->disabled[left] = NULL;
+	qsort(services, n, sizeof(struct hoy_compose_service *), by_name);
+	project->services = services;
+	project->n_services = n;
+	return 0;
+}
+
+/* `service` and what it depends on, each once. */
+static int want(const struct hoy_compose_project *project, struct hoy_compose_service *service, bool no_deps,
+	struct hoy_compose_service **wanted, struct hoy_err *err)
+{
+	size_t n = count_services(wanted);
+
+	if (find_in(wanted, service->name))
+		return 0;
+	wanted[n] = service;
+	hoy_compose_each(struct hoy_compose_dependency, dependency, no_deps ? NULL : service->depends_on)
+	{
+		struct hoy_compose_service *other = hoy_compose_service_find(project, dependency->name);
+		int r = 0;
+
+		if (other)
+			r = want(project, other, no_deps, wanted, err);
+		else if (dependency->required)
+			r = hoy_node_invalid(dependency->node, err,
+				"service \"%s\" depends on undefined service \"%s\"", service->name, dependency->name);
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }
 
 int hoy_compose_select(struct hoy_compose_project *project, char *const *names, bool no_deps, struct hoy_err *err)
 {
-	(void) project;
-	(void) names;
-	(void) no_deps;
-	return hoy_err_unsupported(err, "compose files are not read yet");
+	struct hoy_compose_service **wanted;
+	int r;
+
+	if (!names || !*names)
+		return 0;
+	for (char *const *name = names; *name; name++)
+		if (!hoy_compose_service_find(project, *name) && !find_in(project->disabled, *name))
+			return hoy_err_not_found(err, "no such service: %s", *name);
+	r = enable(project, names, err);
+	if (r < 0)
+		return r;
+	wanted = hoy_arena_alloc(&project->arena, (project->n_services + 1) * sizeof *wanted);
+	if (!wanted)
+		return hoy_err_oom(err);
+	for (char *const *name = names; *name; name++) {
+		r = want(project, hoy_compose_service_find(project, *name), no_deps, wanted, err);
+		if (r < 0)
+			return r;
+	}
+	project->n_services = count_services(wanted);
+	qsort(wanted, project->n_services, sizeof(struct hoy_compose_service *), by_name);
+	project->services = wanted;
+	return 0;
 }
 
-int hoy_compose_service_hash(
-	const struct hoy_compose_service *service, char ret[HOY_COMPOSE_HASH_SIZE], struct hoy_err *err)
+static bool mounts_use(struct hoy_compose_mount **mounts, const char *name)
 {
-	(void) service;
-	(void) ret;
-	return hoy_err_unsupported(err, "compose files are not read yet");
+	hoy_compose_each(
+		struct hoy_compose_mount, mount, mounts) if (mount->source && !strcmp(mount->source, name)) return true;
+	return false;
 }
 
-int hoy_compose_print_service_json(const struct hoy_compose_service *service, struct hoy_buf *out)
+static bool uses_network(const struct hoy_compose_service *service, const char *name)
 {
-	(void) service;
-	(void) out;
-	return hoy_err_unsupported(NULL, "compose files are not read yet");
+	hoy_compose_each(struct hoy_compose_service_network, network,
+		service->networks) if (!strcmp(network->name, name)) return true;
+	return false;
 }
 
-int hoy_compose_print_yaml(const struct hoy_compose_project *project, struct hoy_buf *out)
+static bool uses_volume(const struct hoy_compose_service *service, const char *name)
 {
-	(void) project;
-	(void) out;
-	return hoy_err_unsupported(NULL, "compose files are not read yet");
+	hoy_compose_each(struct hoy_compose_service_volume, volume,
+		service->volumes) if (volume->type && !strcmp(volume->type, "volume") && volume->source &&
+				      !strcmp(volume->source, name)) return true;
+	return false;
 }
 
-int hoy_compose_print_json(const struct hoy_compose_project *project, struct hoy_buf *out)
+static bool uses_secret(const struct hoy_compose_service *service, const char *name)
 {
-	return hoy_compose_print_yaml(project, out);
+	return mounts_use(service->secrets, name) || (service->build && mounts_use(service->build->secrets, name));
+}
+
+static bool uses_config(const struct hoy_compose_service *service, const char *name)
+{
+	return mounts_use(service->configs, name);
+}
+
+static bool uses_model(const struct hoy_compose_service *service, const char *name)
+{
+	hoy_compose_each(
+		struct hoy_compose_service_model, model, service->models) if (!strcmp(model->name, name)) return true;
+	return false;
+}
+
+/* Objects begin with their name. */
+static void keep_used(const struct hoy_compose_project *project, void *list,
+	bool (*uses)(const struct hoy_compose_service *service, const char *name))
+{
+	struct {
+		const char *name;
+	} **items = list;
+	size_t left = 0;
+
+	for (size_t i = 0; items && items[i]; i++) {
+		bool used = false;
+
+		hoy_compose_each(struct hoy_compose_service, service, project->services)
+			used = used || uses(service, items[i]->name);
+		if (used)
+			items[left++] = items[i];
+	}
+	if (items)
+		items[left] = NULL;
+}
+
+void hoy_compose_prune(struct hoy_compose_project *project)
+{
+	keep_used(project, project->networks, uses_network);
+	keep_used(project, project->volumes, uses_volume);
+	keep_used(project, project->secrets, uses_secret);
+	keep_used(project, project->configs, uses_config);
+	keep_used(project, project->models, uses_model);
 }

@@ -367,7 +367,7 @@ struct hoy_compose_service {
 	const char *domainname;
 	char **entrypoint; /* as command */
 	struct hoy_compose_provider *provider;
-	struct hoy_compose_pair *environment; /* with env_file's; names the environment lacks are left out */
+	struct hoy_compose_pair *environment; /* with env_file's; NULL value: the environment lacks it, leave it out */
 	struct hoy_compose_env_file **env_file;
 	char **expose;
 	struct hoy_compose_extends *extends;
@@ -484,7 +484,7 @@ struct hoy_compose_project {
 	const char *name;
 	const struct hoy_node *node;           /* the whole canonical tree */
 	struct hoy_compose_service **services; /* active ones, by name */
-	struct hoy_compose_network **networks; /* used by an active service, or external */
+	struct hoy_compose_network **networks; /* all of them: see hoy_compose_prune() */
 	struct hoy_compose_volume **volumes;
 	struct hoy_compose_file_object **secrets, **configs;
 	struct hoy_compose_model **models;
@@ -538,6 +538,10 @@ const char *hoy_compose_pair_get(const struct hoy_compose_pair *pairs, const cha
 /* Moves the named services, and unless `no_deps` what they depend on, from `disabled` into `services`, and leaves only
  * these (`hoy compose up web`). None named: nothing changes. HOY_ERR_NOT_FOUND: "no such service: X". */
 int hoy_compose_select(struct hoy_compose_project *project, char *const *names, bool no_deps, struct hoy_err *err);
+
+/* Leaves only the networks, volumes, configs, secrets and models that an active service uses (`up`, `config`; `down`
+ * wants all). After hoy_compose_select(). */
+void hoy_compose_prune(struct hoy_compose_project *project);
 
 /* How many containers: scale, else deploy.replicas, else 1. */
 int64_t hoy_compose_replicas(const struct hoy_compose_service *service);
