@@ -129,10 +129,11 @@ enum hoy_build_source_kind { HOY_BUILD_SOURCE_PATH, HOY_BUILD_SOURCE_HTTP, HOY_B
 struct hoy_build_source {
 	enum hoy_build_source_kind kind;
 	const char
-		*text;   /* path or pattern below `from`, clean and without a leading '/' ("": all of it); or the URL */
-	bool is_pattern; /* has '*', '?' or '[' */
-	bool slash;      /* was written with a '/' at its end: must be a directory */
-	const char *pivot; /* --parents: the part in front of "/./", which is not kept; NULL: none */
+		*text; /* path or pattern below `from`, clean and without a leading '/' ("": all of it); or the URL */
+	const char *written; /* as in the Dockerfile, variables put in: for messages */
+	bool is_pattern;     /* has '*', '?' or '[' */
+	bool slash;          /* was written with a '/' at its end: must be a directory */
+	const char *pivot;   /* --parents: the part in front of "/./", which is not kept; NULL: none */
 };
 
 struct hoy_build_run {

@@ -326,8 +326,18 @@ static int replace_modifier(struct reader *reader, const char *value, struct hoy
 	return hoy_shell_pattern_replace(pattern, value, replacement, all, out, reader->err);
 }
 
+static void tell_unset(const struct reader *reader, const char *name, size_t len, const char *value)
+{
+	if (!value && reader->shell->unset)
+		reader->shell->unset(reader->shell->userdata, name, len);
+}
+
+static int read_modifier(struct reader *reader, const char *name, size_t len, const char *value, struct hoy_buf *out);
+
+/* At the '{' of "${". */
 static int read_braces(struct reader *reader, struct hoy_buf *out)
 {
+	const char *start = reader->p - 1;
 	const char *name = ++reader->p, *value;
 	size_t len = name_length(name);
 
@@ -337,6 +347,21 @@ static int read_braces(struct reader *reader, struct hoy_buf *out)
 		return hoy_err_invalid(reader->err, "syntax error: bad substitution");
 	reader->p += len;
 	value = look_up(reader, name, len);
+	if (!*reader->p || !strchr("-+?:", *reader->p))
+		tell_unset(reader, name, len, value);
+	if (!value && reader->shell->keep_unset) {
+		auto_(hoy_buf_done) struct hoy_buf dropped = { 0 };
+		int r = read_modifier(reader, name, len, "", &dropped);
+
+		(void) hoy_buf_add(out, start, (size_t) (reader->p - start));
+		return r;
+	}
+	return read_modifier(reader, name, len, value, out);
+}
+
+/* Behind the name: '}', or a modifier and what belongs to it. */
+static int read_modifier(struct reader *reader, const char *name, size_t len, const char *value, struct hoy_buf *out)
+{
 	switch (*reader->p) {
 	case '}':
 		reader->p++;
@@ -380,8 +405,12 @@ static int read_dollar(struct reader *reader, struct hoy_buf *out)
 		return 0;
 	}
 	value = look_up(reader, reader->p, len);
+	tell_unset(reader, reader->p, len, value);
 	reader->p += len;
-	(void) hoy_buf_adds(out, value ? value : "");
+	if (!value && reader->shell->keep_unset)
+		(void) hoy_buf_add(out, reader->p - len - 1, len + 1);
+	else
+		(void) hoy_buf_adds(out, value ? value : "");
 	return 0;
 }
 

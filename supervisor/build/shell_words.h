@@ -23,9 +23,12 @@ struct hoy_shell {
 	bool keep_quotes;    /* quotes stay in the result (they still protect white space) */
 	bool keep_escapes;   /* so do escapes */
 	bool ignore_quotes;  /* quotes are ordinary characters: heredocs */
+	bool keep_unset;     /* so do variables that are not set */
 	bool ignore_dollars; /* variables stay as written */
 	/* The value of a variable, NULL when unset. `name` is not NUL-terminated. May be NULL: nothing is set. */
 	const char *(*get)(void *userdata, const char *name, size_t len);
+	/* Told of a variable that is unset and has no default. May be NULL. */
+	void (*unset)(void *userdata, const char *name, size_t len);
 	void *userdata;
 };
 

@@ -147,7 +147,7 @@ static int change_entrypoint(struct hoy_oci_image_run *run, const char *rest, st
 	return 0;
 }
 
-static int set_label(struct hoy_oci_image_run *run, const char *key, const char *value, struct hoy_err *err)
+int hoy_image_run_set_label(struct hoy_oci_image_run *run, const char *key, const char *value, struct hoy_err *err)
 {
 	struct hoy_oci_kv *labels;
 
@@ -168,7 +168,7 @@ static int set_label(struct hoy_oci_image_run *run, const char *key, const char 
 	return 0;
 }
 
-static int set_env(struct hoy_oci_image_run *run, const char *key, const char *value, struct hoy_err *err)
+int hoy_image_run_set_env(struct hoy_oci_image_run *run, const char *key, const char *value, struct hoy_err *err)
 {
 	auto_free char *entry = hoy_str_printf("%s=%s", key, value);
 
@@ -205,12 +205,12 @@ static int change_pairs(struct hoy_oci_image_run *run, const char *rest,
 
 static int change_env(struct hoy_oci_image_run *run, const char *rest, struct hoy_err *err)
 {
-	return change_pairs(run, rest, set_env, err);
+	return change_pairs(run, rest, hoy_image_run_set_env, err);
 }
 
 static int change_label(struct hoy_oci_image_run *run, const char *rest, struct hoy_err *err)
 {
-	return change_pairs(run, rest, set_label, err);
+	return change_pairs(run, rest, hoy_image_run_set_label, err);
 }
 
 /* --- EXPOSE: a range may have 65,535 ports, so what is there is remembered in a table --- */
@@ -288,20 +288,27 @@ static int expose(struct ports *ports, char *word, struct hoy_err *err)
 	return r;
 }
 
-static int change_expose(struct hoy_oci_image_run *run, const char *rest, struct hoy_err *err)
+int hoy_image_run_expose(struct hoy_oci_image_run *run, char **words, struct hoy_err *err)
 {
-	auto_ptr(hoy_strv_free) char **words = NULL;
 	auto_free struct ports *ports = calloc(1, sizeof *ports);
-	int r = ports ? next_words(rest, &words, err) : hoy_err_oom(err);
+	int r = 0;
 
-	if (r < 0)
-		return r;
+	if (!ports)
+		return hoy_err_oom(err);
 	ports->list = run->exposed_ports;
 	note_ports(ports);
 	for (char **word = words; r == 0 && *word; word++)
 		r = expose(ports, *word, err);
 	run->exposed_ports = ports->list;
 	return r;
+}
+
+static int change_expose(struct hoy_oci_image_run *run, const char *rest, struct hoy_err *err)
+{
+	auto_ptr(hoy_strv_free) char **words = NULL;
+	int r = next_words(rest, &words, err);
+
+	return r < 0 ? r : hoy_image_run_expose(run, words, err);
 }
 
 static int change_volume(struct hoy_oci_image_run *run, const char *rest, struct hoy_err *err)
