@@ -316,6 +316,7 @@ static int prune_images(struct hoy_api_request *rq, struct hoy_err *err)
 			return hoy_err_oom(err);
 	}
 	hoy_json_end(&done.w);
+	done.bytes += hoy_images_drop_downloads(rq->api->o.images);
 	hoy_json_add_i64(&done.w, "SpaceReclaimed", done.bytes);
 	hoy_json_end(&done.w);
 	hoy_api_reply_json(rq, 200, &buf);

@@ -6,8 +6,8 @@
 
 #include "supervisor/cli/http.h"
 
-/* Prints the messages of the body to `out` (NULL: nothing) as plain lines; an error message in the stream is returned
- * as the error. */
+/* Shows the messages of the body on `out` (NULL: nothing): on a terminal a line per layer that is drawn again,
+ * elsewhere plain lines. An error message in the stream is returned as the error. */
 int hoy_progress_copy(struct hoy_http *http, FILE *out, struct hoy_err *err);
 
 #endif

@@ -1,4 +1,4 @@
-/* container prune and system prune, and what all prune commands share. */
+/* container prune, image prune and system prune, and what all prune commands share. */
 #include "supervisor/cli/prune.h"
 
 #include <stdio.h>
@@ -109,6 +109,52 @@ const struct hoy_command hoy_cmd_container_prune = {
 	.options = container_options,
 	.values_size = sizeof(struct prune_options),
 	.run = cmd_container_prune,
+};
+
+/* --- image prune -------------------------------------------------------------------------------------------------- */
+
+struct image_options {
+	bool all, force;
+	char **filter;
+};
+static const struct hoy_option image_options[] = {
+	HOY_OPTION('a', "all", HOY_OPTION_BOOL, NULL, struct image_options, all,
+		"Remove all unused images, not just dangling ones"),
+	HOY_OPTION(0, "filter", HOY_OPTION_LIST, "filter", struct image_options, filter,
+		"Provide filter values (e.g. \"until=<timestamp>\")"),
+	HOY_OPTION('f', "force", HOY_OPTION_BOOL, NULL, struct image_options, force, "Do not prompt for confirmation"),
+	HOY_OPTION_END,
+};
+
+static int cmd_image_prune(struct hoy_cli *cli)
+{
+	const struct image_options *o = cli->values;
+	auto_ptr(hoy_strv_free) char **filters = o->filter ? hoy_strv_copy(o->filter) : NULL;
+	struct hoy_err err;
+	int64_t bytes = 0;
+
+	if (!o->force &&
+		!hoy_prune_confirm(o->all ? "WARNING! This will remove all images without at least one container "
+					    "associated to them."
+					  : "WARNING! This will remove all dangling images."))
+		return hoy_prune_cancelled(cli, "image prune");
+	if (hoy_strv_addf(&filters, "dangling=%s", o->all ? "false" : "true") < 0) {
+		(void) hoy_err_oom(&err);
+		return hoy_cli_fail(cli, 1, &err);
+	}
+	if (hoy_prune_one(cli, &hoy_prune_images, filters, &bytes, &err) < 0)
+		return hoy_cli_fail(cli, 1, &err);
+	hoy_prune_print_total(bytes);
+	return 0;
+}
+
+const struct hoy_command hoy_cmd_image_prune = {
+	.name = "image prune",
+	.args = "",
+	.summary = "Remove unused images",
+	.options = image_options,
+	.values_size = sizeof(struct image_options),
+	.run = cmd_image_prune,
 };
 
 /* --- system prune ---------------------------------------------------------------------------------------------------

@@ -21,7 +21,9 @@ struct archive_entry_info {
 	uint32_t number;      /* the file's name on disk */
 	uint32_t compression; /* enum hoy_layer_compression */
 	int64_t size;
-	bool stored; /* the store has it: it is not among the job's files */
+	bool stored;   /* the store has it: it is not among the job's files */
+	bool missing;  /* it is on its way: neither has it */
+	bool is_layer; /* pull: else a document */
 	char digest[DIGEST_MAX];
 };
 

@@ -11,7 +11,7 @@
 
 #include "base/loop.h"
 #include "base/str.h"
-#include "supervisor/image/image_internal.h"
+#include "supervisor/image/downloads.h"
 #include "supervisor/image/job.h"
 #include "supervisor/image/layer_run.h"
 #include "supervisor/store/store.h"
@@ -259,6 +259,9 @@ static int check_all(struct checking *c, struct hoy_err *err)
 		r = check_files(c, images->blobs_fd, "a blob without a row", blob_has_row, err);
 	if (r == 0)
 		r = check_files(c, images->layers_fd, "a layer without a row", layer_has_row, err);
+	if (r == 0)
+		r = check_files(
+			c, images->downloads_fd, "a download that nobody goes on with", hoy_download_is_known, err);
 	return r < 0 ? r : check_files(c, images->tmp_fd, "work of no job", temp_has_job, err);
 }
 

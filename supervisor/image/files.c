@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
-#include "supervisor/image/image_internal.h"
+#include "supervisor/image/downloads.h"
 #include "supervisor/image/layer_run.h"
 
 #define MAX_DOCUMENT ((size_t) 4 << 20)
@@ -43,6 +43,8 @@ int hoy_images_files_open(struct hoy_images *images, struct hoy_err *err)
 	if (r == 0)
 		r = open_dir(blobs, "sha256", 0700, &images->blobs_fd, err);
 	if (r == 0)
+		r = open_dir(images->root_fd, "downloads", 0700, &images->downloads_fd, err);
+	if (r == 0)
 		r = open_dir(images->root_fd, "tmp", 0700, &images->tmp_fd, err);
 	if (r == 0)
 		r = open_dir(images->root_fd, "trash", 0700, &images->trash_fd, err);
@@ -53,6 +55,7 @@ void hoy_images_files_close(struct hoy_images *images)
 {
 	hoy_fd_close(&images->trash_fd);
 	hoy_fd_close(&images->tmp_fd);
+	hoy_fd_close(&images->downloads_fd);
 	hoy_fd_close(&images->blobs_fd);
 	hoy_fd_close(&images->layers_fd);
 	hoy_fd_close(&images->root_fd);
@@ -223,6 +226,8 @@ int hoy_images_files_sweep(struct hoy_images *images, struct hoy_err *err)
 		r = sweep(images, images->tmp_fd, nothing_is_known, err);
 	if (r == 0)
 		r = sweep(images, images->blobs_fd, blob_is_known, err);
+	if (r == 0)
+		(void) hoy_downloads_sweep(images, /* all= */ false);
 	return r < 0 ? r : sweep(images, images->layers_fd, hoy_images_layer_is_known, err);
 }
 

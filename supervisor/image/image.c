@@ -65,7 +65,8 @@ int hoy_images_open(const struct hoy_images_options *options, struct hoy_images 
 	if (!images)
 		return hoy_err_oom(err);
 	images->options = *options;
-	images->root_fd = images->layers_fd = images->blobs_fd = images->tmp_fd = images->trash_fd = -EBADF;
+	images->root_fd = images->layers_fd = images->blobs_fd = images->downloads_fd = images->tmp_fd =
+		images->trash_fd = -EBADF;
 	images->next_layer = 1;
 	images->options.data_root = strdup(options->data_root);
 	if (!images->options.data_root)

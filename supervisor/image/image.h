@@ -8,6 +8,7 @@
  *
  *	DATA_ROOT/blobs/sha256/<hex>   manifests, configs and layer blobs, byte for byte as they came
  *	DATA_ROOT/l/<short>            one unpacked layer (overlay lowerdir, whiteouts in the userxattr form)
+ *	DATA_ROOT/downloads/<hex>      layers on their way, whole or in part; kept for a day
  *	DATA_ROOT/l/tmp-*, tmp/        work in progress; swept at open
  */
 #ifndef HOY_SUPERVISOR_IMAGE_IMAGE_H
@@ -132,6 +133,10 @@ void hoy_layers_release(struct hoy_images *images, const char *chain_id); /* rem
 int hoy_layers_paths(struct hoy_images *images, const char *chain_id, char ***ret, struct hoy_err *err);
 /* Bytes of the unpacked layers together. */
 int64_t hoy_layers_size(struct hoy_images *images, const char *chain_id);
+
+/* Removes what is left of pulls that nobody goes on with, also what they might have gone on from. The bytes that are
+ * free by that. */
+int64_t hoy_images_drop_downloads(struct hoy_images *images);
 
 /* Moves a file or directory (`name` in `dir`, on the data root's file system) into the trash, which hoy-layer empties
  * beside the loop, however large and deep it is. A missing one is fine; trouble is logged. */

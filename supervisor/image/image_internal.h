@@ -50,8 +50,8 @@ struct event {
 
 struct hoy_images {
 	struct hoy_images_options options;
-	int root_fd, layers_fd, blobs_fd, tmp_fd, trash_fd; /* DATA_ROOT, l, blobs/sha256, tmp, trash */
-	char *helper;                                       /* path of hoy-layer */
+	int root_fd, layers_fd, blobs_fd, downloads_fd, tmp_fd, trash_fd; /* DATA_ROOT, l, blobs/sha256 ... */
+	char *helper;                                                     /* path of hoy-layer */
 
 	struct blob **blobs;
 	size_t n_blobs;
@@ -70,9 +70,10 @@ struct hoy_images {
 	struct event *events; /* to be told when the writes of this turn are committed */
 	size_t n_events;
 	bool closing;
-	struct hoy_layer_run *remover; /* empties the trash; NULL: nothing to do */
-	bool trash_waits;              /* there is some that the remover has not seen */
-	struct hoy_image_job *jobs;    /* all that run */
+	struct hoy_layer_run *remover;  /* empties the trash; NULL: nothing to do */
+	bool trash_waits;               /* there is some that the remover has not seen */
+	struct hoy_image_job *jobs;     /* all that run */
+	struct hoy_download *downloads; /* layers that a hoy-fetch writes (downloads.h) */
 };
 
 /* --- model.c: rows and memory --- */

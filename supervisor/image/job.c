@@ -192,6 +192,12 @@ void hoy_image_job_queue_unpack(struct hoy_image_job *job)
 	start_next_unpack(job->images);
 }
 
+void hoy_image_job_pause_unpack(struct hoy_image_job *job)
+{
+	job->state = JOB_WORKING;
+	start_next_unpack(job->images);
+}
+
 /* --- the end --- */
 
 void hoy_image_job_progress(
@@ -224,6 +230,7 @@ void hoy_image_job_fail(struct hoy_image_job *job, const struct hoy_err *err)
 	struct hoy_image_job_handler handler = job->handler;
 	struct hoy_err copy = *err;
 
+	job->failed = copy;
 	job_free(job);
 	handler.done(&copy, /* result= */ NULL, handler.userdata);
 }

@@ -28,7 +28,7 @@ struct hoy_image_job {
 	void (*on_read)(void *userdata);                /* commit: told when the container was read; may be NULL */
 	struct hoy_layer_run *run;
 	struct hoy_source *ending; /* the deferred end of a job that was cancelled while it waited */
-	struct hoy_err failed;     /* errnum 0: all is well so far */
+	struct hoy_err failed;     /* why it ends, for free_detail; errnum 0: it ends well */
 
 	char *temp; /* directory in tmp/ */
 	int temp_fd;
@@ -62,6 +62,8 @@ int hoy_image_job_add(
 
 /* One job at a time unpacks layers that others may want too: `unpack` is called now or when the others are done. */
 void hoy_image_job_queue_unpack(struct hoy_image_job *job);
+/* It can't go on at the moment: others may. To be queued again. */
+void hoy_image_job_pause_unpack(struct hoy_image_job *job);
 
 /* All files are in place: sync, rows, commit, done. The job is gone when this returns, or some time later. */
 void hoy_image_job_complete(struct hoy_image_job *job);

@@ -257,6 +257,24 @@ static int start_unpack(struct hoy_unpacking *u, struct hoy_err *err)
 	return hoy_image_job_run(&u->job, &options, err);
 }
 
+static bool at_end(const struct hoy_unpacking *u)
+{
+	return u->image == u->plan.n_images ||
+	       (u->image + 1 == u->plan.n_images && u->layer == u->plan.images[u->image].n_layers);
+}
+
+bool hoy_unpacking_is_ready(const struct hoy_unpacking *u)
+{
+	const struct archive_entry_info *entry;
+
+	if (at_end(u))
+		return !u->incomplete;
+	if (u->layer == u->plan.images[u->image].n_layers)
+		return true;
+	entry = hoy_archive_entry_by_digest(&u->entries, current(u)->blob);
+	return !entry || !entry->missing;
+}
+
 /* Goes on to the next layer that is not there. Those that are, are kept until the end. */
 static void unpack_next(struct hoy_unpacking *u)
 {
@@ -266,6 +284,10 @@ static void unpack_next(struct hoy_unpacking *u)
 	while (r == 0) {
 		struct layer *there;
 
+		if (!hoy_unpacking_is_ready(u)) {
+			hoy_image_job_pause_unpack(&u->job);
+			return;
+		}
 		if (u->image == u->plan.n_images) {
 			all_unpacked(u);
 			return;
@@ -306,11 +328,26 @@ int hoy_unpacking_init(struct hoy_unpacking *u, struct hoy_images *images, const
 	return hoy_image_job_init(&u->job, images, handler, event, err);
 }
 
-void hoy_unpacking_done(struct hoy_unpacking *u)
+static void forget_plan(struct hoy_unpacking *u)
 {
 	if (u->layer_temp)
 		hoy_images_trash(u->job.images, u->job.images->layers_fd, u->layer_temp);
 	free(u->layer_temp);
+	u->layer_temp = NULL;
 	hoy_archive_plan_done(&u->plan);
+	u->image = u->layer = 0;
+	u->there = u->below = NULL;
+}
+
+void hoy_unpacking_reset(struct hoy_unpacking *u)
+{
+	u->job.run = hoy_layer_run_free(u->job.run);
+	forget_plan(u);
+	hoy_image_job_pause_unpack(&u->job);
+}
+
+void hoy_unpacking_done(struct hoy_unpacking *u)
+{
+	forget_plan(u);
 	hoy_archive_entries_done(&u->entries);
 }

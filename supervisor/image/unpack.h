@@ -14,6 +14,7 @@ struct hoy_unpacking {
 	struct archive_plan plan;
 	const char *status; /* what progress of a layer is called: "Loading layer"; a literal */
 	bool by_blob;       /* progress names layers by their blobs' digests */
+	bool incomplete;    /* more will come: the plan's last layer is not the end */
 	bool unverified;    /* the entries' digests are hoy-fetch's word: hoy-layer has to find the same */
 	void (*on_layer)(struct hoy_unpacking *u, const struct plan_layer *layer); /* it is there now; may be NULL */
 	size_t image, layer; /* which layer of which image is next */
@@ -27,6 +28,11 @@ struct hoy_unpacking {
 int hoy_unpacking_init(struct hoy_unpacking *u, struct hoy_images *images, const struct hoy_image_job_handler *handler,
 	const char *event, struct hoy_err *err);
 void hoy_unpacking_done(struct hoy_unpacking *u);
+
+/* Could it go on now? When not, its unpack gives up its turn. */
+bool hoy_unpacking_is_ready(const struct hoy_unpacking *u);
+/* Forgets the plan and begins anew; a worker that runs is ended. */
+void hoy_unpacking_reset(struct hoy_unpacking *u);
 
 /* An archive_reader over the job's files; `userdata` is the hoy_unpacking. */
 int hoy_unpacking_read(

@@ -43,6 +43,8 @@ static struct hoy_fetch_packet about(
 	};
 
 	(void) snprintf(packet.blob.digest, sizeof packet.blob.digest, "%s", blob->digest);
+	if (blob->media_type)
+		(void) snprintf(packet.blob.media_type, sizeof packet.blob.media_type, "%s", blob->media_type);
 	return packet;
 }
 
@@ -137,8 +139,10 @@ static int check(struct way *way, struct hoy_err *err)
 	r = hoy_layer_hash_finish(&way->hash, digest, err);
 	if (r < 0)
 		return r;
-	if (strcmp(digest, way->blob->digest) == 0)
+	if (strcmp(digest, way->blob->digest) == 0) {
+		hoy_fd_close(&way->blob->fd); /* hoyd looks whether anybody could still write it */
 		return hoy_fetch_tell_got(way->blob, HOY_FETCH_MOVED, err);
+	}
 	(void) hoy_err_invalid(err, "blob %s: the registry sent another content, %s", way->blob->digest, digest);
 	if (!way->resumed)
 		return -EINVAL;
@@ -166,7 +170,7 @@ static int take_up(struct way *way, struct hoy_err *err)
 	if (way->got > way->blob->size)
 		return start_over(way, err);
 	r = check(way, err);
-	way->fleet.ended = r == 0 && way->blob->fd >= 0;
+	way->fleet.ended = r == 0;
 	return r == -EAGAIN ? 0 : r;
 }
 
@@ -206,10 +210,7 @@ static int answer(struct hoy_fleet_way *fleet, struct hoy_http_answer *got, stru
 		return r < 0 ? r : -EAGAIN;
 	}
 	r = check(way, err);
-	if (r < 0)
-		return r;
-	hoy_fd_close(&way->blob->fd);
-	return 1;
+	return r < 0 ? r : 1;
 }
 
 static bool advanced(struct hoy_fleet_way *fleet)

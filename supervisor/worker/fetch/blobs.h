@@ -8,6 +8,7 @@ struct hoy_fetch_blob {
 	char digest[HOY_FETCH_DIGEST_MAX];
 	uint64_t size; /* as announced: no byte more is taken */
 	enum hoy_fetch_kind kind;
+	const char *media_type;              /* of a manifest or index, borrowed; NULL: of no interest */
 	int fd;                              /* where it goes, or what is sent; -EBADF: nothing is to be done with it */
 	char from[HOY_FETCH_REPOSITORY_MAX]; /* as hoyd's answer says */
 };

@@ -80,7 +80,7 @@ struct hoy_fetch_packet {
 	union {
 		struct {
 			char digest[HOY_FETCH_DIGEST_MAX];
-			char media_type[HOY_FETCH_MEDIA_MAX]; /* DONE; else "" */
+			char media_type[HOY_FETCH_MEDIA_MAX]; /* DONE, WANT of a manifest or index; else "" */
 			uint64_t current;                     /* PROGRESS: bytes so far */
 			uint64_t size;                        /* of all */
 		} blob;

@@ -74,6 +74,7 @@ static int fetch_document(
 	if (strchr(reference, ':') && strncmp(reference, "sha256:", 7) != 0)
 		return hoy_err_unsupported(err, "digest %s: only sha256 is supported", reference);
 	r = choose_media_type(ret, err);
+	ret->blob.media_type = ret->media_type;
 	return r < 0 ? r : keep_document(ret, err);
 }
 
