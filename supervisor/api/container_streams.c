@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "supervisor/api/earlier.h"
 #include "supervisor/api/internal.h"
 #include "supervisor/container/container.h"
 
@@ -119,25 +120,40 @@ struct attach {
 	struct hoy_containers *containers;
 	char *ref, *detach_keys;
 	struct hoy_container_attach how;
+	bool stream;                     /* else the client gets what there was, and the end */
+	struct hoy_api_earlier *earlier; /* NULL: nothing of it was asked for */
 };
 
 static void attach_free(struct attach *a)
 {
+	hoy_api_earlier_free(a->earlier);
 	free(a->ref);
 	free(a->detach_keys);
 	free(a);
 }
 
-static void on_stream_taken(void *userdata, int fd, const void *extra, size_t extra_len)
+static void join(void *userdata, int fd, const void *extra, size_t extra_len)
 {
 	struct attach *a = userdata;
 	struct hoy_err err = { 0 };
 
 	if (fd < 0)
 		hoy_log_debug("attach '%s': the client left", a->ref);
+	else if (!a->stream)
+		hoy_fd_close(&fd);
 	else if (hoy_container_attach(a->containers, a->ref, &a->how, fd, extra, extra_len, &err) < 0)
 		hoy_log_err(&err, "attach '%s'", a->ref);
 	attach_free(a);
+}
+
+static void on_stream_taken(void *userdata, int fd, const void *extra, size_t extra_len)
+{
+	struct attach *a = userdata;
+
+	if (fd < 0 || !a->earlier)
+		join(a, fd, extra, extra_len);
+	else
+		hoy_api_earlier_write(TAKE_PTR(a->earlier), fd, extra, extra_len, join, a);
 }
 
 static int parse_attach(struct hoy_api_request *rq, struct attach *a, struct hoy_err *err)
@@ -147,10 +163,6 @@ static int parse_attach(struct hoy_api_request *rq, struct attach *a, struct hoy
 
 	if (keys && *keys && hoy_detach_keys_parse(keys, &parsed, /* err= */ NULL) < 0)
 		return hoy_err_invalid(err, "invalid detach keys (%s) provided", keys);
-	if (hoy_uri_query_bool(&rq->uri, "logs", false))
-		return hoy_err_unsupported(err, "attach: earlier output (logs=1) is not supported, use logs");
-	if (!hoy_uri_query_bool(&rq->uri, "stream", false))
-		return hoy_err_invalid(err, "attach: nothing to do without stream=1");
 	a->containers = rq->api->o.containers;
 	a->ref = strdup(rq->name);
 	a->detach_keys = keys && *keys ? strdup(keys) : NULL;
@@ -162,7 +174,11 @@ static int parse_attach(struct hoy_api_request *rq, struct attach *a, struct hoy
 		.stderr_ = hoy_uri_query_bool(&rq->uri, "stderr", false),
 		.detach_keys = a->detach_keys,
 	};
-	return 0;
+	a->stream = hoy_uri_query_bool(&rq->uri, "stream", false);
+	if (!hoy_uri_query_bool(&rq->uri, "logs", false) || !(a->how.stdout_ || a->how.stderr_))
+		return 0;
+	return hoy_api_earlier_new(
+		rq->api->o.loop, a->containers, a->ref, a->how.stdout_, a->how.stderr_, &a->earlier, err);
 }
 
 int hoy_api_container_attach(struct hoy_api_request *rq, struct hoy_err *err)

@@ -202,6 +202,29 @@ api() { # METHOD PATH [BODY]
     [[ "$output" == *'does not support reading'* ]]
 }
 
+@test "attach gives what was said before, and then the rest" {
+    attach() { curl -sN --max-time 30 --unix-socket "$T/hoy.sock" -X POST "http://x/v1.50/containers/$1/attach?$2" | tail -c +9; }
+    hoy run --name done --network none busybox seq 3000 >/dev/null
+    # Frames have a line each.
+    attach done 'logs=1&stdout=1&stderr=1' | tr -d '\000-\011\013-\037' | wc -l | grep -x 3000
+    [ -z "$(attach done 'logs=0&stdout=1')" ]
+    said() { [ "$(hoy logs talks)" = early ]; }
+    attached() { hoy events --since 0 --until 0s -f container=talks -f event=attach --format x | grep -q x; }
+    hoy run -di --name talks --network none busybox sh -c 'echo early; read x; echo "late $x"; sleep 1000'
+    wait_for 10 said
+    (attach talks 'logs=1&stream=1&stdout=1' >"$T/both") &
+    wait_for 10 attached
+    (echo word; sleep 100) | hoy attach --sig-proxy=false talks >/dev/null 3>&- &
+    wait_for 10 grep -q 'late word' "$T/both"
+    grep -q early "$T/both"
+    hoy rm -f talks
+    run curl -sN --max-time 5 --unix-socket "$T/hoy.sock" -X POST "http://x/v1.50/containers/nobody/attach?logs=1&stdout=1"
+    [[ "$output" == *"No such container: nobody"* ]]
+    hoy run --name silent --network none --log-driver none busybox echo x
+    run curl -sN --max-time 5 --unix-socket "$T/hoy.sock" -X POST "http://x/v1.50/containers/silent/attach?logs=1&stdout=1"
+    [[ "$output" == *"does not support reading"* ]]
+}
+
 @test "a deep writable layer is removed" {
     hoy run --name deep --network none busybox sh -c \
         'i=0; while [ $i -lt 1500 ]; do mkdir d; cd d; i=$((i+1)); done; touch end'

@@ -134,9 +134,8 @@ START_TEST(unsupported_members_are_refused_by_name)
 {
 	static const char *const requests[][2] = {
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"StorageOpt\":{\"size\":\"1G\"}}}", "HostConfig.StorageOpt" },
-		{ "{\"Image\":\"x\",\"HostConfig\":{\"links\":[\"a\"]}}", "HostConfig.Links" },
+		{ "{\"Image\":\"x\",\"HostConfig\":{\"networkdisabled\":0,\"cpucount\":1}}", "HostConfig.CpuCount" },
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"UsernsMode\":\"private\"}}", "HostConfig.UsernsMode" },
-		{ "{\"Image\":\"x\",\"HostConfig\":{\"LogConfig\":{\"Type\":\"splunk\"}}}", "LogConfig" },
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"LogConfig\":{\"Config\":{\"compress\":\"true\"}}}}", "compress" },
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"Mounts\":[{\"Type\":\"image\",\"Target\":\"/d\"}]}}",
 			"type 'image'" },
