@@ -299,6 +299,7 @@ static int apply(struct hoy_oci_spec *spec, const struct edits *edits, struct ho
 	return r;
 }
 
+/* Without `spec` it is only looked for. */
 static int add_one(struct hoy_oci_spec *spec, const char *id, char ***kinds, struct hoy_err *err)
 {
 	const struct device *device = NULL;
@@ -307,6 +308,10 @@ static int add_one(struct hoy_oci_spec *spec, const char *id, char ***kinds, str
 
 	if (!document)
 		return hoy_err_invalid(err, "CDI device injection failed: unresolvable CDI devices %s", id);
+	if (!spec) {
+		hoy_field_free(&document_object, document);
+		return 0;
+	}
 	if (!*kinds || !hoy_strv_has(*kinds, document->kind)) { /* once, however many of its devices are asked for */
 		r = hoy_strv_add(kinds, document->kind) < 0 ? hoy_err_oom(err) : apply(spec, document->edits, err);
 	}
@@ -341,9 +346,8 @@ static int add_gpus(struct hoy_oci_spec *spec, const struct hoy_container_device
 	return 0;
 }
 
-int hoy_spec_add_cdi(struct hoy_oci_spec *spec, const struct hoy_spec_input *input, struct hoy_err *err)
+static int add_requests(struct hoy_oci_spec *spec, const struct hoy_container_host_config *host, struct hoy_err *err)
 {
-	const struct hoy_container_host_config *host = &input->config->host;
 	auto_ptr(hoy_strv_free) char **kinds = NULL;
 	int r = 0;
 
@@ -358,6 +362,16 @@ int hoy_spec_add_cdi(struct hoy_oci_spec *spec, const struct hoy_spec_input *inp
 			r = add_one(spec, request->device_ids[k], &kinds, err);
 	}
 	return r;
+}
+
+int hoy_spec_add_cdi(struct hoy_oci_spec *spec, const struct hoy_spec_input *input, struct hoy_err *err)
+{
+	return add_requests(spec, &input->config->host, err);
+}
+
+int hoy_device_requests_resolve(const struct hoy_container_host_config *host, struct hoy_err *err)
+{
+	return add_requests(NULL, host, err);
 }
 
 int hoy_device_request_check(const struct hoy_container_device_request *request, struct hoy_err *err)

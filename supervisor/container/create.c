@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/str.h"
 #include "libocispec/image.h"
+#include "supervisor/container/cdi.h"
 #include "supervisor/container/config_internal.h"
 #include "supervisor/container/internal.h"
 #include "supervisor/container/links.h"
@@ -113,6 +114,10 @@ static int new_container(struct hoy_containers *room, const char *name, struct h
 		r = name && *name ? take_name(room, name, &c->info.name, err) : make_up_name(room, &c->info.name, err);
 	if (r >= 0)
 		r = hoy_container_links_resolve(c, err);
+	if (r >= 0)
+		r = hoy_container_shared_check(c, err);
+	if (r >= 0)
+		r = hoy_device_requests_resolve(&config->host, err);
 	if (r >= 0)
 		r = resolve_image(c, err);
 	return r < 0 ? r : hoy_container_derive(c, err);

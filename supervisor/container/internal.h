@@ -234,6 +234,8 @@ void hoy_container_bundle_remove(struct hoy_container *c);
 
 /* --- shared.c, log_driver.c -------------------------------------------------------------- */
 
+/* At create: are there containers of those names? */
+int hoy_container_shared_check(struct hoy_container *c, struct hoy_err *err);
 /* The running container that "container:REF" names; *ret NULL when `mode` names none. */
 int hoy_container_shared(
 	struct hoy_container *c, const char *mode, const char *what, struct hoy_container **ret, struct hoy_err *err);

@@ -1,8 +1,25 @@
 /* Namespaces that a container shares with another one. */
 #include <errno.h>
 
+#include "base/defs.h"
 #include "supervisor/container/config_internal.h"
 #include "supervisor/container/internal.h"
+
+int hoy_container_shared_check(struct hoy_container *c, struct hoy_err *err)
+{
+	const struct hoy_container_host_config *host = &c->config->host;
+	const char *const modes[] = { host->network_mode, host->pid_mode };
+	struct hoy_container *other;
+
+	for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
+		const char *name = hoy_container_mode_names(modes[i]);
+
+		/* "not found" of a create means the image */
+		if (name && hoy_containers_lookup(c->room, name, &other, NULL) < 0)
+			return hoy_err_invalid(err, "No such container: %s", name);
+	}
+	return 0;
+}
 
 int hoy_container_shared(
 	struct hoy_container *c, const char *mode, const char *what, struct hoy_container **ret, struct hoy_err *err)

@@ -52,6 +52,18 @@ sleeper() { hoy run -d --name "$1" "${@:2}" busybox sh -c 'trap exit TERM; while
     hoy exec guest ps | grep -q usleep
 }
 
+@test "what is not there is told at create, and leaves no container" {
+    run hoy run --pid container:nobody busybox true
+    [[ "$output" == *"No such container: nobody"* ]]
+    run hoy run --network container:nobody busybox true
+    [[ "$output" == *"No such container: nobody"* ]]
+    run hoy run --network none --gpus all busybox true
+    [[ "$output" == *'could not select device driver "" with capabilities: [["gpu"]]'* ]]
+    run hoy run --network none --device made.up/thing=three busybox true
+    [[ "$output" == *"unresolvable CDI devices made.up/thing=three"* ]]
+    [ -z "$(hoy ps -aq)" ]
+}
+
 @test "--init reaps what is left, hands signals on and ends as the program does" {
     hoy run -d --name web --init --network none busybox sh -c 'trap "exit 5" TERM; (sleep 0.1 &) ; while :; do usleep 20000; done'
     [ "$(get web .Path)" = sh ]
