@@ -12,6 +12,7 @@
 #include "supervisor/api/image_job.h"
 #include "supervisor/api/image_json.h"
 #include "supervisor/api/internal.h"
+#include "supervisor/api/platform.h"
 #include "supervisor/api/progress.h"
 #include "supervisor/image/image.h"
 #include "supervisor/image/reference.h"
@@ -268,16 +269,32 @@ static void encode_inspect(struct hoy_json_writer *w, const struct hoy_api_reque
 	hoy_json_end(w);
 }
 
+/* The image that the path names, which must be of the platform that the query asks for. */
+static int find_image(struct hoy_api_request *rq, const struct hoy_image **ret,
+	const struct hoy_oci_image_config **ret_config, struct hoy_err *err)
+{
+	auto_free char *platform = NULL;
+	int r = hoy_images_find(rq->api->o.images, rq->name, ret, err);
+
+	if (r >= 0)
+		r = hoy_image_config(rq->api->o.images, *ret, ret_config, err);
+	if (r >= 0)
+		r = hoy_api_platform(hoy_uri_query(&rq->uri, "platform"), &platform, err);
+	if (r >= 0 && platform && !hoy_image_is_for(*ret_config, platform))
+		r = hoy_err_not_found(err,
+			"image with reference %s was found but does not provide the specified platform (%s)", rq->name,
+			platform);
+	return r;
+}
+
 static int image_inspect(struct hoy_api_request *rq, struct hoy_err *err)
 {
 	const struct hoy_oci_image_config *config;
 	auto_(hoy_buf_done) struct hoy_buf buf = { 0 };
 	struct hoy_json_writer w = { .buf = &buf };
 	const struct hoy_image *image;
-	int r = hoy_images_find(rq->api->o.images, rq->name, &image, err);
+	int r = find_image(rq, &image, &config, err);
 
-	if (r >= 0)
-		r = hoy_image_config(rq->api->o.images, image, &config, err);
 	if (r < 0)
 		return r;
 	encode_inspect(&w, rq, image, config);
@@ -332,10 +349,8 @@ static int image_history(struct hoy_api_request *rq, struct hoy_err *err)
 	struct hoy_json_writer w = { .buf = &buf };
 	auto_free int64_t *sizes = NULL;
 	const struct hoy_image *image;
-	int r = hoy_images_find(rq->api->o.images, rq->name, &image, err);
+	int r = find_image(rq, &image, &config, err);
 
-	if (r >= 0)
-		r = hoy_image_config(rq->api->o.images, image, &config, err);
 	if (r >= 0)
 		r = hoy_image_layer_sizes(image, &sizes, err);
 	if (r < 0)
@@ -435,6 +450,7 @@ static int image_load(struct hoy_api_request *rq, struct hoy_err *err)
 {
 	struct hoy_image_job_handler handler;
 	struct hoy_api_job *job = hoy_api_job_new(rq, &handler);
+	auto_free char *platform = NULL;
 	int r;
 
 	if (!job)
@@ -442,12 +458,11 @@ static int image_load(struct hoy_api_request *rq, struct hoy_err *err)
 	job->quiet = hoy_uri_query_bool(&rq->uri, "quiet", false);
 	job->tell_result = tell_loaded;
 	job->outlives_client = true;
-	if (hoy_uri_query(&rq->uri, "platform"))
-		r = hoy_err_unsupported(err, "load: a platform can't be chosen");
-	else
+	r = hoy_api_platform(hoy_uri_query(&rq->uri, "platform"), &platform, err);
+	if (r >= 0)
 		r = body_pipe(rq, err);
 	if (r >= 0)
-		r = hoy_images_load(rq->api->o.images, r, &handler, &job->job, err);
+		r = hoy_images_load(rq->api->o.images, r, platform, &handler, &job->job, err);
 	if (r < 0) {
 		free(job);
 		return r;

@@ -33,7 +33,7 @@ static const char *const common[] = { "run", "exec", "ps", "build", "pull", "pus
 
 /* Commands of docker's that this version has not: a clear word instead of "unknown". */
 static const char *const unsupported[] = { "build", "builder", "buildx", "checkpoint", "compose", "config", "cp",
-	"diff", "exec", "manifest", "node", "pause", "plugin", "port", "rename", "restart", "search", "secret",
+	"diff", "exec", "manifest", "node", "pause", "plugin", "port", "rename", "restart", "secret",
 	"service", "stack", "stats", "swarm", "top", "trust", "unpause", "update", NULL };
 
 /* One of the names of a row: they are separated by ", ". */

@@ -14,13 +14,14 @@
 /* --- load -------------------------------------------------------------------- */
 
 struct load_options {
-	const char *input;
+	const char *input, *platform;
 	bool quiet;
 };
 static const struct hoy_option load_options[] = {
 	HOY_OPTION('i', "input", HOY_OPTION_STRING, "string", struct load_options, input,
 		"Read from tar archive file, instead of STDIN"),
-	HOY_OPTION_REFUSE(0, "platform", "string", "all platforms of the archive are loaded"),
+	HOY_OPTION(0, "platform", HOY_OPTION_STRING, "string", struct load_options, platform,
+		"Load only the given platform (\"os[/arch[/variant]]\")"),
 	HOY_OPTION('q', "quiet", HOY_OPTION_BOOL, NULL, struct load_options, quiet, "Suppress the load output"),
 	HOY_OPTION_END,
 };
@@ -37,9 +38,18 @@ static int send_tar(struct hoy_cli *cli, const char *path, int fd, bool quiet, s
 	return r < 0 ? r : hoy_progress_copy(&http, quiet ? NULL : stdout, err);
 }
 
+static void add_platform(struct hoy_buf *path, const char *platform)
+{
+	if (!platform)
+		return;
+	(void) hoy_buf_adds(path, "&platform=");
+	hoy_http_escape(path, platform);
+}
+
 static int cmd_load(struct hoy_cli *cli)
 {
 	const struct load_options *o = cli->values;
+	auto_(hoy_buf_done) struct hoy_buf path = {};
 	auto_fd int file = -EBADF;
 	struct hoy_err err;
 
@@ -53,8 +63,10 @@ static int cmd_load(struct hoy_cli *cli)
 		(void) hoy_err_invalid(&err, "requested load from stdin, but stdin is empty");
 		return hoy_cli_fail(cli, 1, &err);
 	}
-	if (send_tar(cli, o->quiet ? "/images/load?quiet=1" : "/images/load?quiet=0", o->input ? file : STDIN_FILENO,
-		    /* quiet= */ false, &err) < 0)
+	(void) hoy_buf_addf(&path, "/images/load?quiet=%d", o->quiet);
+	add_platform(&path, o->platform);
+	if (hoy_buf_check(&path, "the request", &err) < 0 ||
+		send_tar(cli, path.data, o->input ? file : STDIN_FILENO, /* quiet= */ false, &err) < 0)
 		return hoy_cli_fail(cli, 1, &err);
 	return 0;
 }
@@ -73,14 +85,15 @@ const struct hoy_command hoy_cmd_load = {
 
 struct import_options {
 	char **change;
-	const char *message;
+	const char *message, *platform;
 };
 static const struct hoy_option import_options[] = {
 	HOY_OPTION('c', "change", HOY_OPTION_LIST, "list", struct import_options, change,
 		"Apply Dockerfile instruction to the created image"),
 	HOY_OPTION('m', "message", HOY_OPTION_STRING, "string", struct import_options, message,
 		"Set commit message for imported image"),
-	HOY_OPTION_REFUSE(0, "platform", "string", "the image gets this machine's platform"),
+	HOY_OPTION(0, "platform", HOY_OPTION_STRING, "string", struct import_options, platform,
+		"Set the image's platform (\"os[/arch[/variant]]\")"),
 	HOY_OPTION_END,
 };
 
@@ -105,6 +118,7 @@ static int import_path(const struct import_options *o, const char *reference, st
 		(void) hoy_buf_adds(path, "&message=");
 		hoy_http_escape(path, o->message);
 	}
+	add_platform(path, o->platform);
 	for (char **c = o->change; c && *c; c++) {
 		(void) hoy_buf_adds(path, "&changes=");
 		hoy_http_escape(path, *c);

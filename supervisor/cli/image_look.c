@@ -25,7 +25,7 @@ static int image_path(const char *name, const char *tail, struct hoy_buf *path, 
 #define CREATED_BY_WIDTH 45
 
 struct history_options {
-	const char *format;
+	const char *format, *platform;
 	bool human, no_trunc, quiet;
 };
 static const struct history_options history_defaults = { .human = true };
@@ -34,7 +34,8 @@ static const struct hoy_option history_options[] = {
 	HOY_OPTION('H', "human", HOY_OPTION_BOOL, NULL, struct history_options, human,
 		"Print sizes and dates in human readable format"),
 	HOY_OPTION(0, "no-trunc", HOY_OPTION_BOOL, NULL, struct history_options, no_trunc, "Don't truncate output"),
-	HOY_OPTION_REFUSE(0, "platform", "string", "an image has the one platform that was loaded or pulled"),
+	HOY_OPTION(0, "platform", HOY_OPTION_STRING, "string", struct history_options, platform,
+		"Show the history of the given platform (\"os[/arch[/variant]]\")"),
 	HOY_OPTION('q', "quiet", HOY_OPTION_BOOL, NULL, struct history_options, quiet, "Only show image IDs"),
 	HOY_OPTION_END,
 };
@@ -136,10 +137,20 @@ static int print_history(struct hoy_cli *cli, const struct hoy_json *list, struc
 
 static int cmd_history(struct hoy_cli *cli)
 {
-	auto_(hoy_buf_done) struct hoy_buf path = {};
+	const struct history_options *o = cli->values;
+	auto_(hoy_buf_done) struct hoy_buf path = {}, tail = {};
 	auto_ptr(hoy_json_free) struct hoy_json *list = NULL;
 	struct hoy_err err;
-	int r = image_path(cli->args[0], "/history", &path, &err);
+	int r;
+
+	(void) hoy_buf_adds(&tail, "/history");
+	if (o->platform) {
+		(void) hoy_buf_adds(&tail, "?platform=");
+		hoy_http_escape(&tail, o->platform);
+	}
+	r = hoy_buf_check(&tail, "the request", &err);
+	if (r >= 0)
+		r = image_path(cli->args[0], tail.data, &path, &err);
 
 	if (r == 0)
 		r = hoy_cli_call(cli, "GET", path.data, NULL, &list, &err);

@@ -27,6 +27,7 @@ struct planning {
 	archive_reader read;
 	void *userdata;
 	const char *architecture, *variant; /* of what an index is asked for; NULL: the host's */
+	bool only;                          /* and nothing else */
 	struct archive_plan plan;
 };
 
@@ -198,20 +199,33 @@ static int64_t parse_created(const char *text)
 	return (int64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-static int check_platform(const struct hoy_oci_image_config *config, struct hoy_err *err)
+static bool is_wanted(const struct planning *p, const struct hoy_oci_image_config *config)
+{
+	const char *architecture = config->architecture ? config->architecture : hoy_oci_arch_host();
+
+	return !p->only || (strcmp(hoy_oci_arch_normalize(architecture), p->architecture) == 0 &&
+				   (!p->variant || !config->variant || strcmp(p->variant, config->variant) == 0));
+}
+
+static int check_platform(const struct planning *p, const struct hoy_oci_image_config *config, struct hoy_err *err)
 {
 	if (config->os && *config->os && strcmp(config->os, "linux") != 0)
 		return hoy_err_unsupported(
 			err, "image operating system \"%s\" cannot be used on this platform: linux", config->os);
+	if (!is_wanted(p, config))
+		return hoy_err_not_found(err,
+			"the image is for linux/%s, not for the specified platform (linux/%s%s%s)",
+			config->architecture ? config->architecture : "", p->architecture, p->variant ? "/" : "",
+			p->variant ? p->variant : "");
 	return 0;
 }
 
 /* diff IDs and chain IDs, for `n` layers whose blobs the manifest names. */
-static int take_config(
-	struct plan_image *image, const struct hoy_oci_image_config *config, size_t n, struct hoy_err *err)
+static int take_config(struct planning *p, struct plan_image *image, const struct hoy_oci_image_config *config,
+	size_t n, struct hoy_err *err)
 {
 	size_t n_ids = hoy_strv_len(config->rootfs.diff_ids);
-	int r = check_platform(config, err);
+	int r = check_platform(p, config, err);
 
 	if (r < 0)
 		return r;
@@ -244,7 +258,7 @@ static int read_config(struct planning *p, struct plan_image *image, const struc
 	if (r == 0)
 		r = hoy_oci_image_config_parse(text.data, text_len(&text), &config, err);
 	if (r == 0)
-		r = take_config(image, config, n, err);
+		r = take_config(p, image, config, n, err);
 	if (r < 0)
 		return hoy_err_wrap(err, "image config '%s'", entry->name);
 	(void) snprintf(image->config, DIGEST_MAX, "%s", entry->digest);
@@ -544,7 +558,7 @@ static int take_index(struct planning *p, struct plan_image *image, const struct
 		r = take_index(p, image, blob, depth + 1, err);
 	else
 		r = take_manifest(p, image, blob, err);
-	for (size_t i = 0; r == 0 && i < index->n_manifests; i++) {
+	for (size_t i = 0; r == 0 && !p->only && i < index->n_manifests; i++) {
 		r = find_blob(p, &index->manifests[i], &blob, err);
 		if (r < 0 || !blob || &index->manifests[i] == chosen)
 			continue;
@@ -644,9 +658,14 @@ static int plan_all(struct planning *p, struct hoy_err *err)
 }
 
 int hoy_archive_plan_make(const struct archive_entries *entries, archive_reader read, void *userdata,
-	struct archive_plan *ret, struct hoy_err *err)
+	const struct archive_platform *only, struct archive_plan *ret, struct hoy_err *err)
 {
-	struct planning p = { .entries = entries, .read = read, .userdata = userdata };
+	struct planning p = { .entries = entries,
+		.read = read,
+		.userdata = userdata,
+		.only = only != NULL,
+		.architecture = only ? only->architecture : NULL,
+		.variant = only ? only->variant : NULL };
 	int r = plan_all(&p, err);
 
 	if (r < 0) {

@@ -71,8 +71,13 @@ struct archive_plan {
 typedef int (*archive_reader)(
 	const struct archive_entry_info *entry, struct hoy_buf *buf, void *userdata, struct hoy_err *err);
 
+/* `only` NULL: of an index the host's image, with what else the archive has of it; else that one alone, and an image of
+ * another platform is an error. */
+struct archive_platform {
+	const char *architecture, *variant; /* NULL: any variant */
+};
 int hoy_archive_plan_make(const struct archive_entries *entries, archive_reader read, void *userdata,
-	struct archive_plan *ret, struct hoy_err *err);
+	const struct archive_platform *only, struct archive_plan *ret, struct hoy_err *err);
 
 /* The same for one image by its manifest or index, whose blobs are entries called "blobs/sha256/<hex>". It has no names
  * yet. `architecture` and `variant` NULL: the host's. */

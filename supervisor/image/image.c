@@ -277,6 +277,16 @@ int hoy_image_config(struct hoy_images *images, const struct hoy_image *image, c
 	return 0;
 }
 
+bool hoy_image_is_for(const struct hoy_oci_image_config *config, const char *platform)
+{
+	auto_free char *architecture = NULL, *variant = NULL;
+	const char *own = config->architecture ? config->architecture : hoy_oci_arch_host();
+
+	return hoy_images_parse_platform(platform, &architecture, &variant, /* err= */ NULL) == 0 &&
+	       strcmp(hoy_oci_arch_normalize(own), architecture) == 0 &&
+	       (!variant || !config->variant || strcmp(variant, config->variant) == 0);
+}
+
 int hoy_image_layer_sizes(const struct hoy_image *image, int64_t **ret, struct hoy_err *err)
 {
 	const struct image *own = (const struct image *) image;

@@ -97,6 +97,9 @@ int hoy_images_find(struct hoy_images *images, const char *name, const struct ho
 int hoy_image_config(struct hoy_images *images, const struct hoy_image *image, const struct hoy_oci_image_config **ret,
 	struct hoy_err *err);
 
+/* Is it of that platform, "os[/arch[/variant]]"? False for one that is no platform of ours. */
+bool hoy_image_is_for(const struct hoy_oci_image_config *config, const char *platform);
+
 /* Bytes of each layer's unpacked content, base first. *ret is a heap array of as many as there are diff_ids. */
 int hoy_image_layer_sizes(const struct hoy_image *image, int64_t **ret, struct hoy_err *err);
 
@@ -193,10 +196,10 @@ struct hoy_image_job_handler {
 /*
  * Reads an archive from `fd` (pipe, socket or file; a worker reads it, blocking) to its end: docker-archive, OCI layout
  * or both in one; plain, gzip or zstd. Takes `fd` over, also on failure. Several images are loaded together or not at
- * all.
+ * all. `platform` ("os[/arch[/variant]]"): of each image that one's part alone; NULL: all that is there.
  */
-int hoy_images_load(struct hoy_images *images, int fd, const struct hoy_image_job_handler *handler,
-	struct hoy_image_job **ret, struct hoy_err *err);
+int hoy_images_load(struct hoy_images *images, int fd, const char *platform,
+	const struct hoy_image_job_handler *handler, struct hoy_image_job **ret, struct hoy_err *err);
 
 struct hoy_image_import {
 	const char *reference; /* name to give; NULL: none */

@@ -5,12 +5,19 @@
 #include "supervisor/image/layer_run.h"
 #include "supervisor/image/unpack.h"
 
+struct load {
+	struct hoy_unpacking u; /* first */
+	char *architecture, *variant;
+};
+
 static void load_free(struct hoy_image_job *job)
 {
-	struct hoy_unpacking *u = (struct hoy_unpacking *) job;
+	struct load *load = (struct load *) job;
 
-	hoy_unpacking_done(u);
-	free(u);
+	hoy_unpacking_done(&load->u);
+	free(load->architecture);
+	free(load->variant);
+	free(load);
 }
 
 static int on_entry(const struct hoy_layer_reply *reply, void *userdata, struct hoy_err *err)
@@ -40,6 +47,8 @@ static void on_split_progress(uint64_t read, void *userdata)
 static void on_split(const struct hoy_err *failed, const struct hoy_layer_reply *reply, void *userdata)
 {
 	struct hoy_unpacking *u = userdata;
+	const struct load *load = userdata;
+	const struct archive_platform only = { load->architecture, load->variant };
 	struct hoy_err err = { 0 };
 	int r;
 
@@ -49,18 +58,20 @@ static void on_split(const struct hoy_err *failed, const struct hoy_layer_reply 
 		hoy_image_job_fail(&u->job, failed);
 		return;
 	}
-	r = hoy_archive_plan_make(&u->entries, hoy_unpacking_read, u, &u->plan, &err);
+	r = hoy_archive_plan_make(
+		&u->entries, hoy_unpacking_read, u, load->architecture ? &only : NULL, &u->plan, &err);
 	if (r < 0)
 		hoy_image_job_fail(&u->job, &err);
 	else
 		hoy_image_job_queue_unpack(&u->job);
 }
 
-int hoy_images_load(struct hoy_images *images, int fd, const struct hoy_image_job_handler *handler,
-	struct hoy_image_job **ret, struct hoy_err *err)
+int hoy_images_load(struct hoy_images *images, int fd, const char *platform,
+	const struct hoy_image_job_handler *handler, struct hoy_image_job **ret, struct hoy_err *err)
 {
 	auto_fd int input = fd;
-	struct hoy_unpacking *u = calloc(1, sizeof *u);
+	struct load *load = calloc(1, sizeof *load);
+	struct hoy_unpacking *u = (struct hoy_unpacking *) load;
 	struct hoy_layer_run_options options = {
 		.request = { .op = HOY_LAYER_SPLIT },
 		.on_entry = on_entry,
@@ -69,18 +80,20 @@ int hoy_images_load(struct hoy_images *images, int fd, const struct hoy_image_jo
 	};
 	int r;
 
-	if (!u)
+	if (!load)
 		return hoy_err_oom(err);
 	u->status = "Loading layer";
 	u->job.free_detail = load_free;
 	r = hoy_unpacking_init(u, images, handler, "load", err);
 	if (r < 0) {
-		free(u);
+		free(load);
 		return r;
 	}
 	options.fds[options.n_fds++] = input;
 	options.fds[options.n_fds++] = u->job.temp_fd;
-	r = hoy_image_job_run(&u->job, &options, err);
+	r = platform ? hoy_images_parse_platform(platform, &load->architecture, &load->variant, err) : 0;
+	if (r == 0)
+		r = hoy_image_job_run(&u->job, &options, err);
 	if (r < 0) {
 		hoy_image_job_discard(&u->job);
 		return r;

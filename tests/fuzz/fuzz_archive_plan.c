@@ -57,7 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			break;
 		p += strlen(p) + 1 + strlen(content) + 1;
 	}
-	if (hoy_archive_plan_make(&input.entries, read_text, &input, &plan, NULL) == 0)
+	if (hoy_archive_plan_make(&input.entries, read_text, &input, /* only= */ NULL, &plan, NULL) == 0)
 		for (size_t i = 0; i < plan.n_images; i++)
 			check_image(&input, &plan.images[i]);
 	hoy_archive_plan_done(&plan);

@@ -75,11 +75,11 @@ static int load(struct hoy_loop *loop, struct hoy_images *images, char **argv)
 	struct hoy_image_job *job;
 	struct hoy_err err = { 0 };
 
-	if (hoy_images_load(images, hoy_fd_dup(STDIN_FILENO), &handler, &job, &err) < 0)
+	if (hoy_images_load(images, hoy_fd_dup(STDIN_FILENO), /* platform= */ NULL, &handler, &job, &err) < 0)
 		return fail(&err);
 	jobs_running++;
 	if (*argv) {
-		if (hoy_images_load(images, open(*argv, O_RDONLY | O_CLOEXEC), &handler, &job, &err) < 0)
+		if (hoy_images_load(images, open(*argv, O_RDONLY | O_CLOEXEC), NULL, &handler, &job, &err) < 0)
 			return fail(&err);
 		jobs_running++;
 	}

@@ -228,6 +228,9 @@ X
     [ "$(docker search --filter stars=1 --format '{{.Name}}' "$R/web")" = webbed ]
     [ "$(docker search --filter is-official=true --format '{{.Name}}' "$R/web")" = web ]
     [ "$(docker search --limit 1 --format '{{.Name}}' "$R/web")" = web ]
+    for flags in '' '--no-trunc' '--limit 1' '--filter stars=1' '--filter is-official=true' '--format json'; do
+        diff -w <(docker search $flags "$R/web" | sed 's/"IsAutomated":"[^"]*",//; s/ *AUTOMATED *//') <("$HOY" search $flags "$R/web")
+    done
     curl -s --unix-socket "$T/hoy.sock" "http://h/v1.50/distribution/$R/web:latest/json" >"$T/answer"
     digest=$(jq -r '.manifests[0].digest' "$T/reg/web/index.json")
     jq -e --arg d "$digest" '.Descriptor.digest == $d and .Descriptor.size > 0 and .Platforms[0].os == "linux"' "$T/answer"

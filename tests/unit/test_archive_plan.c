@@ -62,7 +62,7 @@ static int read_text(const struct archive_entry_info *entry, struct hoy_buf *buf
 
 static int plan(struct fixture *f)
 {
-	return hoy_archive_plan_make(&f->entries, read_text, f, &f->plan, &f->err);
+	return hoy_archive_plan_make(&f->entries, read_text, f, /* only= */ NULL, &f->plan, &f->err);
 }
 
 START_TEST(a_docker_archive_gets_a_manifest)
