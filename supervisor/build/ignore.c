@@ -89,7 +89,7 @@ static int compile_class(struct glob *glob, struct token *token, const char **p)
 
 		if (**p == '\\')
 			(*p)++;
-		else if (**p == '-')
+		else if (**p == '-' || **p == ']')
 			return -EINVAL;
 		if (!**p)
 			return -EINVAL;

@@ -1,0 +1,15 @@
+/* Unit tests of supervisor/build/, the language half. */
+#include "base/defs.h"
+#include "tests/unit/unit.h"
+
+Suite *suite_build_plan(void);
+Suite *suite_dockerfile(void);
+Suite *suite_ignore(void);
+Suite *suite_shell_words(void);
+
+int main(void)
+{
+	static const hoy_suite_fn suites[] = { suite_shell_words, suite_ignore, suite_dockerfile, suite_build_plan };
+
+	return hoy_unit_run(suites, ARRAY_LEN(suites));
+}
