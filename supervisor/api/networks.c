@@ -50,23 +50,43 @@ static char *const *links_of(const struct hoy_container_config *config, const st
 	return NULL;
 }
 
-static void add_endpoint(
-	struct hoy_json_writer *w, const char *network, const struct hoy_endpoint_info *endpoint, char *const *links)
+/* By what it is found on a user's network; docker counts the short ID among the aliases. */
+static void add_names(struct hoy_json_writer *w, const char *key, const struct hoy_endpoint_info *endpoint,
+	const char *name, const char *short_id)
 {
+	if (!endpoint || hoy_network_is_builtin(endpoint->network_name)) {
+		hoy_json_add_null(w, key);
+		return;
+	}
+	hoy_json_array(w, key);
+	if (name)
+		hoy_json_add_string(w, NULL, name);
+	for (size_t i = 0; endpoint->aliases && endpoint->aliases[i]; i++)
+		if (!hoy_str_eq(endpoint->aliases[i], name) && !hoy_str_eq(endpoint->aliases[i], short_id))
+			hoy_json_add_string(w, NULL, endpoint->aliases[i]);
+	hoy_json_add_string(w, NULL, short_id);
+	hoy_json_end(w);
+}
+
+static void add_endpoint(struct hoy_json_writer *w, const char *network, const struct hoy_endpoint_info *endpoint,
+	const struct hoy_container_info *c, char *const *links)
+{
+	char short_id[13] = "";
 	const char *mac = "";
 
+	(void) snprintf(short_id, sizeof short_id, "%.12s", c->id);
 	if (endpoint)
 		mac = endpoint->attached ? endpoint->mac : endpoint->asked_mac ? endpoint->asked_mac : "";
 	hoy_json_object(w, network);
 	add_ipam_request(w, endpoint);
 	hoy_json_add_strv(w, "Links", links);
-	hoy_json_add_strv(w, "Aliases", endpoint ? endpoint->aliases : NULL);
+	add_names(w, "Aliases", endpoint, NULL, short_id);
 	hoy_json_add_string(w, "MacAddress", mac);
 	hoy_json_add_null(w, "DriverOpts");
 	hoy_json_add_i64(w, "GwPriority", endpoint ? endpoint->priority : 0);
 	hoy_json_add_string(w, "NetworkID", endpoint ? endpoint->network_id : "");
 	add_addresses(w, endpoint);
-	hoy_json_add_null(w, "DNSNames");
+	add_names(w, "DNSNames", endpoint, c->name, short_id);
 	hoy_json_end(w);
 }
 
@@ -78,7 +98,8 @@ void hoy_api_add_endpoints(struct hoy_json_writer *w, const struct hoy_api *api,
 	hoy_json_object(w, "Networks");
 	if (hoy_network_endpoints_of(api->o.networks, c->id, &endpoints, &n, NULL) >= 0)
 		for (size_t i = 0; i < n; i++)
-			add_endpoint(w, endpoints[i].network_name, &endpoints[i], links_of(c->config, &endpoints[i]));
+			add_endpoint(
+				w, endpoints[i].network_name, &endpoints[i], c, links_of(c->config, &endpoints[i]));
 	hoy_endpoint_infos_free(endpoints, n);
 	hoy_json_end(w);
 }

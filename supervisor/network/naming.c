@@ -78,8 +78,8 @@ static void add_host(struct hoy_buf *text, const struct hoy_attachment *attachme
 {
 	char address[INET_ADDRSTRLEN];
 
-	(void) hoy_buf_addf(text, "host %s -%s\n",
-		hoy_ipv4_format(attachment->request->attach.address, address), attachment->names);
+	(void) hoy_buf_addf(text, "host %s -%s\n", hoy_ipv4_format(attachment->request->attach.address, address),
+		attachment->names);
 }
 
 /* Tells who is on the network now; a network without anybody is forgotten. */
@@ -117,8 +117,8 @@ static void add_servers(const struct hoy_sandbox *sandbox, struct hoy_buf *text)
 	if (containers->look)
 		(void) containers->look(containers->userdata, sandbox->container_id, &container);
 	for (size_t i = 0; container.dns && container.dns[i]; i++)
-		(void) hoy_buf_addf(text, "server %s %s\n", container.dns[i],
-			strchr(container.dns[i], ':') ? "host" : "container");
+		(void) hoy_buf_addf(
+			text, "server %s %s\n", container.dns[i], strchr(container.dns[i], ':') ? "host" : "container");
 	if (container.dns && container.dns[0])
 		return;
 	if (hoy_file_read(AT_FDCWD, "/etc/resolv.conf", &file, NULL) < 0 ||
@@ -223,8 +223,7 @@ int hoy_naming_open(
 {
 	const struct hoy_net_request request = { .op = HOY_NET_NAMESERVER };
 
-	return hoy_service_send(
-		networks->service, &request, HOY_NET_REQUEST_SIZE(0), netns, replied, userdata, err);
+	return hoy_service_send(networks->service, &request, HOY_NET_REQUEST_SIZE(0), netns, replied, userdata, err);
 }
 
 void hoy_naming_opened(struct hoy_sandbox *sandbox, const struct hoy_net_reply *reply, const struct hoy_err *failure,

@@ -62,8 +62,8 @@ static void on_child(struct hoy_source *source, const siginfo_t *si, void *userd
 
 	(void) source;
 	if (hoy_process_status(si) != 0)
-		hoy_log_warn("%s ended with status %d, see '%s'", program->name, hoy_process_status(si),
-			program->log_path);
+		hoy_log_warn(
+			"%s ended with status %d, see '%s'", program->name, hoy_process_status(si), program->log_path);
 	program->child = hoy_source_free(program->child);
 }
 

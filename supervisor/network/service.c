@@ -39,8 +39,8 @@ struct hoy_service {
 	struct call *first, **last;
 	size_t n_sent; /* of the queue's front */
 	uint32_t seq;
-	unsigned int failures; /* connections lost since a request was answered */
-	bool telling;          /* what is sent now belongs to the sync */
+	unsigned int failures;    /* connections lost since a request was answered */
+	bool telling;             /* what is sent now belongs to the sync */
 	int fds[HOY_FD_PASS_MAX]; /* beside the reply that is being handled */
 	size_t n_fds;
 	union {
@@ -192,8 +192,7 @@ static void lost(struct hoy_service *service)
 	disconnect(service);
 	service->failures++;
 	if (service->failures >= MAX_FAILURES) {
-		(void) hoy_err_set(
-			&err, HOY_ERR_SYSTEM, ECONNRESET, "hoy-net ended unexpectedly, see '%s'",
+		(void) hoy_err_set(&err, HOY_ERR_SYSTEM, ECONNRESET, "hoy-net ended unexpectedly, see '%s'",
 			hoy_program_log(service->program));
 		fail_all(service, &err);
 	}

@@ -3,14 +3,12 @@
 
 serve ADDRESS [PORT] [NAME]    a resolver: knows a.NAME (NAME: outside.test), a long answer and its own moods
 ask SERVER NAME,... TYPE [tcp] [edns=SIZE] [n=COUNT]   all at once; a line per answer, in order: RCODE [flags] records
-flood SERVER NAME SECONDS      queries by UDP, eight under way: answers per second
 raw SERVER [tcp]               sends the hex packets of stdin, one a line, and waits for nothing
 """
 import socket
 import struct
 import sys
 import threading
-import time
 
 TYPES = {"A": 1, "CNAME": 5, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28, "ANY": 255}
 RCODES = {0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED", 16: "BADVERS"}
@@ -161,20 +159,6 @@ def serve(address, port="53", domain="outside.test"):
             udp.sendto(reply, peer)
 
 
-def flood(server, name, seconds):
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.connect((server, 53))
-    sock.settimeout(2)
-    packet, done, start = query(name, "A"), 0, time.monotonic()
-    for _ in range(8):
-        sock.send(packet)
-    while time.monotonic() - start < float(seconds):
-        sock.recv(512)
-        sock.send(packet)
-        done += 1
-    print(int(done / (time.monotonic() - start)))
-
-
 def raw(server, *options):
     for line in sys.stdin:
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM if options else socket.SOCK_DGRAM)
@@ -184,4 +168,4 @@ def raw(server, *options):
 
 
 if __name__ == "__main__":
-    {"serve": serve, "ask": ask, "flood": flood, "raw": raw}[sys.argv[1]](*sys.argv[2:])
+    {"serve": serve, "ask": ask, "raw": raw}[sys.argv[1]](*sys.argv[2:])

@@ -2,6 +2,7 @@
 #include "base/defs.h"
 #include "tests/unit/unit.h"
 
+Suite *suite_dns(void);
 Suite *suite_pool(void);
 Suite *suite_leases(void);
 Suite *suite_resolv_conf(void);
@@ -9,7 +10,8 @@ Suite *suite_ruleset(void);
 
 int main(void)
 {
-	static const hoy_suite_fn suites[] = { suite_leases, suite_pool, suite_resolv_conf, suite_ruleset };
+	static const hoy_suite_fn suites[] = { suite_dns, suite_leases, suite_pool, suite_resolv_conf,
+		suite_ruleset };
 
 	return hoy_unit_run(suites, ARRAY_LEN(suites));
 }

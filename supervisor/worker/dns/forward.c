@@ -355,7 +355,8 @@ static int call_start(struct call *call, enum origin origin, struct ask *ask)
 		return -errno;
 	call->sent = call->got = 0;
 	call->ask = ask;
-	r = connect(call->fd, (const struct sockaddr *) &ask->server.address, ask->server.len) < 0 && errno != EINPROGRESS
+	r = connect(call->fd, (const struct sockaddr *) &ask->server.address, ask->server.len) < 0 &&
+			    errno != EINPROGRESS
 		    ? -errno
 		    : hoy_loop_io(call->forward->loop, &call->source, call->fd, EPOLLOUT, on_call, call, &ignored);
 	if (r < 0)

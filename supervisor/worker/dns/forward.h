@@ -32,8 +32,8 @@ struct hoy_dns_to {
 };
 
 /* `reply` has the client's id again; it may be changed. */
-typedef void (*hoy_dns_deliver)(void *userdata, const struct hoy_dns_to *to, const struct hoy_dns_query *query,
-	uint8_t *reply, size_t len);
+typedef void (*hoy_dns_deliver)(
+	void *userdata, const struct hoy_dns_to *to, const struct hoy_dns_query *query, uint8_t *reply, size_t len);
 
 /* `sockets` are a container's (HOY_DNS_N_SOCKETS), borrowed; no servers are known yet. */
 int hoy_dns_forward_new(struct hoy_loop *loop, const int *sockets, hoy_dns_deliver deliver, void *userdata,

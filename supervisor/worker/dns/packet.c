@@ -247,8 +247,9 @@ size_t hoy_dns_reply(const struct hoy_dns_query *query, const uint8_t *packet, i
 		p = put_opt(query, rcode, p);
 	flags |= (query->recursion_desired ? FLAG_RD : 0) | (query->checking_disabled ? FLAG_CD : 0) |
 		 (done < n ? FLAG_TC : 0);
-	(void) put16(put16(put16(put16(put16(put16(out, query->id), flags), query->question_len > 0), (unsigned int) done),
-			     0),
+	(void) put16(
+		put16(put16(put16(put16(put16(out, query->id), flags), query->question_len > 0), (unsigned int) done),
+			0),
 		query->has_edns);
 	return (size_t) (p - out);
 }

@@ -42,9 +42,9 @@ struct hoy_dns_query {
 	bool checking_disabled;
 	bool has_edns;
 	bool dnssec_ok;
-	bool is_plain;            /* the name has no bytes but a-z, 0-9, '-', '_': it may be one of ours */
-	uint16_t udp_size;        /* what the client takes by UDP: 512 to 4096 */
-	size_t question_len;      /* behind the header; 0: none could be read */
+	bool is_plain;                   /* the name has no bytes but a-z, 0-9, '-', '_': it may be one of ours */
+	uint16_t udp_size;               /* what the client takes by UDP: 512 to 4096 */
+	size_t question_len;             /* behind the header; 0: none could be read */
 	char name[HOY_DNS_NAME_MAX + 1]; /* lower case, "web.mynet"; "" for the root */
 };
 

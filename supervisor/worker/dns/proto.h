@@ -14,7 +14,6 @@
  * and that of CONTAINER what holds for its queries:
  *
  *	network ID                             in the order in which they are asked
- *	link ALIAS NAME                        a name for this container alone
  *	server ADDRESS container|host          where what is unknown here is asked, and from which network namespace
  *	internal                               nothing is forwarded
  */

@@ -94,8 +94,7 @@ static int listen_to(struct hoy_loop *loop, struct hoy_dns_resolver *resolver, s
 	for (size_t i = 0; i < HOY_DNS_N_SOCKETS && r >= 0; i++)
 		r = hoy_fd_set_nonblocking(resolver->sockets[i], true);
 	if (r >= 0)
-		r = hoy_loop_io(
-			loop, &resolver->udp, resolver->sockets[HOY_DNS_UDP], EPOLLIN, on_udp, resolver, err);
+		r = hoy_loop_io(loop, &resolver->udp, resolver->sockets[HOY_DNS_UDP], EPOLLIN, on_udp, resolver, err);
 	if (r >= 0)
 		r = hoy_dns_listener_new(loop, resolver->sockets[HOY_DNS_TCP], &owner, &resolver->tcp, err);
 	return r;

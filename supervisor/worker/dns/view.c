@@ -19,11 +19,6 @@ void hoy_dns_view_done(struct hoy_dns_view *view)
 	for (size_t i = 0; i < view->n_networks; i++)
 		hoy_dns_network_drop(view->networks[i]);
 	free(view->networks);
-	for (size_t i = 0; i < view->n_links; i++) {
-		free(view->links[i].alias);
-		free(view->links[i].name);
-	}
-	free(view->links);
 	*view = (struct hoy_dns_view){};
 }
 
@@ -40,21 +35,6 @@ static int add_network(struct hoy_dns_names *names, const char *id, struct hoy_d
 		return -ENOMEM;
 	view->n_networks++;
 	return 0;
-}
-
-static int add_link(char *rest, struct hoy_dns_view *view)
-{
-	const char *alias = strsep(&rest, " ");
-	struct hoy_dns_link *grown = reallocarray(view->links, view->n_links + 1, sizeof *grown);
-
-	if (!grown)
-		return -ENOMEM;
-	view->links = grown;
-	if (!alias || !rest)
-		return -EINVAL;
-	grown[view->n_links] = (struct hoy_dns_link){ strdup(alias), strdup(rest) };
-	view->n_links++;
-	return grown[view->n_links - 1].alias && grown[view->n_links - 1].name ? 0 : -ENOMEM;
 }
 
 /* "ADDRESS container|host" */
@@ -95,8 +75,6 @@ static int add_line(struct hoy_dns_names *names, char *line, struct hoy_dns_view
 	}
 	if (hoy_str_eq(keyword, "network"))
 		return add_network(names, line, view);
-	if (hoy_str_eq(keyword, "link"))
-		return add_link(line, view);
 	return hoy_str_eq(keyword, "server") ? add_server(line, view) : -EINVAL;
 }
 
@@ -118,14 +96,6 @@ int hoy_dns_view_parse(
 }
 
 /* --- names ------------------------------------------------------------------------------- */
-
-static const char *link_target(const struct hoy_dns_view *view, const char *name)
-{
-	for (size_t i = 0; i < view->n_links; i++)
-		if (hoy_str_eq(view->links[i].alias, name))
-			return view->links[i].name;
-	return name;
-}
 
 /* "web.mynet": web on the network mynet, if that is one of the container's. */
 static size_t find_qualified(
@@ -150,10 +120,8 @@ static size_t find_qualified(
 }
 
 /* The first network that knows the name has it. */
-static size_t find_hosts(
-	const struct hoy_dns_view *view, const char *name, const struct hoy_dns_host **ret, size_t max)
+static size_t find_hosts(const struct hoy_dns_view *view, const char *name, const struct hoy_dns_host **ret, size_t max)
 {
-	name = link_target(view, name);
 	for (size_t i = 0; i < view->n_networks; i++) {
 		size_t n = hoy_dns_network_find(view->networks[i], name, ret, max);
 
@@ -181,8 +149,8 @@ static size_t answers_of(struct hoy_dns_view *view, const struct hoy_dns_host *c
 	return done;
 }
 
-static size_t answer_name(struct hoy_dns_view *view, const struct hoy_dns_query *query, const uint8_t *packet,
-	uint8_t *out, size_t limit)
+static size_t answer_name(
+	struct hoy_dns_view *view, const struct hoy_dns_query *query, const uint8_t *packet, uint8_t *out, size_t limit)
 {
 	const struct hoy_dns_host *hosts[MAX_HOSTS];
 	struct hoy_dns_answer answers[2 * MAX_HOSTS];
@@ -194,16 +162,15 @@ static size_t answer_name(struct hoy_dns_view *view, const struct hoy_dns_query 
 	return hoy_dns_reply(query, packet, HOY_DNS_NOERROR, answers, n, out, limit);
 }
 
-static size_t answer_reverse(struct hoy_dns_view *view, const struct hoy_dns_query *query, const uint8_t *packet,
-	uint8_t *out, size_t limit)
+static size_t answer_reverse(
+	struct hoy_dns_view *view, const struct hoy_dns_query *query, const uint8_t *packet, uint8_t *out, size_t limit)
 {
 	uint32_t v4 = 0;
 	struct in6_addr v6 = {};
 	int family = hoy_dns_reverse(query->name, &v4, &v6);
 
 	for (size_t i = 0; family && i < view->n_networks; i++) {
-		const struct hoy_dns_host *host = hoy_dns_network_host(
-			view->networks[i], v4, family == 6 ? &v6 : NULL);
+		const struct hoy_dns_host *host = hoy_dns_network_host(view->networks[i], v4, family == 6 ? &v6 : NULL);
 		struct hoy_dns_answer answer = { .type = HOY_DNS_PTR };
 		auto_free char *name = NULL;
 

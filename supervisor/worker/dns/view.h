@@ -1,5 +1,5 @@
 /*
- * What one container sees of the names: its networks in order, its links, and where the rest is asked. Answers queries
+ * What one container sees of the names: its networks in order, and where the rest is asked. Answers queries
  * from the snapshots; touches no socket.
  */
 #ifndef HOY_WORKER_DNS_VIEW_H
@@ -9,16 +9,9 @@
 #include "supervisor/worker/dns/names.h"
 #include "supervisor/worker/dns/packet.h"
 
-struct hoy_dns_link {
-	char *alias;
-	char *name;
-};
-
 struct hoy_dns_view {
 	struct hoy_dns_network **networks; /* got from the names */
 	size_t n_networks;
-	struct hoy_dns_link *links;
-	size_t n_links;
 	struct hoy_dns_server servers[HOY_DNS_MAX_SERVERS];
 	size_t n_servers;
 	bool internal;

@@ -31,7 +31,8 @@ enum hoy_net_op {
 	HOY_NET_ATTACH,        /* an endpoint; one descriptor (its network namespace) beside it, unless it is adopted */
 	HOY_NET_SYNC_END,      /* removes what is stale, installs the whole ruleset */
 	HOY_NET_DETACH,        /* an unknown endpoint is fine */
-	HOY_NET_NAMESERVER,    /* a network namespace beside it; the reply has the sockets of hoy-dns beside it (dns/proto.h) */
+	HOY_NET_NAMESERVER,    /* a network namespace beside it; the reply has the sockets of hoy-dns beside it
+				  (dns/proto.h) */
 	HOY_NET_QUIT, /* the reply comes, then hoy-net ends; with `remove` bridges, table and endpoints go first */
 };
 
