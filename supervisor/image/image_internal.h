@@ -106,6 +106,9 @@ struct new_image {
 int hoy_images_add(struct hoy_images *images, const struct new_image *image, struct image **ret, struct hoy_err *err);
 int hoy_images_delete(struct hoy_images *images, struct image *image, struct hoy_err *err);
 
+/* Writes the rows of a layer and those below it that have none yet. Inside the caller's bracket. */
+int hoy_images_layers_store(struct hoy_images *images, struct layer *layer, struct hoy_err *err);
+
 /* Gives or takes a name, rows and memory. `reference` is normalised. */
 int hoy_images_name_set(struct hoy_images *images, const char *reference, struct image *image, struct hoy_err *err);
 int hoy_images_name_delete(struct hoy_images *images, struct name *name, struct hoy_err *err);

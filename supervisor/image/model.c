@@ -631,14 +631,14 @@ void hoy_layers_release(struct hoy_images *images, const char *chain_id)
 
 /* --- writing --- */
 
-static int store_layers(struct hoy_images *images, struct layer *layer, struct hoy_err *err)
+int hoy_images_layers_store(struct hoy_images *images, struct layer *layer, struct hoy_err *err)
 {
 	struct hoy_store_layer row;
 	int r;
 
 	if (!layer || layer->stored)
 		return 0;
-	r = store_layers(images, layer->parent, err);
+	r = hoy_images_layers_store(images, layer->parent, err);
 	if (r < 0)
 		return r;
 	row = (struct hoy_store_layer){
@@ -691,7 +691,7 @@ int hoy_images_add(struct hoy_images *images, const struct new_image *image, str
 	}
 	r = hoy_images_watch_commit(images, err);
 	if (r == 0)
-		r = store_layers(images, image->top, err);
+		r = hoy_images_layers_store(images, image->top, err);
 	if (r >= 0)
 		r = hoy_store_image_add(images->options.store, &row, err);
 	if (r >= 0)

@@ -135,7 +135,7 @@ int hoy_layer_become_root(int tree, int *ret_root, struct hoy_err *err)
 	return *ret_root < 0 ? hoy_err_sys(err, "open the new root") : 0;
 }
 
-static int limit_resources(struct hoy_err *err)
+int hoy_layer_limit_resources(struct hoy_err *err)
 {
 	const struct rlimit none = { 0, 0 };
 
@@ -177,7 +177,7 @@ static int drop_capabilities(struct hoy_err *err)
 	return r;
 }
 
-static int filter_calls(struct hoy_err *err)
+int hoy_layer_filter_calls(struct hoy_err *err)
 {
 	static const int allowed[] = { SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev),
 		SCMP_SYS(pread64), SCMP_SYS(pwrite64), SCMP_SYS(lseek), SCMP_SYS(close), SCMP_SYS(fcntl),
@@ -205,11 +205,11 @@ static int filter_calls(struct hoy_err *err)
 
 int hoy_layer_restrict(struct hoy_err *err)
 {
-	int r = limit_resources(err);
+	int r = hoy_layer_limit_resources(err);
 
 	if (r == 0)
 		r = drop_capabilities(err);
-	return r < 0 ? r : filter_calls(err);
+	return r < 0 ? r : hoy_layer_filter_calls(err);
 }
 
 int hoy_layer_confine(int tree, int *ret_root, struct hoy_err *err)

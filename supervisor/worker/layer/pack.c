@@ -47,7 +47,7 @@ struct packing {
 	struct linked *links; /* open addressing, a power of two */
 	size_t n_links, links_size;
 	struct hoy_buf xattrs;
-	uint64_t entries;
+	uint64_t entries, bytes, left_out;
 };
 
 static void frame_done(struct frame *frame)
@@ -298,6 +298,7 @@ static int pack_file(struct packing *p, const char *base, struct hoy_err *err)
 	if (!S_ISREG(st.st_mode))
 		return 0; /* changed under our eyes */
 	entry.size = (uint64_t) st.st_size;
+	p->bytes += entry.size;
 	r = read_xattrs(p, fd, err);
 	if (r == 0)
 		r = put_header(p, &st, &entry, err);
@@ -424,8 +425,10 @@ static int pack_entry(struct packing *p, struct frame *frame, const char *base, 
 	if (dir_len > 0)
 		p->path[dir_len] = '/';
 	memcpy(p->path + dir_len + (dir_len > 0), base, strlen(base) + 1);
-	if (is_skipped(p, base, &st))
+	if (is_skipped(p, base, &st)) {
+		p->left_out++;
 		return 0;
+	}
 	r = pack_kind(p, base, len, &st, err);
 	return r < 0 ? hoy_err_wrap(err, "'%s'", p->path) : 0;
 }
@@ -462,5 +465,7 @@ int hoy_layer_pack(const struct hoy_layer_pack *pack, struct hoy_layer_sink *sin
 	if (r == 0)
 		r = hoy_layer_sink_finish(sink, done, err);
 	done->done.entries = p.entries;
+	done->done.unpacked = p.bytes;
+	done->done.left_out = p.left_out;
 	return r;
 }

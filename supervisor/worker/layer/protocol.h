@@ -89,8 +89,9 @@ struct hoy_layer_reply {
 			uint32_t compression;
 			uint64_t size;     /* of the input, as it came */
 			uint64_t raw_size; /* decompressed */
-			uint64_t unpacked; /* bytes of file content written (APPLY) */
+			uint64_t unpacked; /* bytes of file content written (APPLY) or packed (PACK) */
 			uint64_t entries;
+			uint64_t left_out;                  /* PACK: what is in the directory and not in the layer */
 			char digest[HOY_LAYER_DIGEST_MAX];  /* APPLY: of the input, as it came; PACK: of the output */
 			char diff_id[HOY_LAYER_DIGEST_MAX]; /* of the decompressed bytes */
 		} done;
