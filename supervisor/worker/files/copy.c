@@ -22,7 +22,8 @@ struct linked {
 
 struct copying {
 	const struct hoy_view *view;
-	int to; /* the target's top */
+	const struct hoy_files_owner *owner; /* NULL: as they are */
+	int to;                              /* the target's top */
 	struct linked *links;
 	size_t n_links;
 	uint64_t bytes;
@@ -61,9 +62,21 @@ static int remember_link(struct copying *c, const struct stat *st, const char *p
 	return c->links[c->n_links++].path ? 0 : -ENOMEM;
 }
 
-/* What a copy that was interrupted has left there. */
-static int make_room(int to, const char *name, struct hoy_err *err)
+/* What a copy that was interrupted has left there; in a build, what the layers below have. */
+static int make_room(const struct copying *c, int to, const char *name, bool is_dir, struct hoy_err *err)
 {
+	struct stat st;
+
+	if (c->owner) {
+		if (fstatat(to, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return errno == ENOENT ? 0 : hoy_err_sys(err, "look at '%s'", name);
+		if (S_ISDIR(st.st_mode) && is_dir)
+			return 0; /* they are merged */
+		if (S_ISDIR(st.st_mode))
+			return hoy_err_invalid(err, "cannot replace the directory '%s' with a file", name);
+		if (is_dir)
+			return hoy_err_invalid(err, "cannot copy to '%s': it is not a directory", name);
+	}
 	if (unlinkat(to, name, 0) == 0 || errno == ENOENT)
 		return 0;
 	if (errno == EISDIR)
@@ -85,6 +98,18 @@ static int link_to(struct copying *c, const struct linked *first, int to, const 
 	return linkat(parent, hoy_path_base(first->path), to, name, 0) < 0 ? hoy_err_sys(err, "link '%s'", name) : 0;
 }
 
+/* Instead of the owner and mode it has. A change of owner clears set-id bits, so the mode comes behind it. */
+static int give(const struct hoy_files_owner *owner, int fd, const struct stat *st, struct hoy_err *err)
+{
+	mode_t mode = owner->has_mode ? owner->mode : st->st_mode & 07777;
+
+	if (fchown(fd, owner->uid, owner->gid) < 0 || fchmod(fd, mode) < 0)
+		return hoy_err_sys(err, "set owner and mode");
+	return futimens(fd, (const struct timespec[2]){ st->st_mtim, st->st_mtim }) < 0
+		       ? hoy_err_sys(err, "set the time")
+		       : 0;
+}
+
 static int copy_file(struct copying *c, int fd, const struct stat *st, int to, const char *name, const char *path,
 	struct hoy_err *err)
 {
@@ -104,11 +129,16 @@ static int copy_file(struct copying *c, int fd, const struct stat *st, int to, c
 	if (r == 0 && st->st_nlink > 1 && remember_link(c, st, path) < 0)
 		return hoy_err_oom(err);
 	c->bytes += (uint64_t) st->st_size;
+	if (r == 0 && c->owner)
+		r = give(c->owner, made, st, err);
 	return r;
 }
 
-static int copy_node(int fd, const struct stat *st, int to, const char *name, struct hoy_err *err)
+static int copy_node(
+	const struct copying *c, int fd, const struct stat *st, int to, const char *name, struct hoy_err *err)
 {
+	uid_t uid = c->owner ? c->owner->uid : st->st_uid;
+	gid_t gid = c->owner ? c->owner->gid : st->st_gid;
 	char target[4096];
 	ssize_t n;
 
@@ -122,7 +152,7 @@ static int copy_node(int fd, const struct stat *st, int to, const char *name, st
 	} else if (mknodat(to, name, st->st_mode, st->st_rdev) < 0) {
 		return hoy_err_sys(err, "make '%s'", name);
 	}
-	if (fchownat(to, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fchownat(to, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
 		return hoy_err_sys(err, "set the owner of '%s'", name);
 	if (!S_ISLNK(st->st_mode) && fchmodat(to, name, st->st_mode & 07777, 0) < 0)
 		return hoy_err_sys(err, "set the mode of '%s'", name);
@@ -142,7 +172,7 @@ static int copy_dir(
 
 	if (from < 0)
 		return from;
-	if (mkdirat(to, name, 0700) < 0)
+	if (mkdirat(to, name, 0700) < 0 && !(c->owner && errno == EEXIST))
 		return hoy_err_sys(err, "make directory '%s'", path);
 	made = openat(to, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (made < 0)
@@ -150,30 +180,39 @@ static int copy_dir(
 	r = copy_all(c, from, made, path, depth + 1, err);
 	if (r == 0)
 		r = hoy_layer_attrs_copy(from, made, &st, err);
+	if (r == 0 && c->owner)
+		return give(c->owner, made, &st, err);
 	if (r == 0 && futimens(made, (const struct timespec[2]){ st.st_mtim, st.st_mtim }) < 0)
 		r = hoy_err_sys(err, "set the time of '%s'", path);
 	return r;
 }
 
-static int copy_one(struct copying *c, int from, int to, const char *name, const char *path, unsigned int depth,
-	struct hoy_err *err)
+static int copy_opened(
+	struct copying *c, int fd, int to, const char *name, const char *path, unsigned int depth, struct hoy_err *err)
 {
-	auto_fd int fd = openat(from, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
 	int r;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return hoy_err_sys(err, "open '%s'", path);
+	if (fstat(fd, &st) < 0)
+		return hoy_err_sys(err, "look at '%s'", path);
 	if (S_ISSOCK(st.st_mode))
 		return 0;
-	r = make_room(to, name, err);
+	r = make_room(c, to, name, S_ISDIR(st.st_mode), err);
 	if (r < 0)
 		return r;
 	if (S_ISDIR(st.st_mode))
 		return copy_dir(c, fd, to, name, path, depth, err);
 	if (S_ISREG(st.st_mode))
 		return copy_file(c, fd, &st, to, name, path, err);
-	return copy_node(fd, &st, to, name, err);
+	return copy_node(c, fd, &st, to, name, err);
+}
+
+static int copy_one(struct copying *c, int from, int to, const char *name, const char *path, unsigned int depth,
+	struct hoy_err *err)
+{
+	auto_fd int fd = openat(from, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 ? hoy_err_sys(err, "open '%s'", path) : copy_opened(c, fd, to, name, path, depth, err);
 }
 
 static int copy_all(struct copying *c, int from, int to, const char *path, unsigned int depth, struct hoy_err *err)
@@ -201,4 +240,29 @@ int hoy_files_copy(const struct hoy_view *view, int from, int to, uint64_t *ret_
 		r = hoy_layer_attrs_copy(from, to, &st, err);
 	*ret_bytes = c.bytes;
 	return r;
+}
+
+int hoy_files_copy_as(const struct hoy_view *view, int fd, int to, const char *name,
+	const struct hoy_files_owner *owner, uint64_t *ret_bytes, struct hoy_err *err)
+{
+	auto_(copying_done) struct copying c = { .view = view, .to = to, .owner = owner };
+	int r = copy_opened(&c, fd, to, name, name, 0, err);
+
+	*ret_bytes += c.bytes;
+	return r;
+}
+
+int hoy_files_copy_content(const struct hoy_view *view, int from, int to, const struct hoy_files_owner *owner,
+	uint64_t *ret_bytes, struct hoy_err *err)
+{
+	auto_(copying_done) struct copying c = { .view = view, .to = to, .owner = owner };
+	int r = copy_all(&c, from, to, "", 0, err);
+
+	*ret_bytes += c.bytes;
+	return r;
+}
+
+int hoy_files_give(const struct hoy_files_owner *owner, int fd, const struct stat *st, struct hoy_err *err)
+{
+	return give(owner, fd, st, err);
 }

@@ -41,6 +41,25 @@ int hoy_files_unpack(int dir, struct hoy_layer_stream *input, const struct hoy_f
  * mode of `from`. What stands in the way is replaced: a copy that was interrupted is done again. */
 int hoy_files_copy(const struct hoy_view *view, int from, int to, uint64_t *ret_bytes, struct hoy_err *err);
 
+/* What is copied in a build belongs to this owner, whoever it belonged to. Directories are merged. */
+struct hoy_files_owner {
+	uid_t uid;
+	gid_t gid;
+	bool has_mode; /* else modes are as they are */
+	mode_t mode;
+};
+/* What `fd` (O_PATH) names becomes `name` in the directory `to`; what is in a directory goes into another. */
+int hoy_files_copy_as(const struct hoy_view *view, int fd, int to, const char *name,
+	const struct hoy_files_owner *owner, uint64_t *ret_bytes, struct hoy_err *err);
+int hoy_files_copy_content(const struct hoy_view *view, int from, int to, const struct hoy_files_owner *owner,
+	uint64_t *ret_bytes, struct hoy_err *err);
+/* Owner, mode and time of something open: those of `st` but for what `owner` says. */
+int hoy_files_give(const struct hoy_files_owner *owner, int fd, const struct stat *st, struct hoy_err *err);
+
+/* COPY, ADD and WORKDIR of a build, into the view; `source` is the directory it takes from, or < 0. */
+int hoy_files_build(const struct hoy_view *view, const struct hoy_json *request, int source, uint64_t *ret_bytes,
+	struct hoy_err *err);
+
 bool hoy_files_is_empty(int dir);
 
 /* The bytes of all files below a directory of the host, each inode once; UINT64_MAX: it can't be read. */

@@ -223,6 +223,11 @@ static int op_usage(struct worker *w, uint64_t *bytes, struct hoy_err *err)
 	return r;
 }
 
+static int op_build(struct worker *w, uint64_t *bytes, struct hoy_err *err)
+{
+	return hoy_files_build(&w->view, w->request, w->view.other >= 0 ? w->view.other : w->target, bytes, err);
+}
+
 static int op_mount(struct worker *w, uint64_t *bytes, struct hoy_err *err)
 {
 	(void) bytes;
@@ -263,6 +268,7 @@ static int run(struct worker *w, uint64_t *bytes, struct hoy_err *err)
 		{ "get", op_get, true, { &w->output } },
 		{ "put", op_put, true, { &w->input } },
 		{ "copy", op_copy, true, { &w->target } },
+		{ "build", op_build, true, { NULL } },
 		{ "changes", op_changes, true, { &w->output } },
 		{ "usage", op_usage, false, { NULL } },
 		{ "mount", op_mount, false, { NULL } },

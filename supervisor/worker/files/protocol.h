@@ -6,13 +6,15 @@
  *	worker -> hoyd   STAT at most once, any number of SIZE, then one DONE or ERROR
  *
  * Members of a request:
- *	op        "stat" "get" "put" "copy" "usage" "changes" "mount"
+ *	op        "stat" "get" "put" "copy" "usage" "changes" "mount" "build"
  *	fds       names of the descriptors beside it: "namespace" (a mount namespace), "input", "output" (pipes or
  *files), "target" (a directory) layers    directories, top first; with "upper" and "work" the overlay of a container
  *that does not run mounts    [{"source", "target", "readonly", "flat"}]: what is mounted on that overlay readonly  the
  *overlay is mounted read-only dir       a directory of the host that is the whole view path      what is asked for
  *inside the view dirs      usage: directories of the host no_overwrite, chown ("UID:GID")            put only_if_empty
  *copy: does nothing when the target holds anything source, target, type, flags, data          mount
+ *	path, is_dir, sources [{"text", "pattern"}], files [{"name", "content"}], owner, mode, unpack    build: what
+ *goes into the view at `path`, from the descriptor "target" or the layers "other_layers"
  *
  * hoyd trusts nothing in a packet before hoy_files_reply_check().
  */

@@ -244,10 +244,9 @@ static int enter_dir(const char *path, int *ret_root, struct hoy_err *err)
 }
 
 /* The names of the layers relative to their common directory, for hoy_layer_mount_lowers(). */
-static int open_lowers(const struct hoy_json *request, struct hoy_err *err)
+static int open_lowers(const struct hoy_json *layers, struct hoy_err *err)
 {
 	auto_ptr(hoy_strv_free) char **names = NULL;
-	const struct hoy_json *layers = hoy_json_get(request, "layers");
 	const char *first = hoy_json_string(hoy_json_first(layers));
 	auto_fd int dir = -EBADF;
 	auto_free char *path = first ? strndup(first, (size_t) (hoy_path_base(first) - first)) : NULL;
@@ -271,16 +270,21 @@ int hoy_view_enter(const struct hoy_json *request, int namespace, struct hoy_vie
 	bool has_upper = *text_of(request, "upper") != '\0';
 	int r = 0;
 
-	*ret = (struct hoy_view){ .root = -EBADF, .lower = -EBADF };
+	*ret = (struct hoy_view){ .root = -EBADF, .lower = -EBADF, .other = -EBADF };
 	ret->proc = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (ret->proc < 0)
 		return hoy_err_sys(err, "open /proc/self/fd");
+	if (hoy_json_get(request, "other_layers")) {
+		ret->other = open_lowers(hoy_json_get(request, "other_layers"), err);
+		if (ret->other < 0)
+			return ret->other;
+	}
 	if (namespace >= 0)
 		return enter_namespace(namespace, &ret->root, err);
 	if (has_upper)
 		return enter_layers(request, &ret->root, err);
 	if (hoy_json_get(request, "layers")) {
-		ret->lower = open_lowers(request, err);
+		ret->lower = open_lowers(hoy_json_get(request, "layers"), err);
 		if (ret->lower < 0)
 			return ret->lower;
 	}

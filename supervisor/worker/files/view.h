@@ -11,6 +11,7 @@
 struct hoy_view {
 	int root;  /* the view's root directory */
 	int lower; /* changes: the merged layers below; else -EBADF */
+	int other; /* the merged layers of "other_layers"; else -EBADF */
 	int proc;  /* /proc/self/fd of the host, to open again what an O_PATH descriptor names; -EBADF: not needed */
 };
 
