@@ -190,6 +190,18 @@ typedef void (*hoy_container_done)(void *userdata, const struct hoy_err *err);
 /* `warnings` is NULL-terminated, never NULL; both strings belong to the caller of the callback. */
 typedef void (*hoy_container_created)(void *userdata, const struct hoy_err *err, const char *id, char *const *warnings);
 
+/* What a container of a build stands on instead of an image: a chain of layers, and nothing of an image's config. */
+struct hoy_container_base {
+	const char *chain_id; /* held by the caller until `done` */
+	const char *image_id; /* told to clients */
+};
+int hoy_container_create_on(struct hoy_containers *containers, const struct hoy_container_base *base, const char *name,
+	struct hoy_container_config *config, hoy_container_created done, void *userdata, struct hoy_err *err);
+
+/* "user[:group]" by the passwd and group files of a chain of layers; "" is 0:0. A user without a group: its own. */
+int hoy_containers_find_owner(struct hoy_containers *containers, const char *chain_id, const char *spec,
+	uint32_t *ret_uid, uint32_t *ret_gid, struct hoy_err *err);
+
 /* `name` NULL or "": one is made up. Takes `config` over when it returns >= 0. */
 int hoy_container_create(struct hoy_containers *containers, const char *name, struct hoy_container_config *config,
 	hoy_container_created done, void *userdata, struct hoy_err *err);

@@ -78,11 +78,26 @@ static void make_id(char id[65])
 
 /* --- the parts ---------------------------------------------------------------------------------- */
 
-static int resolve_image(struct hoy_container *c, struct hoy_err *err)
+static int resolve_base(struct hoy_container *c, const struct hoy_container_base *base, struct hoy_err *err)
+{
+	const struct hoy_oci_image_config nothing = {};
+
+	c->info.image_id = strdup(base->image_id);
+	c->chain_id = strdup(base->chain_id);
+	if (!c->info.image_id || !c->chain_id)
+		return hoy_err_oom(err);
+	return hoy_container_config_complete(c->config, &nothing, c->info.id, err);
+}
+
+static int resolve_image(struct hoy_container *c, const struct hoy_container_base *base, struct hoy_err *err)
 {
 	const struct hoy_oci_image_config *image_config;
 	const struct hoy_image *image;
-	int r = hoy_images_find(c->room->options.images, c->config->image, &image, err);
+	int r;
+
+	if (base)
+		return resolve_base(c, base, err);
+	r = hoy_images_find(c->room->options.images, c->config->image, &image, err);
 
 	if (r >= 0)
 		r = hoy_image_config(c->room->options.images, image, &image_config, err);
@@ -95,8 +110,8 @@ static int resolve_image(struct hoy_container *c, struct hoy_err *err)
 	return hoy_container_config_complete(c->config, image_config, c->info.id, err);
 }
 
-static int new_container(struct hoy_containers *room, const char *name, struct hoy_container_config *config,
-	struct hoy_container **ret, struct hoy_err *err)
+static int new_container(struct hoy_containers *room, const struct hoy_container_base *base, const char *name,
+	struct hoy_container_config *config, struct hoy_container **ret, struct hoy_err *err)
 {
 	struct hoy_container *c = calloc(1, sizeof *c);
 	int r;
@@ -119,7 +134,7 @@ static int new_container(struct hoy_containers *room, const char *name, struct h
 	if (r >= 0)
 		r = hoy_device_requests_resolve(&config->host, err);
 	if (r >= 0)
-		r = resolve_image(c, err);
+		r = resolve_image(c, base, err);
 	return r < 0 ? r : hoy_container_derive(c, err);
 }
 
@@ -234,6 +249,12 @@ static int create(struct hoy_container *c, struct hoy_creation *creation, struct
 int hoy_container_create(struct hoy_containers *room, const char *name, struct hoy_container_config *config,
 	hoy_container_created done, void *userdata, struct hoy_err *err)
 {
+	return hoy_container_create_on(room, /* base= */ NULL, name, config, done, userdata, err);
+}
+
+int hoy_container_create_on(struct hoy_containers *room, const struct hoy_container_base *base, const char *name,
+	struct hoy_container_config *config, hoy_container_created done, void *userdata, struct hoy_err *err)
+{
 	struct hoy_creation *creation = calloc(1, sizeof *creation);
 	struct hoy_container *c = NULL;
 	int r;
@@ -247,7 +268,7 @@ int hoy_container_create(struct hoy_containers *room, const char *name, struct h
 		creation_free(creation);
 		return hoy_err_oom(err);
 	}
-	r = new_container(room, name, config, &c, err);
+	r = new_container(room, base, name, config, &c, err);
 	if (r >= 0) {
 		creation->container = c;
 		r = create(c, creation, err);

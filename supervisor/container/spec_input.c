@@ -41,25 +41,45 @@ static int read_layered(char *const *dirs, const char *path, struct hoy_buf *tex
 	return r;
 }
 
+static int find_user(char *const *dirs, const char *user, char *const *group_add, struct hoy_container_user *ret,
+	struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf passwd = {}, group = {};
+	int r = read_layered(dirs, "etc/passwd", &passwd, err);
+
+	if (r >= 0)
+		r = read_layered(dirs, "etc/group", &group, err);
+	if (r < 0)
+		return r;
+	return hoy_container_user_resolve(
+		user, group_add, passwd.data ? passwd.data : "", group.data ? group.data : "", ret, err);
+}
+
 int hoy_container_find_user(const struct hoy_container *c, const struct hoy_container_config *config,
 	char *const *layers, struct hoy_container_user *ret, struct hoy_err *err)
 {
-	auto_(hoy_buf_done) struct hoy_buf passwd = {}, group = {};
 	auto_ptr(hoy_strv_free) char **dirs = NULL;
-	const char *user = config->user ? config->user : "";
 	int r = hoy_strv_add(&dirs, c->info.upper_dir);
 
 	for (size_t i = 0; layers[i] && r >= 0; i++)
 		r = hoy_strv_add(&dirs, layers[i]);
 	if (r < 0)
 		return hoy_err_oom(err);
-	r = read_layered(dirs, "etc/passwd", &passwd, err);
+	return find_user(dirs, config->user ? config->user : "", config->host.group_add, ret, err);
+}
+
+int hoy_containers_find_owner(struct hoy_containers *room, const char *chain_id, const char *spec, uint32_t *ret_uid,
+	uint32_t *ret_gid, struct hoy_err *err)
+{
+	auto_(hoy_container_user_done) struct hoy_container_user user = {};
+	auto_ptr(hoy_strv_free) char **layers = NULL;
+	int r = hoy_layers_paths(room->options.images, chain_id, &layers, err);
+
 	if (r >= 0)
-		r = read_layered(dirs, "etc/group", &group, err);
-	if (r < 0)
-		return r;
-	return hoy_container_user_resolve(
-		user, config->host.group_add, passwd.data ? passwd.data : "", group.data ? group.data : "", ret, err);
+		r = find_user(layers, spec, /* group_add= */ NULL, &user, err);
+	*ret_uid = user.uid;
+	*ret_gid = user.gid;
+	return r;
 }
 
 /* v2 always has memory.swap.max; v1 only when the kernel accounts swap. */
