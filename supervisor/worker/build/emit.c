@@ -1,0 +1,201 @@
+#include "supervisor/worker/build/emit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/json.h"
+#include "base/str.h"
+#include "libocispec/field.h"
+#include "libocispec/image.h"
+#include "supervisor/worker/build/context.h"
+
+static const char *const kinds[] = {
+	[HOY_BUILD_SCRATCH] = "scratch",
+	[HOY_BUILD_IMAGE] = "image",
+	[HOY_BUILD_CONTEXT] = "context",
+	[HOY_BUILD_RUN] = "run",
+	[HOY_BUILD_COPY] = "copy",
+	[HOY_BUILD_WORKDIR] = "workdir",
+	[HOY_BUILD_META] = "meta",
+};
+
+static void add_step(struct hoy_json_writer *w, const char *key, size_t step)
+{
+	hoy_json_add_i64(w, key, step == HOY_BUILD_NO_STEP ? -1 : (int64_t) step);
+}
+
+static void add_files(struct hoy_json_writer *w, const struct hoy_build_file *files, size_t n)
+{
+	hoy_json_array(w, "files");
+	for (size_t i = 0; i < n; i++) {
+		hoy_json_object(w, NULL);
+		hoy_json_add_string(w, "name", files[i].name);
+		hoy_json_add_stringn(w, "content", files[i].content, files[i].len);
+		hoy_json_end(w);
+	}
+	hoy_json_end(w);
+}
+
+static const char *mount_type(enum hoy_build_mount_type type)
+{
+	static const char *const names[] = { "bind", "cache", "tmpfs", "secret", "ssh" };
+
+	return names[type];
+}
+
+static void emit_run(struct hoy_json_writer *w, const struct hoy_build_run *run)
+{
+	hoy_json_add_strv(w, "args", run->args);
+	hoy_json_add_strv(w, "env", run->env);
+	hoy_json_add_string(w, "cwd", run->cwd);
+	hoy_json_add_string(w, "user", run->user);
+	hoy_json_add_string(w, "network", run->network);
+	if (run->insecure)
+		hoy_json_add_string(w, "refused", "RUN --security=insecure is not supported by this version of Hoy");
+	hoy_json_array(w, "mounts");
+	for (size_t i = 0; i < run->n_mounts; i++) {
+		const struct hoy_build_mount *m = &run->mounts[i];
+
+		hoy_json_object(w, NULL);
+		hoy_json_add_string(w, "type", mount_type(m->type));
+		add_step(w, "from", m->from);
+		hoy_json_add_string(w, "source", m->source);
+		hoy_json_add_string(w, "target", m->target);
+		hoy_json_add_string(w, "id", m->id);
+		hoy_json_add_bool(w, "read_only", m->read_only);
+		hoy_json_add_bool(w, "required", m->required);
+		hoy_json_add_i64(w, "size", m->size);
+		hoy_json_end(w);
+	}
+	hoy_json_end(w);
+	if (run->script)
+		add_files(w, run->script, 1);
+}
+
+static const char *why_refused(const struct hoy_build_copy *copy)
+{
+	for (size_t i = 0; i < copy->n_sources; i++)
+		if (copy->sources[i].kind != HOY_BUILD_SOURCE_PATH)
+			return "ADD of a URL or git repository is not supported by this version of Hoy";
+	if (copy->parents)
+		return "COPY --parents is not supported by this version of Hoy";
+	if (copy->excludes && *copy->excludes)
+		return "COPY --exclude is not supported by this version of Hoy";
+	if (copy->checksum)
+		return "ADD --checksum is not supported by this version of Hoy";
+	return NULL;
+}
+
+static int emit_copy(struct hoy_json_writer *w, const struct hoy_build_plan *plan, const struct hoy_build_copy *copy,
+	int context, struct hoy_err *err)
+{
+	bool of_context = copy->from != HOY_BUILD_NO_STEP && plan->steps[copy->from].kind == HOY_BUILD_CONTEXT &&
+			  !plan->steps[copy->from].context.value;
+	char digest[HOY_LAYER_DIGEST_MAX] = "";
+	auto_free char *missing = NULL;
+	int r = 0;
+
+	hoy_json_add_bool(w, "is_add", copy->is_add);
+	add_step(w, "from", copy->from);
+	hoy_json_array(w, "sources");
+	for (size_t i = 0; i < copy->n_sources; i++) {
+		hoy_json_object(w, NULL);
+		hoy_json_add_string(w, "text", copy->sources[i].text);
+		hoy_json_add_bool(w, "pattern", copy->sources[i].is_pattern);
+		hoy_json_end(w);
+	}
+	hoy_json_end(w);
+	add_files(w, copy->files, copy->n_files);
+	hoy_json_add_string(w, "path", copy->dest);
+	hoy_json_add_bool(w, "is_dir", copy->dest_is_dir);
+	hoy_json_add_string(w, "chown", copy->chown);
+	hoy_json_add_string(w, "chmod", copy->chmod);
+	hoy_json_add_bool(w, "unpack", copy->unpack);
+	if (why_refused(copy)) {
+		hoy_json_add_string(w, "refused", why_refused(copy));
+		return 0;
+	}
+	if (of_context)
+		r = hoy_context_digest(context, copy, digest, &missing, err);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	hoy_json_add_string(w, "digest", digest);
+	if (missing)
+		hoy_json_add_string(w, "missing", missing);
+	return 0;
+}
+
+static int emit_detail(struct hoy_json_writer *w, const struct hoy_build_plan *plan, const struct hoy_build_step *step,
+	int context, struct hoy_err *err)
+{
+	switch (step->kind) {
+	case HOY_BUILD_IMAGE:
+		hoy_json_add_string(w, "reference", step->image.reference);
+		break;
+	case HOY_BUILD_CONTEXT:
+		if (step->context.value)
+			hoy_json_add_string(
+				w, "refused", "named build contexts are not supported by this version of Hoy");
+		break;
+	case HOY_BUILD_RUN:
+		emit_run(w, &step->run);
+		break;
+	case HOY_BUILD_COPY:
+		return emit_copy(w, plan, &step->copy, context, err);
+	case HOY_BUILD_WORKDIR:
+		hoy_json_add_string(w, "path", step->workdir.path);
+		hoy_json_add_string(w, "chown", step->workdir.user);
+		break;
+	case HOY_BUILD_SCRATCH:
+	case HOY_BUILD_META:
+		break;
+	}
+	return 0;
+}
+
+static int emit_step(struct hoy_json_writer *w, const struct hoy_build_plan *plan, const struct hoy_build_step *step,
+	int context, struct hoy_err *err)
+{
+	int r;
+
+	hoy_json_object(w, NULL);
+	hoy_json_add_string(w, "kind", kinds[step->kind]);
+	add_step(w, "parent", step->parent);
+	hoy_json_add_string(w, "text", step->instruction ? step->instruction->text : NULL);
+	hoy_json_add_string(w, "title", step->title);
+	hoy_json_add_string(w, "stage", step->stage);
+	hoy_json_add_string(w, "platform", step->platform);
+	hoy_json_add_bool(w, "no_cache", step->no_cache);
+	hoy_json_add_string(w, "key", step->key);
+	hoy_json_add_string(w, "created_by", step->created_by);
+	hoy_json_add_bool(w, "empty_layer", step->empty_layer);
+	if (step->config)
+		hoy_field_write(&hoy_oci_image_run_object, step->config, w, "config");
+	r = emit_detail(w, plan, step, context, err);
+	hoy_json_end(w);
+	return r;
+}
+
+int hoy_build_emit(const struct hoy_build_plan *plan, int context, struct hoy_buf *buf, struct hoy_err *err)
+{
+	struct hoy_json_writer w = { .buf = buf };
+	int r = 0;
+
+	hoy_json_object(&w, NULL);
+	add_step(&w, "result", plan->result);
+	hoy_json_add_string(&w, "platform", plan->platform);
+	hoy_json_add_string(&w, "author", plan->author);
+	hoy_json_add_string(&w, "target", plan->target_name);
+	if (plan->config)
+		hoy_field_write(&hoy_oci_image_run_object, plan->config, &w, "config");
+	hoy_json_array(&w, "warnings");
+	for (size_t i = 0; i < plan->n_warnings; i++)
+		hoy_json_add_string(&w, NULL, plan->warnings[i].text);
+	hoy_json_end(&w);
+	hoy_json_array(&w, "steps");
+	for (size_t i = 0; r == 0 && i < plan->n_steps; i++)
+		r = emit_step(&w, plan, &plan->steps[i], context, err);
+	hoy_json_end(&w);
+	hoy_json_end(&w);
+	return r < 0 ? r : hoy_buf_check(buf, "plan of the build", err);
+}

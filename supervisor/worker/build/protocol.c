@@ -1,0 +1,25 @@
+#include "supervisor/worker/build/protocol.h"
+
+#include <errno.h>
+#include <string.h>
+
+int hoy_build_reply_check(const struct hoy_build_reply *reply, size_t len, struct hoy_err *err)
+{
+	size_t head = offsetof(struct hoy_build_reply, text);
+
+	if (len >= sizeof reply->type)
+		switch ((enum hoy_build_reply_type) reply->type) {
+		case HOY_BUILD_READY:
+		case HOY_BUILD_PLAN:
+			return 0;
+		case HOY_BUILD_WANTED:
+			if (len > head && !reply->text[len - head - 1])
+				return 0;
+			break;
+		case HOY_BUILD_ERROR:
+			if (len == offsetof(struct hoy_build_reply, err) + sizeof reply->err)
+				return 0;
+			break;
+		}
+	return hoy_err_code(err, -EPROTO, "unexpected message from hoy-build");
+}
