@@ -1,0 +1,92 @@
+/*
+ * Builds: an image from a context and a Dockerfile. hoy-build reads both and says which steps there are; here they are
+ * executed one after the other, each on the tree of the one before: RUN is a container like any other, COPY is done by
+ * a hoy-files, and what either wrote becomes a layer. docs/build.md tells the flow.
+ */
+#ifndef HOY_BUILD_BUILD_H
+#define HOY_BUILD_BUILD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct hoy_build;
+struct hoy_builds;
+struct hoy_containers;
+struct hoy_image_progress; /* supervisor/image/image.h */
+struct hoy_images;
+struct hoy_loop;
+struct hoy_registry_credentials;
+struct hoy_store;
+struct hoy_volumes;
+
+struct hoy_builds_options {
+	struct hoy_loop *loop;
+	struct hoy_store *store;
+	struct hoy_images *images;
+	struct hoy_containers *containers;
+	struct hoy_volumes *volumes; /* tells where hoy-files is */
+};
+
+/* Reads the cache, whose layers are held from now on (so before hoy_images_sweep()), and removes the containers of
+ * builds that a former hoyd did not finish. */
+int hoy_builds_open(const struct hoy_builds_options *options, struct hoy_builds **ret, struct hoy_err *err);
+/* Ends all builds without their `done`, before the other rooms are closed; and frees, after that. */
+void hoy_builds_stop(struct hoy_builds *builds);
+void hoy_builds_free(struct hoy_builds *builds);
+HOY_DEFINE_AUTO_PTR(struct hoy_builds, hoy_builds_free);
+
+/* Borrowed for the start; NULL members: not given. */
+struct hoy_build_request {
+	int context;            /* its tar, plain or compressed; taken over, also on failure */
+	const char *dockerfile; /* path in the context */
+	const char *target;
+	const char *platform;    /* "os[/arch[/variant]]" of the result */
+	char *const *tags;       /* references */
+	char *const *build_args; /* "K=V" */
+	char *const *labels;     /* "K=V" */
+	const char *network;     /* of RUN: a network mode */
+	const char *host_config; /* JSON object: members of HostConfig for the containers of RUN */
+	bool no_cache;
+	bool pull;                   /* base images are asked for again */
+	bool keep_containers;        /* those of RUN that went well */
+	bool keep_failed_containers; /* and the one that did not */
+};
+
+/* Called from the loop, never from inside a call. */
+struct hoy_build_handler {
+	void (*text)(const char *text, size_t len, void *userdata);                  /* what a client prints as it is */
+	void (*progress)(const struct hoy_image_progress *progress, void *userdata); /* of a pull */
+	/* Credentials for the registry of a reference; false: none. May be NULL. */
+	bool (*credentials)(const char *reference, struct hoy_registry_credentials *ret, void *userdata);
+	bool (*is_behind)(void *userdata); /* the client has not read what it was told: wait (hoy_build_go_on()) */
+	/* Once, the build is gone. `exit_code` is that of a RUN that failed, else 0. `id` is the image's. */
+	void (*done)(const struct hoy_err *err, int exit_code, const char *id, void *userdata);
+	void *userdata;
+};
+
+int hoy_build_start(struct hoy_builds *builds, const struct hoy_build_request *request,
+	const struct hoy_build_handler *handler, struct hoy_build **ret, struct hoy_err *err);
+/* Kills what runs; `done` comes with -ECANCELED. */
+void hoy_build_cancel(struct hoy_build *build);
+void hoy_build_go_on(struct hoy_build *build); /* the client has read */
+
+/* --- the cache --- */
+
+struct hoy_build_record {
+	const char *id;        /* 64 hex digits */
+	const char *what;      /* the instruction */
+	int64_t created, used; /* ns */
+	int64_t size;          /* bytes */
+	bool in_use;           /* by a build that runs */
+};
+
+/* Oldest first; ->id of those for which `wanted` says true is added to `ret_ids`, and they are forgotten. */
+int hoy_builds_prune(struct hoy_builds *builds, bool (*wanted)(const struct hoy_build_record *record, void *userdata),
+	void *userdata, char ***ret_ids, int64_t *ret_bytes, struct hoy_err *err);
+void hoy_builds_each(
+	struct hoy_builds *builds, void (*each)(const struct hoy_build_record *record, void *userdata), void *userdata);
+
+#endif

@@ -1,0 +1,160 @@
+/* COPY, ADD and WORKDIR: a hoy-files puts the files into the tree, into a directory that becomes the layer. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/str.h"
+#include "supervisor/build/engine.h"
+#include "supervisor/container/container.h"
+#include "supervisor/image/image.h"
+#include "supervisor/volume/files.h"
+
+static void drop_dir(struct hoy_build *build, char **path)
+{
+	if (*path)
+		hoy_images_drop_dir(build->builds->options.images, *path);
+	free(*path);
+	*path = NULL;
+}
+
+void hoy_build_copy_end(struct hoy_build *build)
+{
+	build->files = hoy_files_run_free(build->files);
+	drop_dir(build, &build->upper);
+	drop_dir(build, &build->work);
+}
+
+static void on_copied(const struct hoy_err *failed, void *userdata)
+{
+	struct hoy_build *build = userdata;
+	struct hoy_err err = { 0 };
+
+	if (failed)
+		err = *failed;
+	build->files = hoy_files_run_free(build->files);
+	if (failed) {
+		err.stated = err.stated || err.errnum == ENOENT;
+		(void) hoy_err_wrap(&err, "%s failed",
+			build->steps[build->step].kind == STEP_WORKDIR                          ? "WORKDIR"
+			: hoy_json_bool(hoy_json_get(build->steps[build->step].json, "is_add")) ? "ADD"
+												: "COPY");
+		hoy_build_fail(build, &err);
+		return;
+	}
+	hoy_build_step_wrote(build, build->upper);
+}
+
+static int add_owner(
+	struct hoy_build *build, const struct hoy_build_step *step, struct hoy_json_writer *w, struct hoy_err *err)
+{
+	const char *spec = hoy_build_text(step->json, "chown");
+	auto_free char *text = NULL;
+	uint32_t uid = 0, gid = 0;
+	int r;
+
+	if (!*spec)
+		return 0;
+	r = hoy_containers_find_owner(build->builds->options.containers, step->chain_id, spec, &uid, &gid, err);
+	if (r < 0)
+		return r;
+	text = hoy_str_printf("%u:%u", uid, gid);
+	if (!text)
+		return hoy_err_oom(err);
+	hoy_json_add_string(w, "owner", text);
+	return 0;
+}
+
+static int add_layers(
+	struct hoy_build *build, const char *key, const char *chain_id, struct hoy_json_writer *w, struct hoy_err *err)
+{
+	auto_ptr(hoy_strv_free) char **layers = NULL;
+	int r = hoy_layers_paths(build->builds->options.images, chain_id, &layers, err);
+
+	if (r >= 0)
+		hoy_json_add_strv(w, key, layers);
+	return r;
+}
+
+static bool is_context(const struct hoy_build *build, size_t from)
+{
+	return from < build->n_steps && build->steps[from].kind == STEP_CONTEXT;
+}
+
+static int print_request(struct hoy_build *build, const struct hoy_build_step *step, size_t from, struct hoy_buf *text,
+	struct hoy_err *err)
+{
+	static const char *const plain[] = { "sources", "files", "is_dir", "unpack" };
+	struct hoy_json_writer w = { .buf = text };
+	int r;
+
+	hoy_json_object(&w, NULL);
+	hoy_json_add_string(&w, "op", "build");
+	hoy_json_array(&w, "fds");
+	if (is_context(build, from))
+		hoy_json_add_string(&w, NULL, "target");
+	hoy_json_end(&w);
+	r = add_layers(build, "layers", step->chain_id, &w, err);
+	hoy_json_add_string(&w, "upper", build->upper);
+	hoy_json_add_string(&w, "work", build->work);
+	hoy_json_add_string(&w, "path", hoy_build_text(step->json, "path"));
+	hoy_json_add_string(&w, "mode", hoy_build_text(step->json, "chmod"));
+	if (r >= 0 && from != NO_STEP && !is_context(build, from))
+		r = add_layers(build, "other_layers", hoy_build_chain(build, from), &w, err);
+	if (r >= 0)
+		r = add_owner(build, step, &w, err);
+	for (size_t i = 0; i < ARRAY_LEN(plain) && step->kind == STEP_COPY; i++)
+		if (hoy_json_get(step->json, plain[i]) &&
+			!(hoy_json_type(hoy_json_get(step->json, plain[i])) == HOY_JSON_ARRAY &&
+				hoy_json_len(hoy_json_get(step->json, plain[i])) == 0))
+			hoy_json_add_value(&w, plain[i], hoy_json_get(step->json, plain[i]));
+	hoy_json_end(&w);
+	return r < 0 ? r : hoy_buf_check(text, "request", err);
+}
+
+static int make_dirs(struct hoy_build *build, struct hoy_err *err)
+{
+	int r = hoy_images_new_dir(build->builds->options.images, &build->upper, err);
+
+	return r < 0 ? r : hoy_images_new_dir(build->builds->options.images, &build->work, err);
+}
+
+static int start(struct hoy_build *build, const struct hoy_build_step *step, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = { 0 };
+	auto_fd int context = -EBADF;
+	int64_t from = -1;
+	mode_t mode;
+	int r;
+
+	(void) hoy_json_to_i64(hoy_json_get(step->json, "from"), &from);
+	if (*hoy_build_text(step->json, "chmod") && hoy_str_to_mode(hoy_build_text(step->json, "chmod"), &mode) < 0)
+		return hoy_err_unsupported(err, "--chmod=%s: only octal modes are supported by this version of Hoy",
+			hoy_build_text(step->json, "chmod"));
+	r = make_dirs(build, err);
+	if (r >= 0)
+		r = print_request(build, step, from < 0 ? NO_STEP : (size_t) from, &text, err);
+	if (r < 0)
+		return r;
+	if (from >= 0 && is_context(build, (size_t) from)) {
+		context = open(build->context, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (context < 0)
+			return hoy_err_sys(err, "open the build context");
+	}
+	return hoy_files_run_start(&(struct hoy_files_run_options){ .volumes = build->builds->options.volumes,
+					   .request = &text,
+					   .fds = &context,
+					   .n_fds = context >= 0,
+					   .done = on_copied,
+					   .userdata = build },
+		&build->files, err);
+}
+
+void hoy_build_copy(struct hoy_build *build, const struct hoy_build_step *step)
+{
+	struct hoy_err err = { 0 };
+
+	if (start(build, step, &err) < 0)
+		hoy_build_fail(build, &err);
+}

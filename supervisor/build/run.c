@@ -1,0 +1,368 @@
+/*
+ * RUN: a container like any other, on the layers of the step before. Its name is in the store before it is made, so
+ * that a hoyd that comes after a crash knows that it is to go.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/str.h"
+#include "supervisor/build/engine.h"
+#include "supervisor/container/config.h"
+#include "supervisor/container/container.h"
+#include "supervisor/store/builds.h"
+#include "supervisor/store/store.h"
+
+#define FRAME_HEAD 8
+#define FRAME_MAX ((size_t) 1 << 20)
+
+/* --- the container's end --------------------------------------------------------------------------------------------
+ */
+
+struct removal {
+	struct hoy_builds *builds;
+	char *name;
+};
+
+static void removal_free(struct removal *removal)
+{
+	free(removal->name);
+	free(removal);
+}
+
+static void on_removed(void *userdata, const struct hoy_err *err)
+{
+	struct removal *removal = userdata;
+
+	if (err && err->errnum == ECANCELED) {
+		removal_free(removal); /* hoyd ends: the next one does it */
+		return;
+	}
+	if (err)
+		hoy_log_ignored(err, "remove the build container '%s'", removal->name);
+	(void) hoy_store_build_run_delete(removal->builds->options.store, removal->name, NULL);
+	removal_free(removal);
+}
+
+static void forget_name(struct hoy_build *build)
+{
+	struct hoy_err err = { 0 };
+
+	if (hoy_store_build_run_delete(build->builds->options.store, build->container_name, &err) < 0)
+		hoy_log_ignored(&err, "forget the build container '%s'", build->container_name);
+}
+
+static void remove_container(struct hoy_build *build)
+{
+	const struct hoy_container_remove how = { .force = true, .volumes = true };
+	struct removal *removal = calloc(1, sizeof *removal);
+	struct hoy_err err = { 0 };
+
+	if (!removal)
+		return; /* the next hoyd does it */
+	removal->builds = build->builds;
+	removal->name = strdup(build->container_name);
+	if (!removal->name || hoy_container_remove(build->builds->options.containers, build->container, &how,
+				      on_removed, removal, &err) < 0) {
+		if (err.errnum)
+			hoy_log_ignored(&err, "remove a build container");
+		removal_free(removal);
+	}
+}
+
+void hoy_build_run_let_go(struct hoy_build *build)
+{
+	if (build->wait)
+		hoy_container_wait_cancel(build->wait);
+	build->wait = NULL;
+	build->output_source = hoy_source_free(build->output_source);
+	hoy_fd_close(&build->output);
+}
+
+void hoy_build_run_end(struct hoy_build *build, bool keep)
+{
+	hoy_build_run_let_go(build);
+	if (build->container && keep)
+		forget_name(build);
+	else if (build->container)
+		remove_container(build);
+	if (build->container && !keep)
+		hoy_build_say(build, "Removing intermediate container %.12s\n", build->container);
+	free(build->container);
+	build->container = NULL;
+	if (!build->ended) { /* else a create that is under way may need it */
+		free(build->container_name);
+		build->container_name = NULL;
+	}
+}
+
+/* --- its output ------------------------------------------------------------------------------------------------------
+ */
+
+static void look_at_end(struct hoy_build *build);
+
+/* Whole frames of the multiplexed stream: what both streams say, in order. */
+static void tell_frames(struct hoy_build *build)
+{
+	while (build->frame.len >= FRAME_HEAD) {
+		const unsigned char *head = (const unsigned char *) build->frame.data;
+		size_t len = (size_t) head[4] << 24 | (size_t) head[5] << 16 | (size_t) head[6] << 8 | head[7];
+
+		if (build->frame.len < FRAME_HEAD + len)
+			break;
+		if (len > 0)
+			build->handler.text(build->frame.data + FRAME_HEAD, len, build->handler.userdata);
+		hoy_buf_consume(&build->frame, FRAME_HEAD + len);
+	}
+}
+
+static void on_output(struct hoy_source *source, uint32_t events, void *userdata)
+{
+	struct hoy_build *build = userdata;
+	char block[32768];
+	ssize_t n = read(build->output, block, sizeof block);
+
+	(void) events;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n > 0) {
+		(void) hoy_buf_add(&build->frame, block, (size_t) n);
+		tell_frames(build);
+		build->is_behind = build->handler.is_behind(build->handler.userdata);
+		if (build->is_behind)
+			(void) hoy_source_set_events(source, 0, NULL);
+		return;
+	}
+	build->output_source = hoy_source_free(build->output_source);
+	hoy_fd_close(&build->output);
+	look_at_end(build);
+}
+
+void hoy_build_go_on(struct hoy_build *build)
+{
+	if (build->is_behind && build->output_source)
+		(void) hoy_source_set_events(build->output_source, EPOLLIN, NULL);
+	build->is_behind = false;
+}
+
+static int attach(struct hoy_build *build, struct hoy_err *err)
+{
+	const struct hoy_container_attach how = { .stdout_ = true, .stderr_ = true };
+	int pair[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+		return hoy_err_sys(err, "make a socket pair");
+	build->output = pair[0];
+	hoy_buf_clear(&build->frame);
+	build->frame.cap = 2 * FRAME_MAX;
+	/* Takes the other end over. */
+	r = hoy_container_attach(build->builds->options.containers, build->container, &how, pair[1], NULL, 0, err);
+	return r < 0 ? r
+		     : hoy_loop_io(build->builds->options.loop, &build->output_source, build->output, EPOLLIN,
+			       on_output, build, err);
+}
+
+/* --- its life
+ * --------------------------------------------------------------------------------------------------------- */
+
+static void command_failed(struct hoy_build *build)
+{
+	auto_(hoy_buf_done) struct hoy_buf command = { 0 };
+	struct hoy_err err = { 0 };
+
+	hoy_json_each(arg, hoy_json_get(build->steps[build->step].json, "args"))
+	{
+		(void) hoy_buf_addf(&command, "%s%s", command.len ? " " : "", hoy_json_string(arg));
+	}
+	build->exit_code = build->status;
+	(void) hoy_err_set(&err, HOY_ERR_INVALID, ECHILD, "The command '%.800s' returned a non-zero code: %d",
+		command.data ? command.data : "", build->status);
+	hoy_build_fail(build, &err);
+}
+
+/* When it has exited and all it said was read. */
+static void look_at_end(struct hoy_build *build)
+{
+	const struct hoy_container_info *info;
+	struct hoy_err err = { 0 };
+
+	if (!build->exited || build->output_source)
+		return;
+	if (build->status != 0)
+		command_failed(build);
+	else if (hoy_containers_find(build->builds->options.containers, build->container, &info, &err) < 0)
+		hoy_build_fail(build, &err);
+	else
+		hoy_build_step_wrote(build, info->upper_dir);
+}
+
+static void on_exited(void *userdata, const struct hoy_err *failed, int exit_code, const char *error)
+{
+	struct hoy_build *build = userdata;
+	struct hoy_err err = { 0 };
+
+	(void) error;
+	build->wait = NULL;
+	if (failed) {
+		err = *failed;
+		hoy_build_fail(build, &err);
+		return;
+	}
+	build->exited = true;
+	build->status = exit_code;
+	look_at_end(build);
+}
+
+static void on_started(void *userdata, const struct hoy_err *failed)
+{
+	struct hoy_build *build = userdata;
+	struct hoy_err err = { 0 };
+
+	if (!hoy_build_came_back(build) || !failed)
+		return;
+	err = *failed;
+	build->exit_code = 127;
+	hoy_build_fail(build, &err);
+}
+
+static int start(struct hoy_build *build, struct hoy_err *err)
+{
+	struct hoy_containers *containers = build->builds->options.containers;
+	int r = attach(build, err);
+
+	if (r >= 0)
+		r = hoy_container_wait(
+			containers, build->container, HOY_WAIT_NEXT_EXIT, on_exited, build, &build->wait, err);
+	if (r >= 0)
+		r = hoy_container_start(containers, build->container, on_started, build, err);
+	if (r >= 0)
+		build->pending++;
+	return r;
+}
+
+static void on_created(void *userdata, const struct hoy_err *failed, const char *id, char *const *warnings)
+{
+	struct hoy_build *build = userdata;
+	bool ended = build->ended;
+	struct hoy_err err = { 0 };
+
+	(void) warnings;
+	if (failed)
+		err = *failed;
+	if (id)
+		build->container = strdup(id);
+	if (ended && build->container && build->container_name && !(failed && failed->errnum == ECANCELED))
+		hoy_build_run_end(build, false);
+	if (!hoy_build_came_back(build))
+		return;
+	if (failed || !build->container) {
+		if (!failed)
+			(void) hoy_err_oom(&err);
+		forget_name(build);
+		hoy_build_fail(build, &err);
+		return;
+	}
+	hoy_build_say(build, " ---> Running in %.12s\n", build->container);
+	if (start(build, &err) < 0)
+		hoy_build_fail(build, &err);
+}
+
+/* --- what it is
+ * ---------------------------------------------------------------------------------------------------------- */
+
+static const char *network_of(const struct hoy_build *build, const struct hoy_build_step *step)
+{
+	const char *own = hoy_build_text(step->json, "network");
+
+	if (*own && strcmp(own, "default") != 0)
+		return own;
+	return *build->network ? build->network : "default";
+}
+
+/* Members of the client's HostConfig, then ours. */
+static void add_host(struct hoy_build *build, const struct hoy_build_step *step, const struct hoy_json *theirs,
+	struct hoy_json_writer *w)
+{
+	hoy_json_object(w, "HostConfig");
+	hoy_json_each(member, theirs)
+	{
+		hoy_json_add_value(w, hoy_json_key(member), member);
+	}
+	hoy_json_add_string(w, "NetworkMode", network_of(build, step));
+	hoy_json_object(w, "LogConfig");
+	hoy_json_add_string(w, "Type", "none");
+	hoy_json_end(w);
+	hoy_json_end(w);
+}
+
+static int print_config(
+	struct hoy_build *build, const struct hoy_build_step *step, struct hoy_buf *text, struct hoy_err *err)
+{
+	auto_ptr(hoy_json_free) struct hoy_json *theirs = NULL;
+	struct hoy_json_writer w = { .buf = text };
+	int r = *build->host_config ? hoy_json_parse(build->host_config, strlen(build->host_config), NULL, &theirs, err)
+				    : 0;
+
+	if (r < 0)
+		return r;
+	hoy_json_object(&w, NULL);
+	hoy_json_add_string(&w, "Image", step->base ? step->base->id : "scratch");
+	hoy_json_add_value(&w, "Cmd", hoy_json_get(step->json, "args"));
+	hoy_json_add_value(&w, "Env", hoy_json_get(step->json, "env"));
+	hoy_json_add_string(&w, "WorkingDir", hoy_build_text(step->json, "cwd"));
+	hoy_json_add_string(&w, "User", hoy_build_text(step->json, "user"));
+	hoy_json_add_bool(&w, "AttachStdout", true);
+	hoy_json_add_bool(&w, "AttachStderr", true);
+	add_host(build, step, theirs, &w);
+	hoy_json_end(&w);
+	return hoy_buf_check(text, "config of a build container", err);
+}
+
+static int create(struct hoy_build *build, const struct hoy_build_step *step, struct hoy_err *err)
+{
+	const struct hoy_container_base base = { .chain_id = step->chain_id,
+		.image_id = step->base ? step->base->id : "" };
+	auto_ptr(hoy_container_config_free) struct hoy_container_config *config = NULL;
+	auto_(hoy_buf_done) struct hoy_buf text = { 0 };
+	unsigned char random[6];
+	char hex[2 * sizeof random + 1];
+	int r;
+
+	if (hoy_json_len(hoy_json_get(step->json, "mounts")) > 0)
+		return hoy_err_unsupported(err, "RUN --mount is not supported by this version of Hoy");
+	if (hoy_json_len(hoy_json_get(step->json, "files")) > 0)
+		return hoy_err_unsupported(err, "heredocs that begin with #! are not supported by this version of Hoy");
+	r = print_config(build, step, &text, err);
+	if (r >= 0)
+		r = hoy_container_config_parse(text.data, text.len, &config, err);
+	if (r < 0)
+		return r;
+	hoy_random(random, sizeof random);
+	hoy_hex(random, sizeof random, hex);
+	free(build->container_name);
+	build->container_name = hoy_str_printf("build-%s", hex);
+	build->exited = false;
+	if (!build->container_name)
+		return hoy_err_oom(err);
+	r = hoy_store_build_run_add(build->builds->options.store, build->container_name, err);
+	if (r >= 0)
+		r = hoy_container_create_on(build->builds->options.containers, &base, build->container_name, config,
+			on_created, build, err);
+	if (r >= 0) {
+		(void) TAKE_PTR(config);
+		build->pending++;
+	}
+	return r;
+}
+
+void hoy_build_run(struct hoy_build *build, const struct hoy_build_step *step)
+{
+	struct hoy_err err = { 0 };
+
+	if (create(build, step, &err) < 0)
+		hoy_build_fail(build, &err);
+}
