@@ -11,6 +11,7 @@
 #include "base/err.h"
 
 struct hoy_api;
+struct hoy_builds;
 struct hoy_containers;
 struct hoy_images;
 struct hoy_loop;
@@ -20,6 +21,7 @@ struct hoy_volumes;
 
 struct hoy_api_options {
 	struct hoy_loop *loop;
+	struct hoy_builds *builds;
 	struct hoy_containers *containers;
 	struct hoy_images *images;
 	struct hoy_networks *networks;

@@ -52,6 +52,7 @@ struct hoy_api_route {
  * that matches wins. */
 extern const struct hoy_api_route hoy_api_system_routes[];
 extern const struct hoy_api_route hoy_api_archive_routes[];
+extern const struct hoy_api_route hoy_api_build_routes[];
 extern const struct hoy_api_route hoy_api_volume_routes[];
 extern const struct hoy_api_route hoy_api_container_routes[];
 extern const struct hoy_api_route hoy_api_exec_routes[];

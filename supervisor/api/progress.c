@@ -121,7 +121,18 @@ void hoy_progress_stream(struct hoy_http_exchange *x, const char *fmt, ...)
 	send(x, &buf);
 }
 
-void hoy_progress_error(struct hoy_http_exchange *x, const struct hoy_err *err)
+void hoy_progress_plain_aux(struct hoy_http_exchange *x, const char *json)
+{
+	struct hoy_buf buf = { 0 };
+	struct hoy_json_writer w = { .buf = &buf };
+
+	hoy_json_object(&w, NULL);
+	hoy_json_add_raw(&w, "aux", json);
+	hoy_json_end(&w);
+	send(x, &buf);
+}
+
+void hoy_progress_failure(struct hoy_http_exchange *x, const struct hoy_err *err, int exit_code)
 {
 	struct hoy_buf buf = { 0 };
 	struct hoy_json_writer w = { .buf = &buf };
@@ -129,9 +140,16 @@ void hoy_progress_error(struct hoy_http_exchange *x, const struct hoy_err *err)
 
 	hoy_json_object(&w, NULL);
 	hoy_json_object(&w, "errorDetail");
+	if (exit_code != 0)
+		hoy_json_add_i64(&w, "code", exit_code);
 	hoy_json_add_string(&w, "message", text);
 	hoy_json_end(&w);
 	hoy_json_add_string(&w, "error", text);
 	hoy_json_end(&w);
 	send(x, &buf);
+}
+
+void hoy_progress_error(struct hoy_http_exchange *x, const struct hoy_err *err)
+{
+	hoy_progress_failure(x, err, /* exit_code= */ 0);
 }

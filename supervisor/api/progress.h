@@ -18,6 +18,10 @@ void hoy_progress_message(struct hoy_http_exchange *x, const char *id, const cha
 void hoy_progress_aux(struct hoy_http_exchange *x, const char *json);
 /* {"stream": text}: what a client prints as it is. */
 void hoy_progress_stream(struct hoy_http_exchange *x, const char *fmt, ...) HOY_PRINTF(2, 3);
+/* {"aux": json} alone, as builds have it. */
+void hoy_progress_plain_aux(struct hoy_http_exchange *x, const char *json);
+/* The last message of a build that failed: with the exit code of its command, unless that is 0. */
+void hoy_progress_failure(struct hoy_http_exchange *x, const struct hoy_err *err, int exit_code);
 /* {"errorDetail":{"message":...},"error":...}: the last message of a stream that failed. */
 void hoy_progress_error(struct hoy_http_exchange *x, const struct hoy_err *err);
 

@@ -15,6 +15,7 @@ const struct hoy_command *const hoy_commands[] = {
 
 const struct hoy_command_group hoy_command_groups[] = {
 	{ "builder", "Manage builds" },
+	{ "buildx", "Docker Buildx" },
 	{ "checkpoint", "Manage checkpoints" },
 	{ "container", "Manage containers" },
 	{ "context", "Manage contexts" },
@@ -32,7 +33,7 @@ static const char *const common[] = { "run", "exec", "ps", "build", "pull", "pus
 	"search", "version", "info", NULL };
 
 /* Commands of docker's that this version has not: a clear word instead of "unknown". */
-static const char *const unsupported[] = { "build", "builder", "buildx", "checkpoint", "compose", "config", "cp",
+static const char *const unsupported[] = { "checkpoint", "compose", "config", "cp",
 	"diff", "exec", "manifest", "node", "pause", "plugin", "port", "rename", "restart", "secret",
 	"service", "stack", "stats", "swarm", "top", "trust", "unpause", "update", NULL };
 

@@ -18,6 +18,7 @@
 #include "base/str.h"
 #include "config.h"
 #include "supervisor/api/api.h"
+#include "supervisor/build/build.h"
 #include "supervisor/container/container.h"
 #include "supervisor/daemon/lock.h"
 #include "supervisor/daemon/options.h"
@@ -42,6 +43,7 @@ struct hoy_daemon {
 	struct hoy_networks *networks;
 	struct hoy_volumes *volumes;
 	struct hoy_containers *containers;
+	struct hoy_builds *builds;
 	struct hoy_api *api;
 	char *host_id, *address;
 	char **runtimes; /* "name=path" of all */
@@ -280,6 +282,19 @@ static int open_containers(struct hoy_daemon *d, struct hoy_err *err)
 	return r;
 }
 
+static int open_builds(struct hoy_daemon *d, struct hoy_err *err)
+{
+	const struct hoy_builds_options options = {
+		.loop = d->loop,
+		.store = d->store,
+		.images = d->images,
+		.containers = d->containers,
+		.volumes = d->volumes,
+	};
+
+	return hoy_builds_open(&options, &d->builds, err);
+}
+
 /* Rules and reserved ports become those of what runs. */
 static int recover_networks(struct hoy_daemon *d, struct hoy_err *err)
 {
@@ -312,6 +327,8 @@ static int open_rooms(struct hoy_daemon *d, struct hoy_err *err)
 	if (r >= 0)
 		r = open_containers(d, err);
 	if (r >= 0)
+		r = open_builds(d, err);
+	if (r >= 0)
 		r = hoy_images_sweep(d->images, err);
 	return r < 0 ? r : recover_networks(d, err);
 }
@@ -340,6 +357,7 @@ static int open_api(struct hoy_daemon *d, struct hoy_err *err)
 	int r = list_runtimes(d, err);
 	const struct hoy_api_options options = {
 		.loop = d->loop,
+		.builds = d->builds,
 		.containers = d->containers,
 		.images = d->images,
 		.networks = d->networks,
@@ -470,12 +488,14 @@ static void close_rooms(struct hoy_daemon *d)
 {
 	if (d->api)
 		hoy_api_stop(d->api);
+	hoy_builds_stop(d->builds);
 	hoy_containers_free(d->containers);
 	if (d->networks)
 		hoy_network_shutdown(d->networks);
 	hoy_network_free(d->networks);
 	hoy_volumes_free(d->volumes);
 	hoy_images_free(d->images);
+	hoy_builds_free(d->builds);
 	hoy_api_free(d->api);
 	hoy_store_close(d->store);
 }
