@@ -3,31 +3,43 @@
  * {"Blobs":N,"Layers":N,"Bytes":N,"Problems":[{"What":"...","Name":"...","Repaired":true}]}.
  */
 #include "supervisor/api/internal.h"
+#include "supervisor/container/check.h"
 #include "supervisor/image/image.h"
 
 struct fsck {
 	struct hoy_api_request *rq;
 	struct hoy_image_job *job;
 	struct hoy_buf answer;
+	bool repair;
 };
+
+static void add_problem(const char *what, const char *name, bool repaired, void *userdata)
+{
+	struct hoy_json_writer *w = userdata;
+
+	hoy_json_object(w, NULL);
+	hoy_json_add_string(w, "Name", name);
+	hoy_json_add_bool(w, "Repaired", repaired);
+	hoy_json_add_string(w, "What", what);
+	hoy_json_end(w);
+}
 
 static void on_checked(const struct hoy_image_check_result *result, void *userdata)
 {
 	struct fsck *fsck = userdata;
 	struct hoy_json_writer w = { .buf = &fsck->answer };
+	struct hoy_containers *containers = fsck->rq->api->o.containers;
+	struct hoy_err err = { 0 };
 
 	hoy_json_object(&w, NULL);
 	hoy_json_add_u64(&w, "Blobs", result->blobs);
 	hoy_json_add_i64(&w, "Bytes", result->bytes);
 	hoy_json_add_u64(&w, "Layers", result->layers);
 	hoy_json_array(&w, "Problems");
-	for (size_t i = 0; i < result->n_problems; i++) {
-		hoy_json_object(&w, NULL);
-		hoy_json_add_string(&w, "Name", result->problems[i].name);
-		hoy_json_add_bool(&w, "Repaired", result->problems[i].repaired);
-		hoy_json_add_string(&w, "What", result->problems[i].what);
-		hoy_json_end(&w);
-	}
+	for (size_t i = 0; i < result->n_problems; i++)
+		add_problem(result->problems[i].what, result->problems[i].name, result->problems[i].repaired, &w);
+	if (hoy_containers_check(containers, fsck->repair, add_problem, &w, &err) < 0)
+		add_problem(hoy_err_str(&err), "containers", /* repaired= */ false, &w);
 	hoy_json_end(&w);
 	hoy_json_end(&w);
 }
@@ -59,6 +71,7 @@ static int check_store(struct hoy_api_request *rq, struct hoy_err *err)
 	if (!fsck)
 		return hoy_err_oom(err);
 	fsck->rq = rq;
+	fsck->repair = options.repair;
 	r = hoy_images_check(rq->api->o.images, &options, &handler, &fsck->job, err);
 	if (r < 0)
 		free(fsck);

@@ -156,7 +156,7 @@ static void show(struct display *display, const struct hoy_json *message)
 		return;
 	}
 	text = hoy_json_string(hoy_json_get(message, "status"));
-	if (!text)
+	if (!text || (detail && !id)) /* how far an archive is read */
 		return;
 	if (display->is_terminal && id && detail) {
 		draw(display, id, message);

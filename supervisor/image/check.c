@@ -92,12 +92,14 @@ static int check_files(struct checking *c, int dir_fd, const char *what,
 		return r;
 	}
 	while (r == 0 && (entry = readdir(dir))) {
+		bool repair = c->options.repair && dir_fd != images->root_fd;
+
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
 			has_row(images, entry->d_name))
 			continue;
-		if (c->options.repair)
+		if (repair)
 			hoy_images_trash(images, dir_fd, entry->d_name);
-		r = report(c, what, entry->d_name, c->options.repair, err);
+		r = report(c, what, entry->d_name, repair, err);
 	}
 	(void) closedir(dir);
 	return r;
@@ -248,6 +250,16 @@ static void on_verified(const struct hoy_err *failed, const struct hoy_layer_rep
 		finish(c);
 }
 
+/* All that the rooms keep in the data root; a name that is not here is not repaired, it may be somebody's. */
+static bool is_of_a_room(struct hoy_images *images, const char *name)
+{
+	static const char *const names[] = { "blobs", "containers", "downloads", "hoy.db", "hoy.db-journal",
+		"hoy.db-shm", "hoy.db-wal", "hoyd.lock", "l", "tmp", "trash", "volumes", "lost+found", NULL };
+
+	(void) images;
+	return hoy_strv_has((char *const *) names, name);
+}
+
 static int check_all(struct checking *c, struct hoy_err *err)
 {
 	struct hoy_images *images = c->job.images;
@@ -262,6 +274,8 @@ static int check_all(struct checking *c, struct hoy_err *err)
 	if (r == 0)
 		r = check_files(
 			c, images->downloads_fd, "a download that nobody goes on with", hoy_download_is_known, err);
+	if (r == 0)
+		r = check_files(c, images->root_fd, "a file that is no part of the store", is_of_a_room, err);
 	return r < 0 ? r : check_files(c, images->tmp_fd, "work of no job", temp_has_job, err);
 }
 
