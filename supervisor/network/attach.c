@@ -267,17 +267,49 @@ int hoy_endpoints_gateway(
 
 /* --- answers ----------------------------------------------------------------------- */
 
+/* Is it one of the container's, as far as the two can't both be had? */
+static bool has_port(const struct hoy_attachment *attachment, const struct hoy_net_port *port)
+{
+	const struct hoy_net_attach *attach = &attachment->request->attach;
+
+	for (uint32_t i = 0; i < attach->n_ports; i++) {
+		const struct hoy_net_port *have = &attach->ports[i];
+
+		if (have->proto == port->proto && have->host_port == port->host_port &&
+			(have->host_ip == 0 || port->host_ip == 0 || have->host_ip == port->host_ip))
+			return true;
+	}
+	return false;
+}
+
+/* The container that has the port; NULL: none that is up. */
+static const char *holder_of(const struct hoy_attachment *self, const struct hoy_net_port *port)
+{
+	const struct hoy_networks *networks = self->sandbox->networks;
+
+	for (size_t i = 0; i < networks->n_sandboxes; i++) {
+		const struct hoy_sandbox *sandbox = networks->sandboxes[i];
+
+		for (size_t j = 0; j < sandbox->n_attachments && sandbox != self->sandbox; j++)
+			if (sandbox->attachments[j]->is_up && has_port(sandbox->attachments[j], port))
+				return sandbox->name;
+	}
+	return NULL;
+}
+
 /* What a user sees, in dockerd's words: clients look for "port is already allocated" and "address already in use". */
 static void explain(struct hoy_attachment *attachment, const struct hoy_net_reply *reply, struct hoy_err *err)
 {
 	const struct hoy_net_attach *attach = &attachment->request->attach;
 	const struct hoy_net_port *port = &attach->ports[MIN(reply->failed_port, attach->n_ports - 1)];
+	const char *holder = reply->reason == HOY_NET_PORT_ALLOCATED ? holder_of(attachment, port) : NULL;
 	char id[HOY_NETWORK_ID_MAX], host[INET_ADDRSTRLEN], container[INET_ADDRSTRLEN];
 
 	hoy_hex(attach->id, sizeof attach->id, id);
 	if (reply->reason == HOY_NET_PORT_ALLOCATED)
-		(void) hoy_err_set(err, HOY_ERR_SYSTEM, EADDRINUSE, "Bind for %s:%u failed: port is already allocated",
-			hoy_ipv4_format(port->host_ip, host), port->host_port);
+		(void) hoy_err_set(err, HOY_ERR_SYSTEM, EADDRINUSE,
+			"Bind for %s:%u failed: port is already allocated%s%s", hoy_ipv4_format(port->host_ip, host),
+			port->host_port, holder ? " by container " : "", holder ? holder : "");
 	else if (reply->reason == HOY_NET_PORT_IN_USE)
 		(void) hoy_err_set(err, HOY_ERR_SYSTEM, EADDRINUSE,
 			"failed to bind host port for %s:%u:%s:%u/%s: address already in use",

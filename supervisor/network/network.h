@@ -126,7 +126,7 @@ typedef void (*hoy_network_attached)(void *userdata, const struct hoy_err *err);
  * Brings the endpoint up in the network namespace `netns_fd` (borrowed; /proc/PID/ns/net or a bind mount): eth0 with
  * its address, default route, lo, reserved and published ports. `name` is the container's name for error texts:
  *	driver failed programming external connectivity on endpoint NAME (ID): Bind for 0.0.0.0:8080 failed: port is
- *	already allocated                         another endpoint of ours has it
+ *	already allocated by container HOLDER     another endpoint of ours has it
  *	...: failed to bind host port for 0.0.0.0:8080:172.17.0.2:80/tcp: address already in use
  * Both have kind SYSTEM (500, as dockerd). An earlier run's attachment is replaced; -EALREADY: another attach is under
  * way.

@@ -181,8 +181,9 @@ options ndots:0" ]
 @test "dns: hoyd killed: answers go on; hoy-dns killed: it comes back; both: too" {
     sleeper web --network one
     address=$(ip_of web)
+    pid=$(pid_of cli)
     kill_hoyd
-    [ "$(ask_by_pid A)" = "NOERROR $address" ]
+    [ "$(nsenter -t "$pid" -n timeout 20 "$TOOL" ask 127.0.0.11 web A)" = "NOERROR $address" ]
     start_hoyd
     [ "$(ask cli web A)" = "NOERROR $address" ]
     hoy run --rm --network one busybox ping -c1 -W2 web
@@ -199,7 +200,20 @@ options ndots:0" ]
     sleeper late --network one
     [ "$(ask cli late A)" = "NOERROR $(ip_of late)" ]
 }
-ask_by_pid() { nsenter -t "$(pgrep -f '^sleep 10000' | head -1)" -n timeout 20 "$TOOL" ask 127.0.0.11 web "$1"; }
+
+@test "dns: ten containers come at once and go: all names, then no socket of theirs" {
+    fds() { ls "/proc/$(dns_pid)/fd" | wc -l; }
+    before=$(fds)
+    seq 10 | xargs -P 5 -I N "$HOY" run -d --label t --name many-N --network one --network-alias many busybox sleep 10000
+    names=$(seq -s, -f many-%g 10)
+    [ "$(ask cli "$names" A | sort -u | wc -l)" = 10 ]
+    [ "$(ask cli many A edns=1232 | wc -w)" = 12 ]
+    [ "$(fds)" = $((before + 80)) ]
+    seq -f many-%g 10 | xargs "$HOY" rm -f
+    [ "$(ask cli many A)" = NXDOMAIN ]
+    are_back() { [ "$(fds)" -le $((before + 4)) ]; } # four more to ask the host's resolver
+    wait_for 10 are_back
+}
 
 @test "dns: hostile packets do no harm" {
     sleeper web --network one

@@ -100,7 +100,7 @@ container c1 tcp,,8080,80
 ip netns add c2
 drive_ok allocate c2 bridge tcp,127.0.0.1,8080,80
 drive attach c2 web /run/netns/c2
-[[ "$R" = "error driver failed programming external connectivity on endpoint web ("*"): Bind for 127.0.0.1:8080 failed: port is already allocated" ]] || fail "$R"
+[[ "$R" = "error driver failed programming external connectivity on endpoint web ("*"): Bind for 127.0.0.1:8080 failed: port is already allocated by container c1" ]] || fail "$R"
 drive_ok allocate c3 bridge tcp,,9090,80
 drive attach c3 web /run/netns/c2
 [[ "$R" = *"failed to bind host port for 0.0.0.0:9090:172.17.0.4:80/tcp: address already in use" ]] || fail "$R"
@@ -472,7 +472,7 @@ load_busybox >/dev/null
 "$HOY" run -d --name web -p 8080:80 busybox nc -ll -p 80 -e echo here >/dev/null
 wait_for 5 port_answers
 out=$("$HOY" run --rm -p 8080:80 busybox true 2>&1) && fail "the port was given twice"
-[[ "$out" = *"Bind for 0.0.0.0:8080 failed: port is already allocated"* ]] || fail "$out"
+[[ "$out" = *"Bind for 0.0.0.0:8080 failed: port is already allocated by container web"* ]] || fail "$out"
 kill_hoyd
 port_answers || fail "dead with hoyd"
 for pid in $(hoy_net_pids); do kill -9 $pid; done
