@@ -23,6 +23,7 @@ enum {
 };
 
 struct hoy_command;
+struct hoy_compose_globals;
 
 struct hoy_cli {
 	const char *program; /* "hoy" */
@@ -35,7 +36,8 @@ struct hoy_cli {
 	const void *values; /* the command's parsed options */
 	char **args;        /* NULL-terminated arguments */
 	size_t n_args;
-	void *values_rw; /* the same as `values`; freed by main */
+	void *values_rw; /* the same as `values`; freed by who runs the command */
+	const struct hoy_compose_globals *compose; /* of a command below `compose`; else NULL */
 };
 
 /* Flags of a row. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "supervisor/compose/globals.h"
 
 const struct hoy_command *const hoy_commands[] = {
 #define HOY_COMMAND(name) &hoy_cmd_##name,
@@ -17,6 +18,7 @@ const struct hoy_command_group hoy_command_groups[] = {
 	{ "builder", "Manage builds" },
 	{ "buildx", "Docker Buildx" },
 	{ "checkpoint", "Manage checkpoints" },
+	{ "compose", "Define and run multi-container applications" },
 	{ "container", "Manage containers" },
 	{ "context", "Manage contexts" },
 	{ "image", "Manage images" },
@@ -33,9 +35,9 @@ static const char *const common[] = { "run", "exec", "ps", "build", "pull", "pus
 	"search", "version", "info", NULL };
 
 /* Commands of docker's that this version has not: a clear word instead of "unknown". */
-static const char *const unsupported[] = { "checkpoint", "compose", "config", "cp",
-	"diff", "exec", "manifest", "node", "pause", "plugin", "port", "rename", "restart", "secret",
-	"service", "stack", "stats", "swarm", "top", "trust", "unpause", "update", NULL };
+static const char *const unsupported[] = { "checkpoint", "compose", "config", "cp", "diff", "exec", "manifest", "node",
+	"pause", "plugin", "port", "rename", "restart", "secret", "service", "stack", "stats", "swarm", "top", "trust",
+	"unpause", "update", NULL };
 
 /* One of the names of a row: they are separated by ", ". */
 static bool next_name(const char **rest, const char **name, size_t *len)
@@ -208,8 +210,14 @@ void hoy_command_group_help(const struct hoy_command_group *group, FILE *out)
 	struct line lines[MAX_LINES];
 	size_t n = lines_of(group->name, lines);
 
-	(void) fprintf(out, "Usage:  hoy %s COMMAND\n\n%s\n\nCommands:\n", group->name, group->summary);
+	auto_(hoy_buf_done) struct hoy_buf options = {};
+
+	(void) fprintf(out, "Usage:  hoy %s %sCOMMAND\n\n%s\n\nCommands:\n", group->name, own ? "[OPTIONS] " : "",
+		group->summary);
 	print_lines(lines, n, /* sort= */ true, out);
+	if (own)
+		hoy_options_help(own, "Options", &options);
+	(void) fputs(options.data ? options.data : "", out);
 	(void) fprintf(out, "\nRun 'hoy %s COMMAND --help' for more information on a command.\n", group->name);
 }
 
@@ -321,4 +329,54 @@ void hoy_command_usage_error(const struct hoy_command *command, const char *call
 	(void) fprintf(stderr, "%s\n\n", text);
 	print_usage(command, called, stderr);
 	(void) fprintf(stderr, "\nRun 'hoy %s --help' for more information\n", called);
+}
+
+/* --- running ----------------------------------------------------------------- */
+
+int hoy_command_run(struct hoy_cli *cli, const struct hoy_command *command, int argc, char **argv)
+{
+	static const struct hoy_option none[] = { HOY_OPTION_END };
+	const struct hoy_option *options = command->options ? command->options : none;
+	auto_free char **args = calloc((size_t) argc + 1, sizeof *args);
+	auto_free void *values = calloc(1, command->values_size + 1);
+	const struct hoy_cli outer = *cli;
+	struct hoy_err err;
+	bool help;
+	int r;
+
+	if (!args || !values) {
+		(void) hoy_err_oom(&err);
+		return hoy_cli_fail(cli, 1, &err);
+	}
+	if (command->defaults)
+		memcpy(values, command->defaults, command->values_size);
+	r = hoy_options_parse(options, argc, argv, command->flags, values, args, &help, &err);
+	if (help) {
+		hoy_command_help(command, cli->called, stdout);
+		r = 0;
+	} else if (r < 0) {
+		hoy_command_usage_error(command, cli->called, hoy_err_str(&err));
+		r = HOY_EXIT_ENGINE;
+	} else {
+		cli->command = command;
+		cli->args = args;
+		cli->n_args = hoy_strv_len(args);
+		cli->values = cli->values_rw = values;
+		if (hoy_command_check_args(command, cli->called, cli->n_args, &err) < 0) {
+			auto_free char *text = hoy_str_printf("hoy: %s", hoy_err_str(&err));
+
+			hoy_command_usage_error(command, cli->called, text ? text : "");
+			r = 1;
+		} else {
+			r = command->run(cli);
+		}
+	}
+	hoy_options_done(options, values);
+	/* A command may run another with the same engine. */
+	cli->args = outer.args;
+	cli->n_args = outer.n_args;
+	cli->values = outer.values;
+	cli->values_rw = outer.values_rw;
+	cli->command = outer.command;
+	return r;
 }

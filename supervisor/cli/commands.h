@@ -35,6 +35,9 @@ int hoy_command_unknown(const struct hoy_command_group *group, const char *word)
 /* Refused numbers of arguments, in docker's words. */
 int hoy_command_check_args(const struct hoy_command *command, const char *called, size_t n, struct hoy_err *err);
 
+/* Parses the words of `command` (the first is its name) and runs it: its exit status. */
+int hoy_command_run(struct hoy_cli *cli, const struct hoy_command *command, int argc, char **argv);
+
 /* Tells what is wrong with a command line, and the usage. */
 void hoy_command_usage_error(const struct hoy_command *command, const char *called, const char *text);
 

@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "supervisor/cli/cli.h"
 #include "supervisor/cli/commands.h"
+#include "supervisor/compose/globals.h"
 
 static const char bash_script[] =
 	"# bash completion for hoy\n"
@@ -177,12 +178,18 @@ static int cmd_complete(struct hoy_cli *cli)
 	static char nothing[] = "";
 	size_t n = cli->n_args;
 	char *typed = n ? cli->args[n - 1] : nothing;
+	auto_(hoy_compose_globals_done) struct hoy_compose_globals compose = {};
 	const struct hoy_command *command;
+	bool help = false;
 	int used = 0;
 
 	if (n)
 		cli->args[n - 1] = NULL; /* the words before it */
 	n = n ? n - 1 : 0;
+	/* What stands between "compose" and its command is no part of its name. */
+	if (n > 1 && strcmp(cli->args[0], "compose") == 0 &&
+		hoy_compose_globals_take(cli->args, &compose, &help, NULL) == 0)
+		n = hoy_strv_len(cli->args);
 	command = n ? hoy_command_find(cli->args, &used) : NULL;
 	if (!n)
 		offer_commands(NULL, typed);

@@ -142,7 +142,7 @@ static int add_profile(char ***options, const char *path, struct hoy_err *err)
 }
 
 /* The client reads profiles; systempaths=unconfined is two members of its own. */
-static int print_security(struct hoy_json_writer *w, char *const *given, struct hoy_err *err)
+int hoy_create_security(struct hoy_json_writer *w, char *const *given, struct hoy_err *err)
 {
 	auto_ptr(hoy_strv_free) char **options = NULL;
 	bool unconfined = false;
@@ -193,7 +193,7 @@ static int print_capabilities(struct hoy_json_writer *w, const char *member, cha
 }
 
 /* "name:address" or "name=address", the address in brackets or not. */
-static int print_hosts(struct hoy_json_writer *w, char *const *given, struct hoy_err *err)
+int hoy_create_hosts(struct hoy_json_writer *w, char *const *given, struct hoy_err *err)
 {
 	auto_ptr(hoy_strv_free) char **list = NULL;
 
@@ -370,13 +370,13 @@ int hoy_create_host_config(struct hoy_json_writer *w, const struct hoy_run_optio
 	if (r == 0)
 		r = print_ulimits(w, o->ulimit, err);
 	if (r == 0)
-		r = print_security(w, o->security_opt, err);
+		r = hoy_create_security(w, o->security_opt, err);
 	if (r == 0)
 		r = print_capabilities(w, "CapAdd", o->cap_add, err);
 	if (r == 0)
 		r = print_capabilities(w, "CapDrop", o->cap_drop, err);
 	if (r == 0)
-		r = print_hosts(w, o->add_host, err);
+		r = hoy_create_hosts(w, o->add_host, err);
 	if (r == 0)
 		r = print_log(w, o, err);
 	hoy_json_end(w);

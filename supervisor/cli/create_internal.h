@@ -17,6 +17,11 @@ void hoy_create_add_list(struct hoy_json_writer *w, const char *key, char *const
 /* "key=value" and "key" entries as an object; of a key given twice the last counts. */
 void hoy_create_add_map(struct hoy_json_writer *w, const char *name, char *const *entries);
 
+/* SecurityOpt with profiles read, MaskedPaths and ReadonlyPaths when they are taken away. */
+int hoy_create_security(struct hoy_json_writer *w, char *const *given, struct hoy_err *err);
+/* ExtraHosts of "name:address" and "name=address". */
+int hoy_create_hosts(struct hoy_json_writer *w, char *const *given, struct hoy_err *err);
+
 /* HostConfig with all it holds. */
 int hoy_create_host_config(struct hoy_json_writer *w, const struct hoy_run_options *o,
 	const struct hoy_create_ports *ports, struct hoy_err *err);

@@ -12,6 +12,7 @@
 #include "supervisor/cli/cli.h"
 #include "supervisor/cli/commands.h"
 #include "supervisor/cli/context.h"
+#include "supervisor/compose/globals.h"
 
 struct globals {
 	const char *host, *context, *config, *log_level;
@@ -35,47 +36,6 @@ static const struct hoy_option global_options[] = {
 		'v', "version", HOY_OPTION_BOOL, NULL, struct globals, version, "Print version information and quit"),
 	HOY_OPTION_END,
 };
-
-static int run_command(struct hoy_cli *cli, int argc, char **argv)
-{
-	static const struct hoy_option none[] = { HOY_OPTION_END };
-	const struct hoy_command *command = cli->command;
-	const struct hoy_option *options = command->options ? command->options : none;
-	auto_free char **args = calloc((size_t) argc + 1, sizeof *args);
-	auto_free void *values = calloc(1, command->values_size + 1);
-	struct hoy_err err;
-	bool help;
-	int r;
-
-	if (!args || !values) {
-		(void) hoy_err_oom(&err);
-		return hoy_cli_fail(cli, 1, &err);
-	}
-	if (command->defaults)
-		memcpy(values, command->defaults, command->values_size);
-	r = hoy_options_parse(options, argc, argv, command->flags, values, args, &help, &err);
-	if (help) {
-		hoy_command_help(command, cli->called, stdout);
-		r = 0;
-	} else if (r < 0) {
-		hoy_command_usage_error(command, cli->called, hoy_err_str(&err));
-		r = HOY_EXIT_ENGINE;
-	} else {
-		cli->args = args;
-		cli->n_args = hoy_strv_len(args);
-		cli->values = cli->values_rw = values;
-		if (hoy_command_check_args(command, cli->called, cli->n_args, &err) < 0) {
-			auto_free char *text = hoy_str_printf("hoy: %s", hoy_err_str(&err));
-
-			hoy_command_usage_error(command, cli->called, text ? text : "");
-			r = 1;
-		} else {
-			r = command->run(cli);
-		}
-	}
-	hoy_options_done(options, values);
-	return r;
-}
 
 /* At level debug every request is told with its status. */
 static int set_log_level(const struct globals *globals, struct hoy_err *err)
@@ -163,41 +123,96 @@ static int prepare(struct hoy_cli *cli, const struct globals *globals, struct ho
 	return r;
 }
 
-int main(int argc, char **argv)
+/* The words of `hoy`, or of `docker-compose`, whose name stands for the first of them. -1: told what was wrong. */
+static int take_words(int argc, char **argv, struct globals *globals, char **words, bool *help)
 {
-	auto_free char **words = calloc((size_t) argc + 1, sizeof *words);
+	static char compose[] = "compose";
+	bool program = hoy_compose_is_program(argc ? argv[0] : NULL);
+	struct hoy_err err;
+
+	if (hoy_options_parse(global_options, argc, argv, HOY_OPTIONS_STOP_AT_ARGUMENT, globals, words, help, &err) <
+		0) {
+		if (!program) {
+			(void) fprintf(stderr,
+				"%s\n\nUsage:  hoy [OPTIONS] COMMAND [ARG...]\n\nRun 'hoy --help' for more information\n",
+				hoy_err_str(&err));
+			return -1;
+		}
+		/* It is one of compose's. */
+		*globals = (struct globals){ 0 };
+		memcpy(words, argv + 1, (size_t) argc * sizeof *words);
+	}
+	if (program && (*help || !words[0] || strcmp(words[0], compose) != 0)) {
+		memmove(words + 1, words, hoy_strv_len(words) * sizeof *words);
+		words[0] = compose;
+	}
+	return 0;
+}
+
+/* The options between "compose" and its command. -1: told what was wrong; 1: told what was asked. */
+static int take_compose(struct hoy_cli *cli, char **words, struct hoy_compose_globals *compose, bool *help)
+{
+	struct hoy_err err;
+
+	if (hoy_compose_globals_take(words, compose, help, &err) < 0) {
+		(void) fprintf(stderr,
+			"%s\n\nUsage:  hoy compose [OPTIONS] COMMAND\n\nRun 'hoy compose --help' for more information\n",
+			hoy_err_str(&err));
+		return -1;
+	}
+	cli->compose = compose;
+	if (compose->version)
+		(void) puts("Hoy Compose version v" PACKAGE_VERSION);
+	else if (words[1] && strcmp(words[1], "docker-cli-plugin-metadata") == 0)
+		hoy_compose_print_plugin();
+	else
+		return 0;
+	return 1;
+}
+
+static int run(struct hoy_cli *cli, const struct globals *globals, char **words)
+{
 	auto_free char *called = NULL;
-	struct hoy_cli cli = { .program = "hoy" };
-	struct globals globals = {};
 	struct hoy_err err;
 	int used = 0, r;
-	bool help;
+
+	cli->debug = globals->debug;
+	cli->command = words[0] ? hoy_command_find(words, &used) : NULL;
+	if (!cli->command)
+		return no_command(words, /* help= */ false);
+	cli->called = called = used == 1 ? strdup(words[0]) : hoy_str_printf("%s %s", words[0], words[1]);
+	r = called ? prepare(cli, globals, &err) : hoy_err_oom(&err);
+	/* The command's own words start with its (last) name. */
+	return r < 0 ? hoy_cli_fail(cli, 1, &err)
+		     : hoy_command_run(cli, cli->command, (int) hoy_strv_len(words) - used + 1, words + used - 1);
+}
+
+int main(int argc, char **argv)
+{
+	auto_free char **words = calloc((size_t) argc + 2, sizeof *words);
+	auto_(hoy_compose_globals_done) struct hoy_compose_globals compose = {};
+	struct hoy_cli cli = { .program = "hoy" };
+	struct globals globals = {};
+	bool help = false;
+	int r;
 
 	if (!words || hoy_fd_ensure_stdio() < 0)
 		return 1;
 	(void) signal(SIGPIPE, SIG_IGN);
-	r = hoy_options_parse(global_options, argc, argv, HOY_OPTIONS_STOP_AT_ARGUMENT, &globals, words, &help, &err);
-	if (r < 0) {
-		(void) fprintf(stderr,
-			"%s\n\nUsage:  hoy [OPTIONS] COMMAND [ARG...]\n\nRun 'hoy --help' for more information\n",
-			hoy_err_str(&err));
+	if (take_words(argc, argv, &globals, words, &help) < 0)
 		return HOY_EXIT_ENGINE;
-	}
 	if (globals.version) {
 		(void) puts("Hoy version " PACKAGE_VERSION);
 		return 0;
 	}
+	if (!help && words[0] && strcmp(words[0], "compose") == 0) {
+		r = take_compose(&cli, words, &compose, &help);
+		if (r != 0)
+			return r < 0 ? HOY_EXIT_ENGINE : 0;
+	}
 	if (help || (words[0] && strcmp(words[0], "help") == 0))
 		return help_for(help ? words : words + 1);
-	cli.debug = globals.debug;
-	cli.command = words[0] ? hoy_command_find(words, &used) : NULL;
-	if (!cli.command)
-		return no_command(words, /* help= */ false);
-	cli.called = called = used == 1 ? strdup(words[0]) : hoy_str_printf("%s %s", words[0], words[1]);
-	r = called ? prepare(&cli, &globals, &err) : hoy_err_oom(&err);
-	/* The command's own words start with its (last) name. */
-	r = r < 0 ? hoy_cli_fail(&cli, 1, &err)
-		  : run_command(&cli, (int) hoy_strv_len(words) - used + 1, words + used - 1);
+	r = run(&cli, &globals, words);
 	hoy_http_host_done(&cli.host);
 	hoy_config_done(&cli.config);
 	return r;

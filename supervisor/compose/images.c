@@ -1,0 +1,327 @@
+/* Images of services. */
+#include "supervisor/compose/images.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "supervisor/cli/commands.h"
+#include "supervisor/cli/pull.h"
+#include "supervisor/compose/project.h"
+#include "supervisor/compose/work.h"
+
+char *hoy_compose_image_name(const struct hoy_compose *app, const struct hoy_compose_service *service)
+{
+	if (service->image)
+		return strdup(service->image);
+	return hoy_str_printf("%s%s%s", app->name, app->globals->compatibility ? "_" : "-", service->name);
+}
+
+void hoy_compose_images_done(struct hoy_compose_images *images)
+{
+	for (size_t i = 0; i < images->n; i++) {
+		free(images->all[i].name);
+		free(images->all[i].id);
+	}
+	free(images->all);
+	*images = (struct hoy_compose_images){};
+}
+
+const struct hoy_compose_image *hoy_compose_images_find(
+	const struct hoy_compose_images *images, const struct hoy_compose_service *service)
+{
+	for (size_t i = 0; i < images->n; i++)
+		if (images->all[i].service == service)
+			return &images->all[i];
+	return NULL;
+}
+
+/* --- one image --------------------------------------------------------------- */
+
+/* Its id; 0 and NULL when it isn't there. */
+static int look(struct hoy_compose *app, struct hoy_compose_image *image, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf path = {};
+	auto_ptr(hoy_json_free) struct hoy_json *info = NULL;
+	int r;
+
+	(void) hoy_buf_adds(&path, "/images/");
+	hoy_http_escape(&path, image->name);
+	(void) hoy_buf_adds(&path, "/json");
+	r = hoy_buf_check(&path, "the request", err);
+	if (r == 0)
+		r = hoy_cli_call(app->cli, "GET", path.data, NULL, &info, err);
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return r;
+	free(image->id);
+	image->id = strdup(hoy_cli_text(info, "Id"));
+	return image->id ? 0 : hoy_err_oom(err);
+}
+
+int hoy_compose_pull_image(
+	struct hoy_compose *app, const struct hoy_compose_service *service, const char *name, struct hoy_err *err)
+{
+	int r;
+
+	hoy_compose_tell(app, HOY_REPORT_WORKING, "Image", name, "Pulling");
+	r = hoy_cli_pull(app->cli, name, service->platform, /* out= */ NULL, err);
+	hoy_compose_tell(
+		app, r < 0 ? HOY_REPORT_ERROR : HOY_REPORT_DONE, "Image", name, r < 0 ? hoy_err_str(err) : "Pulled");
+	return r;
+}
+
+static void add_build_words(const struct hoy_compose_build *build, char ***words, int *failed)
+{
+	*failed |= build->no_cache ? hoy_strv_add(words, "--no-cache") : 0;
+	*failed |= build->pull ? hoy_strv_add(words, "--pull") : 0;
+	*failed |= build->target ? hoy_strv_addf(words, "--target=%s", build->target) : 0;
+	*failed |= build->network ? hoy_strv_addf(words, "--network=%s", build->network) : 0;
+	*failed |= build->shm_size ? hoy_strv_addf(words, "--shm-size=%lld", (long long) build->shm_size) : 0;
+	for (const struct hoy_compose_pair *p = build->args; p && p->key; p++)
+		*failed |= p->value ? hoy_strv_addf(words, "--build-arg=%s=%s", p->key, p->value)
+				    : hoy_strv_addf(words, "--build-arg=%s", p->key);
+	for (const struct hoy_compose_pair *p = build->labels; p && p->key; p++)
+		*failed |= hoy_strv_addf(words, "--label=%s=%s", p->key, p->value ? p->value : "");
+	for (char **host = build->extra_hosts; host && *host; host++)
+		*failed |= hoy_strv_addf(words, "--add-host=%s", *host);
+	for (char **tag = build->tags; tag && *tag; tag++)
+		*failed |= hoy_strv_addf(words, "--tag=%s", *tag);
+	for (char **from = build->cache_from; from && *from; from++)
+		*failed |= hoy_strv_addf(words, "--cache-from=%s", *from);
+	hoy_compose_each(struct hoy_compose_ulimit, u, build->ulimits) *failed |= hoy_strv_addf(
+		words, "--ulimit=%s=%lld:%lld", u->name, (long long) u->soft, (long long) u->hard);
+}
+
+/* Keys that `build` has no flag for. */
+static int check_build(const struct hoy_compose_service *service, struct hoy_err *err)
+{
+	const struct hoy_compose_build *b = service->build;
+	const struct {
+		bool given;
+		const char *text;
+	} refused[] = {
+		{ b->dockerfile_inline, "build.dockerfile_inline is not supported" },
+		{ b->additional_contexts, "build.additional_contexts is not supported" },
+		{ b->secrets, "build.secrets is not supported" },
+		{ b->ssh, "build.ssh is not supported" },
+		{ b->entitlements, "build.entitlements is not supported" },
+		{ b->cache_to, "build.cache_to is not supported" },
+		{ b->privileged, "build.privileged is not supported" },
+		{ b->platforms, "build.platforms is not supported" },
+		{ b->isolation, "build.isolation is of Windows and not supported" },
+		{ b->no_cache_filter, "build.no_cache_filter is not supported" },
+		{ b->provenance || b->sbom, "build.provenance and build.sbom are not supported" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(refused); i++)
+		if (refused[i].given)
+			return hoy_err_unsupported(err, "service \"%s\": %s", service->name, refused[i].text);
+	return 0;
+}
+
+int hoy_compose_build_image(
+	struct hoy_compose *app, const struct hoy_compose_service *service, char *const *extra, struct hoy_err *err)
+{
+	auto_ptr(hoy_strv_free) char **words = NULL;
+	auto_free char *name = hoy_compose_image_name(app, service);
+	const struct hoy_compose_build *build = service->build;
+	const struct hoy_command *command;
+	int failed = name ? hoy_strv_add(&words, "build") : -ENOMEM, status;
+	int r = check_build(service, err);
+
+	if (r < 0)
+		return r;
+	failed |= hoy_strv_addf(&words, "--tag=%s", name ? name : "");
+	if (build->dockerfile)
+		failed |= hoy_strv_addf(&words, "--file=%s%s%s", build->dockerfile[0] == '/' ? "" : build->context,
+			build->dockerfile[0] == '/' ? "" : "/", build->dockerfile);
+	add_build_words(build, &words, &failed);
+	for (; extra && *extra; extra++)
+		failed |= hoy_strv_add(&words, *extra);
+	failed |= hoy_strv_add(&words, build->context ? build->context : ".");
+	if (failed)
+		return hoy_err_oom(err);
+	command = hoy_command_find(words, &(int){ 0 });
+	if (!command)
+		return hoy_err_unsupported(err,
+			"service \"%s\": images are not built by this version: build '%s' with another tool and load it",
+			service->name, name);
+	status = hoy_command_run(app->cli, command, (int) hoy_strv_len(words), words);
+	if (status != 0)
+		return hoy_err_set(
+			err, HOY_ERR_SYSTEM, EREMOTEIO, "service \"%s\": the build of %s failed", service->name, name);
+	return 0;
+}
+
+/* --- all of them ------------------------------------------------------------- */
+
+/* What is to be done for an image that is there or not. */
+enum need { NEED_NOTHING, NEED_PULL, NEED_BUILD };
+
+static int need_of(const struct hoy_compose_image *image, const struct hoy_compose_image_options *o, enum need *ret,
+	struct hoy_err *err)
+{
+	const struct hoy_compose_service *s = image->service;
+	const char *policy = o->pull && strcmp(o->pull, "policy") != 0 ? o->pull
+			     : s->pull_policy                          ? s->pull_policy
+								       : "missing";
+	bool always = strcmp(policy, "always") == 0;
+
+	if (strcmp(policy, "refresh") == 0 || strcmp(policy, "daily") == 0 || strcmp(policy, "weekly") == 0 ||
+		hoy_str_starts(policy, "every_"))
+		return hoy_err_unsupported(err,
+			"service \"%s\": pull_policy \"%s\" is not supported: always, missing, never or build", s->name,
+			policy);
+	*ret = NEED_NOTHING;
+	if (s->build && !o->no_build &&
+		(o->build || strcmp(policy, "build") == 0 || (!image->id && (!s->image || !always))))
+		*ret = NEED_BUILD;
+	else if (s->build && !s->image && !image->id)
+		return hoy_err_not_found(
+			err, "service \"%s\": no such image: %s: --no-build forbids to build it", s->name, image->name);
+	else if (always && !(s->build && !s->image))
+		*ret = NEED_PULL;
+	else if (!image->id && strcmp(policy, "never") == 0)
+		return hoy_err_not_found(err,
+			"service \"%s\": no such image: %s: pulling is forbidden by the policy \"never\"", s->name,
+			image->name);
+	else if (!image->id)
+		*ret = NEED_PULL;
+	return 0;
+}
+
+struct lookup {
+	struct hoy_compose *app;
+	struct hoy_compose_image *image;
+	bool pull;
+};
+
+static int run_lookup(void *userdata, struct hoy_err *err)
+{
+	struct lookup *l = userdata;
+	int r = l->pull ? hoy_compose_pull_image(l->app, l->image->service, l->image->name, err) : 0;
+
+	return r < 0 ? r : look(l->app, l->image, err);
+}
+
+/* Looks (or pulls and looks) for those that `wanted` says; services with the same image share one look. */
+static int run_lookups(
+	struct hoy_compose *app, struct hoy_compose_images *images, const bool *wanted, bool pull, struct hoy_err *err)
+{
+	auto_ptr(hoy_work_free) struct hoy_work *work = hoy_work_new(app->globals->parallel);
+	auto_free struct lookup *all = calloc(images->n + 1, sizeof *all);
+	auto_free size_t *first = calloc(images->n + 1, sizeof *first);
+	int r;
+
+	if (!work || !all || !first)
+		return hoy_err_oom(err);
+	for (size_t i = 0; i < images->n; i++) {
+		if (wanted && !wanted[i])
+			continue;
+		while (first[i] < i &&
+			((wanted && !wanted[first[i]]) || strcmp(images->all[first[i]].name, images->all[i].name) != 0))
+			first[i]++;
+		all[i] = (struct lookup){ .app = app, .image = &images->all[i], .pull = pull };
+		if (first[i] == i)
+			(void) hoy_work_add(work, run_lookup, &all[i]);
+	}
+	r = hoy_work_run(work, err);
+	for (size_t i = 0; r == 0 && i < images->n; i++) {
+		if ((wanted && !wanted[i]) || first[i] == i || !images->all[first[i]].id)
+			continue;
+		free(images->all[i].id);
+		images->all[i].id = strdup(images->all[first[i]].id);
+	}
+	return r;
+}
+
+static int fill(struct hoy_compose *app, struct hoy_compose_images *images, struct hoy_err *err)
+{
+	images->all = calloc(app->project->n_services + 1, sizeof *images->all);
+	if (!images->all)
+		return hoy_err_oom(err);
+	hoy_compose_each(struct hoy_compose_service, s, app->project->services)
+	{
+		struct hoy_compose_image *image = &images->all[images->n++];
+
+		image->service = s;
+		image->name = hoy_compose_image_name(app, s);
+		if (!image->name)
+			return hoy_err_oom(err);
+		if (!s->image && !s->build)
+			return hoy_err_invalid(
+				err, "service \"%s\" has neither an image nor a build context specified", s->name);
+	}
+	return 0;
+}
+
+int hoy_compose_images_resolve(struct hoy_compose *app, const struct hoy_compose_image_options *o,
+	struct hoy_compose_images *ret, struct hoy_err *err)
+{
+	auto_(hoy_compose_images_done) struct hoy_compose_images images = {};
+	auto_free bool *pulled = NULL;
+	bool any = false;
+	int r = fill(app, &images, err);
+
+	if (r == 0)
+		r = run_lookups(app, &images, NULL, /* pull= */ false, err);
+	pulled = calloc(images.n + 1, sizeof *pulled);
+	if (!pulled)
+		return hoy_err_oom(err);
+	for (size_t i = 0; r == 0 && i < images.n; i++) {
+		enum need need = NEED_NOTHING;
+
+		r = need_of(&images.all[i], o, &need, err);
+		if (r == 0 && need == NEED_BUILD) {
+			r = hoy_compose_build_image(app, images.all[i].service, NULL, err);
+			if (r == 0)
+				r = look(app, &images.all[i], err);
+		}
+		pulled[i] = need == NEED_PULL;
+		any = any || pulled[i];
+	}
+	if (r == 0 && any)
+		r = run_lookups(app, &images, pulled, /* pull= */ true, err);
+	if (r < 0)
+		return r;
+	*ret = images;
+	images = (struct hoy_compose_images){};
+	return 0;
+}
+
+/* --- removing ---------------------------------------------------------------- */
+
+int hoy_compose_remove_images(struct hoy_compose *app, bool local, struct hoy_err *err)
+{
+	if (!app->project)
+		return hoy_err_invalid(err, "--rmi needs the project's file");
+	hoy_compose_each(struct hoy_compose_service, s, app->project->services)
+	{
+		auto_free char *name = hoy_compose_image_name(app, s);
+		auto_(hoy_buf_done) struct hoy_buf path = {};
+		int r;
+
+		if (!name)
+			return hoy_err_oom(err);
+		if (local && s->image)
+			continue;
+		(void) hoy_buf_adds(&path, "/images/");
+		hoy_http_escape(&path, name);
+		r = hoy_buf_check(&path, "the request", err);
+		if (r < 0)
+			return r;
+		hoy_compose_tell(app, HOY_REPORT_WORKING, "Image", name, "Removing");
+		r = hoy_cli_call(app->cli, "DELETE", path.data, NULL, NULL, err);
+		if (r == -EBUSY)
+			hoy_compose_tell(app, HOY_REPORT_WARNING, "Image", name, "Resource is still in use");
+		else if (r == -ENOENT)
+			hoy_compose_tell(app, HOY_REPORT_WARNING, "Image", name, "No resource found to remove");
+		else if (r < 0)
+			return hoy_err_wrap(err, "remove the image %s", name);
+		else
+			hoy_compose_tell(app, HOY_REPORT_DONE, "Image", name, "Removed");
+	}
+	return 0;
+}

@@ -1,0 +1,176 @@
+/* Starting what doesn't run, in the order of the dependencies, as parallel as they allow. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "supervisor/compose/converge.h"
+#include "supervisor/compose/health.h"
+#include "supervisor/compose/hooks.h"
+#include "supervisor/compose/work.h"
+
+/* A condition on all containers of a service. It is waited for once, whoever depends on it; what came out is for those
+ * that do. */
+struct condition {
+	struct hoy_compose_plan *plan;
+	const char *service;
+	enum hoy_compose_condition condition;
+	struct hoy_work_step *step;
+	int result;
+	struct hoy_err err;
+};
+
+struct starting {
+	struct hoy_compose_plan *plan;
+	struct hoy_compose_slot *slot;
+	struct hoy_work_step *step;
+	struct graph *graph;
+};
+
+struct graph {
+	struct hoy_compose_plan *plan;
+	struct hoy_work *work;
+	struct starting *starts;
+	struct condition *conditions;
+	size_t n_conditions;
+};
+
+static bool runs(const struct hoy_compose_slot *slot)
+{
+	return slot->old && !slot->recreate && hoy_compose_container_runs(slot->old);
+}
+
+static int run_condition(void *userdata, struct hoy_err *err)
+{
+	struct condition *c = userdata;
+
+	(void) err;
+	for (size_t i = 0; c->result == 0 && i < c->plan->n; i++) {
+		const struct hoy_compose_slot *slot = &c->plan->slots[i];
+
+		if (strcmp(slot->service->name, c->service) == 0)
+			c->result = hoy_compose_await(
+				c->plan->app, slot->id, slot->name, c->condition, /* timeout= */ 0, &c->err);
+	}
+	return 0;
+}
+
+static struct condition *condition_of(struct graph *g, const struct hoy_compose_dependency *d)
+{
+	int condition = hoy_compose_condition_parse(d->condition);
+
+	for (size_t i = 0; i < g->n_conditions; i++)
+		if (strcmp(g->conditions[i].service, d->name) == 0 && (int) g->conditions[i].condition == condition)
+			return &g->conditions[i];
+	return NULL;
+}
+
+/* Does a dependency fail? One that isn't required is only told of. */
+static int check_dependencies(struct starting *s, struct hoy_err *err)
+{
+	hoy_compose_each(struct hoy_compose_dependency, d, s->slot->service->depends_on)
+	{
+		const struct condition *c = condition_of(s->graph, d);
+
+		if (!c || c->result == 0)
+			continue;
+		if (!d->required) {
+			hoy_compose_tell(s->plan->app, HOY_REPORT_WARNING, "Container", s->slot->name,
+				"an optional dependency failed to start");
+			continue;
+		}
+		if (err)
+			*err = c->err;
+		return hoy_err_wrap(err, "dependency failed to start");
+	}
+	return 0;
+}
+
+static int start_slot(void *userdata, struct hoy_err *err)
+{
+	struct starting *s = userdata;
+	struct hoy_compose_slot *slot = s->slot;
+	struct hoy_compose_container as = { .id = slot->id, .name = slot->name, .service = slot->service->name };
+	int r = check_dependencies(s, err);
+
+	if (r < 0)
+		return r;
+	if (runs(slot)) {
+		hoy_compose_tell(s->plan->app, HOY_REPORT_DONE, "Container", slot->name, "Running");
+		return 0;
+	}
+	hoy_compose_tell(s->plan->app, HOY_REPORT_WORKING, "Container", slot->name, "Starting");
+	r = hoy_compose_post(s->plan->app, "POST", slot->id, err, "/start");
+	if (r == 0) {
+		slot->started = true;
+		r = hoy_compose_run_hooks(s->plan->app, &as, HOY_COMPOSE_POST_START, err);
+	}
+	hoy_compose_tell(s->plan->app, r < 0 ? HOY_REPORT_ERROR : HOY_REPORT_DONE, "Container", slot->name,
+		r < 0 ? "Error" : "Started");
+	return r;
+}
+
+static int add_condition(struct graph *g, const struct hoy_compose_dependency *d, struct hoy_err *err)
+{
+	int condition = hoy_compose_condition_parse(d->condition);
+	struct condition *c = &g->conditions[g->n_conditions];
+
+	if (condition < 0)
+		return hoy_err_invalid(err, "unknown condition \"%s\" for %s", d->condition, d->name);
+	if (condition_of(g, d))
+		return 0;
+	*c = (struct condition){
+		.plan = g->plan, .service = d->name, .condition = (enum hoy_compose_condition) condition
+	};
+	g->n_conditions++;
+	c->step = hoy_work_add(g->work, run_condition, c);
+	for (size_t i = 0; i < g->plan->n; i++)
+		if (strcmp(g->plan->slots[i].service->name, d->name) == 0)
+			hoy_work_after(c->step, g->starts[i].step);
+	return 0;
+}
+
+static int build(struct graph *g, struct hoy_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < g->plan->n; i++) {
+		g->starts[i] = (struct starting){ .plan = g->plan, .slot = &g->plan->slots[i], .graph = g };
+		g->starts[i].step = hoy_work_add(g->work, start_slot, &g->starts[i]);
+	}
+	for (size_t i = 0; i < g->plan->n; i++) {
+		hoy_compose_each(struct hoy_compose_dependency, d, g->plan->slots[i].service->depends_on)
+		{
+			struct condition *c;
+
+			if (r == 0)
+				r = add_condition(g, d, err);
+			c = condition_of(g, d);
+			/* What runs waits for nothing. */
+			if (c && !runs(&g->plan->slots[i]))
+				hoy_work_after(g->starts[i].step, c->step);
+		}
+	}
+	return r;
+}
+
+int hoy_compose_plan_start(struct hoy_compose_plan *plan, struct hoy_err *err)
+{
+	struct graph g = { .plan = plan, .work = hoy_work_new(plan->app->globals->parallel) };
+	size_t n = 0;
+	int r = -ENOMEM;
+
+	for (size_t i = 0; i < plan->n; i++)
+		hoy_compose_each(struct hoy_compose_dependency, d, plan->slots[i].service->depends_on) n += d != NULL;
+	g.starts = calloc(plan->n + 1, sizeof *g.starts);
+	g.conditions = calloc(n + 1, sizeof *g.conditions);
+	if (g.work && g.starts && g.conditions)
+		r = build(&g, err);
+	else
+		(void) hoy_err_oom(err);
+	if (r == 0)
+		r = hoy_work_run(g.work, err);
+	hoy_work_free(g.work);
+	free(g.starts);
+	free(g.conditions);
+	return r;
+}

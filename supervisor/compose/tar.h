@@ -1,0 +1,17 @@
+/* Configs and secrets that are no bind mounts: written into the container before it starts. */
+#ifndef HOY_COMPOSE_TAR_H
+#define HOY_COMPOSE_TAR_H
+
+#include "supervisor/compose/app.h"
+#include "supervisor/compose/project.h"
+
+/* One regular file behind `out` as a tar entry, its path without the leading '/'. */
+int hoy_compose_tar_add(struct hoy_buf *out, const char *path, const char *data, size_t len, unsigned int uid,
+	unsigned int gid, unsigned int mode, struct hoy_err *err);
+/* The end of the archive. */
+void hoy_compose_tar_end(struct hoy_buf *out);
+
+int hoy_compose_copy_files(
+	struct hoy_compose *app, const struct hoy_compose_service *service, const char *id, struct hoy_err *err);
+
+#endif
