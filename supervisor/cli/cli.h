@@ -36,7 +36,7 @@ struct hoy_cli {
 	const void *values; /* the command's parsed options */
 	char **args;        /* NULL-terminated arguments */
 	size_t n_args;
-	void *values_rw; /* the same as `values`; freed by who runs the command */
+	void *values_rw;                           /* the same as `values`; freed by who runs the command */
 	const struct hoy_compose_globals *compose; /* of a command below `compose`; else NULL */
 };
 

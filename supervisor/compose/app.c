@@ -61,11 +61,18 @@ static int load_file(struct hoy_compose *app, int flags, struct hoy_err *err)
 
 bool hoy_compose_declares(const struct hoy_compose *app, const char *service)
 {
-	if (!app->project)
-		return false;
-	hoy_compose_each(
-		struct hoy_compose_service, s, app->project->disabled) if (strcmp(s->name, service) == 0) return true;
-	return hoy_compose_service_find(app->project, service) != NULL;
+	return app->declared && hoy_strv_has(app->declared, service);
+}
+
+static int list_declared(struct hoy_compose *app, struct hoy_err *err)
+{
+	int r = 0;
+
+	hoy_compose_each(struct hoy_compose_service, s, app->project->services)
+		r |= hoy_strv_add(&app->declared, s->name);
+	hoy_compose_each(struct hoy_compose_service, d, app->project->disabled)
+		r |= hoy_strv_add(&app->declared, d->name);
+	return r ? hoy_err_oom(err) : 0;
 }
 
 /* With a file its services count; without one those that have a container. */
@@ -89,6 +96,8 @@ int hoy_compose_open(
 
 	*ret = (struct hoy_compose){ .cli = cli, .globals = cli->compose };
 	r = load_file(ret, flags, err);
+	if (r == 0 && ret->project)
+		r = list_declared(ret, err);
 	if (r == 0 && (flags & HOY_COMPOSE_NEEDS_FILE))
 		r = ensure_daemon(cli, err);
 	if (r == 0 && !(flags & HOY_COMPOSE_NO_CONTAINERS))
@@ -114,6 +123,7 @@ void hoy_compose_done(struct hoy_compose *app)
 	hoy_compose_containers_done(&app->containers);
 	hoy_compose_project_free(app->project);
 	hoy_strv_free(app->first_names);
+	hoy_strv_free(app->declared);
 	free(app->own_name);
 	*app = (struct hoy_compose){};
 }

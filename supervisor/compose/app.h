@@ -16,6 +16,7 @@ struct hoy_compose {
 	const char *name;                    /* the project's */
 	char *own_name;                      /* when no file says it */
 	struct hoy_compose_containers containers;
+	char **declared;           /* all services of the file, those of inactive profiles too */
 	char **first_names;        /* of the container of each of the project's services; of converge.h */
 	struct hoy_report *report; /* NULL until hoy_compose_begin_report() */
 };

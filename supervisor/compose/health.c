@@ -114,7 +114,7 @@ static int await_state(struct waiting *w, struct hoy_err *err)
 
 	(void) hoy_buf_adds(&path, "/events?filters=");
 	hoy_http_escape(&path,
-		"{\"type\":[\"container\"],\"event\":[\"health_status\",\"start\",\"die\",\"destroy\"],\"container\":[\"");
+		"{\"type\":[\"container\"],\"event\":[\"health_status\",\"health_status: healthy\",\"health_status: unhealthy\",\"start\",\"die\",\"destroy\"],\"container\":[\"");
 	hoy_http_escape(&path, w->id);
 	hoy_http_escape(&path, "\"]}");
 	r = hoy_buf_check(&path, "the request", err);
