@@ -35,9 +35,9 @@ static const char *const common[] = { "run", "exec", "ps", "build", "pull", "pus
 	"search", "version", "info", NULL };
 
 /* Commands of docker's that this version has not: a clear word instead of "unknown". */
-static const char *const unsupported[] = { "checkpoint", "compose", "config", "cp", "diff", "exec", "manifest", "node",
-	"pause", "plugin", "port", "rename", "restart", "secret", "service", "stack", "stats", "swarm", "top", "trust",
-	"unpause", "update", NULL };
+static const char *const unsupported[] = { "checkpoint", "compose", "config", "cp",
+	"diff", "exec", "manifest", "node", "pause", "plugin", "port", "rename", "restart", "secret",
+	"service", "stack", "stats", "swarm", "top", "trust", "unpause", "update", NULL };
 
 /* One of the names of a row: they are separated by ", ". */
 static bool next_name(const char **rest, const char **name, size_t *len)
@@ -209,7 +209,7 @@ void hoy_command_group_help(const struct hoy_command_group *group, FILE *out)
 {
 	struct line lines[MAX_LINES];
 	size_t n = lines_of(group->name, lines);
-
+	const struct hoy_option *own = strcmp(group->name, "compose") == 0 ? hoy_compose_global_options : NULL;
 	auto_(hoy_buf_done) struct hoy_buf options = {};
 
 	(void) fprintf(out, "Usage:  hoy %s %sCOMMAND\n\n%s\n\nCommands:\n", group->name, own ? "[OPTIONS] " : "",
