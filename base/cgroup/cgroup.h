@@ -264,6 +264,10 @@ int hoy_cgroup_thaw(struct hoy_cgroup *cg, struct hoy_err *err);
 int hoy_cgroup_is_frozen(const struct hoy_cgroup *cg, struct hoy_err *err);
 /* The same for a group that was saved by hoy_cgroup_to_string(). */
 int hoy_cgroup_saved_is_frozen(const char *text, struct hoy_err *err);
+/* For who asks for many: the path of the v2 file that tells (heap; NULL: there is none, or no memory), and what the
+ * open file says: 1, 0 or -errno. */
+char *hoy_cgroup_saved_events(const char *text);
+int hoy_cgroup_events_frozen(int fd);
 
 /* `sig` to every process of the group and below; none escapes SIGKILL by forking. Does not wait. A missing or empty
  * group is fine. Frozen processes die of SIGKILL too (thawed where that needs it). */

@@ -180,17 +180,29 @@ int hoy_cgroup_thaw(struct hoy_cgroup *cg, struct hoy_err *err)
 	return r < 0 ? hoy_err_code(err, r, "thaw cgroup '%s'", cg->path) : 0;
 }
 
-/* By its whole path, and both files give all they have in one read. */
+/* Both files give all they have in one read. */
+static int read_frozen_fd(int fd, bool v2)
+{
+	char text[256];
+	ssize_t n = read(fd, text, sizeof text - 1);
+
+	if (n < 0)
+		return -errno;
+	text[n] = '\0';
+	return v2 ? hoy_cgroup_keyed(text, "frozen") != 0 : hoy_str_starts(text, "FROZEN");
+}
+
 static int read_frozen(const char *path, bool v2, struct hoy_err *err)
 {
 	auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char text[256];
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+	int r = fd < 0 ? -errno : read_frozen_fd(fd, v2);
 
-	if (n < 0)
-		return hoy_err_sys(err, "read '%s'", path);
-	text[n] = '\0';
-	return v2 ? hoy_cgroup_keyed(text, "frozen") != 0 : hoy_str_starts(text, "FROZEN");
+	return r < 0 ? hoy_err_code(err, r, "read '%s'", path) : r;
+}
+
+int hoy_cgroup_events_frozen(int fd)
+{
+	return read_frozen_fd(fd, /* v2= */ true);
 }
 
 int hoy_cgroup_is_frozen(const struct hoy_cgroup *cg, struct hoy_err *err)
@@ -205,20 +217,26 @@ int hoy_cgroup_is_frozen(const struct hoy_cgroup *cg, struct hoy_err *err)
 	return path ? read_frozen(path, cg->table.v2, err) : hoy_err_oom(err);
 }
 
-/* `list` asks for each container: where the v2 tree is the first, two of the fields are all that is needed. */
+/* Where the v2 tree is the first, two of the fields are all that is needed. */
+char *hoy_cgroup_saved_events(const char *text)
+{
+	const char *path = hoy_str_starts(text, "1\t") ? text + 2 : "", *mount = strchr(path, '\t');
+	const char *name = mount ? strchr(mount + 1, '\t') : NULL;
+
+	if (!name || name[1] != '\t')
+		return NULL;
+	return hoy_str_printf(
+		"%.*s%.*s/cgroup.events", (int) (name - mount - 1), mount + 1, (int) (mount - path), path);
+}
+
 int hoy_cgroup_saved_is_frozen(const char *text, struct hoy_err *err)
 {
 	auto_ptr(hoy_cgroup_free) struct hoy_cgroup *cg = NULL;
-	const char *path = hoy_str_starts(text, "1\t") ? text + 2 : "", *mount = strchr(path, '\t');
-	const char *name = mount ? strchr(mount + 1, '\t') : NULL;
+	auto_free char *events = hoy_cgroup_saved_events(text);
 	int r;
 
-	if (name && name[1] == '\t') {
-		auto_free char *file = hoy_str_printf(
-			"%.*s%.*s/cgroup.events", (int) (name - mount - 1), mount + 1, (int) (mount - path), path);
-
-		return file ? read_frozen(file, /* v2= */ true, err) : hoy_err_oom(err);
-	}
+	if (events)
+		return read_frozen(events, /* v2= */ true, err);
 	r = hoy_cgroup_from_string(text, &cg, err);
 	return r < 0 ? r : hoy_cgroup_is_frozen(cg, err);
 }

@@ -388,11 +388,17 @@ static int take_master(struct creation *c, struct hoy_err *err)
 
 static int commit(struct creation *c, struct hoy_err *err)
 {
-	int r = hoy_process_start_time(c->pid, &c->state.start_time, NULL);
+	struct hoy_process_stat stat;
+	int r = hoy_process_stat(c->pid, &stat);
 
 	if (r < 0)
 		return hoy_err_code(err, r, "start time of process %d", (int) c->pid);
 	c->state.pid = c->pid;
+	c->state.start_time = stat.start_time;
+	free(c->state.init_name);
+	c->state.init_name = strdup(stat.name);
+	if (!c->state.init_name)
+		return hoy_err_oom(err);
 	r = hoy_create_save(c, err);
 	if (r == 0)
 		r = hoy_write_pid_file(c->o->pid_file, c->pid, err);

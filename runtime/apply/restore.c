@@ -241,10 +241,12 @@ static int bring_lo_up(const struct creation *c, struct hoy_err *err)
  * else can end what we could not. */
 static int on_namespaces(struct creation *c, pid_t pid, struct hoy_err *err)
 {
-	int r = hoy_process_start_time(pid, &c->state.start_time, NULL);
+	struct hoy_process_stat stat;
+	int r = hoy_process_stat(pid, &stat);
 
 	if (r < 0)
 		return hoy_err_code(err, r, "start time of process %d", (int) pid);
+	c->state.start_time = stat.start_time;
 	c->pid = c->state.pid = pid;
 	r = hoy_create_save(c, err);
 	if (r == 0)
@@ -295,10 +297,12 @@ static int converse(struct restoration *x, struct hoy_err *err)
 
 static int commit(struct creation *c, pid_t pid, struct hoy_err *err)
 {
-	int r = hoy_process_start_time(pid, &c->state.start_time, NULL);
+	struct hoy_process_stat stat;
+	int r = hoy_process_stat(pid, &stat);
 
 	if (r < 0)
 		return hoy_err_code(err, r, "start time of process %d", (int) pid);
+	c->state.start_time = stat.start_time;
 	c->pid = c->state.pid = pid;
 	c->pidfd = hoy_pidfd_open(pid);
 	if (c->pidfd < 0)

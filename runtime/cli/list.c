@@ -56,21 +56,24 @@ static void add_row(struct hoy_buf *out, const struct hoy_oci_state *doc)
 static int look(struct share *s, struct hoy_err *err)
 {
 	auto_free char *owner = NULL; /* of the container before, mostly of all */
+	auto_(hoy_look_done) struct hoy_look eye;
 	uid_t uid = 0;
 
+	hoy_look_init(&eye, s->root);
 	for (size_t i = 0; i < s->n; i++) {
 		auto_(hoy_state_done) struct hoy_state state = { .dir = -EBADF };
+		enum hoy_status status;
 		struct hoy_oci_state doc;
 		int r = 0;
 
-		if (hoy_state_look(s->root, s->ids[i], &state, NULL) < 0 || !state.read)
+		if (hoy_look_at(&eye, s->ids[i], &state, &status, NULL) < 0 || !state.read)
 			continue;
 		if (!owner || state.owner != uid) {
 			free(owner);
 			uid = state.owner;
 			owner = hoy_owner_name(uid);
 		}
-		hoy_fill_state(&state, owner, &doc);
+		hoy_fill_state(&state, status, owner, &doc);
 		if (s->json && s->found.len)
 			(void) hoy_buf_addc(&s->found, ',');
 		if (s->json)

@@ -46,10 +46,8 @@ static int print_all(const struct hoy_buf *text, struct hoy_err *err)
 	return r < 0 ? hoy_err_code(err, r, "write to stdout") : 0;
 }
 
-void hoy_fill_state(const struct hoy_state *state, char *owner, struct hoy_oci_state *ret)
+void hoy_fill_state(const struct hoy_state *state, enum hoy_status status, char *owner, struct hoy_oci_state *ret)
 {
-	enum hoy_status status = hoy_state_status(state);
-
 	hoy_container_state(
 		state, oci_status[status], status == HOY_STATUS_STOPPED ? 0 : state->pid, /* for_hooks= */ false, ret);
 	ret->owner = owner;
@@ -69,7 +67,7 @@ static int state_run(const struct hoy_globals *g, void *values, char **args, str
 	if (!state.read)
 		return hoy_err_set(err, HOY_ERR_NOT_FOUND, ENOENT, TEXT_NOT_FOUND);
 	owner = hoy_owner_name(state.owner);
-	hoy_fill_state(&state, owner, &doc);
+	hoy_fill_state(&state, hoy_state_status(&state), owner, &doc);
 	r = hoy_oci_state_print(&doc, &text, INDENT, err);
 	if (r == 0)
 		r = hoy_buf_addc(&text, '\n') < 0 ? hoy_err_oom(err) : print_all(&text, err);

@@ -10,7 +10,7 @@
 /* The user's name, or "#1234". Heap; NULL: out of memory. */
 char *hoy_owner_name(uid_t uid);
 
-/* The document, with the status found out by looking; strings borrowed from `state` and `owner`. */
-void hoy_fill_state(const struct hoy_state *state, char *owner, struct hoy_oci_state *ret);
+/* The document; strings borrowed from `state` and `owner`. */
+void hoy_fill_state(const struct hoy_state *state, enum hoy_status status, char *owner, struct hoy_oci_state *ret);
 
 #endif

@@ -23,42 +23,56 @@ static const char *skip_fields(const char *text, unsigned int n)
 	return text;
 }
 
-int hoy_process_start_time(pid_t pid, uint64_t *ret, bool *ret_zombie)
+int hoy_process_read_stat(int fd, struct hoy_process_stat *ret)
 {
-	char path[sizeof "/proc/2147483647/stat"], text[1024];
-	const char *field;
-	auto_fd int fd = -EBADF;
-	ssize_t n;
+	char text[1024];
+	const char *name, *field;
+	ssize_t n = TEMP_FAILURE_RETRY(read(fd, text, sizeof text - 1)); /* the whole line at once, or nothing */
 
-	(void) snprintf(path, sizeof path, "/proc/%d/stat", (int) pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -ESRCH;
-	n = TEMP_FAILURE_RETRY(read(fd, text, sizeof text - 1)); /* the whole line at once, or nothing */
 	if (n <= 0)
 		return -ESRCH;
 	text[n] = '\0';
-	/* The command name stands in parentheses and may hold anything, also ')'. */
+	/* The name stands in parentheses and may hold anything, also ')'. */
+	name = strchr(text, '(');
 	field = strrchr(text, ')');
-	if (!field || field[1] != ' ')
+	if (!name || !field || field < name || field[1] != ' ')
 		return -EIO;
-	if (ret_zombie)
-		*ret_zombie = field[2] == 'Z' || field[2] == 'X';
+	name++;
+	(void) snprintf(ret->name, sizeof ret->name, "%.*s", (int) (field - name), name);
+	ret->zombie = field[2] == 'Z' || field[2] == 'X';
 	field = skip_fields(field + 2, FIELD_START_TIME - FIELD_STATE);
 	if (!field)
 		return -EIO;
 	errno = 0;
-	*ret = strtoull(field, NULL, 10);
+	ret->start_time = strtoull(field, NULL, 10);
 	return errno ? -EIO : 0;
+}
+
+int hoy_process_stat(pid_t pid, struct hoy_process_stat *ret)
+{
+	char path[sizeof "/proc/2147483647/stat"];
+	auto_fd int fd = -EBADF;
+
+	(void) snprintf(path, sizeof path, "/proc/%d/stat", (int) pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -ESRCH : hoy_process_read_stat(fd, ret);
+}
+
+bool hoy_state_is_process(const struct hoy_state *state, const struct hoy_process_stat *stat)
+{
+	return !stat->zombie && stat->start_time == state->start_time;
+}
+
+bool hoy_state_has_executed(const struct hoy_state *state, const struct hoy_process_stat *stat)
+{
+	return state->init_name && strcmp(stat->name, state->init_name) != 0;
 }
 
 bool hoy_state_is_alive(const struct hoy_state *state)
 {
-	uint64_t start_time;
-	bool zombie = false;
+	struct hoy_process_stat stat;
 
-	return state->pid > 0 && hoy_process_start_time(state->pid, &start_time, &zombie) == 0 && !zombie &&
-	       start_time == state->start_time;
+	return state->pid > 0 && hoy_process_stat(state->pid, &stat) == 0 && hoy_state_is_process(state, &stat);
 }
 
 int hoy_state_pidfd(const struct hoy_state *state)

@@ -22,6 +22,7 @@
 #include "libocispec/field.h"
 
 #define HOY_STATE_VERSION 1
+#define HOY_STATE_FILE "state.json"
 #define HOY_STATE_SOCKET "start.sock"
 #define HOY_STATE_CONFIG "config.json"
 
@@ -53,6 +54,7 @@ struct hoy_state {
 	uint32_t owner;
 	int32_t pid;         /* 0: not there yet */
 	uint64_t start_time; /* of pid, in clock ticks after boot */
+	char *init_name;     /* of pid before its execve(), as the kernel shows it; NULL: not known */
 	uint64_t host_mount; /* 0, or what held the rootfs before we mounted it in the host's mount namespace */
 	bool own_pid_ns;     /* its end ends all of the container's processes */
 	bool has_hooks;      /* config.json has poststart or poststop hooks */
@@ -78,6 +80,9 @@ int hoy_state_load(const char *root, const char *id, bool lock, struct hoy_state
 void hoy_state_unlock(const struct hoy_state *state);
 bool hoy_state_lock_again(const struct hoy_state *state);
 
+/* From an open state.json. -ENOENT: there is no whole line in it. */
+int hoy_state_read(int fd, struct hoy_state *ret, struct hoy_err *err);
+
 /* As hoy_state_load() without a lock, for who only looks: `dir` stays closed. */
 int hoy_state_look(const char *root, const char *id, struct hoy_state *ret, struct hoy_err *err);
 
@@ -101,6 +106,7 @@ int hoy_state_list(const char *root, char ***ret, struct hoy_err *err);
 /* Status by looking at the process, the start socket and the freezer. */
 enum hoy_status hoy_state_status(const struct hoy_state *state);
 bool hoy_state_is_frozen(const struct hoy_state *state);
+bool hoy_state_waits_for_start(const struct hoy_state *state); /* by its socket; `path` is set */
 const char *hoy_status_to_string(enum hoy_status status);
 
 /* Is the first process there, and no zombie? By its start time, as below. */
@@ -109,8 +115,40 @@ bool hoy_state_is_alive(const struct hoy_state *state);
 /* A pidfd of the first process, proven to be that process by its start time. -ESRCH: gone (or a zombie). */
 int hoy_state_pidfd(const struct hoy_state *state);
 
-/* Field 22 of /proc/PID/stat. -ESRCH: no such process; *ret_zombie (may be NULL) is set for one that only waits to be
- * reaped. */
-int hoy_process_start_time(pid_t pid, uint64_t *ret, bool *ret_zombie);
+/* From /proc/PID/stat, by pid or from the open file. -ESRCH: no such process. */
+struct hoy_process_stat {
+	char name[65]; /* the kernel's: of a user's process 15 bytes */
+	bool zombie;   /* it only waits to be reaped */
+	uint64_t start_time;
+};
+int hoy_process_stat(pid_t pid, struct hoy_process_stat *ret);
+int hoy_process_read_stat(int fd, struct hoy_process_stat *ret);
+/* Of what was found out about `pid`: it is the container's and no zombie; it has another name than before its
+ * execve(), so that nobody need look whether it waits for `start`. */
+bool hoy_state_is_process(const struct hoy_state *state, const struct hoy_process_stat *stat);
+bool hoy_state_has_executed(const struct hoy_state *state, const struct hoy_process_stat *stat);
+
+/*
+ * Looks at many containers of one root, each with as few system calls as can be: files are named from directories that
+ * stay open, and their descriptors closed many at a time, those and all others above. Status and state are those of
+ * hoy_state_look() and hoy_state_status().
+ *
+ *	struct hoy_look look;
+ *	hoy_look_init(&look, root);
+ *	r = hoy_look_at(&look, "web", &state, &status, err);
+ *	hoy_look_done(&look);
+ */
+struct hoy_look {
+	const char *root_path; /* borrowed */
+	int root, proc;        /* directories, -EBADF: not to be had, then everything goes by its whole path */
+	int group_dir;         /* where the last container's cgroup stands, and its path */
+	char *group_path;
+	int first;         /* descriptors from here on are to be closed */
+	unsigned int used; /* since the last time */
+};
+void hoy_look_init(struct hoy_look *look, const char *root);
+void hoy_look_done(struct hoy_look *look);
+int hoy_look_at(
+	struct hoy_look *look, const char *id, struct hoy_state *ret, enum hoy_status *ret_status, struct hoy_err *err);
 
 #endif

@@ -44,7 +44,7 @@ static int socket_address(const struct hoy_state *state, struct sockaddr_un *ret
  * The socket's file may outlive the waiting, when `start` was killed: only one with somebody behind it counts. A socket
  * of another type finds that out without being let in, so that nobody wakes up for the question.
  */
-static bool waits_for_start(const struct hoy_state *state)
+bool hoy_state_waits_for_start(const struct hoy_state *state)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	auto_fd int sock = -EBADF, dir = -EBADF;
@@ -69,11 +69,14 @@ bool hoy_state_is_frozen(const struct hoy_state *state)
 
 enum hoy_status hoy_state_status(const struct hoy_state *state)
 {
+	struct hoy_process_stat stat;
+
 	if (!state->read || state->pid == 0)
 		return HOY_STATUS_CREATING;
-	if (!hoy_state_is_alive(state))
+	if (hoy_process_stat(state->pid, &stat) < 0 || !hoy_state_is_process(state, &stat))
 		return HOY_STATUS_STOPPED;
 	if (hoy_state_is_frozen(state))
 		return HOY_STATUS_PAUSED;
-	return waits_for_start(state) ? HOY_STATUS_CREATED : HOY_STATUS_RUNNING;
+	return !hoy_state_has_executed(state, &stat) && hoy_state_waits_for_start(state) ? HOY_STATUS_CREATED
+											 : HOY_STATUS_RUNNING;
 }

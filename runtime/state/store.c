@@ -14,7 +14,7 @@
 #include "runtime/state/state.h"
 #include "runtime/texts.h"
 
-#define STATE_FILE "state.json"
+#define STATE_FILE HOY_STATE_FILE
 #define STATE_MAX ((size_t) 16 << 20)
 #define ID_MAX ((size_t) 1024)
 
@@ -35,6 +35,7 @@ static const struct hoy_field state_fields[] = {
 	F(U32, "owner", owner),
 	F(I32, "pid", pid),
 	F(U64, "startTime", start_time),
+	F(STRING, "initName", init_name),
 	F(U64, "hostMount", host_mount),
 	F(BOOL, "ownPidNamespace", own_pid_ns),
 	F(BOOL, "hasHooks", has_hooks),
@@ -198,22 +199,26 @@ static int parse_last_line(const char *text, size_t len, struct hoy_state *ret, 
 	return hoy_state_parse(line, (size_t) (end - line), ret, err);
 }
 
-static int read_state(int at, const char *file, struct hoy_state *ret, struct hoy_err *err)
+int hoy_state_read(int fd, struct hoy_state *ret, struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf text = { .cap = STATE_MAX };
-	auto_fd int fd = openat(at, file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	char start[2048];
 	ssize_t n;
 	int r;
 
-	if (fd < 0)
-		return hoy_err_sys(err, "open '%s'", file);
 	/* Less than was asked for, and a whole line: that is all of it, in one call. */
 	n = pread(fd, start, sizeof start, 0);
 	if (n > 0 && (size_t) n < sizeof start && start[n - 1] == '\n')
 		return parse_last_line(start, (size_t) n, ret, err);
-	r = hoy_file_read_fd(fd, file, &text, err);
+	r = hoy_file_read_fd(fd, STATE_FILE, &text, err);
 	return r < 0 ? r : parse_last_line(text.data, text.len, ret, err);
+}
+
+static int read_state(int at, const char *file, struct hoy_state *ret, struct hoy_err *err)
+{
+	auto_fd int fd = openat(at, file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+	return fd < 0 ? hoy_err_sys(err, "open '%s'", file) : hoy_state_read(fd, ret, err);
 }
 
 int hoy_state_load(const char *root, const char *id, bool lock, struct hoy_state *ret, struct hoy_err *err)

@@ -166,11 +166,12 @@ END_TEST
 START_TEST(a_pid_that_was_used_again_is_not_the_container)
 {
 	struct hoy_state state = { .dir = -EBADF, .read = true, .pid = getpid() };
+	struct hoy_process_stat stat = { .zombie = true };
 	auto_fd int pidfd = -EBADF;
-	bool zombie = true;
 
-	ck_assert_int_eq(hoy_process_start_time(getpid(), &state.start_time, &zombie), 0);
-	ck_assert(!zombie);
+	ck_assert_int_eq(hoy_process_stat(getpid(), &stat), 0);
+	ck_assert(!stat.zombie);
+	state.start_time = stat.start_time;
 	pidfd = hoy_state_pidfd(&state);
 	ck_assert_int_ge(pidfd, 0);
 	state.start_time++;
@@ -218,12 +219,16 @@ END_TEST
 
 static int make_state(const char *root, const char *id, struct hoy_state *ret)
 {
+	struct hoy_process_stat stat;
 	int r = hoy_state_create(root, id, ret, NULL);
 
+	if (r == 0)
+		r = hoy_process_stat(getpid(), &stat);
 	if (r < 0)
 		return r;
 	ret->pid = getpid();
-	return hoy_process_start_time(ret->pid, &ret->start_time, NULL);
+	ret->start_time = stat.start_time;
+	return 0;
 }
 
 START_TEST(who_only_looks_sees_what_a_load_sees)
@@ -249,6 +254,59 @@ START_TEST(who_only_looks_sees_what_a_load_sees)
 	ck_assert_int_eq(hoy_state_look(root, "../web", &creating, NULL), -EINVAL);
 
 	ck_assert_int_eq(hoy_path_remove_all(AT_FDCWD, root, NULL), 0);
+}
+END_TEST
+
+/* More than are open at a time, beside them some that are odd. */
+START_TEST(who_looks_at_many_sees_each_as_it_is)
+{
+	char root[] = "/tmp/hoy-unit-XXXXXX", id[16];
+	auto_(hoy_state_done) struct hoy_state unfinished = { .dir = -EBADF };
+	auto_(hoy_look_done) struct hoy_look look;
+	enum hoy_status status;
+
+	ck_assert_ptr_nonnull(mkdtemp(root));
+	ck_assert_int_eq(hoy_state_create(root, "early", &unfinished, NULL), 0);
+	for (int i = 0; i < 300; i++) {
+		auto_(hoy_state_done) struct hoy_state made = { .dir = -EBADF };
+
+		(void) snprintf(id, sizeof id, "web%d", i);
+		ck_assert_int_eq(make_state(root, id, &made), 0);
+		made.start_time += (uint64_t) i % 2; /* every other one is another process's */
+		ck_assert_int_eq(hoy_state_save(&made, NULL), 0);
+	}
+	hoy_look_init(&look, root);
+	for (int i = 0; i < 300; i++) {
+		auto_(hoy_state_done) struct hoy_state looked = { .dir = -EBADF };
+
+		(void) snprintf(id, sizeof id, "web%d", i);
+		ck_assert_int_eq(hoy_look_at(&look, id, &looked, &status, NULL), 0);
+		ck_assert_str_eq(looked.id, id);
+		ck_assert_int_eq(status, i % 2 ? HOY_STATUS_STOPPED : HOY_STATUS_RUNNING);
+	}
+	for (int i = 0; i < 2; i++) {
+		auto_(hoy_state_done) struct hoy_state looked = { .dir = -EBADF };
+		int r = hoy_look_at(&look, i ? "none" : "early", &looked, &status, NULL);
+
+		ck_assert_int_eq(r, i ? -ENOENT : 0);
+		ck_assert_int_eq(status, HOY_STATUS_CREATING);
+	}
+	ck_assert_int_eq(hoy_path_remove_all(AT_FDCWD, root, NULL), 0);
+}
+END_TEST
+
+/* A name that changed tells that execve() has happened: then nobody asks the socket. */
+START_TEST(another_name_than_before_is_running)
+{
+	struct hoy_process_stat stat = { .name = "sleep" };
+	char before[] = "hoyrun";
+	struct hoy_state state = { .init_name = before };
+
+	ck_assert(hoy_state_has_executed(&state, &stat));
+	(void) snprintf(stat.name, sizeof stat.name, "%s", before);
+	ck_assert(!hoy_state_has_executed(&state, &stat));
+	state.init_name = NULL;
+	ck_assert(!hoy_state_has_executed(&state, &stat));
 }
 END_TEST
 
@@ -285,6 +343,7 @@ Suite *suite_runtime_state(void)
 	const TTest *const tests[] = { ids_are_checked, a_state_survives_print_and_parse,
 		a_newer_state_is_refused_an_unknown_member_is_not, the_last_whole_line_of_a_state_counts,
 		a_pid_that_was_used_again_is_not_the_container, who_only_looks_sees_what_a_load_sees,
+		who_looks_at_many_sees_each_as_it_is, another_name_than_before_is_running,
 		somebody_listening_tells_created_from_running };
 
 	return hoy_unit_suite("runtime state", tests, ARRAY_LEN(tests));
