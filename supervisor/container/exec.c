@@ -299,8 +299,11 @@ static int attach(struct hoy_exec *e, struct hoy_err *err)
 		.stderr_ = e->config->attach_stderr,
 		.detach_keys = e->config->detach_keys && *e->config->detach_keys ? e->config->detach_keys : NULL,
 	};
-	int fd = fcntl(e->fd, F_DUPFD_CLOEXEC, 3);
+	int fd, r = hoy_shim_require(e->container->shim, "exec-attach", "attach a client to an exec", err);
 
+	if (r < 0)
+		return r;
+	fd = fcntl(e->fd, F_DUPFD_CLOEXEC, 3);
 	if (fd < 0)
 		return hoy_err_sys(err, "duplicate a stream");
 	return hoy_container_attach_exec(e, &how, e->framed, fd, e->leftover.data, e->leftover.len, err);

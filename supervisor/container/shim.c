@@ -12,6 +12,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "base/ttrpc/hoy_shim.pb-c.h"
 #include "base/ttrpc/task.pb-c.h"
 #include "base/ttrpc/ttrpc.h"
 #include "shim/protocol.h"
@@ -28,6 +29,14 @@ int hoy_shim_new(const struct hoy_shim_options *options, struct hoy_shim **ret, 
 	return 0;
 }
 
+static void forget_hello(struct hoy_shim *shim)
+{
+	free(shim->version);
+	shim->version = NULL;
+	hoy_strv_free(shim->features);
+	shim->features = NULL;
+}
+
 void hoy_shim_free(struct hoy_shim *shim)
 {
 	if (!shim)
@@ -36,6 +45,7 @@ void hoy_shim_free(struct hoy_shim *shim)
 		hoy_shim_call_free(shim->calls);
 	hoy_ttrpc_client_free(shim->client);
 	hoy_shim_spawn_free(shim->spawn);
+	forget_hello(shim);
 	free(shim);
 }
 
@@ -46,27 +56,6 @@ static void on_lost(struct hoy_ttrpc_client *client, void *userdata)
 	hoy_ttrpc_client_free(client);
 	shim->client = NULL;
 	shim->options.lost(shim->options.userdata);
-}
-
-bool hoy_shim_is_connected(const struct hoy_shim *shim)
-{
-	return shim->client != NULL;
-}
-
-int hoy_shim_connect_to(struct hoy_shim *shim, const char *address, struct hoy_err *err)
-{
-	return hoy_ttrpc_client_connect(shim->options.loop, address, on_lost, shim, &shim->client, err);
-}
-
-int hoy_shim_connect(struct hoy_shim *shim, struct hoy_err *err)
-{
-	auto_(hoy_buf_done) struct hoy_buf text = {};
-	auto_free char *path = hoy_path_join(shim->options.bundle, HOY_SHIM_ADDRESS_FILE);
-	int r = path ? hoy_file_read(AT_FDCWD, path, &text, err) : hoy_err_oom(err);
-
-	if (r >= 0 && !text.data)
-		r = hoy_err_code(err, -ENOENT, "'%s' is empty", path);
-	return r < 0 ? r : hoy_shim_connect_to(shim, text.data, err);
 }
 
 /* --- calls ------------------------------------------------------------------------------- */
@@ -81,8 +70,8 @@ void hoy_shim_call_free(struct hoy_shim_call *call)
 	free(call);
 }
 
-int hoy_shim_call(struct hoy_shim *shim, const char *method, const ProtobufCMessage *request, uint64_t timeout_ns,
-	hoy_ttrpc_done answered, const struct hoy_shim_call *whom, struct hoy_err *err)
+static int call_service(struct hoy_shim *shim, const char *service, const char *method, const ProtobufCMessage *request,
+	uint64_t timeout_ns, hoy_ttrpc_done answered, const struct hoy_shim_call *whom, struct hoy_err *err)
 {
 	struct hoy_shim_call *c;
 	int64_t r;
@@ -96,10 +85,88 @@ int hoy_shim_call(struct hoy_shim *shim, const char *method, const ProtobufCMess
 	c->shim = shim;
 	c->next = shim->calls;
 	shim->calls = c;
-	r = hoy_ttrpc_call(shim->client, HOY_TTRPC_TASK_SERVICE, method, request, timeout_ns, answered, c, err);
+	r = hoy_ttrpc_call(shim->client, service, method, request, timeout_ns, answered, c, err);
 	if (r < 0)
 		hoy_shim_call_free(c);
 	return r < 0 ? (int) r : 0;
+}
+
+int hoy_shim_call(struct hoy_shim *shim, const char *method, const ProtobufCMessage *request, uint64_t timeout_ns,
+	hoy_ttrpc_done answered, const struct hoy_shim_call *whom, struct hoy_err *err)
+{
+	return call_service(shim, HOY_TTRPC_TASK_SERVICE, method, request, timeout_ns, answered, whom, err);
+}
+
+/* --- what it can do ---------------------------------------------------------------------- */
+
+static int keep_hello(struct hoy_shim *shim, const Hoy__Pb__ShimHelloResponse *hello)
+{
+	forget_hello(shim);
+	shim->version = strdup(hello ? hello->version : "");
+	shim->features = calloc(1, sizeof *shim->features);
+	if (!shim->version || !shim->features)
+		return -ENOMEM;
+	for (size_t i = 0; hello && i < hello->n_features; i++)
+		if (hoy_strv_add(&shim->features, hello->features[i]) < 0)
+			return -ENOMEM;
+	return 0;
+}
+
+/* One that does not know the question is older than any feature. */
+static void on_hello(void *userdata, const struct hoy_ttrpc_reply *reply)
+{
+	struct hoy_shim_call *call = userdata;
+	struct hoy_shim *shim = call->shim;
+	struct hoy_err err = {};
+	Hoy__Pb__ShimHelloResponse *hello = (Hoy__Pb__ShimHelloResponse *) hoy_ttrpc_reply_unpack(
+		reply, &hoy__pb__shim_hello_response__descriptor, &err);
+
+	hoy_shim_call_free(call);
+	if ((hello || err.kind == HOY_ERR_UNSUPPORTED) && keep_hello(shim, hello) < 0)
+		forget_hello(shim);
+	if (hello)
+		protobuf_c_message_free_unpacked(&hello->base, NULL);
+}
+
+static int say_hello(struct hoy_shim *shim, struct hoy_err *err)
+{
+	const Hoy__Pb__ShimHelloRequest request = HOY__PB__SHIM_HELLO_REQUEST__INIT;
+
+	return call_service(shim, HOY_TTRPC_SHIM_SERVICE, "Hello", &request.base, 10 * NS_PER_S, on_hello,
+		&(struct hoy_shim_call){}, err);
+}
+
+int hoy_shim_require(const struct hoy_shim *shim, const char *feature, const char *what, struct hoy_err *err)
+{
+	if (!shim->version || hoy_strv_has(shim->features, feature))
+		return 0;
+	return hoy_err_unsupported(err,
+		"container %s was started by an older version of Hoy%s%s, whose shim can't %s: stop the container and "
+		"start it again",
+		shim->options.id, *shim->version ? ", " : "", shim->version, what);
+}
+
+bool hoy_shim_is_connected(const struct hoy_shim *shim)
+{
+	return shim->client != NULL;
+}
+
+int hoy_shim_connect_to(struct hoy_shim *shim, const char *address, struct hoy_err *err)
+{
+	int r = hoy_ttrpc_client_connect(shim->options.loop, address, on_lost, shim, &shim->client, err);
+
+	return r < 0 ? r : say_hello(shim, err);
+}
+
+int hoy_shim_connect(struct hoy_shim *shim, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = {};
+	auto_free char *path = hoy_path_join(shim->options.bundle, HOY_SHIM_ADDRESS_FILE);
+	int r = path ? hoy_file_read(AT_FDCWD, path, &text, err) : hoy_err_oom(err);
+
+	if (r >= 0 && !text.data)
+		r = hoy_err_code(err, -ENOENT, "'%s' is empty", path);
+	return r < 0 ? r : hoy_shim_connect_to(shim, text.data, err);
 }
 
 void hoy_shim_on_done(void *userdata, const struct hoy_ttrpc_reply *reply)

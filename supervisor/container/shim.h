@@ -45,6 +45,11 @@ int hoy_shim_spawn(struct hoy_shim *shim, hoy_shim_done done, struct hoy_err *er
 int hoy_shim_connect(struct hoy_shim *shim, struct hoy_err *err);
 bool hoy_shim_is_connected(const struct hoy_shim *shim);
 
+/* A shim of an older version lives as long as its container. It is asked at each connection what it can do
+ * (hoy.shim.v1 Hello; the names are its features); -EOPNOTSUPP: it can't do this one, "can't `what`" is in the error.
+ * As long as it has not answered it can all. */
+int hoy_shim_require(const struct hoy_shim *shim, const char *feature, const char *what, struct hoy_err *err);
+
 struct hoy_shim_create {
 	bool terminal;
 	const char *stdin_;

@@ -29,6 +29,8 @@ struct hoy_shim {
 	struct hoy_ttrpc_client *client; /* NULL: not connected */
 	struct hoy_shim_call *calls;     /* unanswered */
 	struct hoy_shim_spawn *spawn;    /* while the program starts */
+	char *version;                   /* what it has told of itself; NULL: nothing yet */
+	char **features;
 };
 
 int hoy_shim_connect_to(struct hoy_shim *shim, const char *address, struct hoy_err *err);

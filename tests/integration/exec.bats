@@ -195,3 +195,26 @@ P
     done
     [ -z "$(find "$T/run/c" -name '*.process.json')" ]
 }
+
+# The shim of an older hoyd, but for what it says of itself.
+@test "exec: below a shim that can't attach clients to an exec, that is what the error says" {
+    stop_hoyd
+    mkdir "$T/bin"
+    for program in hoyd hoyrun hoy-pause hoy-log hoy-fetch hoy-layer hoy-net hoy-files hoy-init; do
+        [ ! -e "$HOY_BUILD/$program" ] || cp -l "$HOY_BUILD/$program" "$T/bin/" 2>/dev/null || cp "$HOY_BUILD/$program" "$T/bin/"
+    done
+    sed 's/exec-attach/exec-attacX/' "$HOY_BUILD/containerd-shim-hoy-v2" >"$T/bin/containerd-shim-hoy-v2"
+    chmod +x "$T/bin/containerd-shim-hoy-v2"
+    HOYD=$T/bin/hoyd start_hoyd
+    web
+    for again in "" again; do
+        [ -z "$again" ] || { kill_hoyd; start_hoyd; }
+        run hoy exec web echo no
+        [ "$status" != 0 ]
+        [[ "$output" == *"was started by an older version of Hoy, "*", whose shim can't attach a client to an exec: stop the container and start it again"* ]]
+        hoy exec -d web touch "/by-exec$again"
+        wait_for 10 test -e "/proc/$(hoy inspect -f '{{.State.Pid}}' web)/root/by-exec$again"
+    done
+    hoy restart -t 1 web
+    [ "$(hoy exec web ls /by-exec /by-execagain | xargs)" = "/by-exec /by-execagain" ]
+}

@@ -1,4 +1,5 @@
 /* supervisor/container/containers.c, list.c, logs.c over containers made by hand: no shim, no database */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "supervisor/container/internal.h"
+#include "supervisor/container/shim.h"
 #include "tests/unit/unit.h"
 
 Suite *suite_container_room(void);
@@ -261,6 +263,36 @@ START_TEST(lines_nobody_wants_are_read_in_turns)
 }
 END_TEST
 
+static int exit_read(const char *text, struct hoy_shim_exit_record *ret, struct hoy_err *err)
+{
+	auto_free char *path = hoy_path_join(dir, "exit.json");
+	FILE *file = fopen(path, "we");
+
+	fputs(text, file);
+	fclose(file);
+	return hoy_shim_exit_read(dir, ret, err);
+}
+
+START_TEST(the_end_that_a_newer_shim_wrote_is_refused)
+{
+	struct hoy_shim_exit_record record;
+	struct hoy_err err;
+
+#define END "\"exit_status\":3,\"exited_at\":\"2026-01-01T00:00:05Z\""
+	ck_assert_int_eq(exit_read("{" END ",\"oom_killed\":true}", &record, NULL), 0); /* before there were versions */
+	ck_assert_int_eq(record.status, 3);
+	ck_assert(record.oom_killed);
+	ck_assert_int_eq(exit_read("{\"version\":1," END "}", &record, NULL), 0);
+	ck_assert(!record.oom_killed);
+	ck_assert_int_eq(exit_read("{\"version\":2," END "}", &record, &err), -EOPNOTSUPP);
+	ck_assert_ptr_nonnull(strstr(err.msg, "exit.json' was written by a newer shim"));
+	ck_assert_int_eq(exit_read("{\"version\":\"1\"," END "}", &record, &err), -EOPNOTSUPP);
+	ck_assert_int_eq(exit_read("{\"version\":1,\"exit_status\":3}", &record, NULL), -EBADMSG);
+	ck_assert_int_lt(exit_read("", &record, NULL), 0);
+#undef END
+}
+END_TEST
+
 Suite *suite_container_room(void)
 {
 	const TTest *const tests[] = {
@@ -271,6 +303,7 @@ Suite *suite_container_room(void)
 		since_and_until_cut_the_log,
 		following_waits_for_more_and_ends_with_the_container,
 		lines_nobody_wants_are_read_in_turns,
+		the_end_that_a_newer_shim_wrote_is_refused,
 	};
 	Suite *suite = suite_create("container-room");
 	TCase *tcase = tcase_create("room");
