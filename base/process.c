@@ -20,6 +20,7 @@
 
 #define CHILD_STACK ((size_t) 64 << 10)
 #define MAX_CHILD_FDS 64
+#define N_STANDARD_SIGNALS 32 /* nobody handles or ignores real-time ones, and each reset is a call */
 
 extern char **environ;
 
@@ -37,13 +38,13 @@ struct child {
 static int place_fds(const struct hoy_spawn *spawn)
 {
 	size_t n = MAX(spawn->n_fds, (size_t) 3);
-	int moved[MAX_CHILD_FDS];
+	int moved[MAX_CHILD_FDS], null = -1;
 
 	for (size_t i = 0; i < n; i++) {
 		int fd = i < spawn->n_fds ? spawn->fds[i] : -1;
 
 		if (fd < 0)
-			fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+			fd = null = null < 0 ? open("/dev/null", O_RDWR | O_CLOEXEC) : null;
 		if (fd < 0)
 			return -1;
 		moved[i] = fcntl(fd, F_DUPFD_CLOEXEC, MAX_CHILD_FDS);
@@ -62,8 +63,9 @@ static int set_up_child(struct child *c)
 	sigset_t none;
 
 	c->step = "reset signals";
-	for (int sig = 1; sig < 65; sig++)
-		(void) signal(sig, SIG_DFL);
+	for (int sig = 1; sig < N_STANDARD_SIGNALS; sig++)
+		if (sig != SIGKILL && sig != SIGSTOP)
+			(void) signal(sig, SIG_DFL);
 	sigemptyset(&none);
 	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)
 		return -1;

@@ -43,6 +43,16 @@ static int print(const ProtobufCMessage *message, struct hoy_err *err)
 
 /* --- delete ------------------------------------------------------------------------------------------------------- */
 
+/* hoyrun's own state, and runc's, is a directory with the container's name: then nobody need be asked. */
+static bool is_unknown(const struct hoy_runtime *runtime, const char *id)
+{
+	const char *name = hoy_path_base(runtime->binary);
+	auto_free char *state = hoy_path_join(runtime->root, id);
+
+	return (strcmp(name, "hoyrun") == 0 || strcmp(name, "runc") == 0) && state && access(state, F_OK) < 0 &&
+	       errno == ENOENT;
+}
+
 /* The runtime knows what belongs to the container: `delete --force` kills it all. A container it doesn't know is gone
  * already. Bounded in time. */
 static int force_delete(const struct hoy_runtime *runtime, const char *id, struct hoy_err *err)
@@ -53,8 +63,11 @@ static int force_delete(const struct hoy_runtime *runtime, const char *id, struc
 	auto_fd int pidfd = -EBADF;
 	siginfo_t si;
 	pid_t pid;
-	int r = hoy_runtime_argv(runtime, "delete", &argv, err);
+	int r;
 
+	if (is_unknown(runtime, id))
+		return 0;
+	r = hoy_runtime_argv(runtime, "delete", &argv, err);
 	if (r >= 0 && (hoy_strv_add(&argv, "--force") < 0 || hoy_strv_add(&argv, id) < 0))
 		r = hoy_err_oom(err);
 	if (r < 0)

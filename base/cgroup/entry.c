@@ -8,6 +8,20 @@
 #include "base/path.h"
 #include "base/str.h"
 
+/* The group's own, of which nothing else is wanted. */
+static int open_tasks(const struct hoy_cgroup *cg, size_t i, struct hoy_cgroup_entry *entry, struct hoy_err *err)
+{
+	auto_free char *dir = hoy_cgroup_dir(cg, i), *path = dir ? hoy_path_join(dir, "tasks") : NULL;
+	int fd = path ? open(path, O_WRONLY | O_CLOEXEC) : -ENOMEM;
+
+	if (!path)
+		return hoy_err_oom(err);
+	if (fd < 0)
+		return hoy_err_sys(err, "open cgroup '%s' for entering", dir);
+	entry->tasks[entry->n_tasks++] = fd;
+	return 0;
+}
+
 static int open_in(
 	const struct hoy_cgroup *cg, size_t i, const char *sub, struct hoy_cgroup_entry *entry, struct hoy_err *err)
 {
@@ -114,7 +128,8 @@ int hoy_cgroup_open_entry(
 	int r = take_subs(cg, subs, paths, err);
 
 	for (size_t i = 0; r == 0 && i < cg->table.n; i++)
-		r = open_in(cg, i, paths[i], &entry, err);
+		r = !paths[i] && cg->dirs[i] < 0 && (i || !cg->table.v2) ? open_tasks(cg, i, &entry, err)
+									 : open_in(cg, i, paths[i], &entry, err);
 	for (size_t i = 0; i < cg->table.n; i++)
 		free(paths[i]);
 	if (r < 0)
@@ -146,9 +161,11 @@ bool hoy_cgroup_may_enter(const struct hoy_cgroup *cg)
 
 void hoy_cgroup_entry_close(struct hoy_cgroup_entry *entry)
 {
-	hoy_fd_close(&entry->v2_fd);
+	int *fds[HOY_CGROUP_HIERARCHIES_MAX + 1] = { &entry->v2_fd };
+
 	for (size_t i = 0; i < entry->n_tasks; i++)
-		hoy_fd_close(&entry->tasks[i]);
+		fds[i + 1] = &entry->tasks[i];
+	hoy_fd_close_all(fds, entry->n_tasks + 1);
 	entry->n_tasks = 0;
 }
 

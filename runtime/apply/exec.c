@@ -100,7 +100,7 @@ static int open_namespaces(struct execution *e, struct hoy_err *err)
 	if (pidfd < 0)
 		return hoy_err_conflict(err, TEXT_EXEC_STOPPED);
 	for (size_t i = 0; i < e->plan.n_joins; i++) {
-		e->join_fds[i] = hoy_fd_dup(pidfd);
+		e->join_fds[i] = i + 1 < e->plan.n_joins ? hoy_fd_dup(pidfd) : TAKE_FD(pidfd);
 		if (e->join_fds[i] < 0)
 			return hoy_err_code(err, e->join_fds[i], "duplicate descriptor");
 	}
