@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/fd.h"
 #include "base/file.h"
 #include "base/helper.h"
 #include "base/json.h"
@@ -43,6 +44,14 @@ static const Hoy__Pb__PodSecurity *security_of(const Hoy__Pb__PodConfig *pod)
 static const Hoy__Pb__PodNamespaces *namespaces_of(const Hoy__Pb__PodConfig *pod)
 {
 	return security_of(pod)->namespaces ? security_of(pod)->namespaces : &no_namespaces;
+}
+
+/* The pod's user namespace, NULL: the host's. */
+static const Hoy__Pb__PodUserNamespace *userns_of(const Hoy__Pb__PodConfig *pod)
+{
+	const Hoy__Pb__PodUserNamespace *userns = namespaces_of(pod)->userns;
+
+	return userns && userns->mode == MODE_POD && (userns->n_uids || userns->n_gids) ? userns : NULL;
 }
 
 static void add_process(struct hoy_json_writer *w, const struct spec *spec)
@@ -112,9 +121,24 @@ static void add_namespaces(struct hoy_json_writer *w, const struct spec *spec)
 		add_namespace(w, "pid", "");
 	if (modes->ipc != MODE_NODE)
 		add_namespace(w, "ipc", "");
+	if (userns_of(spec->pod)) /* its containers join it by the path of this process's */
+		add_namespace(w, "user", "");
 	if (modes->network != MODE_NODE) { /* who has the node's network has its name too */
 		add_namespace(w, "network", spec->request->netns_path);
 		add_namespace(w, "uts", "");
+	}
+	hoy_json_end(w);
+}
+
+static void add_mappings(struct hoy_json_writer *w, const char *name, Hoy__Pb__PodIdMapping *const *mappings, size_t n)
+{
+	hoy_json_array(w, name);
+	for (size_t i = 0; i < n; i++) {
+		hoy_json_object(w, NULL);
+		hoy_json_add_i64(w, "containerID", mappings[i]->container_id);
+		hoy_json_add_i64(w, "hostID", mappings[i]->host_id);
+		hoy_json_add_i64(w, "size", mappings[i]->length);
+		hoy_json_end(w);
 	}
 	hoy_json_end(w);
 }
@@ -135,9 +159,14 @@ static void add_cgroup(struct hoy_json_writer *w, const struct spec *spec)
 static void add_linux(struct hoy_json_writer *w, const struct spec *spec)
 {
 	const Hoy__Pb__PodLinux *linux_ = linux_of(spec->pod);
+	const Hoy__Pb__PodUserNamespace *userns = userns_of(spec->pod);
 
 	hoy_json_object(w, "linux");
 	add_namespaces(w, spec);
+	if (userns) {
+		add_mappings(w, "uidMappings", userns->uids, userns->n_uids);
+		add_mappings(w, "gidMappings", userns->gids, userns->n_gids);
+	}
 	add_cgroup(w, spec);
 	hoy_json_object(w, "sysctl");
 	for (size_t i = 0; i < linux_->n_sysctls; i++)
@@ -184,18 +213,27 @@ static int write_spec(const struct spec *spec, const char *path, struct hoy_err 
 static int read_pod(const Hoy__Pb__Any *options, Hoy__Pb__PodConfig **ret, struct hoy_err *err)
 {
 	const char *type = options ? strrchr(options->type_url, '/') : NULL;
-	const Hoy__Pb__PodUserNamespace *userns;
 
 	*ret = NULL;
 	if (!options || !hoy_str_eq(type ? type + 1 : options->type_url, "runtime.v1.PodSandboxConfig"))
 		return 0;
 	*ret = hoy__pb__pod_config__unpack(NULL, options->value.len, options->value.data);
-	if (!*ret)
-		return hoy_err_invalid(err, "malformed pod configuration");
-	userns = namespaces_of(*ret)->userns;
-	if (userns && userns->mode == MODE_POD && userns->n_uids)
-		return hoy_err_unsupported(err, "user namespaces of a sandbox are not supported");
-	return 0;
+	return *ret ? 0 : hoy_err_invalid(err, "malformed pod configuration");
+}
+
+/* With what is mounted on in it: root of the pod's user namespace may not make that. */
+static int make_rootfs(const char *rootfs, struct hoy_err *err)
+{
+	auto_fd int dir = -EBADF, pause = -EBADF;
+
+	if (mkdir(rootfs, 0755) < 0 && errno != EEXIST)
+		return hoy_err_sys(err, "make '%s'", rootfs);
+	dir = open(rootfs, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir < 0 || (mkdirat(dir, "proc", 0755) < 0 && errno != EEXIST) ||
+		(mkdirat(dir, "dev", 0755) < 0 && errno != EEXIST))
+		return hoy_err_sys(err, "fill '%s'", rootfs);
+	pause = openat(dir, "pause", O_CREAT | O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0644);
+	return pause < 0 ? hoy_err_sys(err, "fill '%s'", rootfs) : 0;
 }
 
 int hoy_sandbox_spec_write(const Hoy__Pb__CreateSandboxRequest *request, struct hoy_err *err)
@@ -217,8 +255,8 @@ int hoy_sandbox_spec_write(const Hoy__Pb__CreateSandboxRequest *request, struct 
 		r = hoy_shim_options_load(request->bundle_path, &options, err);
 	if (r >= 0)
 		r = read_pod(request->options, &pod, err);
-	if (r >= 0 && mkdir(rootfs, 0755) < 0 && errno != EEXIST)
-		r = hoy_err_sys(err, "make '%s'", rootfs);
+	if (r >= 0)
+		r = make_rootfs(rootfs, err);
 	if (r >= 0) {
 		const struct spec spec = {
 			.request = request,

@@ -99,8 +99,12 @@ def parse(data):
 
 
 def pod_config(pod):
-    """The CRI's PodSandboxConfig of {"hostname","cgroup_parent","network","pid","ipc","user","sysctls":{}}."""
+    """The CRI's PodSandboxConfig of {"hostname","cgroup_parent","network","pid","ipc","user","sysctls":{},
+    "ids":[HOST, CONTAINER, LENGTH]}; ids are those of a user namespace, of users and groups."""
     namespaces = b"".join(field(n, pod[key]) for n, key in ((1, "network"), (2, "pid"), (3, "ipc")) if key in pod)
+    if "ids" in pod:
+        ids = b"".join(field(n, number) for n, number in enumerate(pod["ids"], 1))
+        namespaces += field(5, field(2, ids) + field(3, ids))
     security = field(1, namespaces)
     if "user" in pod:
         security += field(3, field(1, pod["user"]))

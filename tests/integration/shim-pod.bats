@@ -100,6 +100,38 @@ private_kib() {
     wait_for 5 shim_is_gone
 }
 
+@test "a sandbox with a user namespace, which its containers join" {
+    start_pod
+    sandbox CreateSandbox "bundle=$B" options='{"hostname":"mapped","ids":[200000,0,65536],"sysctls":{"net.ipv4.ping_group_range":"0 7"}}'
+    pid=$(sandbox StartSandbox | jq .pid)
+    for map in uid_map gid_map; do
+        [ "$(xargs <"/proc/$pid/$map")" = "0 200000 65536" ]
+    done
+    grep -q '^Uid:[[:space:]]200000' "/proc/$pid/status"
+    # the pod's network belongs to its user namespace
+    [ "$(nsenter -t "$pid" -U -n sysctl -n net.ipv4.ping_group_range | tr '\t' ' ')" = "0 7" ]
+    make_bundle "$T/a"
+    chown -R 200000:200000 "$T/a/rootfs"
+    bundle_config "$T/a" '.annotations["io.kubernetes.cri.sandbox-id"] = "pod" | .process.args = ["sh", "-c", "id -u; hostname pod-of-many; sleep 100"] |
+        .process.capabilities |= map_values(. + ["CAP_SYS_ADMIN"]) |
+        .linux.uidMappings = [{"containerID": 0, "hostID": 200000, "size": 65536}] | .linux.gidMappings = .linux.uidMappings |
+        .linux.namespaces = [{"type": "mount"}, {"type": "pid"}] +
+            [("user", "ipc", "uts", "net") as $ns | {"type": (if $ns == "net" then "network" else $ns end), "path": "/proc/\($pid)/ns/\($ns)"}]' --argjson pid "$pid"
+    others=(a)
+    [ "$(cd "$T/a" && "$HOY_SHIM" -namespace ns -address "$T/caller.sock" -id a start <"$T/options")" = "$ADDRESS" ]
+    inside=$(client "$ADDRESS" Create id=a "bundle=$T/a" "stdout=json-file://$T/log" | jq .pid)
+    client "$ADDRESS" Start id=a
+    for ns in user ipc uts net; do
+        [ "$(readlink "/proc/$inside/ns/$ns")" = "$(readlink "/proc/$pid/ns/$ns")" ]
+    done
+    grep -q '^Uid:[[:space:]]200000' "/proc/$inside/status"
+    renamed() { [ "$(nsenter -t "$pid" -u hostname)" = pod-of-many ]; }
+    wait_for 10 renamed
+    [ "$(log_text)" = 0 ]
+    sandbox ShutdownSandbox
+    wait_for 5 shim_is_gone
+}
+
 @test "a pod ends with its containers" {
     start_pod
     sandbox CreateSandbox "bundle=$B"
