@@ -38,6 +38,8 @@ void hoy_build_say(struct hoy_build *build, const char *fmt, ...)
 static void release(struct hoy_build *build)
 {
 	build->ending = hoy_source_free(build->ending);
+	build->retry = hoy_source_free(build->retry);
+	hoy_build_mounts_end(build);
 	build->serving = hoy_source_free(build->serving);
 	build->worker = hoy_worker_run_free(build->worker);
 	hoy_build_copy_end(build);

@@ -95,6 +95,10 @@ struct hoy_build {
 	struct hoy_image_job *job;
 	struct hoy_files_run *files;
 	char *upper, *work;   /* directories of COPY */
+	char *scripts;        /* directory of heredocs that RUN executes */
+	char **caches;        /* directories that RUN --mount=type=cache uses now */
+	bool waits_for_cache; /* another build has one locked */
+	struct hoy_source *retry;
 	char *container_name; /* of RUN; its row in the store is there */
 	char *container;      /* ID */
 	struct hoy_container_wait *wait;
@@ -138,6 +142,14 @@ void hoy_build_run_let_go(struct hoy_build *build);         /* hoyd ends: the ne
 void hoy_build_copy(struct hoy_build *build, const struct hoy_build_step *step);
 void hoy_build_copy_end(struct hoy_build *build);
 void hoy_build_compose(struct hoy_build *build);
+
+/* --- run_mounts.c --- */
+
+/* The step's mounts and scripts as HostConfig.Mounts. 1: a cache is locked by another build: the step is run again
+ * when that one has ended. */
+int hoy_build_mounts_add(
+	struct hoy_build *build, const struct hoy_build_step *step, struct hoy_json_writer *w, struct hoy_err *err);
+void hoy_build_mounts_end(struct hoy_build *build); /* lets go of caches and scripts; others may go on */
 
 /* --- cache.c --- */
 

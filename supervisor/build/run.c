@@ -86,6 +86,7 @@ void hoy_build_run_let_go(struct hoy_build *build)
 void hoy_build_run_end(struct hoy_build *build, bool keep)
 {
 	hoy_build_run_let_go(build);
+	hoy_build_mounts_end(build);
 	if (build->container && keep)
 		forget_name(build);
 	else if (build->container)
@@ -284,9 +285,11 @@ static const char *network_of(const struct hoy_build *build, const struct hoy_bu
 }
 
 /* Members of the client's HostConfig, then ours. */
-static void add_host(struct hoy_build *build, const struct hoy_build_step *step, const struct hoy_json *theirs,
-	struct hoy_json_writer *w)
+static int add_host(struct hoy_build *build, const struct hoy_build_step *step, const struct hoy_json *theirs,
+	struct hoy_json_writer *w, struct hoy_err *err)
 {
+	int r;
+
 	hoy_json_object(w, "HostConfig");
 	hoy_json_each(member, theirs)
 	{
@@ -296,7 +299,9 @@ static void add_host(struct hoy_build *build, const struct hoy_build_step *step,
 	hoy_json_object(w, "LogConfig");
 	hoy_json_add_string(w, "Type", "none");
 	hoy_json_end(w);
+	r = hoy_build_mounts_add(build, step, w, err);
 	hoy_json_end(w);
+	return r;
 }
 
 static int print_config(
@@ -317,9 +322,9 @@ static int print_config(
 	hoy_json_add_string(&w, "User", hoy_build_text(step->json, "user"));
 	hoy_json_add_bool(&w, "AttachStdout", true);
 	hoy_json_add_bool(&w, "AttachStderr", true);
-	add_host(build, step, theirs, &w);
+	r = add_host(build, step, theirs, &w, err);
 	hoy_json_end(&w);
-	return hoy_buf_check(text, "config of a build container", err);
+	return r != 0 ? r : hoy_buf_check(text, "config of a build container", err);
 }
 
 static int create(struct hoy_build *build, const struct hoy_build_step *step, struct hoy_err *err)
@@ -332,11 +337,12 @@ static int create(struct hoy_build *build, const struct hoy_build_step *step, st
 	char hex[2 * sizeof random + 1];
 	int r;
 
-	if (hoy_json_len(hoy_json_get(step->json, "mounts")) > 0)
-		return hoy_err_unsupported(err, "RUN --mount is not supported by this version of Hoy");
-	if (hoy_json_len(hoy_json_get(step->json, "files")) > 0)
-		return hoy_err_unsupported(err, "heredocs that begin with #! are not supported by this version of Hoy");
 	r = print_config(build, step, &text, err);
+	if (r > 0) { /* another build has a cache locked */
+		hoy_build_mounts_end(build);
+		build->waits_for_cache = true;
+		return 0;
+	}
 	if (r >= 0)
 		r = hoy_container_config_parse(text.data, text.len, &config, err);
 	if (r < 0)

@@ -151,7 +151,8 @@ static int make_key(struct hoy_build *build, const struct hoy_build_step *step, 
 	hoy_json_each(mount, hoy_json_get(step->json, "mounts"))
 	{
 		if (index_of(mount, "from", build->step, &from) == 0 && from != NO_STEP)
-			(void) hoy_buf_addf(&text, "mount %s\n", hoy_build_chain(build, from));
+			(void) hoy_buf_addf(&text, "mount %s %s\n", hoy_build_chain(build, from),
+				hoy_build_text(mount, "digest"));
 	}
 	r = hoy_buf_check(&text, "key of a step", err);
 	if (r == 0)

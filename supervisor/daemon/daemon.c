@@ -290,6 +290,7 @@ static int open_builds(struct hoy_daemon *d, struct hoy_err *err)
 		.images = d->images,
 		.containers = d->containers,
 		.volumes = d->volumes,
+		.root = d->options->data_root,
 	};
 
 	return hoy_builds_open(&options, &d->builds, err);

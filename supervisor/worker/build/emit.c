@@ -43,8 +43,33 @@ static const char *mount_type(enum hoy_build_mount_type type)
 	return names[type];
 }
 
-static void emit_run(struct hoy_json_writer *w, const struct hoy_build_run *run)
+/* What a mount takes of the context, by content; "" when it isn't there: the step then fails when it is run. */
+static int add_mount_digest(struct hoy_json_writer *w, const struct hoy_build_plan *plan,
+	const struct hoy_build_mount *mount, int context, struct hoy_err *err)
 {
+	const struct hoy_build_source source = { .kind = HOY_BUILD_SOURCE_PATH,
+		.text = mount->source ? mount->source + (*mount->source == '/') : "" };
+	const struct hoy_build_copy copy = { .sources = &source, .n_sources = 1 };
+	char digest[HOY_LAYER_DIGEST_MAX] = "";
+	auto_free char *missing = NULL;
+	int r;
+
+	if (mount->type != HOY_BUILD_MOUNT_BIND || mount->from == HOY_BUILD_NO_STEP ||
+		plan->steps[mount->from].kind != HOY_BUILD_CONTEXT)
+		return 0;
+	r = hoy_context_digest(context, &copy, digest, &missing, err);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	hoy_json_add_string(w, "digest", digest);
+	return 0;
+}
+
+static int emit_run(struct hoy_json_writer *w, const struct hoy_build_plan *plan, const struct hoy_build_run *run,
+	int context, struct hoy_err *err)
+{
+	static const char *const sharings[] = { "shared", "private", "locked" };
+	int r = 0;
+
 	hoy_json_add_strv(w, "args", run->args);
 	hoy_json_add_strv(w, "env", run->env);
 	hoy_json_add_string(w, "cwd", run->cwd);
@@ -53,7 +78,7 @@ static void emit_run(struct hoy_json_writer *w, const struct hoy_build_run *run)
 	if (run->insecure)
 		hoy_json_add_string(w, "refused", "RUN --security=insecure is not supported by this version of Hoy");
 	hoy_json_array(w, "mounts");
-	for (size_t i = 0; i < run->n_mounts; i++) {
+	for (size_t i = 0; r == 0 && i < run->n_mounts; i++) {
 		const struct hoy_build_mount *m = &run->mounts[i];
 
 		hoy_json_object(w, NULL);
@@ -65,11 +90,17 @@ static void emit_run(struct hoy_json_writer *w, const struct hoy_build_run *run)
 		hoy_json_add_bool(w, "read_only", m->read_only);
 		hoy_json_add_bool(w, "required", m->required);
 		hoy_json_add_i64(w, "size", m->size);
+		hoy_json_add_string(w, "sharing", sharings[m->sharing]);
+		hoy_json_add_i64(w, "uid", m->uid);
+		hoy_json_add_i64(w, "gid", m->gid);
+		hoy_json_add_i64(w, "mode", m->mode);
+		r = add_mount_digest(w, plan, m, context, err);
 		hoy_json_end(w);
 	}
 	hoy_json_end(w);
 	if (run->script)
 		add_files(w, run->script, 1);
+	return r;
 }
 
 static const char *why_refused(const struct hoy_build_copy *copy)
@@ -138,8 +169,7 @@ static int emit_detail(struct hoy_json_writer *w, const struct hoy_build_plan *p
 				w, "refused", "named build contexts are not supported by this version of Hoy");
 		break;
 	case HOY_BUILD_RUN:
-		emit_run(w, &step->run);
-		break;
+		return emit_run(w, plan, &step->run, context, err);
 	case HOY_BUILD_COPY:
 		return emit_copy(w, plan, &step->copy, context, err);
 	case HOY_BUILD_WORKDIR:
