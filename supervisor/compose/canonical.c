@@ -568,7 +568,7 @@ static int unknown_key(
 {
 	const char *where = hoy_shape_path_text(c->arena, path), *nearest = hoy_shape_nearest(shape, node->key);
 
-	return hoy_node_invalid(node, c->err, "%s%sadditional property \"%.200s\" is not allowed%s%s%s", where,
+	return hoy_node_invalid_key(node, c->err, "%s%sadditional property \"%.200s\" is not allowed%s%s%s", where,
 		*where ? ": " : "", node->key, nearest ? ", did you mean \"" : "", nearest ? nearest : "",
 		nearest ? "\"?" : "");
 }
@@ -586,7 +586,7 @@ static int legacy_key(struct canon *c, const struct hoy_node *node, const struct
 
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
 		if (!strcmp(keys[i].old, node->key))
-			return hoy_node_invalid(node, c->err, "%s: \"%s\" belongs to version 1 files: use %s",
+			return hoy_node_invalid_key(node, c->err, "%s: \"%s\" belongs to version 1 files: use %s",
 				hoy_shape_path_text(c->arena, path), node->key, keys[i].now);
 	return 0;
 }

@@ -51,7 +51,7 @@ static int check_external(struct hoy_loader *loader, const struct hoy_node *all,
 			continue;
 		hoy_node_each(member,
 			one) if (strcmp(member->key, "name") != 0 && strcmp(member->key, "external") != 0 &&
-				 !hoy_shape_is_extension(member->key)) return hoy_node_invalid(member, loader->err,
+				 !hoy_shape_is_extension(member->key)) return hoy_node_invalid_key(member, loader->err,
 			"%s.%s: conflicting parameters \"external\" and \"%s\" specified", kind, one->key, member->key);
 	}
 	return 0;

@@ -70,6 +70,19 @@ static int required(const struct state *state, const char *name, const char *wor
 	return hoy_err_invalid(state->err, "required variable %s is missing a value: %.500s", name, text.data);
 }
 
+static int tell_seen(const struct state *state, const char *name, char op, const char *word, const char *end)
+{
+	auto_free char *copy = NULL;
+
+	if (!state->how->seen)
+		return 0;
+	copy = strndup(word, (size_t) (end - word));
+	if (!copy)
+		return hoy_err_oom(state->err);
+	state->how->seen(name, op, copy, state->how->userdata);
+	return 0;
+}
+
 /* What stands between "${" and its brace. */
 static int replace_braced(
 	const struct state *state, const char *text, const char *end, unsigned int level, struct hoy_buf *out)
@@ -86,6 +99,8 @@ static int replace_braced(
 		return invalid(state);
 	value = lookup(state, name);
 	if (word == end) {
+		if (tell_seen(state, name, '\0', word, end) < 0)
+			return -ENOMEM;
 		if (!value && state->how->missing)
 			state->how->missing(name, state->how->userdata);
 		return hoy_buf_adds(out, value ? value : "");
@@ -96,6 +111,8 @@ static int replace_braced(
 	}
 	op = word < end ? *word++ : '\0';
 	has = value && (!empty_counts || *value);
+	if (op && strchr("-+?", op) && tell_seen(state, name, op, word, end) < 0)
+		return -ENOMEM;
 	switch (op) {
 	case '-':
 		return has ? hoy_buf_adds(out, value) : replace(state, word, end, level + 1, out);
@@ -136,6 +153,8 @@ static int replace_variable(const struct state *state, const char *text, const c
 
 		if (!name)
 			return hoy_err_oom(state->err);
+		if (tell_seen(state, name, '\0', end, end) < 0)
+			return -ENOMEM;
 		if (!value && state->how->missing)
 			state->how->missing(name, state->how->userdata);
 		return hoy_buf_adds(out, value ? value : "");

@@ -12,6 +12,8 @@ struct hoy_interpolation {
 	const char *(*get)(const char *name, void *userdata);
 	/* A variable without a value was replaced by nothing; may be NULL. */
 	void (*missing)(const char *name, void *userdata);
+	/* A variable was met: `op` is '-', '+', '?' or 0, `word` what follows it. May be NULL. */
+	void (*seen)(const char *name, char op, const char *word, void *userdata);
 	void *userdata;
 };
 

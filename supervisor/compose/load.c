@@ -80,7 +80,9 @@ static void variable_missing(const char *name, void *userdata)
 int hoy_load_prepare(struct hoy_loader *loader, const struct hoy_load_scope *scope, struct hoy_node *document)
 {
 	struct variables variables = { loader, scope->environment };
-	const struct hoy_interpolation how = { get_variable, variable_missing, &variables };
+	const struct hoy_interpolation how = {
+		.get = get_variable, .missing = variable_missing, .userdata = &variables
+	};
 	bool open = loader->options->no_interpolate;
 	int r;
 
@@ -136,7 +138,7 @@ int hoy_load_file(struct hoy_loader *loader, const struct hoy_load_scope *scope,
 static int name_of_files(struct hoy_loader *loader, const struct hoy_compose_found *found, char **ret)
 {
 	struct variables variables = { loader, found->environment };
-	const struct hoy_interpolation how = { get_variable, NULL, &variables };
+	const struct hoy_interpolation how = { .get = get_variable, .userdata = &variables };
 
 	for (size_t i = 0; found->files && found->files[i]; i++) {
 		const struct hoy_load_scope scope = { .file = found->files[i], .name = found->names[i] };
@@ -382,4 +384,50 @@ int hoy_compose_load(const struct hoy_compose_options *options, struct hoy_compo
 		return r;
 	*ret = TAKE_PTR(project);
 	return 0;
+}
+
+/* --- Variables of a project
+ * ------------------------------------------------------------------------------------------- */
+
+struct listener {
+	void (*on_variable)(const char *name, char op, const char *word, void *userdata);
+	void *userdata;
+};
+
+/* A value for all: what is required is not missed. */
+static const char *get_anything(const char *name, void *userdata)
+{
+	(void) name;
+	(void) userdata;
+	return "1";
+}
+
+static void pass_on(const char *name, char op, const char *word, void *userdata)
+{
+	const struct listener *listener = userdata;
+
+	listener->on_variable(name, op, word, listener->userdata);
+}
+
+int hoy_compose_variables(const struct hoy_compose_options *options,
+	void (*on_variable)(const char *name, char op, const char *word, void *userdata), void *userdata,
+	struct hoy_err *err)
+{
+	auto_(hoy_compose_found_done) struct hoy_compose_found found = {};
+	struct listener listener = { on_variable, userdata };
+	const struct hoy_interpolation how = { .get = get_anything, .seen = pass_on, .userdata = &listener };
+	struct hoy_arena arena = {};
+	struct hoy_loader loader = { .arena = &arena, .options = options, .err = err };
+	int r = hoy_compose_find(options, &found, err);
+
+	for (size_t i = 0; r >= 0 && found.files[i]; i++) {
+		const struct hoy_load_scope scope = { .file = found.files[i], .name = found.names[i] };
+		struct hoy_node *documents = NULL;
+
+		r = hoy_load_documents(&loader, &scope, &documents, err);
+		if (r >= 0)
+			r = hoy_interpolate_tree(&arena, documents, &how, err);
+	}
+	hoy_arena_done(&arena);
+	return r;
 }

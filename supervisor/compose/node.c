@@ -163,15 +163,37 @@ void hoy_node_sort(struct hoy_node *map)
 	free(children);
 }
 
-int hoy_node_invalid(const struct hoy_node *node, struct hoy_err *err, const char *fmt, ...)
+static int invalid_at(
+	const char *file, unsigned int line, unsigned int column, struct hoy_err *err, const char *fmt, va_list args)
 {
 	char text[sizeof err->msg];
+
+	(void) vsnprintf(text, sizeof text, fmt, args);
+	if (!line)
+		return hoy_err_invalid(err, "%s%s%s", file, *file ? ": " : "", text);
+	return hoy_err_invalid(err, "%s:%u:%u: %s", file, line, column, text);
+}
+
+int hoy_node_invalid(const struct hoy_node *node, struct hoy_err *err, const char *fmt, ...)
+{
 	va_list args;
+	int r;
 
 	va_start(args, fmt);
-	(void) vsnprintf(text, sizeof text, fmt, args);
+	r = invalid_at(node ? node->file : "", node ? node->line : 0, node ? node->column : 0, err, fmt, args);
 	va_end(args);
-	if (!node || !node->line)
-		return hoy_err_invalid(err, "%s%s%s", node ? node->file : "", node && *node->file ? ": " : "", text);
-	return hoy_err_invalid(err, "%s:%u:%u: %s", node->file, node->line, node->column, text);
+	return r;
+}
+
+int hoy_node_invalid_key(const struct hoy_node *node, struct hoy_err *err, const char *fmt, ...)
+{
+	bool known = node->key_line > 0;
+	va_list args;
+	int r;
+
+	va_start(args, fmt);
+	r = invalid_at(node->file, known ? node->key_line : node->line, known ? node->key_column : node->column, err,
+		fmt, args);
+	va_end(args);
+	return r;
 }

@@ -34,9 +34,10 @@ struct hoy_node {
 	const char *file;  /* as the user named it; never NULL */
 	unsigned int line; /* from 1; of the value (of the key when the value is empty) */
 	unsigned int column;
-	size_t len;                    /* children */
-	struct hoy_node *first, *last; /* children, in the file's order */
-	struct hoy_node *next;         /* next child of the same parent */
+	unsigned int key_line, key_column; /* of its name; 0: it has none, or a later step gave it */
+	size_t len;                        /* children */
+	struct hoy_node *first, *last;     /* children, in the file's order */
+	struct hoy_node *next;             /* next child of the same parent */
 };
 
 #define hoy_node_each(child, parent)                                                                                   \
@@ -64,7 +65,9 @@ bool hoy_node_remove(struct hoy_node *map, const char *key);
 /* Sorts the members of a map by name. */
 void hoy_node_sort(struct hoy_node *map);
 
-/* "file:line:column: text" as an invalid-input error. Returns -EINVAL. */
+/* "file:line:column: text" as an invalid-input error; the second one's place is that of the node's name. -EINVAL. */
 int hoy_node_invalid(const struct hoy_node *node, struct hoy_err *err, const char *fmt, ...) HOY_PRINTF(3, 4);
+
+int hoy_node_invalid_key(const struct hoy_node *node, struct hoy_err *err, const char *fmt, ...) HOY_PRINTF(3, 4);
 
 #endif

@@ -525,6 +525,12 @@ HOY_DEFINE_AUTO_PTR(struct hoy_compose_project, hoy_compose_project_free);
 int hoy_compose_find_name(
 	const struct hoy_compose_options *options, char **ret_name, char **ret_dir, struct hoy_err *err);
 
+/* Calls `on_variable` for each ${NAME} of the files, as often as it stands there: `op` is '-', '+', '?' or 0, `word`
+ * what follows it. Nothing is replaced. */
+int hoy_compose_variables(const struct hoy_compose_options *options,
+	void (*on_variable)(const char *name, char op, const char *word, void *userdata), void *userdata,
+	struct hoy_err *err);
+
 struct hoy_compose_service *hoy_compose_service_find(const struct hoy_compose_project *project, const char *name);
 struct hoy_compose_network *hoy_compose_network_find(const struct hoy_compose_project *project, const char *key);
 struct hoy_compose_volume *hoy_compose_volume_find(const struct hoy_compose_project *project, const char *key);

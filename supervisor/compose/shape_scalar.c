@@ -182,6 +182,8 @@ static int must_be(const struct scalar *s, const char *what)
 {
 	const char *path = hoy_shape_path_text(s->arena, s->path);
 
+	if (s->node->type == HOY_NODE_STRING)
+		return hoy_node_invalid(s->node, s->err, "%s: \"%.200s\" is not %s", path, s->node->text, what);
 	if (hoy_node_is_scalar(s->node))
 		return hoy_node_invalid(s->node, s->err, "%s must be %s, not %s: \"%.200s\"", path, what,
 			hoy_node_type_name(s->node), s->node->text);

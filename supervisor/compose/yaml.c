@@ -25,6 +25,7 @@ struct reader {
 	struct hoy_node *documents;
 	struct hoy_node *open[HOY_YAML_MAX_DEPTH]; /* maps and lists whose end is to come */
 	const char *keys[HOY_YAML_MAX_DEPTH];      /* of open maps: the key whose value comes next */
+	yaml_mark_t key_marks[HOY_YAML_MAX_DEPTH]; /* where it stands */
 	bool merging[HOY_YAML_MAX_DEPTH];          /* that key is "<<" */
 	size_t depth;
 	struct anchor *anchors;
@@ -302,6 +303,8 @@ static int place(struct reader *reader, struct hoy_node *node)
 	if (parent->len >= HOY_YAML_MAX_KEYS)
 		return hoy_node_invalid(node, reader->err, "more than %d keys in one mapping", HOY_YAML_MAX_KEYS);
 	node->key = reader->keys[level];
+	node->key_line = (unsigned int) reader->key_marks[level].line + 1;
+	node->key_column = (unsigned int) reader->key_marks[level].column + 1;
 	reader->keys[level] = NULL;
 	hoy_node_add(parent, node);
 	return 0;
@@ -323,6 +326,7 @@ static int read_key(struct reader *reader, const yaml_event_t *event)
 	if (strlen(text) != event->data.scalar.length)
 		return hoy_node_invalid(&at, reader->err, "a NUL character in a key");
 	reader->merging[level] = plain && !strcmp(text, "<<");
+	reader->key_marks[level] = event->start_mark;
 	if (plain && !reader->merging[level] && hoy_yaml_plain_type(text) != HOY_NODE_STRING)
 		return hoy_node_invalid(
 			&at, reader->err, "non-string key %.100s: put it in quotes", *text ? text : "(empty)");
@@ -382,8 +386,9 @@ static int by_key_then_place(const void *a, const void *b)
 
 	if (r)
 		return r;
-	return left->line != right->line ? (left->line > right->line ? 1 : -1)
-					 : (int) (left->column > right->column) - (int) (left->column < right->column);
+	return left->line != right->line
+		       ? (left->line > right->line ? 1 : -1)
+		       : (int) (left->key_column > right->key_column) - (int) (left->key_column < right->key_column);
 }
 
 static int check_unique(struct reader *reader, const struct hoy_node *map)
@@ -401,8 +406,9 @@ static int check_unique(struct reader *reader, const struct hoy_node *map)
 	qsort(members, n, sizeof *members, by_key_then_place);
 	for (size_t i = 1; i < n && r == 0; i++)
 		if (!strcmp(members[i]->key, members[i - 1]->key))
-			r = hoy_node_invalid(members[i], reader->err, "mapping key \"%s\" already defined at line %u",
-				members[i]->key, members[i - 1]->line);
+			r = hoy_node_invalid_key(members[i], reader->err,
+				"mapping key \"%s\" already defined at line %u", members[i]->key,
+				members[i - 1]->key_line);
 	free(members);
 	return r;
 }
@@ -485,6 +491,7 @@ static int on_event(struct reader *reader, const yaml_event_t *event)
 		if (node->type != HOY_NODE_STRING)
 			return hoy_node_invalid(node, reader->err, "non-string key: %s", hoy_node_type_name(node));
 		reader->keys[reader->depth - 1] = node->text;
+		reader->key_marks[reader->depth - 1] = event->start_mark;
 		return 0;
 	case YAML_MAPPING_START_EVENT:
 		return start(reader, event, HOY_NODE_MAP);
