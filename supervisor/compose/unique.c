@@ -11,19 +11,25 @@ static const char *part(const struct hoy_node *item, const char *key, const char
 	return text ? text : otherwise;
 }
 
+/* Where a config or secret lies when its target is not said. */
+static const char *mount_target(struct hoy_arena *arena, const struct hoy_shape_field *field, const char *source)
+{
+	return hoy_arena_printf(arena, "%s/%s", !strcmp(field->name, "secrets") ? "/run/secrets" : "", source);
+}
+
 /* NULL when out of memory; "" means: like no other. */
-static const char *key_of(struct hoy_arena *arena, enum hoy_shape_unique unique, const struct hoy_node *item)
+static const char *key_of(struct hoy_arena *arena, const struct hoy_shape_field *field, const struct hoy_node *item)
 {
 	const char *source;
 
 	if (item->type == HOY_NODE_STRING)
 		return item->text;
-	switch (unique) {
+	switch (field->unique) {
 	case HOY_UNIQUE_TARGET:
 		return part(item, "target", "");
 	case HOY_UNIQUE_MOUNT:
 		source = hoy_node_text(item, "source");
-		return part(item, "target", source ? hoy_arena_printf(arena, "//%s", source) : "");
+		return part(item, "target", source ? mount_target(arena, field, source) : "");
 	case HOY_UNIQUE_PATH:
 		return part(item, "path", "");
 	case HOY_UNIQUE_SUBNET:
@@ -81,7 +87,7 @@ int hoy_unique(struct hoy_arena *arena, const struct hoy_shape_field *field, str
 	if (!entries || !sorted)
 		r = hoy_err_oom(err);
 	for (struct hoy_node *item = list->first; item && r == 0; item = item->next) {
-		entries[n] = (struct entry){ .key = key_of(arena, field->unique, item), .node = item, .index = n };
+		entries[n] = (struct entry){ .key = key_of(arena, field, item), .node = item, .index = n };
 		if (!entries[n].key)
 			r = hoy_err_oom(err);
 		sorted[n] = &entries[n];
