@@ -398,7 +398,7 @@ static int canon_map(
 	{
 		item_path.key = item->key;
 		if (field->flags & HOY_SHAPE_USER_KEYS && !is_user_key(item->key))
-			return hoy_node_invalid(item, c->err,
+			return hoy_node_invalid_key(item, c->err,
 				"%s: \"%.200s\" is no name: letters, digits, '.', '_' and '-'",
 				hoy_shape_path_text(c->arena, path), item->key);
 		if (item->merge == HOY_NODE_RESET)
@@ -495,14 +495,14 @@ static int canon_external(
 	struct hoy_node *name = hoy_node_get(node, "name");
 
 	hoy_node_each(member, node) if (strcmp(member->key, "name") != 0 &&
-					!hoy_shape_is_extension(member->key)) return hoy_node_invalid(member, c->err,
-		"%s: additional property \"%.200s\" is not allowed, \"name\" is", hoy_shape_path_text(c->arena, path),
-		member->key);
+					!hoy_shape_is_extension(member->key)) return hoy_node_invalid_key(member,
+		c->err, "%s: additional property \"%.200s\" is not allowed, \"name\" is",
+		hoy_shape_path_text(c->arena, path), member->key);
 	if (name && name->type != HOY_NODE_STRING)
 		return must_be(c, name, path, "a mapping with a name that is a string");
 	if (name && hoy_node_get(parent, "name"))
-		return hoy_node_invalid(
-			name, c->err, "%s.name and name conflict: only use name", hoy_shape_path_text(c->arena, path));
+		return hoy_node_invalid(name, c->err, "%s: name and external.name conflict; only use name",
+			hoy_shape_path_text(c->arena, path->parent));
 	if (name) {
 		struct hoy_node *copy = hoy_node_string(c->arena, name->text, name);
 

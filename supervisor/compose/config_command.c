@@ -301,29 +301,17 @@ static void print_lock(const struct hoy_compose_project *project, struct hoy_buf
 /* --- The command
  * -------------------------------------------------------------------------------------------------------------- */
 
-/* Dollar signs are doubled, so that what is printed can be read again. */
-static void escape_dollars(const struct hoy_buf *text, struct hoy_buf *out)
-{
-	for (size_t i = 0; i < text->len; i++)
-		(void) hoy_buf_adds(out, text->data[i] == '$' ? "$$" : (char[]){ text->data[i], '\0' });
-}
-
 static int print_project(const struct config_options *options, const struct hoy_compose_project *project,
 	struct hoy_buf *out, struct hoy_err *err)
 {
-	auto_(hoy_buf_done) struct hoy_buf text = {};
 	bool json = options->format && !strcmp(options->format, "json");
 	int r;
 
 	if (options->format && !json && strcmp(options->format, "yaml") != 0)
 		return hoy_err_invalid(err, "unsupported format \"%s\": yaml or json", options->format);
-	r = json ? hoy_compose_print_json(project, &text) : hoy_compose_print_yaml(project, &text);
-	if (r < 0)
-		return oom(err);
-	if (options->no_interpolate)
-		return hoy_buf_add(out, text.data, text.len);
-	escape_dollars(&text, out);
-	return 0;
+	r = json ? hoy_compose_print_json(project, !options->no_interpolate, out)
+		 : hoy_compose_print_yaml(project, !options->no_interpolate, out);
+	return r < 0 ? oom(err) : 0;
 }
 
 static int print_what_is_asked(

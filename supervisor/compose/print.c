@@ -13,6 +13,7 @@
 struct printer {
 	struct hoy_arena arena; /* of the tree that is emitted */
 	bool json;
+	bool escape; /* dollar signs of strings are doubled */
 	bool failed;
 };
 
@@ -65,6 +66,19 @@ static void sort(struct printer *p, struct hoy_node *node, int (*compare)(const 
 	free(children);
 }
 
+static const char *doubled_dollars(struct printer *p, const char *text)
+{
+	char *copy = hoy_arena_alloc(&p->arena, 2 * strlen(text) + 1), *out = copy;
+
+	for (; copy && *text; text++) {
+		*out++ = *text;
+		if (*text == '$')
+			*out++ = '$';
+	}
+	p->failed = p->failed || !copy;
+	return copy;
+}
+
 /* A value as it stands, its maps sorted. */
 static struct hoy_node *print_any(struct printer *p, const struct hoy_node *node)
 {
@@ -72,6 +86,8 @@ static struct hoy_node *print_any(struct printer *p, const struct hoy_node *node
 
 	if (!copy)
 		return NULL;
+	if (p->escape && node->type == HOY_NODE_STRING && strchr(node->text, '$'))
+		copy->text = doubled_dollars(p, node->text);
 	hoy_node_each(child, node)
 	{
 		struct hoy_node *one = print_any(p, child);
@@ -326,9 +342,9 @@ static struct hoy_node *print_project(struct printer *p, const struct hoy_compos
 	return out;
 }
 
-static int print(const struct hoy_compose_project *project, bool json, struct hoy_buf *out)
+static int print(const struct hoy_compose_project *project, bool json, bool escape, struct hoy_buf *out)
 {
-	struct printer p = { .json = json };
+	struct printer p = { .json = json, .escape = escape };
 	struct hoy_node *tree = print_project(&p, project);
 	int r = tree && !p.failed ? 0 : -ENOMEM;
 
@@ -342,14 +358,14 @@ static int print(const struct hoy_compose_project *project, bool json, struct ho
 	return r < 0 ? r : hoy_buf_check(out, "the project's text", NULL);
 }
 
-int hoy_compose_print_yaml(const struct hoy_compose_project *project, struct hoy_buf *out)
+int hoy_compose_print_yaml(const struct hoy_compose_project *project, bool escape, struct hoy_buf *out)
 {
-	return print(project, /* json= */ false, out);
+	return print(project, /* json= */ false, escape, out);
 }
 
-int hoy_compose_print_json(const struct hoy_compose_project *project, struct hoy_buf *out)
+int hoy_compose_print_json(const struct hoy_compose_project *project, bool escape, struct hoy_buf *out)
 {
-	return print(project, /* json= */ true, out);
+	return print(project, /* json= */ true, escape, out);
 }
 
 /* --- Services

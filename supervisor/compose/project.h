@@ -561,9 +561,10 @@ int hoy_compose_service_hash(
 /* One service as compact canonical JSON, as `config --format json` has it. */
 int hoy_compose_print_service_json(const struct hoy_compose_service *service, struct hoy_buf *out);
 
-/* The canonical form as text, as docker compose prints it. */
-int hoy_compose_print_yaml(const struct hoy_compose_project *project, struct hoy_buf *out);
-int hoy_compose_print_json(const struct hoy_compose_project *project, struct hoy_buf *out);
+/* The canonical form as text, as docker compose prints it. `escape`: dollar signs are doubled, so that the text can be
+ * loaded again. */
+int hoy_compose_print_yaml(const struct hoy_compose_project *project, bool escape, struct hoy_buf *out);
+int hoy_compose_print_json(const struct hoy_compose_project *project, bool escape, struct hoy_buf *out);
 
 /* A dotenv file (comments, export, quotes, ${} with what stands before and `environment`); "K=V" entries are added to
  * *env, later ones replace. Errors name file and line. */

@@ -344,16 +344,25 @@ static bool volume_option(struct hoy_arena *arena, struct hoy_node *map, const c
 	return true;
 }
 
-/* The next part of a volume's short form; a drive letter's colon does not end it. */
+/* "C:\\x", "c:/x:/y": a drive of Windows; "v:/x" is a volume with a short name. */
+static bool is_drive(const char *text)
+{
+	const char *colon;
+
+	if (!isalpha((unsigned char) text[0]) || text[1] != ':')
+		return false;
+	colon = strchr(text + 2, ':');
+	return text[2] == '\\' || (text[2] == '/' && colon && colon[1] == '/');
+}
+
+/* The next part of a volume's short form. */
 static char *volume_part(char **at)
 {
 	char *part = *at, *colon;
 
 	if (!part)
 		return NULL;
-	colon = strchr(part, ':');
-	if (colon == part + 1 && isalpha((unsigned char) *part) && (colon[1] == '\\' || colon[1] == '/'))
-		colon = strchr(colon + 1, ':');
+	colon = strchr(is_drive(part) ? part + 2 : part, ':');
 	if (colon)
 		*colon++ = '\0';
 	*at = colon;
