@@ -1,5 +1,5 @@
-/* GET /system/df: what images, containers and volumes take of the disk. There is no build cache yet: its list is empty.
- * The directories of containers and volumes are read by helper processes, one kind after the other. */
+/* GET /system/df: what images, containers and volumes take of the disk. The directories of containers and volumes are
+ * read by helper processes, one kind after the other. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,7 +78,7 @@ static int add_images(struct usage *u, struct hoy_err *err)
 static void finish(struct usage *u)
 {
 	if (u->cache)
-		hoy_json_add_raw(&u->w, "BuildCache", "[]");
+		hoy_api_add_build_cache(&u->w, u->rq);
 	else
 		hoy_json_add_null(&u->w, "BuildCache");
 	if (u->rq->version < VERSION_WITHOUT_BUILDER_SIZE)

@@ -52,6 +52,7 @@ struct hoy_api_route {
  * that matches wins. */
 extern const struct hoy_api_route hoy_api_system_routes[];
 extern const struct hoy_api_route hoy_api_archive_routes[];
+extern const struct hoy_api_route hoy_api_build_cache_routes[];
 extern const struct hoy_api_route hoy_api_build_routes[];
 extern const struct hoy_api_route hoy_api_volume_routes[];
 extern const struct hoy_api_route hoy_api_container_routes[];
@@ -88,6 +89,9 @@ int hoy_api_check_json_type(struct hoy_api_request *rq, struct hoy_err *err);
 const char *hoy_api_stream_type(const struct hoy_api_request *rq, bool framed);
 /* containers.c: a number of lines or columns */
 int hoy_api_query_size(struct hoy_api_request *rq, const char *key, unsigned int *ret, struct hoy_err *err);
+
+/* build_cache.c: the member BuildCache */
+void hoy_api_add_build_cache(struct hoy_json_writer *w, struct hoy_api_request *rq);
 
 /* encode.c: small pieces that several families write */
 void hoy_api_add_time(struct hoy_json_writer *w, const char *key, const struct timespec *ts); /* 0: 0001-01-01 */

@@ -1,6 +1,6 @@
 /*
- * Removing what nobody uses: containers that do not run, images without a name (or without a container). There is no
- * build cache yet, so nothing of it is ever left to remove. Networks and volumes are in files of their own.
+ * Removing what nobody uses: containers that do not run, images without a name (or without a container). Networks,
+ * volumes and the build cache are in files of their own.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -16,25 +16,6 @@
 #include "supervisor/container/container.h"
 #include "supervisor/image/image.h"
 #include "supervisor/volume/files.h"
-
-static void reply_nothing(struct hoy_api_request *rq, const char *key, const char *empty)
-{
-	struct hoy_buf buf = { 0 };
-	struct hoy_json_writer w = { .buf = &buf };
-
-	hoy_json_object(&w, NULL);
-	hoy_json_add_raw(&w, key, empty);
-	hoy_json_add_u64(&w, "SpaceReclaimed", 0);
-	hoy_json_end(&w);
-	hoy_api_reply_json(rq, 200, &buf);
-}
-
-static int prune_build_cache(struct hoy_api_request *rq, struct hoy_err *err)
-{
-	(void) err;
-	reply_nothing(rq, "CachesDeleted", "null");
-	return 0;
-}
 
 /* --- containers: how large they are, then one after the other, as each removal takes a while ------------------ */
 
@@ -326,6 +307,5 @@ static int prune_images(struct hoy_api_request *rq, struct hoy_err *err)
 const struct hoy_api_route hoy_api_prune_routes[] = {
 	{ "POST", "/containers/prune", prune_containers, 0, 0 },
 	{ "POST", "/images/prune", prune_images, 0, 0 },
-	{ "POST", "/build/prune", prune_build_cache, 0, 0 },
 	{ NULL, NULL, NULL, 0, 0 },
 };

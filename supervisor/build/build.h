@@ -82,6 +82,8 @@ struct hoy_build_record {
 	int64_t created, used; /* ns */
 	int64_t size;          /* bytes */
 	bool in_use;           /* by a build that runs */
+	bool shared;           /* its layer is an image's */
+	int64_t uses;          /* since hoyd is up */
 };
 
 /* Oldest first; ->id of those for which `wanted` says true is added to `ret_ids`, and they are forgotten. */

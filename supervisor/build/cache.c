@@ -102,6 +102,7 @@ struct hoy_build_entry *hoy_builds_cache_find(struct hoy_builds *builds, const c
 	for (size_t i = 0; i < builds->n_entries; i++)
 		if (strcmp(builds->entries[i]->key, key) == 0) {
 			builds->entries[i]->used = hoy_builds_now();
+			builds->entries[i]->uses++;
 			return builds->entries[i];
 		}
 	return NULL;
@@ -188,7 +189,9 @@ static struct hoy_build_record record_of(const struct hoy_builds *builds, const 
 		.what = entry->what,
 		.created = entry->created,
 		.used = entry->used,
-		.size = entry->layer.blob_size,
+		.size = *entry->layer.blob ? hoy_built_layer_size(builds->options.images, &entry->layer) : 0,
+		.shared = *entry->layer.blob && hoy_built_layer_is_shared(builds->options.images, &entry->layer),
+		.uses = entry->uses,
 	};
 
 	for (const struct hoy_build *build = builds->list; build && !record.in_use; build = build->next)

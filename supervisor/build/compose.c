@@ -127,6 +127,16 @@ static int platform_of(const struct hoy_build *build, const struct hoy_oci_image
 	return 0;
 }
 
+/* FROM alone, and no labels: nothing was changed. */
+static bool is_same(const struct hoy_oci_image_run *run, const struct hoy_oci_image_run *base)
+{
+	auto_(hoy_buf_done) struct hoy_buf a = { 0 }, b = { 0 };
+
+	return run && base && hoy_field_print(&hoy_oci_image_run_object, run, &a, 0, NULL) == 0 &&
+	       hoy_field_print(&hoy_oci_image_run_object, base, &b, 0, NULL) == 0 && a.len == b.len && a.data &&
+	       b.data && memcmp(a.data, b.data, a.len) == 0;
+}
+
 static int compose(struct hoy_build *build, struct hoy_err *err)
 {
 	const struct hoy_image_job_handler handler = { .done = on_composed, .userdata = build };
@@ -173,6 +183,9 @@ static int compose(struct hoy_build *build, struct hoy_err *err)
 				.layers = parts.layers,
 				.n_layers = parts.n_layers,
 				.config = &config,
+				.is_synced = !build->made_something,
+				.as_base = base && parts.n_layers == 0 && parts.n_history == base->n_history &&
+					   is_same(run, base->config),
 				.names = build->tags },
 			&handler, &build->job, err);
 	hoy_field_free(&hoy_oci_image_run_object, run);

@@ -21,6 +21,7 @@ struct hoy_build_entry {
 	struct hoy_built_layer layer; /* held, unless there is none: blob "" */
 	char *what;
 	int64_t created, used;
+	int64_t uses;
 	uint64_t turn; /* when it was made: see struct hoy_builds */
 	bool stored;   /* has a row */
 };

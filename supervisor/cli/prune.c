@@ -58,7 +58,7 @@ int hoy_prune_one(struct hoy_cli *cli, const struct hoy_prune_kind *kind, char *
 	auto_(hoy_buf_done) struct hoy_buf path = {};
 	int r;
 
-	(void) hoy_buf_addf(&path, "%s%s", kind->path, filter ? "?" : "");
+	(void) hoy_buf_addf(&path, "%s%s", kind->path, filter && !strchr(kind->path, '?') ? "?" : "");
 	r = hoy_filter_add_query(&path, filter, err);
 	if (r >= 0)
 		r = hoy_buf_check(&path, "the request", err);
@@ -155,6 +155,54 @@ const struct hoy_command hoy_cmd_image_prune = {
 	.options = image_options,
 	.values_size = sizeof(struct image_options),
 	.run = cmd_image_prune,
+};
+
+/* --- builder prune ------------------------------------------------------------------------------------------------ */
+
+struct builder_options {
+	bool all, force;
+	char **filter;
+	int64_t keep;
+};
+static const struct hoy_option builder_options[] = {
+	HOY_OPTION('a', "all", HOY_OPTION_BOOL, NULL, struct builder_options, all,
+		"Remove all unused build cache, not just dangling ones"),
+	HOY_OPTION(0, "filter", HOY_OPTION_LIST, "filter", struct builder_options, filter,
+		"Provide filter values (e.g. \"until=24h\")"),
+	HOY_OPTION(
+		'f', "force", HOY_OPTION_BOOL, NULL, struct builder_options, force, "Do not prompt for confirmation"),
+	HOY_OPTION(0, "keep-storage", HOY_OPTION_BYTES, "bytes", struct builder_options, keep,
+		"Amount of disk space to keep for cache"),
+	HOY_OPTION_END,
+};
+
+static int cmd_builder_prune(struct hoy_cli *cli)
+{
+	const struct builder_options *o = cli->values;
+	auto_free char *path = hoy_str_printf("/build/prune?all=%d&keep-storage=%lld", o->all, (long long) o->keep);
+	const struct hoy_prune_kind kind = { path, hoy_prune_build_cache.title, hoy_prune_build_cache.list };
+	struct hoy_err err;
+	int64_t bytes = 0;
+
+	if (!o->force && !hoy_prune_confirm(o->all ? "WARNING! This will remove all build cache."
+						   : "WARNING! This will remove all dangling build cache."))
+		return hoy_prune_cancelled(cli, "builder prune");
+	if (!path)
+		(void) hoy_err_oom(&err);
+	if (!path || hoy_prune_one(cli, &kind, o->filter, &bytes, &err) < 0)
+		return hoy_cli_fail(cli, 1, &err);
+	hoy_prune_print_total(bytes);
+	return 0;
+}
+
+const struct hoy_command hoy_cmd_builder_prune = {
+	.name = "builder prune",
+	.alias = "buildx prune",
+	.args = "",
+	.summary = "Remove build cache",
+	.options = builder_options,
+	.values_size = sizeof(struct builder_options),
+	.run = cmd_builder_prune,
 };
 
 /* --- system prune ---------------------------------------------------------------------------------------------------

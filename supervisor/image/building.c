@@ -321,6 +321,22 @@ void hoy_built_layer_release(struct hoy_images *images, const struct hoy_built_l
 	hoy_layers_release(images, layer->chain_id);
 }
 
+int64_t hoy_built_layer_size(struct hoy_images *images, const struct hoy_built_layer *layer)
+{
+	const struct layer *there = hoy_images_layer(images, layer->chain_id);
+
+	return layer->blob_size + (there ? there->size : 0);
+}
+
+bool hoy_built_layer_is_shared(struct hoy_images *images, const struct hoy_built_layer *layer)
+{
+	for (size_t i = 0; i < images->n_images; i++)
+		for (const struct layer *at = images->images[i]->top; at; at = at->parent)
+			if (strcmp(at->chain_id, layer->chain_id) == 0)
+				return true;
+	return false;
+}
+
 int hoy_images_layer_keep(struct hoy_images *images, const struct hoy_built_layer *layer, struct hoy_err *err)
 {
 	struct layer *there = hoy_images_layer(images, layer->chain_id);
@@ -391,6 +407,7 @@ struct composing {
 	struct hoy_source *source;
 	struct hoy_oci_manifest *base;
 	char **names; /* normalised */
+	bool is_synced;
 };
 
 static void composing_free(struct hoy_image_job *job)
@@ -541,6 +558,34 @@ static int add_image(
 	return hoy_image_job_add(&c->job, &new, c->names, err);
 }
 
+static int name_base(struct composing *c, const struct image *base, struct hoy_err *err)
+{
+	const struct new_image new = {
+		.id = base->pub.id,
+		.media_type = base->pub.media_type,
+		.manifest = base->pub.manifest,
+		.config = base->pub.config,
+		.parent = base->pub.parent,
+		.created = base->pub.created,
+		.top = base->top,
+		.blobs = base->blobs,
+		.n_blobs = base->n_blobs,
+	};
+
+	return hoy_image_job_add(&c->job, &new, c->names, err);
+}
+
+static void on_compose(struct hoy_source *source, void *userdata)
+{
+	struct composing *c = userdata;
+
+	(void) source;
+	if (c->is_synced && hoy_images_by_id(c->job.images, c->job.made[0].new.id))
+		hoy_image_job_complete_names(&c->job);
+	else
+		hoy_image_job_complete(&c->job);
+}
+
 static int take_names(struct composing *c, char *const *names, struct hoy_err *err)
 {
 	int r = 0;
@@ -573,6 +618,7 @@ int hoy_images_compose(struct hoy_images *images, const struct hoy_image_composi
 	if (!c)
 		return hoy_err_oom(err);
 	c->job.free_detail = composing_free;
+	c->is_synced = composition->is_synced;
 	r = hoy_image_job_init(&c->job, images, handler, "create", err);
 	if (r < 0) {
 		free(c);
@@ -582,9 +628,9 @@ int hoy_images_compose(struct hoy_images *images, const struct hoy_image_composi
 	if (r == 0 && composition->base)
 		r = read_base(c, composition->base, &base, err);
 	if (r == 0)
-		r = add_image(c, composition, base, err);
+		r = composition->as_base && base ? name_base(c, base, err) : add_image(c, composition, base, err);
 	if (r == 0)
-		r = hoy_loop_defer(images->options.loop, &c->source, on_begin, &c->job, err);
+		r = hoy_loop_defer(images->options.loop, &c->source, on_compose, c, err);
 	if (r < 0) {
 		hoy_image_job_discard(&c->job);
 		return r;

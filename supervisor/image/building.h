@@ -40,6 +40,11 @@ int hoy_images_make_layer(struct hoy_images *images, const struct hoy_layer_maki
 int hoy_built_layer_hold(struct hoy_images *images, const struct hoy_built_layer *layer, struct hoy_err *err);
 void hoy_built_layer_release(struct hoy_images *images, const struct hoy_built_layer *layer);
 
+/* Bytes of directory and blob. */
+int64_t hoy_built_layer_size(struct hoy_images *images, const struct hoy_built_layer *layer);
+/* Is it one of an image's? */
+bool hoy_built_layer_is_shared(struct hoy_images *images, const struct hoy_built_layer *layer);
+
 /* Writes the rows of a layer that is on disk (hoy_images_sync()), inside the caller's bracket. */
 int hoy_images_layer_keep(struct hoy_images *images, const struct hoy_built_layer *layer, struct hoy_err *err);
 
@@ -53,6 +58,8 @@ struct hoy_image_composition {
 	size_t n_layers;
 	const struct hoy_oci_image_config *config; /* rootfs is filled in here */
 	char *const *names;                        /* references to give; NULL: none */
+	bool is_synced;                            /* its layers are on disk */
+	bool as_base;                              /* nothing differs from the base: it gets the names itself */
 };
 
 /* Makes an image. `done` comes with its ID, after the commit. */

@@ -354,6 +354,15 @@ static void on_synced(const struct hoy_err *failed, const struct hoy_layer_reply
 		hoy_image_job_fail(job, &err);
 }
 
+void hoy_image_job_complete_names(struct hoy_image_job *job)
+{
+	struct hoy_err err = { 0 };
+
+	job->state = JOB_COMMITS;
+	if (store_all(job, &err) < 0)
+		hoy_image_job_fail(job, &err);
+}
+
 void hoy_image_job_complete(struct hoy_image_job *job)
 {
 	struct hoy_layer_run_options options = {

@@ -68,6 +68,9 @@ void hoy_image_job_pause_unpack(struct hoy_image_job *job);
 /* All files are in place: sync, rows, commit, done. The job is gone when this returns, or some time later. */
 void hoy_image_job_complete(struct hoy_image_job *job);
 
+/* The same when nothing new was made but names: there is nothing to bring to disk. */
+void hoy_image_job_complete_names(struct hoy_image_job *job);
+
 /* Ends it well without having made an image. Only from the loop; the job is gone when this returns. */
 void hoy_image_job_succeed(struct hoy_image_job *job);
 

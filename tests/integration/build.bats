@@ -33,6 +33,7 @@ what_is() { "$HOY" image inspect "$1" | jq -r ".[0] | $2"; }
     [ "$("$HOY" run --rm one stat -c '%u:%g %a' /etc/a /dd /made)" = $'0:0 644\n0:0 755\n0:0 755' ]
     [ -z "$("$HOY" ps -aq)" ]
     [ -z "$(ls "$T/data/tmp"; ls "$T/data/l" | grep tmp)" ]
+    [ "$(echo FROM busybox | "$HOY" build -q -t same -)" = "$(what_is busybox .Id)" ]
 }
 
 @test "what was made before is not made again, across hoyd's restart, until content changes" {
@@ -111,6 +112,24 @@ what_is() { "$HOY" image inspect "$1" | jq -r ".[0] | $2"; }
     [ -z "$("$HOY" ps -aq)" ]
     [ -z "$(ls "$T/data/tmp"; ls "$T/data/l" | grep tmp)" ]
     hoyd_is_alive
+}
+
+@test "builder prune takes what no image has, and all of it with -a; system df tells" {
+    say 'FROM busybox' 'RUN echo 1 >/1' 'RUN echo 2 >/2' 'ENV A=b'
+    "$HOY" build -q -t kept . >/dev/null
+    printf 'FROM busybox\nRUN echo gone >/x\n' | "$HOY" build -q -t gone -
+    [ "$("$HOY" system df --format json | jq -r 'select(.Type == "Build Cache").TotalCount')" = 4 ]
+    "$HOY" rmi gone
+    [[ $("$HOY" builder prune -f --filter until=1h) == "Total reclaimed space: 0B" ]]
+    [ "$("$HOY" builder prune -f | grep -cE '^[0-9a-f]{64}$')" = 2 ]
+    [ "$(ls "$T/data/l" | wc -l)" = 4 ]
+    run "$HOY" builder prune -af --keep-storage 1g
+    [ "${lines[0]}" = "Total reclaimed space: 0B" ]
+    [ "$("$HOY" builder prune -af | grep -cE '^[0-9a-f]{64}$')" = 2 ]
+    "$HOY" rmi kept
+    [ "$(ls "$T/data/l" | xargs)" = "0 1" ]
+    run "$HOY" build .
+    [[ $output != *"Using cache"* ]]
 }
 
 @test "limits, hosts and networks reach the containers of RUN" {
