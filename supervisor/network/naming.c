@@ -314,6 +314,15 @@ static bool is_wanted(void *userdata)
 	return false;
 }
 
+void hoy_naming_servers_changed(void *userdata)
+{
+	struct hoy_networks *networks = userdata;
+
+	for (size_t i = 0; i < networks->n_sandboxes; i++)
+		if (networks->sandboxes[i]->is_up && !networks->sandboxes[i]->cancelled)
+			hoy_naming_container_changed(networks->sandboxes[i]);
+}
+
 void hoy_naming_recover(struct hoy_networks *networks)
 {
 	if (is_wanted(networks))

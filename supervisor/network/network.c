@@ -2,6 +2,7 @@
  * The room: which networks there are, endpoints and their leases, and what can be asked about them. Bringing endpoints
  * up and down is in attach.c.
  */
+#include "supervisor/network/host_resolv.h"
 #include "supervisor/network/network_internal.h"
 
 #include <errno.h>
@@ -117,6 +118,8 @@ int hoy_network_open(struct hoy_loop *loop, struct hoy_store *store, const struc
 	names_owner.userdata = networks;
 	names_owner.cgroup_fd = config->cgroup_fd;
 	if (r >= 0)
+		r = hoy_host_resolv_watch(loop, hoy_naming_servers_changed, networks, &networks->host_resolv, err);
+	if (r >= 0)
 		r = hoy_names_new(loop, config->exec_root, &names_owner, &networks->names, err);
 	if (r >= 0)
 		r = hoy_service_new(loop, config->exec_root, networks->table, &owner, &networks->service, err);
@@ -133,6 +136,7 @@ void hoy_network_free(struct hoy_networks *networks)
 	if (!networks)
 		return;
 	hoy_service_free(networks->service);
+	hoy_host_resolv_free(networks->host_resolv);
 	hoy_names_free(networks->names);
 	while (networks->ops)
 		hoy_network_op_free(networks->ops);

@@ -66,6 +66,7 @@ struct hoy_networks {
 	struct hoy_store *store;
 	struct hoy_service *service;
 	struct hoy_names *names;
+	struct hoy_host_resolv *host_resolv;
 	struct hoy_network_containers containers;
 	char bridge[IFNAMSIZ]; /* the default network's */
 	char table[HOY_NET_TABLE_MAX];
@@ -177,6 +178,8 @@ void hoy_naming_up(struct hoy_sandbox *sandbox);
 void hoy_naming_down(struct hoy_sandbox *sandbox);
 void hoy_naming_container_changed(struct hoy_sandbox *sandbox);
 void hoy_naming_network_changed(struct hoy_networks *networks, const char *network_id);
+/* The host's name servers are others: containers are told, whatever they were told before. */
+void hoy_naming_servers_changed(void *userdata);
 /* Whoever runs is told to hoy-dns. */
 void hoy_naming_recover(struct hoy_networks *networks);
 

@@ -107,6 +107,16 @@ is_not() { [ "$(dns_pid)" != "$1" ] && dns_pid; }
     [ "$(ask cli broken.outside.test,spoof.outside.test,silent.outside.test A | xargs)" = "SERVFAIL SERVFAIL SERVFAIL" ]
 }
 
+@test "dns: another resolver in the host's resolv.conf is asked by containers that run" {
+    start_resolver "" 127.0.0.2 moved.test
+    echo 'nameserver 127.0.0.2' >"$T/resolv.conf"
+    is_moved() { [ "$(ask cli a.moved.test A)" = "NOERROR 192.0.2.1" ]; }
+    wait_for 20 is_moved
+    echo 'nameserver 127.0.0.1' >"$T/resolv.conf"
+    is_back() { [ "$(ask cli a.outside.test A)" = "NOERROR 192.0.2.1" ]; }
+    wait_for 20 is_back
+}
+
 @test "dns: --dns is asked from the container's place, a dead one passed over; --dns-search and --dns-option" {
     sleeper up --network one
     start_resolver up 0.0.0.0 mine.test
