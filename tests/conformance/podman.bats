@@ -22,6 +22,7 @@ tmp_dir = "$D/tmp"
 lock_type = "file"
 runtime = "${RUNTIME:-hoyrun}"
 runtime_supports_json = ["hoyrun"]
+runtime_supports_nocgroup = ["hoyrun"]
 infra_image = "localhost/pause:latest"
 [engine.runtimes]
 hoyrun = ["$HOYRUN"]
@@ -76,6 +77,18 @@ limit() { echo "cat /sys/fs/cgroup/$1 2>/dev/null || cat /sys/fs/cgroup/$2/$3"; 
 }
 
 log_has() { p logs "$1" 2>&1 | grep -q "$2"; }
+
+@test "podman --cgroups=disabled: the container stays in the group of who started it" {
+    p run -d --name c --network none --cgroups=disabled busybox sleep 100
+    pid=$(p inspect -f '{{.State.Pid}}' c)
+    [ "$(cat "/proc/$pid/cgroup")" = "$(cat /proc/self/cgroup)" ]
+    [ "$(p exec c echo inside)" = inside ]
+    p stop -t 0 c
+    [ "$(p inspect -f '{{.State.Status}}' c)" = exited ]
+    p rm c
+    run p run --rm --network none --cgroups=disabled --memory 64m busybox true
+    [ "$status" != 0 ]
+}
 
 @test "podman runs detached, shows logs, stops and removes" {
     p run -d --name web --network none busybox sh -c 'trap "echo bye; exit 3" TERM; echo up; while :; do sleep 0.1; done'
