@@ -111,6 +111,7 @@ void hoy_process_done(struct hoy_process *process)
 	hoy_io_free(process->io);
 	free(process->exec_id);
 	free(process->spec);
+	free(process->also_deleting);
 	for (int i = 0; i < 3; i++)
 		free(process->stdio[i]);
 }

@@ -1,6 +1,7 @@
 /* Tasks and their processes: finding, starting, deleting. Creating is in task_create.c, execs are in task_exec.c. */
 #include "shim/task.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -173,6 +174,37 @@ void hoy_process_start(struct hoy_process *process, struct hoy_ttrpc_request *re
 
 /* --- delete ------------------------------------------------------------------------------------------------------- */
 
+/* To all who wait for the delete. */
+static void tell_deleters(struct hoy_process *process, const ProtobufCMessage *response, const struct hoy_err *failure)
+{
+	auto_free struct hoy_ttrpc_request **also = TAKE_PTR(process->also_deleting);
+	struct hoy_ttrpc_request *req = TAKE_PTR(process->deleting);
+	size_t left = process->n_also_deleting;
+
+	process->n_also_deleting = 0;
+	for (;; req = also[--left]) {
+		if (response)
+			hoy_ttrpc_answer(req, response);
+		else
+			hoy_ttrpc_answer_err(req, failure);
+		if (!left)
+			return;
+	}
+}
+
+static int join_deleters(struct hoy_process *process, struct hoy_ttrpc_request *req)
+{
+	size_t n = process->n_also_deleting;
+	struct hoy_ttrpc_request **more = realloc(process->also_deleting, (n + 1) * sizeof(*more));
+
+	if (!more)
+		return -ENOMEM;
+	more[n] = req;
+	process->also_deleting = more;
+	process->n_also_deleting = n + 1;
+	return 0;
+}
+
 static void answer_delete(struct hoy_process *process)
 {
 	Hoy__Pb__DeleteResponse response = HOY__PB__DELETE_RESPONSE__INIT;
@@ -183,7 +215,7 @@ static void answer_delete(struct hoy_process *process)
 	response.pid = (uint32_t) process->pid;
 	response.exit_status = process->status;
 	response.exited_at = process->exited ? &time : NULL;
-	hoy_ttrpc_answer(TAKE_PTR(process->deleting), &response.base);
+	tell_deleters(process, &response.base, /* failure= */ NULL);
 }
 
 static void publish_delete(struct hoy_process *init)
@@ -225,7 +257,7 @@ static void on_overdue(struct hoy_source *source, void *userdata)
 		return;
 	(void) hoy_process_is_alive(init, "delete", &err);
 	init->delete_ran = false;
-	hoy_ttrpc_answer_err(TAKE_PTR(init->deleting), &err);
+	tell_deleters(init, /* response= */ NULL, &err);
 }
 
 static void on_deleted(void *userdata, const struct hoy_err *failure)
@@ -256,7 +288,7 @@ static void run_delete(struct hoy_process *init)
 	if (r >= 0 && !init->exited && !init->killed_at)
 		init->killed_at = hoy_loop_now(init->task->tasks->loop);
 	if (r < 0)
-		hoy_ttrpc_answer_err(TAKE_PTR(init->deleting), &err);
+		tell_deleters(init, /* response= */ NULL, &err);
 }
 
 void hoy_process_go_on_deleting(struct hoy_process *process)
@@ -282,7 +314,10 @@ void hoy_process_delete(struct hoy_process *process, struct hoy_ttrpc_request *r
 	struct hoy_err err = {};
 
 	if (process->deleting) {
-		hoy_ttrpc_answer_code(req, HOY_TTRPC_FAILED_PRECONDITION, "the process is being deleted already");
+		if (join_deleters(process, req) < 0) {
+			hoy_err_oom(&err);
+			hoy_ttrpc_answer_err(req, &err);
+		}
 		return;
 	}
 	if (process->state != HOY_PROCESS_STOPPED && process->state != HOY_PROCESS_ADDED &&

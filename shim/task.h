@@ -72,6 +72,9 @@ struct hoy_process {
 	struct hoy_runtime_run *run;  /* the runtime works on it ... */
 	struct hoy_ttrpc_request *op; /* ... for this request */
 	struct hoy_ttrpc_request *deleting;
+	struct hoy_ttrpc_request *
+		*also_deleting; /* who came while that was under way: a caller that had given up, mostly */
+	size_t n_also_deleting;
 	bool delete_ran;
 	struct hoy_source *overdue; /* the delete waits for the process's end for too long */
 	uint64_t killed_at;         /* by SIGKILL, on the loop's clock; 0: not */

@@ -650,6 +650,34 @@ P
     ! ls "$B" | grep -E '^e[0-9]' || false
 }
 
+@test "who deletes what is being deleted gets the same answer" {
+    cat >"$T/runtime" <<X
+#!/bin/sh
+case " \$* " in *" delete "*)
+    touch "$T/deleting"
+    while [ ! -e "$T/go" ]; do sleep 0.05; done ;;
+esac
+exec "$HOYRUN" "\$@"
+X
+    chmod +x "$T/runtime"
+    sh_in 'exit 5'
+    start_shim "binary_name=$T/runtime"
+    create_task
+    task Start
+    [ "$(task Wait | jq .exit_status)" = 5 ]
+    task Delete >"$T/first" &
+    first=$!
+    wait_for 10 test -e "$T/deleting"
+    task Delete >"$T/second" &
+    second=$!
+    sleep 0.3 # or else it comes later, and finds nothing: not what this is about
+    touch "$T/go"
+    wait $first
+    wait $second || grep -q "not found" "$T/second"
+    [ "$(jq .exit_status "$T/first")" = 5 ]
+    task Shutdown
+}
+
 @test "a runtime that is killed in the middle is an error, and can be tried again" {
     # it does its work and dies before anybody hears of it, once for each verb
     cat >"$T/runtime" <<X
