@@ -338,10 +338,30 @@ int hoy_image_job_commit(struct hoy_image_job *job, struct hoy_err *err)
 	return hoy_store_after_commit(store, on_committed, job, err);
 }
 
+/* Has it brought anything, or is there no more to it than names? */
+static bool has_files(const struct hoy_image_job *job)
+{
+	for (size_t i = 0; i < job->n_blobs; i++)
+		if (!job->blobs[i]->stored)
+			return true;
+	for (size_t i = 0; i < job->n_layers; i++)
+		if (!job->layers[i]->stored)
+			return true;
+	return false;
+}
+
+static void store(struct hoy_image_job *job)
+{
+	struct hoy_err err = { 0 };
+
+	job->state = JOB_COMMITS;
+	if (store_all(job, &err) < 0)
+		hoy_image_job_fail(job, &err);
+}
+
 static void on_synced(const struct hoy_err *failed, const struct hoy_layer_reply *reply, void *userdata)
 {
 	struct hoy_image_job *job = userdata;
-	struct hoy_err err = { 0 };
 
 	(void) reply;
 	job->run = hoy_layer_run_free(job->run);
@@ -349,9 +369,7 @@ static void on_synced(const struct hoy_err *failed, const struct hoy_layer_reply
 		hoy_image_job_fail(job, failed);
 		return;
 	}
-	job->state = JOB_COMMITS;
-	if (store_all(job, &err) < 0)
-		hoy_image_job_fail(job, &err);
+	store(job);
 }
 
 void hoy_image_job_complete_names(struct hoy_image_job *job)
@@ -375,7 +393,9 @@ void hoy_image_job_complete(struct hoy_image_job *job)
 	struct hoy_err err = { 0 };
 
 	job->state = JOB_SYNCS;
-	if (hoy_image_job_run(job, &options, &err) < 0)
+	if (!has_files(job))
+		store(job);
+	else if (hoy_image_job_run(job, &options, &err) < 0)
 		hoy_image_job_fail(job, &err);
 	start_next_unpack(images);
 }
