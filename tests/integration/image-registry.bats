@@ -239,3 +239,19 @@ X
     start_registry auth=basic:me:secret
     [ "$(curl -s -o /dev/null -w '%{http_code}' --unix-socket "$T/hoy.sock" "http://h/distribution/$R/web:latest/json")" = 401 ]
 }
+
+@test "a token server that answers nonsense: an error that names it, and nothing else" {
+    serve web
+    for kind in garbage none newline nested huge; do
+        start_registry auth=token "badtoken=$kind"
+        run timeout 30 "$HOY" pull "$R/web"
+        [ "$status" = 1 ] || { echo "$kind: $output"; false; }
+        [[ "$output" == *token* || "$output" == *MiB* || "$output" == *larger* ]] || { echo "$kind: $output"; false; }
+        ! grep -q Evil "$T/reg/requests" || false
+        [ -z "$("$HOY" images -q)" ]
+        stop_registry
+    done
+    hoyd_is_alive
+    start_registry auth=token
+    "$HOY" pull -q "$R/web"
+}
