@@ -217,8 +217,9 @@ static int read_section(struct reader *r)
 	}
 	if (code < 0)
 		return code;
-	if (*r->at++ != ']')
+	if (*r->at != ']')
 		return wrong(r, "a section has no end");
+	r->at++;
 	if (last) {
 		r->where = IN_HEADERS;
 		return strcmp(last, "header") == 0 && r->host < r->registry->n_hosts
@@ -248,8 +249,9 @@ static int read_line(struct reader *r)
 	if (code < 0)
 		return code;
 	skip_blank(r, /* lines= */ false);
-	if (*r->at++ != '=')
+	if (*r->at != '=')
 		return wrong(r, "'=' is missing");
+	r->at++;
 	code = read_value(r, &values);
 	if (code < 0)
 		return code;
