@@ -63,6 +63,8 @@ int hoy_compose_complete_container(struct hoy_compose *app, const struct hoy_com
 
 /* The name that a replica gets. Heap. */
 char *hoy_compose_name_of(const struct hoy_compose *app, const struct hoy_compose_service *service, long long number);
+/* The value of the label for --env-file; NULL: none was given. Heap. */
+char *hoy_compose_env_files_label(const struct hoy_compose *app);
 /* Fills app->first_names, before threads look them up. */
 int hoy_compose_name_services(struct hoy_compose *app, struct hoy_err *err);
 /* The name of a service's first container, for hoy_compose_body; NULL: not in the project. `userdata` is the app. */

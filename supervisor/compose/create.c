@@ -42,6 +42,18 @@ const char *hoy_compose_container_name_of(const char *service, void *userdata)
 	return NULL;
 }
 
+char *hoy_compose_env_files_label(const struct hoy_compose *app)
+{
+	auto_(hoy_buf_done) struct hoy_buf out = {};
+
+	for (char **file = app->globals->env_files; file && *file; file++) {
+		auto_free char *path = realpath(*file, NULL);
+
+		(void) hoy_buf_addf(&out, "%s%s", out.len ? "," : "", path ? path : *file);
+	}
+	return out.len ? hoy_buf_take(&out) : NULL;
+}
+
 /* --- what follows the create ------------------------------------------------- */
 
 static int connect(struct hoy_compose *app, const struct hoy_compose_body *body,
@@ -166,6 +178,7 @@ int hoy_compose_create_container(struct hoy_compose_slot *slot, struct hoy_err *
 {
 	auto_ptr(hoy_json_free) struct hoy_json *old = NULL;
 	auto_free char *depends = hoy_compose_depends_label(slot->service), *id = NULL, *name = NULL;
+	auto_free char *env_files = hoy_compose_env_files_label(slot->app);
 	struct hoy_compose_body body = {
 		.project = slot->app->project,
 		.service = slot->service,
@@ -175,6 +188,7 @@ int hoy_compose_create_container(struct hoy_compose_slot *slot, struct hoy_err *
 		.container_name = slot->name,
 		.replaces = slot->old ? slot->old->name : NULL,
 		.depends = depends,
+		.env_files = env_files,
 		.number = slot->number,
 		.aliases = true,
 		.ports = true,

@@ -30,7 +30,7 @@ const struct hoy_option hoy_compose_global_options[] = {
 		"Specify an alternate working directory\n(default: the path of the first specified Compose file)"),
 	HOY_OPTION('p', "project-name", HOY_OPTION_STRING, "string", struct hoy_compose_globals, project_name,
 		"Project name"),
-	HOY_OPTION_HIDDEN(0, "verbose", HOY_OPTION_BOOL, NULL, struct hoy_compose_globals, verbose),
+	HOY_OPTION_REFUSE(0, "verbose", NULL, "use hoy -D compose: it tells every request"),
 	HOY_OPTION('v', "version", HOY_OPTION_BOOL, NULL, struct hoy_compose_globals, version,
 		"Show the version information"),
 	HOY_OPTION_HIDDEN(0, "workdir", HOY_OPTION_STRING, "string", struct hoy_compose_globals, project_directory),

@@ -60,7 +60,7 @@ static int run_pull(void *userdata, struct hoy_err *err)
 
 	if (hoy_str_eq(p->options->policy, "missing") && is_there(p->app, p->service->image))
 		return 0;
-	r = hoy_compose_pull_image(p->app, p->service, p->service->image, err);
+	r = hoy_compose_pull_image(p->app, p->service, p->service->image, p->options->quiet, err);
 	/* What can be built needs no registry that has it. */
 	return p->options->ignore_failures || p->service->build ? 0 : r;
 }

@@ -60,15 +60,18 @@ static int look(struct hoy_compose *app, struct hoy_compose_image *image, struct
 	return image->id ? 0 : hoy_err_oom(err);
 }
 
-int hoy_compose_pull_image(
-	struct hoy_compose *app, const struct hoy_compose_service *service, const char *name, struct hoy_err *err)
+int hoy_compose_pull_image(struct hoy_compose *app, const struct hoy_compose_service *service, const char *name,
+	bool quiet, struct hoy_err *err)
 {
 	int r;
 
-	hoy_compose_tell(app, HOY_REPORT_WORKING, "Image", name, "Pulling");
+	if (!quiet)
+		hoy_compose_tell(app, HOY_REPORT_WORKING, "Image", name, "Pulling");
 	r = hoy_cli_pull(app->cli, name, service->platform, /* out= */ NULL, err);
-	hoy_compose_tell(
-		app, r < 0 ? HOY_REPORT_ERROR : HOY_REPORT_DONE, "Image", name, r < 0 ? hoy_err_str(err) : "Pulled");
+	if (r < 0)
+		hoy_compose_tell(app, HOY_REPORT_ERROR, "Image", name, hoy_err_str(err));
+	else if (!quiet)
+		hoy_compose_tell(app, HOY_REPORT_DONE, "Image", name, "Pulled");
 	return r;
 }
 
@@ -195,20 +198,20 @@ static int need_of(const struct hoy_compose_image *image, const struct hoy_compo
 struct lookup {
 	struct hoy_compose *app;
 	struct hoy_compose_image *image;
-	bool pull;
+	bool pull, quiet;
 };
 
 static int run_lookup(void *userdata, struct hoy_err *err)
 {
 	struct lookup *l = userdata;
-	int r = l->pull ? hoy_compose_pull_image(l->app, l->image->service, l->image->name, err) : 0;
+	int r = l->pull ? hoy_compose_pull_image(l->app, l->image->service, l->image->name, l->quiet, err) : 0;
 
 	return r < 0 ? r : look(l->app, l->image, err);
 }
 
 /* Looks (or pulls and looks) for those that `wanted` says; services with the same image share one look. */
-static int run_lookups(
-	struct hoy_compose *app, struct hoy_compose_images *images, const bool *wanted, bool pull, struct hoy_err *err)
+static int run_lookups(struct hoy_compose *app, struct hoy_compose_images *images, const bool *wanted, bool pull,
+	bool quiet, struct hoy_err *err)
 {
 	auto_ptr(hoy_work_free) struct hoy_work *work = hoy_work_new(app->globals->parallel);
 	auto_free struct lookup *all = calloc(images->n + 1, sizeof *all);
@@ -223,7 +226,7 @@ static int run_lookups(
 		while (first[i] < i &&
 			((wanted && !wanted[first[i]]) || strcmp(images->all[first[i]].name, images->all[i].name) != 0))
 			first[i]++;
-		all[i] = (struct lookup){ .app = app, .image = &images->all[i], .pull = pull };
+		all[i] = (struct lookup){ .app = app, .image = &images->all[i], .pull = pull, .quiet = quiet };
 		if (first[i] == i)
 			(void) hoy_work_add(work, run_lookup, &all[i]);
 	}
@@ -262,11 +265,13 @@ int hoy_compose_images_resolve(struct hoy_compose *app, const struct hoy_compose
 {
 	auto_(hoy_compose_images_done) struct hoy_compose_images images = {};
 	auto_free bool *pulled = NULL;
+	static char quiet[] = "--quiet";
+	char *const quiet_words[] = { quiet, NULL };
 	bool any = false;
 	int r = fill(app, &images, err);
 
 	if (r == 0)
-		r = run_lookups(app, &images, NULL, /* pull= */ false, err);
+		r = run_lookups(app, &images, NULL, /* pull= */ false, /* quiet= */ true, err);
 	pulled = calloc(images.n + 1, sizeof *pulled);
 	if (!pulled)
 		return hoy_err_oom(err);
@@ -275,7 +280,8 @@ int hoy_compose_images_resolve(struct hoy_compose *app, const struct hoy_compose
 
 		r = need_of(&images.all[i], o, &need, err);
 		if (r == 0 && need == NEED_BUILD) {
-			r = hoy_compose_build_image(app, images.all[i].service, NULL, err);
+			r = hoy_compose_build_image(
+				app, images.all[i].service, o->quiet_build ? quiet_words : NULL, err);
 			if (r == 0)
 				r = look(app, &images.all[i], err);
 		}
@@ -283,7 +289,7 @@ int hoy_compose_images_resolve(struct hoy_compose *app, const struct hoy_compose
 		any = any || pulled[i];
 	}
 	if (r == 0 && any)
-		r = run_lookups(app, &images, pulled, /* pull= */ true, err);
+		r = run_lookups(app, &images, pulled, /* pull= */ true, o->quiet_pull, err);
 	if (r < 0)
 		return r;
 	*ret = images;

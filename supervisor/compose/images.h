@@ -32,8 +32,8 @@ char *hoy_compose_image_name(const struct hoy_compose *app, const struct hoy_com
 int hoy_compose_images_resolve(struct hoy_compose *app, const struct hoy_compose_image_options *options,
 	struct hoy_compose_images *ret, struct hoy_err *err);
 
-int hoy_compose_pull_image(
-	struct hoy_compose *app, const struct hoy_compose_service *service, const char *name, struct hoy_err *err);
+int hoy_compose_pull_image(struct hoy_compose *app, const struct hoy_compose_service *service, const char *name,
+	bool quiet, struct hoy_err *err);
 
 /* Builds the service's image by the command line's own `build`. `extra`: words for it; may be NULL. */
 int hoy_compose_build_image(

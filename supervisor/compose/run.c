@@ -237,6 +237,7 @@ static int create(struct hoy_compose *app, struct hoy_compose_service *s, const 
 	const struct hoy_compose_image *image, char **ret_id, struct hoy_err *err)
 {
 	auto_free char *own = slug(), *depends = hoy_compose_depends_label(s), *name = NULL;
+	auto_free char *env_files = hoy_compose_env_files_label(app);
 	auto_(hoy_buf_done) struct hoy_buf text = {}, path = {};
 	auto_ptr(hoy_json_free) struct hoy_json *answer = NULL;
 	char hash[HOY_COMPOSE_HASH_SIZE];
@@ -248,6 +249,7 @@ static int create(struct hoy_compose *app, struct hoy_compose_service *s, const 
 		.hash = hash,
 		.slug = own,
 		.depends = depends,
+		.env_files = env_files,
 		.number = 1,
 		.aliases = o->use_aliases,
 		.ports = o->service_ports || o->publish,

@@ -1,0 +1,166 @@
+#!/usr/bin/env bats
+# Compose projects against hoyd, second part: images that are built, several networks, namespaces of other services,
+# the program under docker-compose's name, and stacks that cross over from and to docker-compose 1.29.
+bats_require_minimum_version 1.5.0
+load lib
+load stack
+
+setup_file() {
+    load lib
+    load stack
+    require_root
+    make_test_dir
+    start_hoyd
+    load_busybox
+    export HOYD_PID
+}
+teardown_file() {
+    HOYD_PID=$(cat "$T/hoyd.pid") # one of the tests starts another
+    stop_hoyd
+    remove_test_dir
+}
+
+setup() {
+    P=$T/p$BATS_TEST_NUMBER
+    mkdir -p "$P"
+    cd "$P"
+    unset COMPOSE_PROJECT_NAME COMPOSE_FILE
+}
+teardown() {
+    [ ! -e compose.yaml ] || hoy compose down -v -t 0 --remove-orphans >/dev/null 2>&1
+}
+
+hoy() { timeout 60 "$HOY" "$@"; }
+compose() { timeout 60 "$HOY" compose "$@"; }
+label() { hoy inspect -f "{{index .Config.Labels \"com.docker.compose.$2\"}}" "$1"; }
+old_compose() { timeout 60 docker-compose "$@"; }
+
+@test "compose: an image is built, networks and namespaces are shared, down --rmi" {
+    mkdir app
+    printf 'FROM busybox\nARG WHO=nobody\nRUN echo "hello $WHO" >/hello\nCMD ["cat","/hello"]\n' >app/Dockerfile
+    cat >compose.yaml <<'X'
+name: ex
+services:
+  api:
+    build: {context: app, args: {WHO: world}}
+    depends_on: {pg: {condition: service_healthy}}
+    networks: [front, back]
+  pg:
+    image: busybox
+    init: true
+    command: sh -c "touch /ready; sleep 1000"
+    healthcheck: {test: ["CMD-SHELL", "test -e /ready"], interval: 200ms}
+    networks: {back: {aliases: [postgres]}}
+    volumes: [/own]
+  side:
+    image: busybox
+    init: true
+    command: sleep 1000
+    network_mode: service:pg
+    volumes_from: [pg]
+networks: {front: {}, back: {driver: bridge, ipam: {config: [{subnet: 10.91.3.0/24}]}}}
+X
+    compose up -d --build --quiet-build --quiet-pull
+    wait_for 10 sh -c "'$HOY' compose logs api | grep -q 'hello world'"
+    [ "$(compose run --rm -T --no-deps api sh -c 'ip -4 -o addr | grep -c eth')" = 2 ]
+    compose run --rm -T --no-deps api ping -c 1 -W 5 postgres
+    [ "$(compose exec -T side ip -4 -o addr)" = "$(compose exec -T pg ip -4 -o addr)" ]
+    compose exec -T pg touch /own/file
+    compose exec -T side test -e /own/file
+    [ "$(compose images -q | sort -u | wc -l)" = 2 ]
+    # who leans on another's namespaces is made again with it
+    compose up -d --force-recreate -t 0 pg
+    compose up -d -t 0
+    compose build -q --build-arg WHO=again
+    compose down --rmi local -t 0
+    ! hoy image inspect ex-api || false
+}
+
+@test "compose: names of files, projects and directories are found as docker compose finds them" {
+    mkdir sub
+    printf 'services:\n  a: {image: busybox, command: sleep 1000, init: true}\n' >sub/one.yml
+    printf 'services:\n  a: {environment: {V: "${V}"}}\n' >sub/two.yml
+    echo 'V=from-env-file' >vars
+    compose -f sub/one.yml -f sub/two.yml --env-file vars -p proj up -d
+    [ "$(compose -p proj ps --format '{{.Name}}')" = proj-a-1 ]
+    [ "$(compose -p proj exec -T a sh -c 'echo $V')" = from-env-file ]
+    [ "$(label proj-a-1 project.environment_file)" = "$P/vars" ]
+    [ "$(label proj-a-1 project.working_dir)" = "$P/sub" ]
+    run compose -p proj logs nope
+    [ "$status" = 1 ]
+    compose -p proj stop -t 1
+    compose -p proj rm -f -v
+    compose -p proj down
+    compose --compatibility -f sub/one.yml -p proj create
+    [ "$(compose -p proj ps -a --format '{{.Name}}')" = proj_a_1 ]
+    compose -p proj down
+}
+
+@test "compose: the program answers to docker-compose's name, and as docker's plugin" {
+    ln -s "$HOY" "$T/docker-compose"
+    printf 'name: nam\nservices:\n  a: {image: busybox, command: sleep 1000, init: true}\n' >compose.yaml
+    "$T/docker-compose" -f compose.yaml up -d
+    [ "$("$T/docker-compose" compose ps --services)" = a ]
+    [[ "$("$T/docker-compose" docker-cli-plugin-metadata | jq -r .SchemaVersion)" == 0.1.0 ]]
+    [ "$(compose version --short)" = "$(compose version --format json | jq -r .version | tr -d v)" ]
+    [[ "$(compose --version)" == "Hoy Compose version v"* ]]
+    [[ "$(compose --help)" == *"--project-name"* ]]
+    [[ "$("$HOY" __complete -- compose -f x u)" == *up*$'\t'* ]]
+}
+
+@test "compose: stacks cross over from and to docker-compose 1.29" {
+    command -v docker-compose >/dev/null || skip_because no-docker-compose "docker-compose is not installed"
+    cat >docker-compose.yml <<'X'
+version: "3.7"
+services:
+  web: {image: busybox, command: sleep 1000, init: true, depends_on: [db], ports: ["127.0.0.1:18077:80"]}
+  db: {image: busybox, command: sleep 1000, init: true, volumes: ["data:/data"]}
+volumes: {data: {}}
+X
+    export COMPOSE_PROJECT_NAME=x
+    old_compose up -d
+    [ "$(compose ps --format '{{.Name}}')" = $'x_db_1\nx_web_1' ]
+    web=$(compose ps -q web)
+    compose up -d --no-recreate
+    [ "$(compose ps -q web)" = "$web" ]
+    compose stop -t 1
+    compose start
+    [ "$(compose port web 80)" = 127.0.0.1:18077 ]
+    compose up -d -t 0
+    [ "$(compose ps --format '{{.Name}}')" = $'x-db-1\nx-web-1' ]
+    [[ "$(old_compose ps)" == *x-web-1*Up* ]]
+    [ "$(old_compose exec -T web echo hi)" = hi ]
+    old_compose stop -t 1
+    old_compose start
+    old_compose up -d --no-recreate
+    [ "$(compose ps -q | wc -l)" = 2 ]
+    old_compose down -v -t 0
+    [ -z "$(compose ps -aq)" ]
+    [ -z "$(hoy volume ls -q)" ]
+    old_compose up -d
+    compose down -v -t 0
+    [ -z "$(hoy ps -aq)" ]
+    [ -z "$(hoy network ls -q --filter name=x_default)" ]
+}
+
+@test "compose: a killed hoyd, and up again: everything is there once" {
+    cat >compose.yaml <<'X'
+name: kil
+services:
+  a: {image: busybox, command: sleep 1000, init: true, scale: 4}
+  b: {image: busybox, command: sleep 1000, init: true, depends_on: [a], scale: 4}
+X
+    "$HOY" compose up -d >out 2>&1 3>&- &
+    up=$!
+    wait_for 20 grep -q Created out
+    [ ! -e "$T/hoyd.pid" ] || HOYD_PID=$(cat "$T/hoyd.pid")
+    kill -KILL "$HOYD_PID"
+    wait $up || :
+    wait_for 20 is_dead "$HOYD_PID"
+    start_hoyd
+    compose up -d
+    [ "$(compose ps -q | wc -l)" = 8 ]
+    [ "$(compose ps -aq | wc -l)" = 8 ]
+    compose down -t 0
+    [ -z "$(hoy ps -aq --filter label=com.docker.compose.project=kil)" ]
+}
