@@ -184,7 +184,7 @@ static int commit_container(struct hoy_api_request *rq, struct hoy_err *err)
 	commit->container = strdup(container->id);
 	if (!commit->container)
 		r = hoy_err_oom(err);
-	else if (pause && container->status == HOY_CONTAINER_RUNNING && !container->paused)
+	else if (pause && !container->paused && !has_ended(container))
 		r = hoy_container_pause(rq->api->o.containers, commit->container, on_paused, commit, err);
 	else
 		r = start(rq, container, commit, err);

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "supervisor/cli/ssh.h"
+#include "supervisor/cli/tls.h"
 
 #define HEAD_MAX ((size_t) 64 << 10)
 #define PIECE ((size_t) 32 << 10)
@@ -68,6 +69,9 @@ void hoy_http_host_done(struct hoy_http_host *host)
 	free(host->headers);
 	free(host->name);
 	free(host->port);
+	free(host->tls_ca);
+	free(host->tls_cert);
+	free(host->tls_key);
 	*host = (struct hoy_http_host){ 0 };
 }
 
@@ -99,6 +103,8 @@ static int open_connection(const struct hoy_http_host *host, bool probe, struct 
 
 	if (host->ssh)
 		return hoy_ssh_connect(host->url, err);
+	if (host->tls && host->name)
+		return hoy_tls_connect(host, err);
 	r = host->path ? hoy_fd_unix_connect(host->path, SOCK_STREAM, err) : connect_tcp(host, err);
 
 	if (r >= 0 || probe)

@@ -19,7 +19,10 @@ struct hoy_http_host {
 	char *path; /* unix */
 	char *name; /* tcp: host name or address */
 	char *port;
-	bool ssh;      /* through a command on the other machine */
+	bool ssh; /* through a command on the other machine */
+	bool tls; /* tcp: through hoy-tls; the files may be NULL */
+	bool tls_verify;
+	char *tls_ca, *tls_cert, *tls_key;
 	char *headers; /* "Name: value\r\n" of the user's, sent with every request; NULL: none */
 };
 int hoy_http_host_parse(const char *url, struct hoy_http_host *ret, struct hoy_err *err);

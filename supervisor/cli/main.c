@@ -12,10 +12,12 @@
 #include "supervisor/cli/cli.h"
 #include "supervisor/cli/commands.h"
 #include "supervisor/cli/context.h"
+#include "supervisor/cli/tls.h"
 #include "supervisor/compose/globals.h"
 
 struct globals {
 	const char *host, *context, *config, *log_level;
+	struct hoy_tls_flags tls;
 	bool debug, version;
 };
 
@@ -27,11 +29,14 @@ static const struct hoy_option global_options[] = {
 	HOY_OPTION('H', "host", HOY_OPTION_STRING, "string", struct globals, host, "Daemon socket to connect to"),
 	HOY_OPTION('l', "log-level", HOY_OPTION_STRING, "string", struct globals, log_level,
 		"Logging level: debug, info, warn, error (default info)"),
-	HOY_OPTION_REFUSE(0, "tls", NULL, "TLS hosts are not served yet; use ssh -L or a unix socket"),
-	HOY_OPTION_REFUSE(0, "tlscacert", "string", "TLS hosts are not served yet; use ssh -L or a unix socket"),
-	HOY_OPTION_REFUSE(0, "tlscert", "string", "TLS hosts are not served yet; use ssh -L or a unix socket"),
-	HOY_OPTION_REFUSE(0, "tlskey", "string", "TLS hosts are not served yet; use ssh -L or a unix socket"),
-	HOY_OPTION_REFUSE(0, "tlsverify", NULL, "TLS hosts are not served yet; use ssh -L or a unix socket"),
+	HOY_OPTION(0, "tls", HOY_OPTION_BOOL, NULL, struct globals, tls.tls, "Use TLS; implied by --tlsverify"),
+	HOY_OPTION(0, "tlscacert", HOY_OPTION_STRING, "string", struct globals, tls.ca,
+		"Trust certs signed only by this CA (default ~/.docker/ca.pem)"),
+	HOY_OPTION(0, "tlscert", HOY_OPTION_STRING, "string", struct globals, tls.cert,
+		"Path to TLS certificate file (default ~/.docker/cert.pem)"),
+	HOY_OPTION(0, "tlskey", HOY_OPTION_STRING, "string", struct globals, tls.key,
+		"Path to TLS key file (default ~/.docker/key.pem)"),
+	HOY_OPTION(0, "tlsverify", HOY_OPTION_BOOL, NULL, struct globals, tls.verify, "Use TLS and verify the remote"),
 	HOY_OPTION(
 		'v', "version", HOY_OPTION_BOOL, NULL, struct globals, version, "Print version information and quit"),
 	HOY_OPTION_END,
@@ -118,6 +123,8 @@ static int prepare(struct hoy_cli *cli, const struct globals *globals, struct ho
 	if (r == 0 && !(cli->command->flags & HOY_COMMAND_NO_HOST))
 		r = hoy_context_resolve(
 			globals->host, globals->context, &cli->config, &cli->host, &cli->default_host, err);
+	if (r == 0 && !(cli->command->flags & HOY_COMMAND_NO_HOST))
+		r = hoy_tls_configure(&cli->host, &globals->tls, cli->config.dir, err);
 	if (r == 0)
 		r = add_headers(cli, err);
 	return r;

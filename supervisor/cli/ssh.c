@@ -78,13 +78,29 @@ static int arguments(const struct address *a, char ***ret)
 	return r | hoy_strv_add(ret, "dial-stdio");
 }
 
+int hoy_connect_through(const char *path, char *const *argv, const char *url, struct hoy_err *err)
+{
+	auto_fd int ours = -EBADF, theirs = -EBADF;
+	int pair[2], fds[3], r;
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return hoy_err_sys(err, "socketpair");
+	ours = pair[0];
+	theirs = pair[1];
+	fds[0] = fds[1] = theirs;
+	fds[2] = STDERR_FILENO;
+	/* A session of its own: ctrl-C is for us, and for the container if it must. */
+	r = hoy_process_spawn(
+		&(struct hoy_spawn){ .path = path, .argv = argv, .fds = fds, .n_fds = 3, .new_session = true }, &pid,
+		NULL, err);
+	return r < 0 ? hoy_err_wrap(err, "connect to %s", url) : TAKE_FD(ours);
+}
+
 int hoy_ssh_connect(const char *url, struct hoy_err *err)
 {
 	auto_(address_done) struct address a = {};
 	auto_ptr(hoy_strv_free) char **argv = NULL;
-	auto_fd int ours = -EBADF, theirs = -EBADF;
-	int pair[2], fds[3];
-	pid_t pid;
 	int r = parse(url, &a, err);
 
 	if (r < 0)
@@ -94,17 +110,7 @@ int hoy_ssh_connect(const char *url, struct hoy_err *err)
 	if (a.path && strpbrk(a.path, "'\"`$;&|<>()\\ \t\n"))
 		return hoy_err_invalid(
 			err, "invalid host \"%s\": the socket's path has characters that a shell reads", url);
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return hoy_err_sys(err, "socketpair");
-	ours = pair[0];
-	theirs = pair[1];
-	fds[0] = fds[1] = theirs;
-	fds[2] = STDERR_FILENO;
-	/* A session of its own: ctrl-C is for us, and for the container if it must. */
-	r = hoy_process_spawn(
-		&(struct hoy_spawn){ .path = "ssh", .argv = argv, .fds = fds, .n_fds = 3, .new_session = true }, &pid,
-		NULL, err);
-	return r < 0 ? hoy_err_wrap(err, "connect to %s", url) : TAKE_FD(ours);
+	return hoy_connect_through("ssh", argv, url, err);
 }
 
 /* One direction. 0 at its end. */

@@ -10,6 +10,9 @@ int hoy_ssh_check(const char *url, struct hoy_err *err);
 /* Starts ssh; a socket to the engine behind it, or -errno. ssh ends when the socket is closed. */
 int hoy_ssh_connect(const char *url, struct hoy_err *err);
 
+/* Starts a program that connects, with stdin and stdout on one end of a socket pair; the other end, or -errno. */
+int hoy_connect_through(const char *path, char *const *argv, const char *url, struct hoy_err *err);
+
 /* `system dial-stdio`: copies stdin to the engine's socket and what it says to stdout, until both ended. */
 int hoy_dial_stdio(int engine, struct hoy_err *err);
 

@@ -24,6 +24,7 @@
 #include "supervisor/daemon/options.h"
 #include "supervisor/daemon/sockets.h"
 #include "supervisor/daemon/survivors.h"
+#include "supervisor/daemon/tcp.h"
 #include "supervisor/image/image.h"
 #include "supervisor/network/network.h"
 #include "supervisor/store/store.h"
@@ -46,8 +47,11 @@ struct hoy_daemon {
 	struct hoy_builds *builds;
 	struct hoy_api *api;
 	char *host_id, *address;
-	char **runtimes; /* "name=path" of all */
-	char **bound;    /* socket paths to remove */
+	char **runtimes;  /* "name=path" of all */
+	char **bound;     /* socket paths to remove */
+	char *tls_socket; /* what hoy-tls is in front of; NULL: there is none */
+	int *lifelines;   /* of each hoy-tls */
+	size_t n_lifelines;
 };
 
 static enum hoy_log_level log_level(const struct hoy_daemon_options *o)
@@ -384,14 +388,11 @@ static int listen_passed(struct hoy_daemon *d, struct hoy_err *err)
 	return r;
 }
 
-static int listen_host(struct hoy_daemon *d, const char *host, struct hoy_err *err)
+static int listen_unix(struct hoy_daemon *d, const char *path, const char *group, struct hoy_err *err)
 {
-	const char *path = hoy_host_unix_path(host);
 	int fd, r;
 
-	if (!path)
-		return listen_passed(d, err);
-	fd = hoy_host_listen_unix(path, d->options->group, err);
+	fd = hoy_host_listen_unix(path, group, err);
 	if (fd < 0)
 		return fd;
 	r = hoy_strv_add(&d->bound, path) < 0 ? hoy_err_oom(err) : 0;
@@ -403,6 +404,54 @@ static int listen_host(struct hoy_daemon *d, const char *host, struct hoy_err *e
 	if (r >= 0)
 		hoy_log_info("API listens on %s", path);
 	return r;
+}
+
+/* The socket behind hoy-tls is root's alone. */
+static int listen_behind_tls(struct hoy_daemon *d, struct hoy_err *err)
+{
+	if (d->tls_socket)
+		return 0;
+	d->tls_socket = hoy_path_join(d->options->exec_root, "tls.sock");
+	return d->tls_socket ? listen_unix(d, d->tls_socket, "root", err) : hoy_err_oom(err);
+}
+
+static int listen_tls(struct hoy_daemon *d, int fd, struct hoy_err *err)
+{
+	int *grown = reallocarray(d->lifelines, d->n_lifelines + 1, sizeof *grown);
+	int r;
+
+	if (!grown)
+		return hoy_err_oom(err);
+	d->lifelines = grown;
+	r = listen_behind_tls(d, err);
+	if (r >= 0)
+		r = hoy_tls_start(d->options, fd, d->tls_socket, d->survivors, &grown[d->n_lifelines], err);
+	d->n_lifelines += r >= 0;
+	return r;
+}
+
+static int listen_tcp(struct hoy_daemon *d, const char *host, struct hoy_err *err)
+{
+	bool tls = d->options->tls || d->options->tlsverify;
+	auto_fd int fd = hoy_host_listen_tcp(host, tls, err);
+	int r = fd;
+
+	if (r >= 0)
+		r = tls ? listen_tls(d, fd, err) : hoy_api_listen(d->api, TAKE_FD(fd), err);
+	if (r >= 0)
+		hoy_log_info("API listens on %s%s", host, tls ? ", with TLS" : "");
+	if (r >= 0 && !tls)
+		hoy_log_warn("%s is served without protection: whoever reaches it is root on this machine", host);
+	return r;
+}
+
+static int listen_host(struct hoy_daemon *d, const char *host, struct hoy_err *err)
+{
+	const char *path = hoy_host_unix_path(host);
+
+	if (hoy_host_is_tcp(host))
+		return listen_tcp(d, host, err);
+	return path ? listen_unix(d, path, d->options->group, err) : listen_passed(d, err);
 }
 
 static int listen_all(struct hoy_daemon *d, struct hoy_err *err)
@@ -515,6 +564,10 @@ void hoy_daemon_close(struct hoy_daemon *daemon)
 	hoy_loop_free(daemon->loop);
 	if (daemon->has_pidfile)
 		hoy_pidfile_remove(daemon->options->pidfile);
+	for (size_t i = 0; i < daemon->n_lifelines; i++)
+		hoy_fd_close(&daemon->lifelines[i]);
+	free(daemon->lifelines);
+	free(daemon->tls_socket);
 	hoy_strv_free(daemon->bound);
 	hoy_strv_free(daemon->runtimes);
 	free(daemon->host_id);

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "supervisor/daemon/settings.h"
+#include "supervisor/daemon/tcp.h"
 
 #define CONFIG_FILE HOY_SYSCONFDIR "/hoy/daemon.json"
 #define DATA_ROOT "/var/lib/hoy"
@@ -462,6 +463,9 @@ int hoy_daemon_options_finish(struct hoy_daemon_options *options, struct hoy_err
 		r = check_absolute("data root", options->data_root, err);
 	if (r >= 0)
 		r = check_absolute("exec root", options->exec_root, err);
+	for (char *const *host = options->hosts; r >= 0 && *host; host++)
+		if (hoy_host_is_tcp(*host))
+			r = hoy_tcp_check_settings(options, err);
 	return r < 0 ? r : check_words(options, err);
 }
 
@@ -470,6 +474,14 @@ static bool came_by_flag(const struct hoy_daemon_options *options, const char *f
 	for (size_t i = 0; i < hoy_settings_n; i++)
 		if (!strcmp(hoy_settings[i].flag, flag))
 			return options->by_flag[i];
+	return false;
+}
+
+bool hoy_daemon_options_given(const struct hoy_daemon_options *options, const char *flag)
+{
+	for (size_t i = 0; i < hoy_settings_n; i++)
+		if (!strcmp(hoy_settings[i].flag, flag))
+			return options->by_flag[i] || options->by_file[i];
 	return false;
 }
 
@@ -524,7 +536,7 @@ void hoy_daemon_options_done(struct hoy_daemon_options *options)
 
 void hoy_daemon_options_print_help(void)
 {
-	(void) puts("Usage: hoyd [FLAGS]\n\nServes the Docker Engine API on unix sockets.\n\nFlags:");
+	(void) puts("Usage: hoyd [FLAGS]\n\nServes the Docker Engine API.\n\nFlags:");
 	for (size_t i = 0; i < hoy_settings_n; i++) {
 		const struct hoy_setting *s = &hoy_settings[i];
 		char letter[5] = "    ", name[40];

@@ -29,6 +29,8 @@ struct hoy_daemon_options {
 	char **insecure_registries, **registry_mirrors;
 	char *http_proxy, *https_proxy, *no_proxy;
 	int64_t downloads, uploads, download_attempts; /* 0: the defaults */
+	bool tls, tlsverify;
+	char *tlscacert, *tlscert, *tlskey;
 	bool debug;
 	bool help, version, validate;
 
@@ -44,12 +46,16 @@ int hoy_daemon_options_load(struct hoy_daemon_options *options, struct hoy_err *
 int hoy_daemon_options_load_text(struct hoy_daemon_options *options, const char *text, size_t len, struct hoy_err *err);
 /* Fills in the defaults and checks the values. */
 int hoy_daemon_options_finish(struct hoy_daemon_options *options, struct hoy_err *err);
-/* Takes over from `fresh` what may change while hoyd runs (debug, log-level, labels, registries) unless a flag set it. */
+/* Takes over from `fresh` what may change while hoyd runs (debug, log-level, labels, registries) unless a flag set it.
+ */
 void hoy_daemon_options_reload(struct hoy_daemon_options *options, struct hoy_daemon_options *fresh);
 void hoy_daemon_options_done(struct hoy_daemon_options *options);
 
 /* Path of the runtime `name`; "" for hoyrun, which is found beside hoyd; NULL: there is none of that name. */
 const char *hoy_daemon_options_runtime(const struct hoy_daemon_options *options, const char *name);
+
+/* Was it said, by flag or file? `flag` is its long flag. */
+bool hoy_daemon_options_given(const struct hoy_daemon_options *options, const char *flag);
 
 void hoy_daemon_options_print_help(void);
 

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "supervisor/daemon/tcp.h"
 
 #define GROUP "hoy"
 #define FIRST_PASSED_FD 3
@@ -34,11 +35,9 @@ int hoy_host_check(const char *host, struct hoy_err *err)
 		return hoy_err_invalid(err, "invalid bind address (%s): the path of the socket must be absolute", host);
 	if (!strcmp(host, "fd://"))
 		return 0;
-	if (hoy_str_starts(host, "tcp://"))
-		return hoy_err_unsupported(err,
-			"invalid bind address (%s): TCP is not supported by this version of Hoy, serve unix://PATH",
-			host);
-	return hoy_err_invalid(err, "invalid bind address (%s): want unix://PATH or fd://", host);
+	if (hoy_host_is_tcp(host))
+		return hoy_host_check_tcp(host, err);
+	return hoy_err_invalid(err, "invalid bind address (%s): want unix://PATH, fd:// or tcp://ADDRESS:PORT", host);
 }
 
 static int remove_stale(const char *path, struct hoy_err *err)

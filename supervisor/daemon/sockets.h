@@ -9,7 +9,7 @@
 /* The path of "unix://PATH", NULL for another kind. Points into `host`. */
 const char *hoy_host_unix_path(const char *host);
 
-/* Checks an address of -H. HOY_ERR_UNSUPPORTED for tcp://, HOY_ERR_INVALID for nonsense. */
+/* Checks an address of -H. HOY_ERR_INVALID for nonsense. */
 int hoy_host_check(const char *host, struct hoy_err *err);
 
 /* Listens on a unix socket, 0660, group `group` (NULL: "hoy" if there is such a group). A stale socket is replaced, one

@@ -84,7 +84,7 @@ static int set_flag(struct hoy_network_shape *shape, uint32_t flag, const char *
 
 static int set_bridge(struct hoy_network_shape *shape, const char *text)
 {
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_. -";
 
 	if (!*text)
 		return 0;
@@ -361,9 +361,10 @@ static int check_name(const char *name, struct hoy_err *err)
 
 	if (!name || !*name)
 		return hoy_err_invalid(err, "invalid network name: name is empty");
-	if (!strchr(first, name[0]) || strspn(name, rest) != strlen(name) || strlen(name) > 255)
+	if (!strchr(first, name[0]) || strspn(name, rest) != strlen(name) || name[strlen(name) - 1] == ' ' ||
+		strlen(name) > 255)
 		return hoy_err_invalid(err,
-			"invalid network name: '%s': only [a-zA-Z0-9][a-zA-Z0-9_.-]* is allowed, 255 characters at most",
+			"invalid network name: '%s': only [a-zA-Z0-9][a-zA-Z0-9_. -]* is allowed, 255 characters at most",
 			name);
 	if (hoy_network_is_builtin(name) || hoy_str_eq(name, "default"))
 		return forbidden(err, "operation is not permitted on predefined %s network ", name);

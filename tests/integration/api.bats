@@ -302,9 +302,6 @@ PY
     run "$HOYD" --nope
     [ "$status" = 1 ]
     [ "$output" = "hoyd: unknown flag: --nope" ]
-    run "$HOYD" -H tcp://0.0.0.0:2375 --validate
-    [ "$status" = 1 ]
-    [[ "$output" == *"TCP is not supported by this version of Hoy"* ]]
     echo '{"hosts":["unix:///x"]}' >"$T/daemon.json"
     run "$HOYD" --validate --config-file "$T/daemon.json"
     [ "$status" = 0 ]

@@ -214,9 +214,13 @@ api() { # METHOD PATH [BODY]
     wait_for 10 said
     (attach talks 'logs=1&stream=1&stdout=1' >"$T/both") &
     wait_for 10 attached
-    (echo word; sleep 100) | hoy attach --sig-proxy=false talks >/dev/null 3>&- &
+    mkfifo "$T/words"
+    hoy attach --sig-proxy=false talks <"$T/words" >/dev/null 3>&- &
+    exec 7>"$T/words"
+    echo word >&7
     wait_for 10 grep -q 'late word' "$T/both"
     grep -q early "$T/both"
+    exec 7>&-
     hoy rm -f talks
     run curl -sN --max-time 5 --unix-socket "$T/hoy.sock" -X POST "http://x/v1.50/containers/nobody/attach?logs=1&stdout=1"
     [[ "$output" == *"No such container: nobody"* ]]

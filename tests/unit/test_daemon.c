@@ -175,8 +175,12 @@ START_TEST(addresses_are_checked)
 	ck_assert_int_eq(hoy_host_check("fd://", NULL), 0);
 	ck_assert_int_lt(hoy_host_check("unix://x.sock", NULL), 0);
 	ck_assert_int_lt(hoy_host_check("/run/x.sock", NULL), 0);
-	ck_assert_int_lt(hoy_host_check("tcp://0.0.0.0:2375", &err), 0);
-	ck_assert_int_eq(err.kind, HOY_ERR_UNSUPPORTED);
+	ck_assert_int_eq(hoy_host_check("tcp://0.0.0.0:2375", NULL), 0);
+	ck_assert_int_eq(hoy_host_check("tcp://[::1]:2375", NULL), 0);
+	ck_assert_int_eq(hoy_host_check("tcp://", NULL), 0);
+	ck_assert_int_lt(hoy_host_check("tcp://[::1:2375", NULL), 0);
+	ck_assert_int_lt(hoy_host_check("tcp://a:70000", &err), 0);
+	ck_assert_int_eq(err.kind, HOY_ERR_INVALID);
 	ck_assert_str_eq(hoy_host_unix_path("unix:///run/x.sock"), "/run/x.sock");
 }
 END_TEST
