@@ -84,7 +84,7 @@ static int set_flag(struct hoy_network_shape *shape, uint32_t flag, const char *
 
 static int set_bridge(struct hoy_network_shape *shape, const char *text)
 {
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_. -";
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
 
 	if (!*text)
 		return 0;
@@ -357,7 +357,7 @@ static int reserve(struct hoy_networks *networks, const struct hoy_network_defin
 static int check_name(const char *name, struct hoy_err *err)
 {
 	static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-	static const char rest[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+	static const char rest[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_. -";
 
 	if (!name || !*name)
 		return hoy_err_invalid(err, "invalid network name: name is empty");
