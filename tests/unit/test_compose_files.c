@@ -267,6 +267,20 @@ START_TEST(a_file_is_searched_upwards)
 }
 END_TEST
 
+START_TEST(an_old_version_is_told_and_ignored)
+{
+	auto_ptr(hoy_compose_project_free) struct hoy_compose_project *project = NULL;
+
+	compose_files("compose.yaml",
+		"version: \"3.8\"\n" SERVICE "    mem_limit: 1m\n    deploy: {resources: {limits: {memory: 1m}}}\n",
+		NULL);
+	project = compose_load(NULL);
+	ck_assert_ptr_nonnull(strstr(project->warnings[0], "the attribute `version` is obsolete"));
+	ck_assert_int_eq(project->services[0]->deploy->resources->limits->memory, 1 << 20);
+	ck_assert_ptr_null(strstr(compose_print(NULL), "version"));
+}
+END_TEST
+
 START_TEST(without_interpolation_variables_stand)
 {
 	auto_ptr(hoy_compose_project_free) struct hoy_compose_project *project = NULL;
@@ -292,7 +306,7 @@ Suite *suite_compose_files(void)
 		include_brings_a_project_with_its_own_directory_and_env, cycles_of_extends_and_include_are_told,
 		env_files_lie_below_the_environment_key, dot_env_is_read_and_the_environment_wins,
 		profiles_set_services_apart, what_no_service_uses_is_pruned, the_name_of_a_project,
-		a_file_is_searched_upwards, without_interpolation_variables_stand };
+		a_file_is_searched_upwards, an_old_version_is_told_and_ignored, without_interpolation_variables_stand };
 
 	return hoy_unit_suite("compose_files", tests, ARRAY_LEN(tests));
 }
