@@ -233,5 +233,7 @@ int hoy_builds_prune(struct hoy_builds *builds, bool (*wanted)(const struct hoy_
 			forget(builds, entry);
 		}
 	}
+	if (r == 0)
+		r = hoy_build_mounts_prune(builds, wanted, userdata, ret_ids, err);
 	return r;
 }

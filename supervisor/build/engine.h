@@ -150,6 +150,10 @@ void hoy_build_compose(struct hoy_build *build);
  * when that one has ended. */
 int hoy_build_mounts_add(
 	struct hoy_build *build, const struct hoy_build_step *step, struct hoy_json_writer *w, struct hoy_err *err);
+/* The caches of RUN that `wanted` says: their ids are added, they go. */
+int hoy_build_mounts_prune(struct hoy_builds *builds,
+	bool (*wanted)(const struct hoy_build_record *record, void *userdata), void *userdata, char ***ret_ids,
+	struct hoy_err *err);
 void hoy_build_mounts_end(struct hoy_build *build); /* lets go of caches and scripts; others may go on */
 
 /* --- cache.c --- */

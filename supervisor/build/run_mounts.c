@@ -2,6 +2,7 @@
  * RUN --mount as mounts of the step's container: caches are directories of the data root that stay, by their id; what
  * is bound comes from the build context, read only; a heredoc that is a program is a file for the time of the step.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -75,8 +76,12 @@ static int64_t number(const struct hoy_json *mount, const char *key)
 /* A new cache belongs to whom the mount says. */
 static int make_cache(const char *path, const struct hoy_json *mount, struct hoy_err *err)
 {
-	if (mkdir(path, 0700) < 0)
-		return errno == EEXIST ? 0 : hoy_err_sys(err, "make '%s'", path);
+	if (mkdir(path, 0700) < 0) {
+		if (errno != EEXIST)
+			return hoy_err_sys(err, "make '%s'", path);
+		(void) utimensat(AT_FDCWD, path, NULL, 0); /* when it was used last */
+		return 0;
+	}
 	if (chown(path, (uid_t) number(mount, "uid"), (gid_t) number(mount, "gid")) < 0 ||
 		chmod(path, (mode_t) number(mount, "mode") & 07777) < 0) {
 		(void) hoy_err_sys(err, "prepare '%s'", path);
@@ -109,6 +114,64 @@ static int add_cache(
 	add_mount(w, "bind", path, hoy_build_text(mount, "target"), hoy_json_bool(hoy_json_get(mount, "read_only")));
 	hoy_json_end(w);
 	return 0;
+}
+
+/* Out of the way at once; the content goes in the background. */
+static int drop_cache(struct hoy_builds *builds, const char *path, struct hoy_err *err)
+{
+	auto_free char *gone = NULL, *inside = NULL;
+	int r = hoy_images_new_dir(builds->options.images, &gone, err);
+
+	if (r < 0)
+		return r;
+	inside = hoy_str_printf("%s/cache", gone);
+	r = inside ? 0 : hoy_err_oom(err);
+	if (r == 0 && rename(path, inside) < 0)
+		r = hoy_err_sys(err, "move '%s' away", path);
+	hoy_images_drop_dir(builds->options.images, gone);
+	return r;
+}
+
+static bool is_in_use(const struct hoy_builds *builds, const char *name)
+{
+	for (const struct hoy_build *build = builds->list; build; build = build->next)
+		if (build->caches && hoy_strv_has(build->caches, name))
+			return true;
+	return false;
+}
+
+int hoy_build_mounts_prune(struct hoy_builds *builds,
+	bool (*wanted)(const struct hoy_build_record *record, void *userdata), void *userdata, char ***ret_ids,
+	struct hoy_err *err)
+{
+	auto_free char *root = hoy_str_printf("%s/build-mounts", builds->options.root);
+	DIR *dir = root ? opendir(root) : NULL;
+	struct dirent *entry;
+	int r = root ? 0 : hoy_err_oom(err);
+
+	while (dir && r == 0 && (entry = readdir(dir))) {
+		auto_free char *id = strndup(entry->d_name, 64), *path = hoy_str_printf("%s/%s", root, entry->d_name);
+		struct hoy_build_record record = { .id = id, .what = "RUN --mount=type=cache" };
+		struct stat st;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		if (!id || !path)
+			r = hoy_err_oom(err);
+		else if (lstat(path, &st) < 0)
+			continue;
+		else {
+			record.created = record.used = (int64_t) st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+			if (is_in_use(builds, entry->d_name) || !wanted(&record, userdata))
+				continue;
+			r = drop_cache(builds, path, err);
+			if (r == 0 && hoy_strv_add(ret_ids, id) < 0)
+				r = hoy_err_oom(err);
+		}
+	}
+	if (dir)
+		(void) closedir(dir);
+	return r;
 }
 
 /* --- the build context ----------------------------------------------------------------------------------------------

@@ -23,6 +23,10 @@ say() { printf '%s\n' "$@" >Dockerfile; }
     [ "$("$HOY" run --rm two cat /before)" = 1 ]
     [ "$("$HOY" run --rm two cat /shared)" = $'1\n2\n7 750' ]
     [ -z "$("$HOY" run --rm two ls /c)" ]
+    "$HOY" builder prune -af
+    [ -z "$(ls "$T/data/build-mounts")" ]
+    "$HOY" build -q -t three --build-arg N=3 .
+    [ -z "$("$HOY" run --rm three cat /before)" ]
 }
 
 @test "a bind shows the context, read only; its content is in the key" {
