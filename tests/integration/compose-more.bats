@@ -136,7 +136,7 @@ X
     [ "$(compose ps -q | wc -l)" = 2 ]
     old_compose down -v -t 0
     [ -z "$(compose ps -aq)" ]
-    [ -z "$(hoy volume ls -q)" ]
+    [ -z "$(hoy volume ls -q --filter name=x_data)" ]
     old_compose up -d
     compose down -v -t 0
     [ -z "$(hoy ps -aq)" ]
