@@ -70,8 +70,7 @@ static void making_free(struct hoy_image_job *job)
 /* The job's handler: what was made is told while the job still counts on it. */
 static void on_making_done(const struct hoy_err *err, const struct hoy_image_result *result, void *userdata)
 {
-	const struct hoy_layer_making *options = userdata;
-	auto_free struct hoy_layer_making *own = userdata;
+	auto_free struct hoy_layer_making *options = userdata;
 
 	(void) result;
 	if (err)
