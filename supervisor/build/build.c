@@ -91,7 +91,7 @@ static void on_synced(const struct hoy_err *err, const struct hoy_image_result *
 	(void) result;
 	build->job = NULL;
 	if (!err)
-		hoy_builds_cache_store(build->builds, build->builds->turn);
+		hoy_builds_cache_store(build->builds, build->turn);
 	(void) hoy_build_came_back(build);
 }
 
@@ -102,7 +102,7 @@ static void keep_cache(struct hoy_build *build)
 
 	if (!build->made_something || build->job || build->image_id)
 		return;
-	build->builds->turn++;
+	build->turn = ++build->builds->turn;
 	if (hoy_images_sync(build->builds->options.images, &handler, &build->job, NULL) >= 0)
 		build->pending++;
 }
@@ -276,10 +276,17 @@ int hoy_builds_open(const struct hoy_builds_options *options, struct hoy_builds 
 
 void hoy_builds_stop(struct hoy_builds *builds)
 {
+	struct hoy_err err = { 0 };
+
+	(void) hoy_err_set(&err, HOY_ERR_SYSTEM, ECANCELED, "canceled: hoyd ends");
 	for (struct hoy_build *build = builds ? builds->list : NULL; build; build = build->next) {
+		bool ended = build->ended;
+
 		build->ended = true;
 		hoy_build_run_let_go(build);
 		release(build);
+		if (!ended)
+			build->handler.done(&err, /* exit_code= */ 0, /* id= */ NULL, build->handler.userdata);
 	}
 	if (builds)
 		hoy_builds_cache_free(builds);

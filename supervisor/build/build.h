@@ -34,7 +34,7 @@ struct hoy_builds_options {
 /* Reads the cache, whose layers are held from now on (so before hoy_images_sweep()), and removes the containers of
  * builds that a former hoyd did not finish. */
 int hoy_builds_open(const struct hoy_builds_options *options, struct hoy_builds **ret, struct hoy_err *err);
-/* Ends all builds without their `done`, before the other rooms are closed; and frees, after that. */
+/* Ends all builds (`done` comes with -ECANCELED), before the other rooms are closed; and frees, after that. */
 void hoy_builds_stop(struct hoy_builds *builds);
 void hoy_builds_free(struct hoy_builds *builds);
 HOY_DEFINE_AUTO_PTR(struct hoy_builds, hoy_builds_free);

@@ -91,7 +91,7 @@ static void on_composed(const struct hoy_err *failed, const struct hoy_image_res
 
 	build->job = NULL;
 	if (!failed)
-		hoy_builds_cache_store(build->builds, build->builds->turn);
+		hoy_builds_cache_store(build->builds, build->turn);
 	if (!hoy_build_came_back(build))
 		return;
 	if (failed) {
@@ -196,7 +196,7 @@ void hoy_build_compose(struct hoy_build *build)
 {
 	struct hoy_err err = { 0 };
 
-	build->builds->turn++;
+	build->turn = ++build->builds->turn;
 	if (compose(build, &err) < 0)
 		hoy_build_fail(build, &err);
 	else

@@ -90,6 +90,7 @@ struct hoy_build {
 	size_t n_steps, step;
 	size_t n_told, told;            /* steps that clients see */
 	char key[HOY_IMAGE_DIGEST_MAX]; /* of the current step */
+	uint64_t turn;                  /* of the room, when what it made began to be brought to disk */
 	bool made_something;            /* there are new entries of the cache */
 
 	/* the current step */

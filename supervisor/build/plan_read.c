@@ -278,6 +278,7 @@ static int print_request(const struct hoy_build_request *request, const struct h
 	hoy_json_add_strv(&w, "build_args", request->build_args);
 	hoy_json_add_strv(&w, "labels", request->labels);
 	hoy_json_add_bool(&w, "no_cache", build->no_cache);
+	hoy_json_add_string(&w, "network", build->network);
 	hoy_json_end(&w);
 	if (text->len > HOY_BUILD_PACKET_MAX)
 		return hoy_err_invalid(err, "too many build arguments and labels");

@@ -275,6 +275,16 @@ static void on_created(void *userdata, const struct hoy_err *failed, const char 
 /* --- what it is
  * ---------------------------------------------------------------------------------------------------------- */
 
+/* A Dockerfile may take the network away, and have the host's only where the client has given it. */
+static int check_network(const struct hoy_build *build, const struct hoy_build_step *step, struct hoy_err *err)
+{
+	const char *own = hoy_build_text(step->json, "network");
+
+	if (!*own || strcmp(own, "default") == 0 || strcmp(own, "none") == 0 || strcmp(own, build->network) == 0)
+		return 0;
+	return hoy_err_invalid(err, "RUN --network=%s: only a build with --network=%s may have it", own, own);
+}
+
 static const char *network_of(const struct hoy_build *build, const struct hoy_build_step *step)
 {
 	const char *own = hoy_build_text(step->json, "network");
@@ -337,7 +347,9 @@ static int create(struct hoy_build *build, const struct hoy_build_step *step, st
 	char hex[2 * sizeof random + 1];
 	int r;
 
-	r = print_config(build, step, &text, err);
+	r = check_network(build, step, err);
+	if (r >= 0)
+		r = print_config(build, step, &text, err);
 	if (r > 0) { /* another build has a cache locked */
 		hoy_build_mounts_end(build);
 		build->waits_for_cache = true;

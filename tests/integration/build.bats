@@ -146,6 +146,9 @@ what_is() { "$HOY" image inspect "$1" | jq -r ".[0] | $2"; }
         .CpusetMems, .SecurityOpt[0], .CgroupParent]')" = '[67108864,100663296,512,50000,25000,"0","0","no-new-privileges","/hoytest"]' ]
     run "$HOY" build --pull .
     [ $status = 1 ] && [[ $output == *registry* ]]
+    say 'FROM busybox' 'RUN --network=host true'
+    run "$HOY" build .
+    [ $status = 1 ] && [[ $output == *"--network=host"* ]]
     run "$HOY" build --output x .
     [ $status != 0 ] && [[ $output == *"not supported"* ]]
 }

@@ -302,8 +302,8 @@ static int make_plan(struct worker *w, struct hoy_arena *arena, struct hoy_build
 	input.target = text_of(w->request, "target");
 	input.build_args = build_args;
 	input.labels = labels;
-	input.default_network = *text_of(w->request, "network") ? text_of(w->request, "network") : NULL;
-	input.allow_host_network = true;
+	/* A client that builds in the host's network may have it for a single RUN too. */
+	input.allow_host_network = strcmp(text_of(w->request, "network"), "host") == 0;
 	input.no_cache = hoy_json_bool(hoy_json_get(w->request, "no_cache"));
 	while (r == 0) {
 		auto_ptr(hoy_build_plan_free) struct hoy_build_plan *plan = NULL;
