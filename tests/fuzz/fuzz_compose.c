@@ -2,7 +2,6 @@
  * Any bytes as a compose file: it loads or tells why. What loads prints as YAML that loads again and prints the same,
  * and as JSON that parses.
  */
-#define _GNU_SOURCE
 #include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>
