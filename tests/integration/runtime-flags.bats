@@ -249,7 +249,7 @@ groups_below() {
     [[ "$output" == *"limits need a cgroup (--cgroup-manager=disabled)"* ]]
     config 'del(.linux.cgroupsPath, .linux.resources.pids)'
     r --cgroup-manager cgroupfs run -d -b "$B" "$ID" </dev/null >"$T/out" 2>"$T/err" 3>&- 4>&-
-    ! diff -q /proc/self/cgroup "/proc/$(pid_of)/cgroup"
+    run ! diff -q /proc/self/cgroup "/proc/$(pid_of)/cgroup"
     run r --cgroup-manager=docker list
     [ "$status" = 1 ]
     [[ "$output" == *"unknown cgroup manager specified: 'docker'"* ]]
