@@ -163,6 +163,7 @@ void hoy_node_sort(struct hoy_node *map)
 	free(children);
 }
 
+HOY_PRINTF(5, 0)
 static int invalid_at(
 	const char *file, unsigned int line, unsigned int column, struct hoy_err *err, const char *fmt, va_list args)
 {

@@ -212,7 +212,7 @@ pty() { "$TOP/tests/integration/pty-run" "$@"; }
 
 @test "what the engine has not is refused, not ignored" {
     "$HOY" run --name one busybox true
-    for words in "ps -s"; do
+    for words in "network create -d overlay far" "network create -d macvlan near"; do
         run "$HOY" $words
         [ "$status" = 1 ]
         [[ "$output" == *'not supported'* ]]

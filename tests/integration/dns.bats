@@ -51,6 +51,7 @@ ip_of() { hoy inspect -f "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end
 # start_resolver CONTAINER ADDRESS [NAME]: a resolver in a container's namespace ("": in the host's)
 start_resolver() {
     local enter=()
+    rm -f "$T/resolver.out" # an older one says that it is ready
     [ -z "$1" ] || enter=(nsenter -t "$(pid_of "$1")" -n)
     "${enter[@]}" "$TOOL" serve "$2" 53 "${3:-outside.test}" >"$T/resolver.out" 2>&1 3>&- &
     RESOLVERS="${RESOLVERS:-} $!"
