@@ -199,7 +199,7 @@ void hoy_container_free(struct hoy_container *c)
 	hoy_source_free(c->stop_timer);
 	hoy_source_free(c->restart_timer);
 	hoy_container_teardown_free(c);
-	hoy_shim_free(c->shim);
+	hoy_shim_free(TAKE_PTR(c->shim));
 	hoy_container_probes_end(c);
 	hoy_container_execs_free(c, &gone);
 	info_done(&c->info);

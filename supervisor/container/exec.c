@@ -32,6 +32,7 @@ static void exec_free(struct hoy_exec *e)
 	while (*p != e)
 		p = &(*p)->next;
 	*p = e->next;
+	hoy_shim_forget(e->container->shim, e);
 	hoy_source_free(e->expiry);
 	hoy_fd_close(&e->fd);
 	hoy_buf_done(&e->leftover);

@@ -86,9 +86,26 @@ static int call_service(struct hoy_shim *shim, const char *service, const char *
 	c->next = shim->calls;
 	shim->calls = c;
 	r = hoy_ttrpc_call(shim->client, service, method, request, timeout_ns, answered, c, err);
-	if (r < 0)
+	if (r < 0) {
 		hoy_shim_call_free(c);
-	return r < 0 ? (int) r : 0;
+		return (int) r;
+	}
+	c->id = r;
+	return 0;
+}
+
+void hoy_shim_forget(struct hoy_shim *shim, const void *userdata)
+{
+	struct hoy_shim_call *c, *next;
+
+	for (c = shim ? shim->calls : NULL; c; c = next) {
+		next = c->next;
+		if (c->userdata != userdata)
+			continue;
+		if (shim->client)
+			hoy_ttrpc_forget(shim->client, c->id);
+		hoy_shim_call_free(c);
+	}
 }
 
 int hoy_shim_call(struct hoy_shim *shim, const char *method, const ProtobufCMessage *request, uint64_t timeout_ns,

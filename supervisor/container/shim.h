@@ -36,6 +36,8 @@ struct hoy_shim_options {
 int hoy_shim_new(const struct hoy_shim_options *options, struct hoy_shim **ret, struct hoy_err *err);
 void hoy_shim_free(struct hoy_shim *shim); /* drops the connection; the shim itself lives on */
 HOY_DEFINE_AUTO_PTR(struct hoy_shim, hoy_shim_free);
+/* `done` of what was asked with this `userdata` and is not answered yet will not be called. NULL is fine. */
+void hoy_shim_forget(struct hoy_shim *shim, const void *userdata);
 
 typedef void (*hoy_shim_done)(void *userdata, const struct hoy_err *err);
 

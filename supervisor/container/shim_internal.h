@@ -15,6 +15,7 @@ struct hoy_ttrpc_reply;
 struct hoy_shim_call {
 	struct hoy_shim_call *next;
 	struct hoy_shim *shim;
+	int64_t id; /* for hoy_ttrpc_forget() */
 	union {
 		hoy_shim_done done;
 		hoy_shim_pid pid;

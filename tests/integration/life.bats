@@ -117,6 +117,17 @@ web() { hoy run -d --name web --network none "$@" busybox sh -c 'trap exit TERM;
     hoy rm -f web
 }
 
+@test "health: a probe that can't be started counts as failed, again and again" {
+    id=$(api POST /containers/create '{"Image":"busybox","Cmd":["sleep","100"],"HostConfig":{"NetworkMode":"none"},
+        "Healthcheck":{"Test":["CMD","/nosuchprogram"],"Interval":100000000,"Retries":2}}' | jq -r .Id)
+    hoy start "$id"
+    often() { [ "$(get "$id" .State.Health.FailingStreak)" -ge 4 ]; }
+    wait_for 20 often
+    is "$id" .State.Health.Status unhealthy
+    hoyd_is_alive
+    hoy rm -f "$id"
+}
+
 @test "health: a slow probe is killed, the start period forgives, NONE is none" {
     hoy run -d --name slow --network none --health-cmd 'echo begun; sleep 100' --health-interval 100ms \
         --health-timeout 300ms --health-retries 1 busybox sleep 100
