@@ -205,8 +205,7 @@ const struct hoy_command hoy_cmd_builder_prune = {
 	.run = cmd_builder_prune,
 };
 
-/* --- system prune ---------------------------------------------------------------------------------------------------
- */
+/* --- system prune ---------------------------------------------------------------------- */
 
 struct system_options {
 	bool all, force, volumes;
@@ -233,37 +232,60 @@ static char *warning(const struct system_options *o)
 		o->all ? "all build cache" : "unused build cache");
 }
 
+/* What each kind is filtered by: images also by whether a tag saves them, the build cache, which has no labels, by
+ * time. */
+static int filters_of_kinds(const struct system_options *o, char ***images, char ***cache, struct hoy_err *err)
+{
+	*images = o->filter ? hoy_strv_copy(o->filter) : NULL;
+	if (o->filter && !*images)
+		return hoy_err_oom(err);
+	if (o->all && hoy_strv_add(images, "dangling=false") < 0)
+		return hoy_err_oom(err);
+	for (char **f = o->filter; f && *f; f++)
+		if (hoy_str_starts(*f, "until=") && hoy_strv_add(cache, *f) < 0)
+			return hoy_err_oom(err);
+	return 0;
+}
+
 static int prune_system(struct hoy_cli *cli, int64_t *bytes, struct hoy_err *err)
 {
 	const struct system_options *o = cli->values;
-	auto_ptr(hoy_strv_free) char **images = o->filter ? hoy_strv_copy(o->filter) : NULL;
-	const struct {
-		const struct hoy_prune_kind *kind;
-		bool wanted;
-		char *const *filter;
-	} steps[] = {
-		{ &hoy_prune_containers, true, o->filter },
-		{ &hoy_prune_networks, true, o->filter },
-		{ &hoy_prune_volumes, o->volumes, o->filter },
-		{ &hoy_prune_images, true, images },
-		{ &hoy_prune_build_cache, true, NULL },
+	const struct hoy_prune_kind whole_cache = {
+		"/build/prune?all=1",
+		hoy_prune_build_cache.title,
+		hoy_prune_build_cache.list,
 	};
-	int r = o->all && hoy_strv_add(&images, "dangling=false") < 0 ? hoy_err_oom(err) : 0;
+	auto_ptr(hoy_strv_free) char **images = NULL;
+	auto_ptr(hoy_strv_free) char **cache = NULL;
+	int r = filters_of_kinds(o, &images, &cache, err);
 
-	for (size_t i = 0; i < ARRAY_LEN(steps) && r >= 0; i++)
-		if (steps[i].wanted)
-			r = hoy_prune_one(cli, steps[i].kind,
-				steps[i].kind == &hoy_prune_images ? images : steps[i].filter, bytes, err);
+	if (r >= 0)
+		r = hoy_prune_one(cli, &hoy_prune_containers, o->filter, bytes, err);
+	if (r >= 0)
+		r = hoy_prune_one(cli, &hoy_prune_networks, o->filter, bytes, err);
+	if (r >= 0 && o->volumes)
+		r = hoy_prune_one(cli, &hoy_prune_volumes, o->filter, bytes, err);
+	if (r >= 0)
+		r = hoy_prune_one(cli, &hoy_prune_images, images, bytes, err);
+	if (r >= 0)
+		r = hoy_prune_one(cli, o->all ? &whole_cache : &hoy_prune_build_cache, cache, bytes, err);
 	return r;
 }
 
 static int cmd_system_prune(struct hoy_cli *cli)
 {
 	const struct system_options *o = cli->values;
-	auto_free char *text = warning(o);
+	auto_free char *text = NULL;
 	struct hoy_err err;
 	int64_t bytes = 0;
 
+	for (char **f = o->filter; o->volumes && f && *f; f++) {
+		if (hoy_str_starts(*f, "until=")) {
+			(void) hoy_err_invalid(&err, "ERROR: The \"until\" filter is not supported with \"--volumes\"");
+			return hoy_cli_fail(cli, 1, &err);
+		}
+	}
+	text = warning(o);
 	if (!o->force && !hoy_prune_confirm(text ? text : ""))
 		return hoy_prune_cancelled(cli, "system prune");
 	if (prune_system(cli, &bytes, &err) < 0)
