@@ -106,8 +106,8 @@ static struct looks look(const char *text)
 	}
 	if (isspace((unsigned char) text[0]) || isspace((unsigned char) text[len - 1]))
 		looks.plain = false;
-	if (text[len - 1] == ' ')
-		looks.literal = false;
+	if (text[len - 1] == ' ' || strspn(text, "\n") == len || (len > 1 && !strcmp(text + len - 2, "\n\n")))
+		looks.literal = false; /* empty lines at its end are quoted: they could be taken for the document's */
 	return looks;
 }
 
@@ -238,12 +238,12 @@ static void add_indent(unsigned int level, struct hoy_buf *out)
 static void add_literal(const char *text, unsigned int level, struct hoy_buf *out)
 {
 	size_t len = strlen(text);
-	bool ends = text[len - 1] == '\n', more = len > 1 && ends && text[len - 2] == '\n';
+	bool ends = text[len - 1] == '\n';
 
 	(void) hoy_buf_addc(out, '|');
 	if (text[0] == ' ' || text[0] == '\n')
 		(void) hoy_buf_addc(out, '2');
-	(void) hoy_buf_adds(out, !ends ? "-" : more || len == 1 ? "+" : "");
+	(void) hoy_buf_adds(out, ends ? "" : "-");
 	while (*text) {
 		size_t line = strcspn(text, "\n");
 
@@ -252,8 +252,6 @@ static void add_literal(const char *text, unsigned int level, struct hoy_buf *ou
 			add_indent(level, out);
 		(void) hoy_buf_add(out, text, line);
 		text += line + (text[line] == '\n');
-		if (!*text && more)
-			break;
 	}
 }
 

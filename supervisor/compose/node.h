@@ -16,7 +16,7 @@ enum hoy_node_type {
 	HOY_NODE_NULL,
 	HOY_NODE_BOOL,   /* text "true" or "false" */
 	HOY_NODE_INT,    /* text as YAML's core schema has it: 12, 0x1f, 0o17, 0440 (old octal) */
-	HOY_NODE_FLOAT,  /* 1.5, .inf */
+	HOY_NODE_FLOAT,  /* 1.5, 1e3 */
 	HOY_NODE_STRING, /* quoted, or plain and nothing else */
 	HOY_NODE_MAP,
 	HOY_NODE_LIST,

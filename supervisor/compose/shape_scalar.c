@@ -146,7 +146,7 @@ const char *hoy_shape_float_text(struct hoy_arena *arena, double value, bool sin
 
 	if (!isfinite(value))
 		return isnan(value) ? ".nan" : value < 0 ? "-.inf" : ".inf";
-	if (value == (double) (int64_t) value && fabs(value) < 1e15)
+	if (fabs(value) < 1e15 && value == (double) (int64_t) value)
 		return hoy_arena_printf(arena, "%lld", (long long) value);
 	for (int precision = 1; precision <= 17; precision++) {
 		(void) snprintf(text, sizeof text, "%.*g", precision, value);

@@ -5,10 +5,12 @@
 #include "supervisor/compose/yaml.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
 
+#include "supervisor/compose/shape_scalar.h"
 /* The key under which maps wait that a "<<" merges; told from a quoted one by its address. */
 static const char merge_key[] = "<<";
 
@@ -38,7 +40,7 @@ static bool all_of(const char *text, const char *set)
 	return *text && text[strspn(text, set)] == '\0';
 }
 
-static bool is_int(const char *text)
+static bool looks_like_int(const char *text)
 {
 	const char *digits = text + (*text == '-' || *text == '+');
 
@@ -51,14 +53,20 @@ static bool is_int(const char *text)
 	return digits[0] >= '0' && digits[0] <= '9' && all_of(digits, "0123456789_");
 }
 
+/* One that a number of 64 bits holds, so that it can be written out again. */
+static bool is_int(const char *text)
+{
+	int64_t value;
+
+	return looks_like_int(text) && hoy_shape_parse_int(text, &value);
+}
+
+/* A finite one: JSON has no others, so .inf and .nan are texts here. */
 static bool is_float(const char *text)
 {
 	const char *at = text + (*text == '-' || *text == '+');
 	size_t whole = strspn(at, "0123456789"), part = 0;
 
-	if (!strcmp(at, ".inf") || !strcmp(at, ".Inf") || !strcmp(at, ".INF") || !strcmp(text, ".nan") ||
-		!strcmp(text, ".NaN") || !strcmp(text, ".NAN"))
-		return true;
 	at += whole;
 	if (*at == '.') {
 		part = strspn(++at, "0123456789");
@@ -69,9 +77,11 @@ static bool is_float(const char *text)
 	if (*at == 'e' || *at == 'E') {
 		at++;
 		at += *at == '-' || *at == '+';
-		return all_of(at, "0123456789");
+		if (!all_of(at, "0123456789"))
+			return false;
+		at = "";
 	}
-	return *at == '\0';
+	return *at == '\0' && isfinite(strtod(text, NULL));
 }
 
 static bool is_one_of(const char *text, const char *const words[])
