@@ -266,6 +266,8 @@ static void on_started(void *userdata, const struct hoy_err *err, pid_t pid)
 	if (e->height > 0)
 		(void) hoy_shim_resize(e->container->shim, e->info.id, e->height, e->width, NULL, NULL, NULL);
 	finish_start(e, NULL);
+	if (e->signal)
+		hoy_exec_kill(e, e->signal);
 	if (e->exit_seen)
 		died(e, e->info.exit_code);
 }
@@ -474,7 +476,9 @@ int hoy_exec_run(struct hoy_container *c, struct hoy_exec_config *config, int ou
 
 void hoy_exec_kill(struct hoy_exec *e, int sig)
 {
-	if (e->state == HOY_EXEC_RUNNING && e->container->shim)
+	if (e->state == HOY_EXEC_STARTING)
+		e->signal = sig;
+	else if (e->state == HOY_EXEC_RUNNING && e->container->shim)
 		(void) hoy_shim_kill(e->container->shim, e->info.id, sig, NULL, NULL, NULL);
 }
 

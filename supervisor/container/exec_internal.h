@@ -22,6 +22,7 @@ struct hoy_exec {
 	struct hoy_buf leftover;
 	unsigned int height, width; /* asked for before the start */
 	bool exit_seen;             /* the exit came before the answer to Start */
+	int signal;                 /* asked for before the start; 0: none */
 	hoy_container_done done;    /* of the start */
 	void *userdata;
 	struct hoy_op *refreshers;
