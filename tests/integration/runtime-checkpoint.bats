@@ -78,9 +78,9 @@ refused() { # TEXT COMMAND...
     wait_for 10 count_of
     before=$(count_of)
     caps=$(r exec "$ID" grep -E '^Cap(Bnd|Prm)' /proc/1/status)
-    checkpoint --work-path "$T/work"
+    checkpoint --work-path "$T/criu"
     nothing_left
-    [ -s "$T/work/dump.log" ] && [ ! -e "$IMG/dump.log" ]
+    [ -s "$T/criu/dump.log" ] && [ ! -e "$IMG/dump.log" ]
     [ "$(jq -r '.[0]' "$IMG/descriptors.json")" = /dev/null ]
     # The root file system of another host: nobody has made the mount points.
     rm -rf "$B/rootfs/run" && mkdir "$B/rootfs/run"
@@ -325,7 +325,7 @@ asked() { # FIELD...: all of them
     PATH=$T/bin refused "install the package criu" checkpoint --image-path "$IMG" "$ID"
     r delete -f "$ID"
     mkdir -p "$T/empty"
-    refused "criu restore failed: " restore -b "$B" --image-path "$T/empty" --work-path "$T/work" "$ID"
-    [[ "$output" == *"(log: $T/work/restore.log)"* ]]
+    refused "criu restore failed: " restore -b "$B" --image-path "$T/empty" --work-path "$T/criu" "$ID"
+    [[ "$output" == *"(log: $T/criu/restore.log)"* ]]
     nothing_left
 }
