@@ -77,10 +77,26 @@ static bool is_printable(unsigned char c)
 	return c == '\n' || (c >= 0x20 && c != 0x7f);
 }
 
+/* Unicode's own ends of lines, which YAML takes for such too: the letter of the escape, and their length. */
+static char line_end(const char *text, size_t *ret_len)
+{
+	static const struct {
+		const char *text;
+		char escape;
+	} ends[] = { { "\xc2\x85", 'N' }, { "\xe2\x80\xa8", 'L' }, { "\xe2\x80\xa9", 'P' } };
+
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+		*ret_len = strlen(ends[i].text);
+		if (!strncmp(text, ends[i].text, *ret_len))
+			return ends[i].escape;
+	}
+	return '\0';
+}
+
 static struct looks look(const char *text)
 {
 	struct looks looks = { true, true, true };
-	size_t len = strlen(text);
+	size_t len = strlen(text), n;
 
 	if (!len)
 		return (struct looks){ false, true, false };
@@ -91,7 +107,7 @@ static struct looks look(const char *text)
 	for (size_t i = 0; i < len; i++) {
 		unsigned char c = (unsigned char) text[i];
 
-		if (!is_printable(c) && c != '\t')
+		if ((!is_printable(c) && c != '\t') || line_end(text + i, &n))
 			looks = (struct looks){ false, false, false };
 		if (c == '\t')
 			looks.plain = looks.single = false;
@@ -162,10 +178,14 @@ static void add_double_quoted(const char *text, struct hoy_buf *out)
 	static const char from[] = "\a\b\t\n\v\f\r\x1b\"\\", to[] = "abtnvfre\"\\";
 
 	(void) hoy_buf_addc(out, '"');
-	for (; *text; text++) {
+	for (size_t n; *text; text++) {
 		const char *escape = strchr(from, *text);
+		char end = line_end(text, &n);
 
-		if (escape)
+		if (end) {
+			(void) hoy_buf_addf(out, "\\%c", end);
+			text += n - 1;
+		} else if (escape)
 			(void) hoy_buf_addf(out, "\\%c", to[escape - from]);
 		else if ((unsigned char) *text < 0x20 || *text == 0x7f)
 			(void) hoy_buf_addf(out, "\\x%02X", (unsigned char) *text);

@@ -390,7 +390,7 @@ PY
     # CHOWN, DAC_OVERRIDE, FOWNER, FSETID, MKNOD, SETFCAP
     grep -q '^CapEff:.000000008800001b' "/proc/$pid/status"
     ls -l "/proc/$pid/fd" >"$T/fds"
-    ! grep -q ' /etc\| /work\| /root' "$T/fds" || false
+    ! grep -qF -e ' /etc' -e ' /root' -e " $TOP" "$T/fds" || false
     tail -c +300001 "$T/layer.tar" >&9
     exec 9>&-
     wait

@@ -294,7 +294,7 @@ PY
 @test "attack: the working directory is a leaked descriptor (CVE-2024-21626)" {
     exec 7</
     for fd in 3 4 5 6 7 8 9; do
-        config '.process.cwd = "/proc/self/fd/\($f)" | .process.args = ["sh", "-c", "ls ../../../../work /work 2>/dev/null; pwd"]' --arg f $fd
+        config '.process.cwd = "/proc/self/fd/\($f)" | .process.args = ["sh", "-c", "ls ../../../..\($t) 2>/dev/null; pwd"]' --arg f $fd --arg t "$T"
         run_it
         [ "$status" != 0 ] || { echo "fd $fd: $output"; false; }
         nothing_left
