@@ -1,13 +1,14 @@
 /* Nobody's uid, no capabilities, and a system call filter: a call that is not listed fails with EPERM. */
 #include "supervisor/worker/dns/confine.h"
 
-#include <errno.h>
 #include <grp.h>
 #include <seccomp.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "supervisor/worker/call_filter.h"
 
 #define NOBODY 65534
 
@@ -82,41 +83,14 @@ static const int allowed_calls[] = {
 	SCMP_SYS(recvmsg),
 };
 
-static int add_rules(scmp_filter_ctx filter)
-{
-	static const int families[] = { AF_INET, AF_INET6 };
-	int r = 0;
+static const int families[] = { AF_INET, AF_INET6 };
 
-	for (size_t i = 0; i < ARRAY_LEN(allowed_calls) && r >= 0; i++)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed_calls[i], 0);
-	for (size_t i = 0; i < ARRAY_LEN(families) && r >= 0; i++)
-		r = seccomp_rule_add(
-			filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t) families[i]));
-	return r;
-}
-
-/* The sanitizers' own calls are none of ours: such a build has no filter. */
-#if defined(__has_feature)
-#define SANITIZED __has_feature(address_sanitizer)
-#elif defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#else
-#define SANITIZED 0
-#endif
-
-static int filter_calls(struct hoy_err *err)
-{
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-	int r;
-
-	if (!filter)
-		return hoy_err_oom(err);
-	r = add_rules(filter);
-	if (r >= 0)
-		r = seccomp_load(filter);
-	seccomp_release(filter);
-	return r < 0 ? hoy_err_code(err, r, "system call filter") : 0;
-}
+static const struct hoy_call_filter filter = {
+	.calls = allowed_calls,
+	.n_calls = ARRAY_LEN(allowed_calls),
+	.families = families,
+	.n_families = ARRAY_LEN(families),
+};
 
 int hoy_dns_confine(struct hoy_err *err)
 {
@@ -128,5 +102,5 @@ int hoy_dns_confine(struct hoy_err *err)
 		return r;
 	if (prctl(PR_SET_DUMPABLE, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return hoy_err_sys(err, "give up privileges");
-	return SANITIZED ? 0 : filter_calls(err);
+	return hoy_call_filter_load(&filter, err);
 }

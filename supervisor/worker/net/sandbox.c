@@ -1,12 +1,12 @@
 /* Capabilities and the system call filter of hoy-net. A call that is not listed fails with EPERM. */
 #include "supervisor/worker/net/sandbox.h"
 
-#include <errno.h>
-#include <sched.h>
 #include <seccomp.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+
+#include "supervisor/worker/call_filter.h"
 
 static void free_caps(cap_t *caps)
 {
@@ -100,43 +100,15 @@ static const int allowed_calls[] = {
 	SCMP_SYS(shutdown),
 };
 
-static int add_rules(scmp_filter_ctx filter)
-{
-	static const int families[] = { AF_UNIX, AF_INET, AF_NETLINK };
-	int r = 0;
+static const int families[] = { AF_UNIX, AF_INET, AF_NETLINK };
 
-	for (size_t i = 0; i < ARRAY_LEN(allowed_calls) && r >= 0; i++)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed_calls[i], 0);
-	for (size_t i = 0; i < ARRAY_LEN(families) && r >= 0; i++)
-		r = seccomp_rule_add(
-			filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t) families[i]));
-	if (r >= 0)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setns), 1, SCMP_A1(SCMP_CMP_EQ, CLONE_NEWNET));
-	return r;
-}
-
-/* The sanitizers' own calls (they stop our threads to look for leaks) are none of ours: such a build has no filter. */
-#if defined(__has_feature)
-#define SANITIZED __has_feature(address_sanitizer)
-#elif defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#else
-#define SANITIZED 0
-#endif
-
-static int filter_calls(struct hoy_err *err)
-{
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-	int r;
-
-	if (!filter)
-		return hoy_err_oom(err);
-	r = add_rules(filter);
-	if (r >= 0)
-		r = seccomp_load(filter);
-	seccomp_release(filter);
-	return r < 0 ? hoy_err_code(err, r, "system call filter") : 0;
-}
+static const struct hoy_call_filter filter = {
+	.calls = allowed_calls,
+	.n_calls = ARRAY_LEN(allowed_calls),
+	.families = families,
+	.n_families = ARRAY_LEN(families),
+	.join_netns = true,
+};
 
 int hoy_sandbox_enter(struct hoy_err *err)
 {
@@ -145,5 +117,5 @@ int hoy_sandbox_enter(struct hoy_err *err)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return hoy_err_sys(err, "no new privileges");
 	r = drop_capabilities(err);
-	return r < 0 || SANITIZED ? r : filter_calls(err);
+	return r < 0 ? r : hoy_call_filter_load(&filter, err);
 }
