@@ -110,6 +110,23 @@ two" ]
     reaches cg 10.53.0.1
 }
 
+@test "networks: an address is its new container's while somebody holds the old one's namespace" {
+    docker network create --subnet 10.50.0.0/24 held
+    sleeper ca --network held --ip 10.50.0.10
+    sleeper cb --network held --ip 10.50.0.11
+    reaches cb 10.50.0.10
+    exec {held}<"/proc/$(docker inspect -f '{{.State.Pid}}' ca)/ns/net"
+    docker rm -f ca
+    id=$(sleeper cc --network held --ip 10.50.0.10)
+    docker exec -d cc httpd -f -p 80 -h /etc
+    asked() { docker exec "$1" sh -c "printf 'GET /hostname HTTP/1.0\r\n\r\n' | nc -w 5 $2 80" | grep -c "^${id:0:12}"; }
+    wait_for 10 asked cc 127.0.0.1
+    [ "$(asked cb 10.50.0.10)" = 1 ]
+    # the old namespace would say that it is there, and who knows which of the two is heard
+    run ! nsenter --net="/proc/$$/fd/$held" ping -c1 -W1 10.50.0.11
+    exec {held}<&-
+}
+
 @test "networks: connect and disconnect while the container runs; the gateway and its ports move" {
     docker network create --subnet 10.50.0.0/24 mid
     docker network create --subnet 10.51.0.0/24 abc

@@ -38,6 +38,18 @@ START_TEST(mirrors_come_in_order)
 }
 END_TEST
 
+START_TEST(empty_lists_name_nothing)
+{
+	static const char text[] = "[host.\"https://one.test\"]\n ca = []\n client = []\n capabilities = []\n";
+	auto_(hoy_registry_done) struct hoy_registry registry;
+	auto_(hoy_registry_host_done) struct hoy_registry_host upstream = { 0 };
+
+	ck_assert_int_eq(parse(&registry, text, &upstream, NULL), 0);
+	ck_assert_uint_eq(registry.hosts[0].ca.len, 0);
+	ck_assert_uint_eq(registry.hosts[0].cert.len, 0);
+}
+END_TEST
+
 START_TEST(what_is_wrong_is_told_with_its_line)
 {
 	static const char *const wrong[][2] = {
@@ -76,8 +88,8 @@ END_TEST
 
 Suite *suite_hosts_file(void)
 {
-	const TTest *const tests[] = { mirrors_come_in_order, what_is_wrong_is_told_with_its_line,
-		credentials_stay_at_their_host };
+	const TTest *const tests[] = { mirrors_come_in_order, empty_lists_name_nothing,
+		what_is_wrong_is_told_with_its_line, credentials_stay_at_their_host };
 
 	return hoy_unit_suite("hosts.toml", tests, ARRAY_LEN(tests));
 }

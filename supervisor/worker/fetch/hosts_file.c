@@ -126,11 +126,11 @@ static int take_files(struct reader *r, char *const *values, bool pairs)
 	int code = 0;
 
 	if (!pairs) {
-		for (; code == 0 && *values; values++)
+		for (; code == 0 && values && *values; values++)
 			code = add_file(r, *values, &host->ca);
 		return code;
 	}
-	if (!values[0])
+	if (!values || !values[0])
 		return 0;
 	code = add_file(r, values[0], &host->cert);
 	return code < 0 ? code : add_file(r, values[1] ? values[1] : values[0], &host->key);

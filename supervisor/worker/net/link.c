@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <netinet/in.h>
 #include <netlink/addr.h>
@@ -229,7 +230,7 @@ static bool bridged_packets_meet_rules(void)
 }
 
 /* IFLA_BRPORT_*: one mode of a bridge port. */
-static int set_port(struct hoy_links *links, int ifindex, int attribute)
+static int set_port(struct hoy_links *links, int ifindex, int attribute, uint8_t value)
 {
 	struct ifinfomsg info = { .ifi_family = AF_BRIDGE, .ifi_index = ifindex };
 	struct nl_msg *msg = nlmsg_alloc_simple(RTM_SETLINK, 0);
@@ -239,7 +240,7 @@ static int set_port(struct hoy_links *links, int ifindex, int attribute)
 	if (!msg)
 		return r;
 	if (nlmsg_append(msg, &info, sizeof info, NLMSG_ALIGNTO) >= 0 &&
-		(port = nla_nest_start(msg, IFLA_PROTINFO | NLA_F_NESTED)) && nla_put_u8(msg, attribute, 1) >= 0) {
+		(port = nla_nest_start(msg, IFLA_PROTINFO | NLA_F_NESTED)) && nla_put_u8(msg, attribute, value) >= 0) {
 		nla_nest_end(msg, port);
 		return nl_send_sync(links->sock, msg); /* frees it */
 	}
@@ -254,10 +255,10 @@ static int set_port(struct hoy_links *links, int ifindex, int attribute)
  */
 static int set_up_port(struct hoy_links *links, const struct hoy_net_bridge *bridge, int ifindex)
 {
-	int r = bridged_packets_meet_rules() ? set_port(links, ifindex, IFLA_BRPORT_MODE) : 0;
+	int r = bridged_packets_meet_rules() ? set_port(links, ifindex, IFLA_BRPORT_MODE, 1) : 0;
 
 	if (r >= 0 && (bridge->flags & HOY_NET_SEPARATE))
-		r = set_port(links, ifindex, IFLA_BRPORT_ISOLATED);
+		r = set_port(links, ifindex, IFLA_BRPORT_ISOLATED, 1);
 	return r;
 }
 
@@ -545,6 +546,14 @@ void hoy_links_delete(struct hoy_links *links, int ifindex, const uint8_t id[HOY
 {
 	if (hoy_links_exists(links, ifindex, id))
 		(void) delete_index(links->sock, ifindex);
+}
+
+void hoy_links_silence(struct hoy_links *links, int ifindex, const uint8_t id[HOY_NET_ID_LEN])
+{
+	if (!hoy_links_exists(links, ifindex, id))
+		return;
+	(void) set_port(links, ifindex, IFLA_BRPORT_STATE, BR_STATE_DISABLED);
+	(void) set_port(links, ifindex, IFLA_BRPORT_FLUSH, 1); /* the MACs that were learned here */
 }
 
 /* --- listing --------------------------------------------------------------------- */

@@ -42,6 +42,8 @@ int hoy_links_inside(struct hoy_links *links, int netns, hoy_links_act act, void
 bool hoy_links_exists(struct hoy_links *links, int ifindex, const uint8_t id[HOY_NET_ID_LEN]);
 /* Deletes it, if it is still that endpoint's. */
 void hoy_links_delete(struct hoy_links *links, int ifindex, const uint8_t id[HOY_NET_ID_LEN]);
+/* Its bridge passes on nothing from it and to it any longer: far cheaper than deleting it. */
+void hoy_links_silence(struct hoy_links *links, int ifindex, const uint8_t id[HOY_NET_ID_LEN]);
 
 /* Goes through the host ends of ours in a bridge. */
 typedef void (*hoy_links_found)(void *userdata, int ifindex, const char *name);

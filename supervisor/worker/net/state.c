@@ -47,6 +47,7 @@ struct endpoint {
 
 struct departed {
 	int ifindex;
+	uint32_t address;
 	uint8_t id[HOY_NET_ID_LEN];
 };
 
@@ -363,6 +364,7 @@ static void drop_endpoint(struct hoy_state *state, size_t index)
 			hoy_source_set_timer(state->linger, LINGER_NS);
 		state->departed = grown;
 		grown[state->n_departed].ifindex = ep->ifindex;
+		grown[state->n_departed].address = ep->address;
 		memcpy(grown[state->n_departed].id, ep->id, sizeof ep->id);
 		state->n_departed++;
 	}
@@ -384,6 +386,14 @@ void hoy_state_detach(struct hoy_state *state, const uint8_t id[HOY_NET_ID_LEN],
 	drop_endpoint(state, index);
 }
 
+/* A namespace lives on while anybody holds it, and would answer for the address that another container has now. */
+static void silence_former(struct hoy_state *state, uint32_t address)
+{
+	for (size_t i = 0; i < state->n_departed; i++)
+		if (state->departed[i].address == address)
+			hoy_links_silence(state->links, state->departed[i].ifindex, state->departed[i].id);
+}
+
 static int bring_up(struct hoy_state *state, struct endpoint *ep, const struct hoy_net_attach *attach, int netns,
 	struct hoy_err *err)
 {
@@ -396,6 +406,7 @@ static int bring_up(struct hoy_state *state, struct endpoint *ep, const struct h
 		return 0;
 	if (attach->manner == HOY_NET_AGAIN)
 		return attach->gateway ? hoy_links_set_gateway(state->links, &bridge->spec, attach, netns, err) : 0;
+	silence_former(state, attach->address);
 	r = if_nametoindex(bridge->spec.name) ? 0 : hoy_links_bridge(state->links, &bridge->spec, err); /* taken away */
 	if (r >= 0)
 		r = hoy_links_attach(state->links, &bridge->spec, attach, netns, &ep->ifindex, err);
