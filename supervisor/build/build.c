@@ -116,6 +116,8 @@ void hoy_build_fail(struct hoy_build *build, const struct hoy_err *err)
 		return;
 	if (err)
 		own = *err;
+	if (err && build->step < build->n_steps)
+		hoy_build_tell(build, HOY_BUILD_STEP_FAILED, build->step, own.msg, strlen(own.msg), 0);
 	build->ended = true;
 	build->worker = hoy_worker_run_free(build->worker);
 	hoy_build_copy_end(build);
@@ -176,7 +178,10 @@ static int take_request(struct hoy_build *build, const struct hoy_build_request 
 		build->tags = hoy_strv_copy(request->tags);
 	if (!build->network || !build->host_config || !build->packet || (request->tags && !build->tags))
 		return hoy_err_oom(err);
-	return hoy_images_new_dir(build->builds->options.images, &build->context, err);
+	if (!request->context_dir)
+		return hoy_images_new_dir(build->builds->options.images, &build->context, err);
+	build->context = strdup(request->context_dir);
+	return build->context ? 0 : hoy_err_oom(err);
 }
 
 int hoy_build_start(struct hoy_builds *builds, const struct hoy_build_request *request,

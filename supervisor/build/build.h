@@ -41,7 +41,10 @@ HOY_DEFINE_AUTO_PTR(struct hoy_builds, hoy_builds_free);
 
 /* Borrowed for the start; NULL members: not given. */
 struct hoy_build_request {
-	int context;            /* its tar, plain or compressed; taken over, also on failure */
+	int context; /* its tar, plain or compressed; taken over, also on failure; -EBADF: none */
+	const char
+		*context_dir; /* the context itself, a directory of hoy_images_new_dir(); taken over, also on failure */
+	int dockerfile_fd;    /* with context_dir: the Dockerfile's text, borrowed; its ignore file was applied */
 	const char *dockerfile; /* path in the context */
 	const char *target;
 	const char *platform;    /* "os[/arch[/variant]]" of the result */
@@ -56,10 +59,30 @@ struct hoy_build_request {
 	bool keep_failed_containers; /* and the one that did not */
 };
 
+/* What becomes of the steps of a plan, for clients that draw them. */
+struct hoy_build_event {
+	enum hoy_build_event_kind {
+		HOY_BUILD_STEP_BEGUN,
+		HOY_BUILD_STEP_CACHED, /* begun and done: it was known */
+		HOY_BUILD_STEP_DONE,
+		HOY_BUILD_STEP_FAILED,
+		HOY_BUILD_STEP_OUTPUT,
+	} kind;
+	size_t step;       /* its number in the plan */
+	const char *title; /* "[build 2/4] RUN make" */
+	const char *text;  /* OUTPUT, FAILED; not terminated */
+	size_t len;
+	int stream; /* OUTPUT: 1 or 2 */
+};
+
 /* Called from the loop, never from inside a call. */
 struct hoy_build_handler {
+	void (*step)(const struct hoy_build_event *event, void *userdata);           /* may be NULL */
 	void (*text)(const char *text, size_t len, void *userdata);                  /* what a client prints as it is */
 	void (*progress)(const struct hoy_image_progress *progress, void *userdata); /* of a pull */
+	/* True: credentials for this reference are on their way, hoy_build_go_on_pulling() tells that they are there.
+	 * May be NULL. */
+	bool (*ask_credentials)(const char *reference, void *userdata);
 	/* Credentials for the registry of a reference; false: none. May be NULL. */
 	bool (*credentials)(const char *reference, struct hoy_registry_credentials *ret, void *userdata);
 	bool (*is_behind)(void *userdata); /* the client has not read what it was told: wait (hoy_build_go_on()) */
@@ -73,6 +96,7 @@ int hoy_build_start(struct hoy_builds *builds, const struct hoy_build_request *r
 /* Kills what runs; `done` comes with -ECANCELED. */
 void hoy_build_cancel(struct hoy_build *build);
 void hoy_build_go_on(struct hoy_build *build); /* the client has read */
+void hoy_build_go_on_pulling(struct hoy_build *build);
 
 /* --- the cache --- */
 

@@ -41,6 +41,7 @@ struct hoy_build_base {
 	char *id;                   /* of the image */
 	char *chain_id;             /* held */
 	bool pulled;
+	bool asked; /* for credentials */
 };
 
 enum hoy_build_kind { STEP_SCRATCH, STEP_IMAGE, STEP_CONTEXT, STEP_RUN, STEP_COPY, STEP_WORKDIR, STEP_META };
@@ -49,7 +50,7 @@ struct hoy_build_step {
 	const struct hoy_json *json;
 	enum hoy_build_kind kind;
 	size_t parent; /* index, or NO_STEP */
-	bool done;
+	bool done, cached;
 	const struct hoy_build_base *base; /* where its tree begins; NULL: with nothing */
 	struct hoy_built_layer layer;      /* its own, held; blob "": none */
 	char chain_id[HOY_IMAGE_DIGEST_MAX];
@@ -135,6 +136,9 @@ void hoy_build_step_wrote(struct hoy_build *build, const char *upper_dir);
 const char *hoy_build_chain(const struct hoy_build *build, size_t step);
 void hoy_build_steps_free(struct hoy_build *build);
 const char *hoy_build_text(const struct hoy_json *object, const char *key); /* never NULL */
+/* Tells the client of a step, unless it is one that clients don't see. */
+void hoy_build_tell(
+	struct hoy_build *build, enum hoy_build_event_kind kind, size_t step, const char *text, size_t len, int stream);
 
 /* --- run.c, copy.c, compose.c: kinds of steps. What can't be begun is told by hoy_build_fail() --- */
 

@@ -146,7 +146,7 @@ static void on_pulled(const struct hoy_err *err, const struct hoy_image_result *
 	serve_wanted(build);
 }
 
-static int start_pull(struct hoy_build *build, const struct hoy_build_base *base, struct hoy_err *err)
+static int start_pull(struct hoy_build *build, struct hoy_build_base *base, struct hoy_err *err)
 {
 	const struct hoy_image_job_handler handler = {
 		.progress = on_pull_progress, .done = on_pulled, .userdata = build
@@ -154,6 +154,11 @@ static int start_pull(struct hoy_build *build, const struct hoy_build_base *base
 	struct hoy_image_pull pull = { .reference = base->reference, .platform = base->platform };
 	int r;
 
+	if (build->handler.ask_credentials && !base->asked) {
+		base->asked = true;
+		if (build->handler.ask_credentials(base->reference, build->handler.userdata))
+			return 0;
+	}
 	if (build->handler.credentials)
 		(void) build->handler.credentials(base->reference, &pull.credentials, build->handler.userdata);
 	r = hoy_images_pull(build->builds->options.images, &pull, &handler, &build->job, err);
@@ -171,7 +176,7 @@ static void serve_wanted(struct hoy_build *build)
 	while (build->wanted_next && r > 0) {
 		struct hoy_build_base *base = build->n_bases ? build->bases[build->n_bases - 1] : NULL;
 
-		if (!base || !base->pulled || base->id)
+		if (!base || base->id)
 			base = add_base(build, build->wanted_next);
 		r = base ? use_local(build, base, &err) : hoy_err_oom(&err);
 		if (r > 0)
@@ -183,6 +188,12 @@ static void serve_wanted(struct hoy_build *build)
 	}
 	if (r < 0)
 		hoy_build_fail(build, &err);
+}
+
+void hoy_build_go_on_pulling(struct hoy_build *build)
+{
+	if (!build->ended)
+		serve_wanted(build);
 }
 
 /* --- hoy-build ------------------------------------------------------------------------------------------------------
@@ -268,7 +279,7 @@ static int print_request(const struct hoy_build_request *request, const struct h
 
 	hoy_json_object(&w, NULL);
 	hoy_json_array(&w, "fds");
-	hoy_json_add_string(&w, NULL, "input");
+	hoy_json_add_string(&w, NULL, request->context_dir ? "dockerfile" : "input");
 	hoy_json_add_string(&w, NULL, "target");
 	hoy_json_add_string(&w, NULL, "output");
 	hoy_json_end(&w);
@@ -309,7 +320,9 @@ int hoy_build_worker_start(
 						 .userdata = build },
 			&build->worker, err);
 	if (r >= 0)
-		r = hoy_worker_run_send(
-			build->worker, text.data, text.len, (const int[]){ context, target, build->plan_fd }, 3, err);
+		r = hoy_worker_run_send(build->worker, text.data, text.len,
+			(const int[]){
+				request->context_dir ? request->dockerfile_fd : context, target, build->plan_fd },
+			3, err);
 	return r < 0 ? r : 0;
 }

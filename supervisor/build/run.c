@@ -116,6 +116,9 @@ static void tell_frames(struct hoy_build *build)
 		if (build->frame.len < FRAME_HEAD + len)
 			break;
 		if (len > 0)
+			hoy_build_tell(build, HOY_BUILD_STEP_OUTPUT, build->step, build->frame.data + FRAME_HEAD, len,
+				head[0]);
+		if (len > 0)
 			build->handler.text(build->frame.data + FRAME_HEAD, len, build->handler.userdata);
 		hoy_buf_consume(&build->frame, FRAME_HEAD + len);
 	}

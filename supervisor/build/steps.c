@@ -92,6 +92,20 @@ void hoy_build_steps_free(struct hoy_build *build)
 	build->n_steps = 0;
 }
 
+void hoy_build_tell(
+	struct hoy_build *build, enum hoy_build_event_kind kind, size_t step, const char *text, size_t len, int stream)
+{
+	const struct hoy_build_step *told = &build->steps[step];
+	struct hoy_build_event event = { .kind = kind, .step = step, .text = text, .len = len, .stream = stream };
+
+	if (!build->handler.step || build->ended)
+		return;
+	if (told->kind == STEP_SCRATCH || told->kind == STEP_CONTEXT || told->kind == STEP_META)
+		return;
+	event.title = hoy_build_text(told->json, "title");
+	build->handler.step(&event, build->handler.userdata);
+}
+
 /* --- the current step -----------------------------------------------------------------------------------------------
  */
 
@@ -106,6 +120,8 @@ static void finish_step(struct hoy_build *build, const char *id)
 	struct hoy_build_step *step = current(build);
 
 	step->done = true;
+	if (!step->cached)
+		hoy_build_tell(build, HOY_BUILD_STEP_DONE, build->step, NULL, 0, 0);
 	if (hoy_json_string(hoy_json_get(step->json, "text")))
 		hoy_build_say(build, " ---> %.12s\n", id);
 	build->step++;
@@ -192,6 +208,8 @@ static void begin_working(struct hoy_build *build, struct hoy_build_step *step)
 	if (r == 0 && entry && set_layer(build, &entry->layer, NULL) == 0) {
 		step->created = entry->created;
 		hoy_build_say(build, " ---> Using cache\n");
+		step->cached = true;
+		hoy_build_tell(build, HOY_BUILD_STEP_CACHED, build->step, NULL, 0, 0);
 		finish_step(build, build->key + strlen("sha256:"));
 		return;
 	}
@@ -242,6 +260,7 @@ void hoy_build_next_step(struct hoy_build *build)
 	text = hoy_json_string(hoy_json_get(step->json, "text"));
 	if (text)
 		hoy_build_say(build, "Step %zu/%zu : %s\n", ++build->told, build->n_told, text);
+	hoy_build_tell(build, HOY_BUILD_STEP_BEGUN, build->step, NULL, 0, 0);
 	inherit(build, step);
 	switch (step->kind) {
 	case STEP_IMAGE:

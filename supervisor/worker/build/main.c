@@ -19,6 +19,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/fd.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "libocispec/image.h"
@@ -35,7 +36,7 @@
 
 struct worker {
 	struct hoy_json *request;
-	int input, target, output; /* what came with the request; -EBADF: nothing */
+	int input, dockerfile, target, output; /* what came with the request; -EBADF: nothing */
 	int root;                  /* the context */
 	struct hoy_layer_stream *stream;
 	struct hoy_dockerfile *file;
@@ -73,7 +74,8 @@ static int take_fds(struct worker *w, int *fds, size_t n, struct hoy_err *err)
 	const struct {
 		const char *name;
 		int *fd;
-	} places[] = { { "input", &w->input }, { "target", &w->target }, { "output", &w->output } };
+	} places[] = { { "input", &w->input }, { "dockerfile", &w->dockerfile }, { "target", &w->target },
+		{ "output", &w->output } };
 	size_t used = 0;
 
 	hoy_json_each(name, hoy_json_get(w->request, "fds"))
@@ -179,8 +181,11 @@ static int read_dockerfile(struct worker *w, struct hoy_err *err)
 {
 	const char *name = *text_of(w->request, "dockerfile") ? text_of(w->request, "dockerfile") : "Dockerfile";
 	auto_(hoy_buf_done) struct hoy_buf text = { 0 };
-	int r = hoy_context_read(w->root, name, HOY_DOCKERFILE_MAX_SIZE, &text, err);
+	int r;
 
+	hoy_buf_init(&text, HOY_DOCKERFILE_MAX_SIZE);
+	r = w->dockerfile >= 0 ? hoy_file_read_fd(w->dockerfile, name, &text, err)
+			       : hoy_context_read(w->root, name, HOY_DOCKERFILE_MAX_SIZE, &text, err);
 	if (r == -ENOENT && strcmp(name, "Dockerfile") == 0)
 		r = hoy_context_read(w->root, name = "dockerfile", HOY_DOCKERFILE_MAX_SIZE, &text, err);
 	if (r == -ENOENT)
@@ -201,6 +206,8 @@ static int remove_ignored(struct worker *w, struct hoy_err *err)
 	const char *name = own;
 	int r;
 
+	if (w->dockerfile >= 0)
+		return 0; /* the client has not even sent what is ignored */
 	if (!own)
 		return hoy_err_oom(err);
 	r = hoy_context_read(w->root, name, HOY_IGNORE_MAX_SIZE, &text, err);
@@ -351,7 +358,7 @@ static int run(struct worker *w, struct hoy_err *err)
 
 int main(void)
 {
-	struct worker w = { .input = -EBADF, .target = -EBADF, .output = -EBADF, .root = -EBADF };
+	struct worker w = { .input = -EBADF, .dockerfile = -EBADF, .target = -EBADF, .output = -EBADF, .root = -EBADF };
 	struct hoy_build_reply reply = { .type = HOY_BUILD_PLAN };
 	struct hoy_err err = { 0 };
 	struct stat st;

@@ -3,11 +3,13 @@
  *Both are of one build. One worker serves one build: it unpacks the context, reads the Dockerfile and says what is to
  *be done.
  *
- *	hoyd -> worker   the request as a JSON object, with the descriptors "input" (the context's tar, a pipe; may be
- *	                 missing), "target" (the empty directory that becomes the context), "output" (a file for the
- *plan) worker -> hoyd   READY: the context is complete WANTED: a JSON array of {"reference", "platform"}: base images
- *whose configs are needed hoyd -> worker   a packet for each of them, in their order: {"reference", "platform",
- *"digest", "config"} worker -> hoyd   ... WANTED again, for ONBUILD ... ; then PLAN: it is in "output"; or ERROR
+ *	hoyd: the request as a JSON object, with the descriptors "input" (the context's tar, a pipe; may be missing) or
+ *	      "dockerfile" (its text: "target" is the context already, and nothing of it is ignored), "target" (the
+ *	      directory that becomes the context), "output" (a file for the plan)
+ *	worker: READY: the context is complete
+ *	worker: WANTED: a JSON array of {"reference", "platform"}: base images whose configs are needed
+ *	hoyd: a packet for each of them, in their order: {"reference", "platform", "digest", "config"}
+ *	worker: ... WANTED again, for ONBUILD ... ; then PLAN: it is in "output"; or ERROR
  *
  * The plan is a JSON object: "result", "platform", "config", "author", "warnings" and "steps", whose members are those
  *of struct hoy_build_step (supervisor/build/plan.h), and for COPY of the context "digest": of what is copied. "refused"
