@@ -159,11 +159,11 @@ static int add_rows(const struct hoy_format_list *kind, const struct shape *shap
 	return hoy_buf_check(out, "the list", err);
 }
 
-int hoy_format_list(const struct hoy_cli *cli, const struct hoy_format_list *kind, const char *format, bool quiet,
-	const struct hoy_buf *rows, struct hoy_err *err)
+int hoy_format_list_text(const struct hoy_cli *cli, const struct hoy_format_list *kind, const char *format, bool quiet,
+	const struct hoy_buf *rows, struct hoy_buf *ret, struct hoy_err *err)
 {
 	auto_ptr(hoy_json_free) struct hoy_json *list = NULL;
-	auto_(hoy_buf_done) struct hoy_buf out = { .cap = ROWS_MAX }, aligned = { .cap = ROWS_MAX };
+	auto_(hoy_buf_done) struct hoy_buf out = { .cap = ROWS_MAX };
 	auto_(shape_done) struct shape shape = {};
 	int r = hoy_buf_check(rows, "the list", err);
 
@@ -178,13 +178,22 @@ int hoy_format_list(const struct hoy_cli *cli, const struct hoy_format_list *kin
 		r = add_rows(kind, &shape, list, &out, err);
 	if (r < 0)
 		return r;
-	if (!shape.table) {
-		(void) fputs(out.data ? out.data : "", stdout);
-		return 0;
-	}
-	hoy_tabs_align(out.data, &aligned);
-	(void) fputs(aligned.data ? aligned.data : "", stdout);
-	return 0;
+	if (shape.table)
+		hoy_tabs_align(out.data, ret);
+	else
+		(void) hoy_buf_adds(ret, out.data ? out.data : "");
+	return hoy_buf_check(ret, "the list", err);
+}
+
+int hoy_format_list(const struct hoy_cli *cli, const struct hoy_format_list *kind, const char *format, bool quiet,
+	const struct hoy_buf *rows, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = { .cap = ROWS_MAX };
+	int r = hoy_format_list_text(cli, kind, format, quiet, rows, &text, err);
+
+	if (r == 0)
+		(void) fputs(text.data ? text.data : "", stdout);
+	return r;
 }
 
 /* --- one object, streams ----------------------------------------------------- */

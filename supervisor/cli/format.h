@@ -39,6 +39,10 @@ struct hoy_format_list {
 int hoy_format_list(const struct hoy_cli *cli, const struct hoy_format_list *kind, const char *format, bool quiet,
 	const struct hoy_buf *rows, struct hoy_err *err);
 
+/* The same behind `ret` instead of printed. */
+int hoy_format_list_text(const struct hoy_cli *cli, const struct hoy_format_list *kind, const char *format, bool quiet,
+	const struct hoy_buf *rows, struct hoy_buf *ret, struct hoy_err *err);
+
 /* One object by a template or "json", with a line's end: version, info. */
 int hoy_format_object(const char *format, const struct hoy_json *object, struct hoy_err *err);
 

@@ -299,7 +299,7 @@ static int read_head(struct hoy_http *http, const char *method, struct hoy_err *
 	return 0;
 }
 
-int hoy_http_send(const struct hoy_http_host *host, const struct hoy_http_request *request, struct hoy_http *ret,
+int hoy_http_ask(const struct hoy_http_host *host, const struct hoy_http_request *request, struct hoy_http *ret,
 	struct hoy_err *err)
 {
 	struct hoy_http http = { .fd = -EBADF };
@@ -309,15 +309,37 @@ int hoy_http_send(const struct hoy_http_host *host, const struct hoy_http_reques
 	r = http.fd = open_connection(host, request->probe, err);
 	if (r >= 0)
 		r = send_request(http.fd, host, request, err);
-	if (r >= 0)
-		r = read_head(&http, request->method, err);
 	if (r < 0) {
 		hoy_http_done(&http);
 		return r;
 	}
-	hoy_log_debug("%s %s: %d", request->method, request->path, http.status);
 	*ret = http;
 	return 0;
+}
+
+int hoy_http_answer(struct hoy_http *http, const struct hoy_http_request *request, struct hoy_err *err)
+{
+	int r = read_head(http, request->method, err);
+
+	if (r < 0) {
+		hoy_http_done(http);
+		return r;
+	}
+	hoy_log_debug("%s %s: %d", request->method, request->path, http->status);
+	return 0;
+}
+
+int hoy_http_send(const struct hoy_http_host *host, const struct hoy_http_request *request, struct hoy_http *ret,
+	struct hoy_err *err)
+{
+	struct hoy_http http;
+	int r = hoy_http_ask(host, request, &http, err);
+
+	if (r >= 0)
+		r = hoy_http_answer(&http, request, err);
+	if (r >= 0)
+		*ret = http;
+	return r;
 }
 
 static ssize_t take(struct hoy_http *http, void *data, size_t len, struct hoy_err *err)

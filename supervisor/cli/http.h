@@ -56,6 +56,12 @@ struct hoy_http_request {
 int hoy_http_send(const struct hoy_http_host *host, const struct hoy_http_request *request, struct hoy_http *ret,
 	struct hoy_err *err);
 
+/* The same in two halves, for who has many requests under way: the answer's head is read when poll() says that it is
+ * there. A half that fails leaves nothing open. */
+int hoy_http_ask(const struct hoy_http_host *host, const struct hoy_http_request *request, struct hoy_http *ret,
+	struct hoy_err *err);
+int hoy_http_answer(struct hoy_http *http, const struct hoy_http_request *request, struct hoy_err *err);
+
 /* The bare connection to the engine: a socket or -errno. */
 int hoy_http_connect(const struct hoy_http_host *host, struct hoy_err *err);
 

@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#define LINE_MAX_BYTES ((size_t) 4 << 20)
-
 static int take_line(const char *text, size_t len, int (*on_line)(const struct hoy_json *, void *, struct hoy_err *),
 	void *userdata, struct hoy_err *err)
 {
@@ -17,29 +15,38 @@ static int take_line(const char *text, size_t len, int (*on_line)(const struct h
 	return r < 0 ? hoy_err_wrap(err, "the engine's answer") : on_line(line, userdata, err);
 }
 
+int hoy_lines_feed(struct hoy_buf *buf, const char *piece, size_t len,
+	int (*on_line)(const struct hoy_json *line, void *userdata, struct hoy_err *err), void *userdata,
+	struct hoy_err *err)
+{
+	char *end;
+
+	if (hoy_buf_add(buf, piece, len) < 0)
+		return hoy_buf_check(buf, "one line of the engine's answer", err);
+	while ((end = buf->len ? memchr(buf->data, '\n', buf->len) : NULL)) {
+		size_t line = (size_t) (end - buf->data);
+		int r = take_line(buf->data, line, on_line, userdata, err);
+
+		if (r < 0)
+			return r;
+		hoy_buf_consume(buf, line + 1);
+	}
+	return 0;
+}
+
 int hoy_lines_read(struct hoy_http *http,
 	int (*on_line)(const struct hoy_json *line, void *userdata, struct hoy_err *err), void *userdata,
 	struct hoy_err *err)
 {
-	auto_(hoy_buf_done) struct hoy_buf buf = { .cap = LINE_MAX_BYTES };
+	auto_(hoy_buf_done) struct hoy_buf buf = { .cap = HOY_LINE_MAX };
 	char piece[4096];
 	ssize_t n;
 
 	while ((n = hoy_http_read(http, piece, sizeof piece, err)) != 0) {
-		char *end;
+		int r = n < 0 ? (int) n : hoy_lines_feed(&buf, piece, (size_t) n, on_line, userdata, err);
 
-		if (n < 0)
-			return (int) n;
-		if (hoy_buf_add(&buf, piece, (size_t) n) < 0)
-			return hoy_buf_check(&buf, "one line of the engine's answer", err);
-		while ((end = buf.len ? memchr(buf.data, '\n', buf.len) : NULL)) {
-			size_t len = (size_t) (end - buf.data);
-			int r = take_line(buf.data, len, on_line, userdata, err);
-
-			if (r < 0)
-				return r;
-			hoy_buf_consume(&buf, len + 1);
-		}
+		if (r < 0)
+			return r;
 	}
 	return buf.len ? take_line(buf.data, buf.len, on_line, userdata, err) : 0;
 }

@@ -10,4 +10,11 @@ int hoy_lines_read(struct hoy_http *http,
 	int (*on_line)(const struct hoy_json *line, void *userdata, struct hoy_err *err), void *userdata,
 	struct hoy_err *err);
 
+/* For who reads several answers at once: keeps `piece` in `buf` (of at most HOY_LINE_MAX) and calls `on_line` for the
+ * lines that are whole. */
+#define HOY_LINE_MAX ((size_t) 4 << 20)
+int hoy_lines_feed(struct hoy_buf *buf, const char *piece, size_t len,
+	int (*on_line)(const struct hoy_json *line, void *userdata, struct hoy_err *err), void *userdata,
+	struct hoy_err *err);
+
 #endif

@@ -224,6 +224,47 @@ memory_of() {
     api GET '/containers/web/stats?stream=0' | jq -e '.read == "0001-01-01T00:00:00Z" and .name == "/web"'
 }
 
+@test "hoy stats: a table once, by templates, drawn anew while containers come and go" {
+    hoy run -d --name web --memory 64m busybox sh -c 'trap exit TERM; while :; do :; done' >/dev/null
+    hoy create --name idle busybox true >/dev/null
+    run hoy stats --no-stream
+    [ "$status" = 0 ]
+    [[ "${lines[0]}" == "CONTAINER ID   NAME      CPU %"*"MEM USAGE / LIMIT"*"MEM %"*"NET I/O"*"BLOCK I/O"*"PIDS" ]]
+    [ "${#lines[@]}" = 2 ]
+    [[ "${lines[1]}" =~ ^$(get web .Id | cut -c-12)\ +web\ +[0-9]+\.[0-9]{2}%\ +[0-9.]+[KM]iB\ /\ 64MiB\ +[0-9.]+%\ +[0-9.]+k?B\ /\ .*\ 1$ ]]
+    run hoy stats --no-stream --all --format '{{.Name}} {{.PIDs}} {{.MemUsage}}'
+    [ "$(sort <<<"$output" | sed -n 1p)" = "idle 0 0B / 0B" ]
+    [[ "$(sort <<<"$output" | sed -n 2p)" == "web 1 "* ]]
+    hoy stats --no-stream --no-trunc --format json web >"$T/json"
+    [ "$(jq -r '.Container + " " + .Name' "$T/json")" = "web web" ]
+    [ "$(jq -r .ID "$T/json")" = "$(get web .Id)" ]
+    jq -e '.CPUPerc | rtrimstr("%") | tonumber > 0' "$T/json"
+    run hoy stats --no-stream web nothing
+    [ "$status" = 1 ]
+    [ "$output" = "Error response from daemon: No such container: nothing" ]
+    # Live: on a terminal from the upper left corner, each line cleared.
+    "$HOY" stats --format 'now {{.Name}}' >"$T/live" 3>&- &
+    pid=$!
+    wait_for 10 grep -qx 'now web' "$T/live"
+    hoy run -d --name late busybox sleep 1000 >/dev/null
+    wait_for 10 grep -qx 'now late' "$T/live"
+    hoy rm -f web >/dev/null
+    only_late() { [ "$(tail -2 "$T/live" | sort -u)" = "now late" ]; }
+    wait_for 10 only_late
+    kill $pid
+    wait $pid || :
+    "$TOP/tests/integration/pty-run" --wait-for late --input '\x03' "$HOY" stats late >"$T/tty" || :
+    [[ "$(head -c 7 "$T/tty")" == $'\e[2J\e[H' ]]
+    grep -q $'late .*\e\[K' "$T/tty"
+    # One that was named and is removed: the end.
+    "$HOY" stats late >"$T/gone" 3>&- &
+    pid=$!
+    wait_for 10 grep -q late "$T/gone"
+    hoy rm -f late >/dev/null
+    wait_for 20 is_dead $pid
+    wait $pid
+}
+
 @test "top shows the container's processes only" {
     web
     hoy exec -d web sleep 77
