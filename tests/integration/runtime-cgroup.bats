@@ -25,10 +25,9 @@ waiting() { # FILTER: creates the container with these resources
 
 @test "128 MiB are too much for a limit of 64 MiB" {
     config '.linux.resources.memory = {"limit": 67108864, "swap": 67108864} | .root.readonly = false'
-    sh_in 'x=$(head -c 134217728 /dev/zero | tr "\0" x); echo survived ${#x}'
+    sh_in "exec dd if=/dev/zero of=/dev/null bs=128M count=1"
     run_it
     [ "$status" = 137 ]
-    [[ "$output" != *survived* ]]
     nothing_left
     config '.linux.resources.memory = {"limit": 1073741824}'
     run_it
