@@ -50,12 +50,16 @@ static int add_owner(
 	struct hoy_build *build, const struct hoy_build_step *step, struct hoy_json_writer *w, struct hoy_err *err)
 {
 	const char *spec = hoy_build_text(step->json, "chown");
-	auto_free char *text = NULL;
+	auto_free char *text = NULL, *both = NULL;
 	uint32_t uid = 0, gid = 0;
 	int r;
 
 	if (!*spec)
 		return 0;
+	if (step->kind == STEP_COPY && hoy_str_to_uint(spec, &uid) == 0) { /* a number alone is the group's too */
+		both = hoy_str_printf("%u:%u", uid, uid);
+		spec = both ? both : spec;
+	}
 	r = hoy_containers_find_owner(build->builds->options.containers, step->chain_id, spec, &uid, &gid, err);
 	if (r < 0)
 		return r;
@@ -77,6 +81,19 @@ static int add_layers(
 	return r;
 }
 
+/* The tree that is written to. With --link nothing below is looked at: links in it are not followed. */
+static int add_place(
+	struct hoy_build *build, const struct hoy_build_step *step, struct hoy_json_writer *w, struct hoy_err *err)
+{
+	if (hoy_json_bool(hoy_json_get(step->json, "link"))) {
+		hoy_json_add_string(w, "dir", build->upper);
+		return 0;
+	}
+	hoy_json_add_string(w, "upper", build->upper);
+	hoy_json_add_string(w, "work", build->work);
+	return add_layers(build, "layers", step->chain_id, w, err);
+}
+
 static bool is_context(const struct hoy_build *build, size_t from)
 {
 	return from < build->n_steps && build->steps[from].kind == STEP_CONTEXT;
@@ -85,7 +102,7 @@ static bool is_context(const struct hoy_build *build, size_t from)
 static int print_request(struct hoy_build *build, const struct hoy_build_step *step, size_t from, struct hoy_buf *text,
 	struct hoy_err *err)
 {
-	static const char *const plain[] = { "sources", "files", "is_dir", "unpack" };
+	static const char *const plain[] = { "sources", "files", "is_dir", "unpack", "parents", "excludes" };
 	struct hoy_json_writer w = { .buf = text };
 	int r;
 
@@ -95,9 +112,7 @@ static int print_request(struct hoy_build *build, const struct hoy_build_step *s
 	if (is_context(build, from))
 		hoy_json_add_string(&w, NULL, "target");
 	hoy_json_end(&w);
-	r = add_layers(build, "layers", step->chain_id, &w, err);
-	hoy_json_add_string(&w, "upper", build->upper);
-	hoy_json_add_string(&w, "work", build->work);
+	r = add_place(build, step, &w, err);
 	hoy_json_add_string(&w, "path", hoy_build_text(step->json, "path"));
 	hoy_json_add_string(&w, "mode", hoy_build_text(step->json, "chmod"));
 	if (r >= 0 && from != NO_STEP && !is_context(build, from))
@@ -125,13 +140,9 @@ static int start(struct hoy_build *build, const struct hoy_build_step *step, str
 	auto_(hoy_buf_done) struct hoy_buf text = { 0 };
 	auto_fd int context = -EBADF;
 	int64_t from = -1;
-	mode_t mode;
 	int r;
 
 	(void) hoy_json_to_i64(hoy_json_get(step->json, "from"), &from);
-	if (*hoy_build_text(step->json, "chmod") && hoy_str_to_mode(hoy_build_text(step->json, "chmod"), &mode) < 0)
-		return hoy_err_unsupported(err, "--chmod=%s: only octal modes are supported by this version of Hoy",
-			hoy_build_text(step->json, "chmod"));
 	r = make_dirs(build, err);
 	if (r >= 0)
 		r = print_request(build, step, from < 0 ? NO_STEP : (size_t) from, &text, err);

@@ -6,6 +6,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "libocispec/image.h"
+#include "supervisor/build/chmod.h"
 #include "supervisor/build/ignore.h"
 #include "supervisor/build/plan_internal.h"
 
@@ -142,10 +143,10 @@ static int set_flags(
 	copy->keep_git_dir = in->keep_git_dir;
 	copy->unpack = copy->is_add && !in->no_unpack;
 	copy->unpack_urls = in->unpack;
-	if (copy->chmod && strspn(copy->chmod, "0123456789") == strlen(copy->chmod) &&
-		hoy_str_to_mode(copy->chmod, &mode) < 0)
+	if (copy->chmod && hoy_chmod_apply(copy->chmod, 0, /* is_dir= */ false, &mode) < 0)
 		return PLAN_FAIL(planner, command,
-			"invalid chmod parameter: '%.100s': it should be an octal string between 0 and 07777",
+			"invalid chmod parameter: '%.100s': it should be an octal string between 0 and 07777, or symbolic as "
+			"u=rwX,go=rX",
 			copy->chmod);
 	return 0;
 }

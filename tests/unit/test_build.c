@@ -3,13 +3,15 @@
 #include "tests/unit/unit.h"
 
 Suite *suite_build_plan(void);
+Suite *suite_chmod(void);
 Suite *suite_dockerfile(void);
 Suite *suite_ignore(void);
 Suite *suite_shell_words(void);
 
 int main(void)
 {
-	static const hoy_suite_fn suites[] = { suite_shell_words, suite_ignore, suite_dockerfile, suite_build_plan };
+	static const hoy_suite_fn suites[] = { suite_shell_words, suite_ignore, suite_chmod, suite_dockerfile,
+		suite_build_plan };
 
 	return hoy_unit_run(suites, ARRAY_LEN(suites));
 }

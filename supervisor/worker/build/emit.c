@@ -108,10 +108,6 @@ static const char *why_refused(const struct hoy_build_copy *copy)
 	for (size_t i = 0; i < copy->n_sources; i++)
 		if (copy->sources[i].kind != HOY_BUILD_SOURCE_PATH)
 			return "ADD of a URL or git repository is not supported by this version of Hoy";
-	if (copy->parents)
-		return "COPY --parents is not supported by this version of Hoy";
-	if (copy->excludes && *copy->excludes)
-		return "COPY --exclude is not supported by this version of Hoy";
 	if (copy->checksum)
 		return "ADD --checksum is not supported by this version of Hoy";
 	return NULL;
@@ -133,6 +129,8 @@ static int emit_copy(struct hoy_json_writer *w, const struct hoy_build_plan *pla
 		hoy_json_object(w, NULL);
 		hoy_json_add_string(w, "text", copy->sources[i].text);
 		hoy_json_add_bool(w, "pattern", copy->sources[i].is_pattern);
+		if (copy->sources[i].pivot)
+			hoy_json_add_string(w, "pivot", copy->sources[i].pivot);
 		hoy_json_end(w);
 	}
 	hoy_json_end(w);
@@ -142,6 +140,9 @@ static int emit_copy(struct hoy_json_writer *w, const struct hoy_build_plan *pla
 	hoy_json_add_string(w, "chown", copy->chown);
 	hoy_json_add_string(w, "chmod", copy->chmod);
 	hoy_json_add_bool(w, "unpack", copy->unpack);
+	hoy_json_add_bool(w, "parents", copy->parents);
+	hoy_json_add_bool(w, "link", copy->link);
+	hoy_json_add_strv(w, "excludes", copy->excludes);
 	if (why_refused(copy)) {
 		hoy_json_add_string(w, "refused", why_refused(copy));
 		return 0;

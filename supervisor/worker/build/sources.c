@@ -5,11 +5,14 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "supervisor/build/ignore.h"
+
+#define DEPTH_MAX 400
 
 static int by_name(const void *a, const void *b)
 {
@@ -73,14 +76,40 @@ static int match_in(int root, const char *prefix, const char *part, char ***foun
 	return r;
 }
 
+/* The directory `prefix` and all below it; links are not followed. */
+static int add_tree(int root, const char *prefix, int depth, char ***found, struct hoy_err *err)
+{
+	auto_fd int dir = hoy_path_open_in_root(root, *prefix ? prefix : "/", O_RDONLY | O_DIRECTORY, 0, NULL);
+	auto_ptr(hoy_strv_free) char **names = NULL;
+	int r;
+
+	if (dir < 0)
+		return 0;
+	r = hoy_strv_add(found, prefix) < 0 ? hoy_err_oom(err) : hoy_sources_names(dir, &names, err);
+	if (r == 0 && depth >= DEPTH_MAX)
+		return hoy_err_invalid(err, "more than %d directories in each other", DEPTH_MAX);
+	for (char **name = names; r == 0 && name && *name; name++) {
+		auto_free char *below = NULL;
+		struct stat st;
+
+		if (fstatat(dir, *name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
+			continue;
+		below = hoy_str_printf("%s%s%s", prefix, *prefix ? "/" : "", *name);
+		r = below ? add_tree(root, below, depth + 1, found, err) : hoy_err_oom(err);
+	}
+	return r;
+}
+
 /* One more part of the pattern for all that was found so far. */
-static int go_down(int root, char ***found, const char *part, struct hoy_err *err)
+static int go_down(int root, char ***found, const char *part, bool deep, struct hoy_err *err)
 {
 	auto_ptr(hoy_strv_free) char **before = TAKE_PTR(*found);
 	int r = 0;
 
 	for (char **prefix = before; r == 0 && prefix && *prefix; prefix++) {
-		if (hoy_glob_is_pattern(part))
+		if (deep && strcmp(part, "**") == 0)
+			r = add_tree(root, *prefix, 0, found, err);
+		else if (hoy_glob_is_pattern(part))
 			r = match_in(root, *prefix, part, found, err);
 		else if (hoy_strv_addf(found, "%s%s%s", *prefix, **prefix ? "/" : "", part) < 0)
 			r = hoy_err_oom(err);
@@ -105,7 +134,7 @@ static void drop_missing(int root, char **found)
 		found[n] = NULL;
 }
 
-int hoy_sources_match(int root, const char *text, bool is_pattern, char ***ret, struct hoy_err *err)
+int hoy_sources_match(int root, const char *text, bool is_pattern, bool deep, char ***ret, struct hoy_err *err)
 {
 	auto_ptr(hoy_strv_free) char **found = NULL, **parts = NULL;
 	int r = hoy_strv_add(&found, is_pattern ? "" : text) < 0 ? hoy_err_oom(err) : 0;
@@ -115,7 +144,7 @@ int hoy_sources_match(int root, const char *text, bool is_pattern, char ***ret, 
 		if (!parts)
 			return hoy_err_oom(err);
 		for (char **part = parts; r == 0 && *part; part++)
-			r = go_down(root, &found, *part, err);
+			r = go_down(root, &found, *part, deep, err);
 		drop_missing(root, found);
 	}
 	if (r == 0 && !found) {

@@ -4,12 +4,15 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "supervisor/build/chmod.h"
+#include "supervisor/build/ignore.h"
 #include "supervisor/worker/build/sources.h"
 #include "supervisor/worker/files/files.h"
 #include "supervisor/worker/layer/stream.h"
@@ -19,6 +22,7 @@ struct placing {
 	const char *dest; /* absolute and clean */
 	bool dest_is_dir;
 	bool unpack;
+	bool parents;     /* what leads to a source comes along */
 	bool keeps_owner; /* unpacked archives keep the owners they tell */
 	struct hoy_files_owner owner;
 	uint64_t bytes;
@@ -187,7 +191,15 @@ static int open_place(struct placing *p, const char *source, char **ret_name, st
 	return *ret_name ? hoy_view_reopen(p->view, dir, err) : hoy_err_oom(err);
 }
 
-static int place_one(struct placing *p, int source, const char *path, struct hoy_err *err)
+/* One of the sources as such, not what is in it: a directory that was named is always meant. */
+static bool is_excluded(const struct placing *p, const char *path, bool is_dir, bool is_pattern)
+{
+	if (!p->owner.excludes || (is_dir && !is_pattern))
+		return false;
+	return hoy_ignore_excludes(p->owner.excludes, path) && (!is_dir || hoy_ignore_prunes(p->owner.excludes, path));
+}
+
+static int place_one(struct placing *p, int source, const char *path, bool is_pattern, struct hoy_err *err)
 {
 	auto_fd int fd = hoy_path_open_in_root(source, *path ? path : "/", O_PATH, 0, NULL), dir = -EBADF;
 	auto_free char *name = NULL;
@@ -198,6 +210,8 @@ static int place_one(struct placing *p, int source, const char *path, struct hoy
 		return hoy_err_not_found(err, "\"/%s\": not found", path);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return hoy_err_code(err, fd < 0 ? fd : -errno, "open '%s'", path);
+	if (!p->parents && is_excluded(p, hoy_path_base(path), S_ISDIR(st.st_mode), is_pattern))
+		return 0;
 	if (S_ISDIR(st.st_mode))
 		return place_dir(p, fd, &st, err);
 	if (p->unpack && S_ISREG(st.st_mode)) {
@@ -209,20 +223,84 @@ static int place_one(struct placing *p, int source, const char *path, struct hoy
 	return dir < 0 ? dir : hoy_files_copy_as(p->view, fd, dir, name, &p->owner, &p->bytes, err);
 }
 
+/* Directories below the destination that were made on the way to a source become like those of the source. */
+static int give_parents(struct placing *p, int source, const char *pivot, const char *dest, const char *path,
+	size_t n_there, struct hoy_err *err)
+{
+	size_t n = 0;
+	int r = 0;
+
+	for (const char *end = strchr(path, '/'); r == 0 && end; end = strchr(end + 1, '/')) {
+		int len = (int) (end - path);
+		auto_free char *from = hoy_str_printf("%s/%.*s", pivot, len, path);
+		auto_free char *to = hoy_str_printf("%s/%.*s", dest, len, path);
+		auto_fd int from_fd = -EBADF, to_fd = -EBADF, fd = -EBADF;
+		struct stat st;
+
+		if (!from || !to)
+			return hoy_err_oom(err);
+		if (n++ < n_there)
+			continue;
+		from_fd = hoy_path_open_in_root(source, from, O_PATH | O_DIRECTORY, 0, err);
+		to_fd = from_fd < 0 ? from_fd : hoy_path_open_in_root(p->view->root, to, O_PATH, 0, err);
+		if (to_fd < 0)
+			return to_fd;
+		if (fstat(from_fd, &st) < 0)
+			return hoy_err_sys(err, "look at '%s'", from);
+		fd = hoy_view_reopen(p->view, to_fd, err);
+		r = fd < 0 ? fd : hoy_files_give(&p->owner, fd, &st, err);
+	}
+	return r;
+}
+
+/* --parents: `path` below the pivot is its name below the destination too. */
+static int place_with_parents(
+	struct placing *p, int source, const char *pivot, const char *path, bool is_pattern, struct hoy_err *err)
+{
+	const char *rest = path + strlen(pivot) + (*pivot != '\0');
+	auto_free char *whole = hoy_path_join(p->dest, *rest ? rest : "."), *prefix = hoy_str_printf("%s/", rest);
+	auto_free char *above = whole ? strndup(whole, (size_t) (hoy_path_base(whole) - whole)) : NULL;
+	struct placing inner = *p;
+	size_t n_there = 0;
+	struct stat st;
+	auto_fd int fd = hoy_path_open_in_root(source, *path ? path : "/", O_PATH, 0, NULL);
+	int r;
+
+	if (!whole || !prefix || !above)
+		return hoy_err_oom(err);
+	if (strlen(path) < strlen(pivot) || (fd >= 0 && fstat(fd, &st) < 0))
+		return hoy_err_code(err, -EPROTO, "source '%s'", path);
+	if (fd >= 0 && *rest && is_excluded(p, rest, S_ISDIR(st.st_mode), is_pattern))
+		return 0;
+	for (const char *end = strchr(rest, '/'); end; end = strchr(end + 1, '/')) {
+		auto_free char *dir = hoy_str_printf("%s/%.*s", p->dest, (int) (end - rest), rest);
+		auto_fd int there = dir ? hoy_path_open_in_root(p->view->root, dir, O_PATH, 0, NULL) : -ENOMEM;
+
+		n_there += there >= 0;
+	}
+	inner.owner.prefix = *rest ? prefix : "";
+	inner.dest_is_dir = true;
+	inner.dest = fd >= 0 && S_ISDIR(st.st_mode) ? whole : above;
+	r = place_one(&inner, source, path, is_pattern, err);
+	p->bytes = inner.bytes;
+	return r < 0 ? r : give_parents(p, source, pivot, p->dest, rest, n_there, err);
+}
+
 static int place_matches(struct placing *p, int source, const struct hoy_json *what, struct hoy_err *err)
 {
 	auto_ptr(hoy_strv_free) char **paths = NULL;
-	int r = hoy_sources_match(
-		source, text_of(what, "text"), hoy_json_bool(hoy_json_get(what, "pattern")), &paths, err);
+	bool is_pattern = hoy_json_bool(hoy_json_get(what, "pattern"));
+	int r = hoy_sources_match(source, text_of(what, "text"), is_pattern, p->parents, &paths, err);
 
 	if (r == 0 && !*paths)
 		return hoy_err_not_found(
 			err, "no source files were specified: nothing matches '%s'", text_of(what, "text"));
-	if (r == 0 && paths[1] && !p->dest_is_dir)
+	if (r == 0 && paths[1] && !p->dest_is_dir && !p->parents)
 		return hoy_err_invalid(err, "When using COPY with more than one source file, the destination must be a "
 					    "directory and end with a /");
 	for (char **path = paths; r == 0 && *path; path++)
-		r = place_one(p, source, *path, err);
+		r = p->parents ? place_with_parents(p, source, text_of(what, "pivot"), *path, is_pattern, err)
+			       : place_one(p, source, *path, is_pattern, err);
 	return r;
 }
 
@@ -260,12 +338,25 @@ static int parse_owner(struct placing *p, const char *text, struct hoy_err *err)
 	auto_ptr(hoy_strv_free) char **ids = hoy_str_split(text, ':');
 
 	p->keeps_owner = !*text;
+	p->owner.keep = !*text && p->view->other >= 0; /* of a stage or image; a context's owners mean nothing */
 	if (!*text)
 		return 0;
 	if (ids && hoy_strv_len(ids) == 2 && hoy_str_to_uint(ids[0], &p->owner.uid) == 0 &&
 		hoy_str_to_uint(ids[1], &p->owner.gid) == 0)
 		return 0;
 	return hoy_err_code(err, -EPROTO, "owner '%s'", text);
+}
+
+static int parse_excludes(const struct hoy_json *request, struct hoy_ignore **ret, struct hoy_err *err)
+{
+	auto_ptr(hoy_strv_free) char **patterns = NULL;
+
+	hoy_json_each(pattern, hoy_json_get(request, "excludes"))
+	{
+		if (hoy_strv_add(&patterns, hoy_json_string(pattern) ? hoy_json_string(pattern) : "") < 0)
+			return hoy_err_oom(err);
+	}
+	return patterns ? hoy_ignore_from_list(patterns, ret, err) : 0;
 }
 
 int hoy_files_build(const struct hoy_view *view, const struct hoy_json *request, int source, uint64_t *ret_bytes,
@@ -277,13 +368,20 @@ int hoy_files_build(const struct hoy_view *view, const struct hoy_json *request,
 		.dest = text_of(request, "path"),
 		.dest_is_dir = hoy_json_bool(hoy_json_get(request, "is_dir")),
 		.unpack = hoy_json_bool(hoy_json_get(request, "unpack")),
-		.owner.has_mode = *text_of(request, "mode") != '\0',
+		.parents = hoy_json_bool(hoy_json_get(request, "parents")),
+		.owner.chmod = *text_of(request, "mode") ? text_of(request, "mode") : NULL,
+		.owner.prefix = "",
 	};
+	auto_ptr(hoy_ignore_free) struct hoy_ignore *excludes = NULL;
+	mode_t ignored;
 	int r = parse_owner(&p, text_of(request, "owner"), err);
 
 	if (r == 0 && (*p.dest != '/' || (sources && source < 0) ||
-			      (p.owner.has_mode && hoy_str_to_mode(text_of(request, "mode"), &p.owner.mode) < 0)))
+			      (p.owner.chmod && hoy_chmod_apply(p.owner.chmod, 0, false, &ignored) < 0)))
 		r = hoy_err_code(err, -EPROTO, "request to build");
+	if (r == 0)
+		r = parse_excludes(request, &excludes, err);
+	p.owner.excludes = excludes;
 	if (r == 0 && !sources && !files) {
 		bool made;
 		auto_fd int dir = make_dirs(&p, p.dest, &made, err);

@@ -8,6 +8,8 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "supervisor/build/chmod.h"
+#include "supervisor/build/ignore.h"
 #include "supervisor/worker/files/files.h"
 #include "supervisor/worker/layer/attrs.h"
 
@@ -98,12 +100,22 @@ static int link_to(struct copying *c, const struct linked *first, int to, const 
 	return linkat(parent, hoy_path_base(first->path), to, name, 0) < 0 ? hoy_err_sys(err, "link '%s'", name) : 0;
 }
 
+static mode_t changed_mode(const struct hoy_files_owner *owner, const struct stat *st)
+{
+	mode_t mode = st->st_mode & 07777;
+
+	if (owner && owner->chmod)
+		(void) hoy_chmod_apply(owner->chmod, mode, S_ISDIR(st->st_mode), &mode);
+	return mode;
+}
+
 /* Instead of the owner and mode it has. A change of owner clears set-id bits, so the mode comes behind it. */
 static int give(const struct hoy_files_owner *owner, int fd, const struct stat *st, struct hoy_err *err)
 {
-	mode_t mode = owner->has_mode ? owner->mode : st->st_mode & 07777;
+	mode_t mode = changed_mode(owner, st);
 
-	if (fchown(fd, owner->uid, owner->gid) < 0 || fchmod(fd, mode) < 0)
+	if (fchown(fd, owner->keep ? st->st_uid : owner->uid, owner->keep ? st->st_gid : owner->gid) < 0 ||
+		fchmod(fd, mode) < 0)
 		return hoy_err_sys(err, "set owner and mode");
 	return futimens(fd, (const struct timespec[2]){ st->st_mtim, st->st_mtim }) < 0
 		       ? hoy_err_sys(err, "set the time")
@@ -137,8 +149,8 @@ static int copy_file(struct copying *c, int fd, const struct stat *st, int to, c
 static int copy_node(
 	const struct copying *c, int fd, const struct stat *st, int to, const char *name, struct hoy_err *err)
 {
-	uid_t uid = c->owner ? c->owner->uid : st->st_uid;
-	gid_t gid = c->owner ? c->owner->gid : st->st_gid;
+	uid_t uid = c->owner && !c->owner->keep ? c->owner->uid : st->st_uid;
+	gid_t gid = c->owner && !c->owner->keep ? c->owner->gid : st->st_gid;
 	char target[4096];
 	ssize_t n;
 
@@ -154,7 +166,7 @@ static int copy_node(
 	}
 	if (fchownat(to, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
 		return hoy_err_sys(err, "set the owner of '%s'", name);
-	if (!S_ISLNK(st->st_mode) && fchmodat(to, name, st->st_mode & 07777, 0) < 0)
+	if (!S_ISLNK(st->st_mode) && fchmodat(to, name, changed_mode(c->owner, st), 0) < 0)
 		return hoy_err_sys(err, "set the mode of '%s'", name);
 	return utimensat(to, name, (const struct timespec[2]){ st->st_mtim, st->st_mtim }, AT_SYMLINK_NOFOLLOW) < 0
 		       ? hoy_err_sys(err, "set the time of '%s'", name)
@@ -207,12 +219,41 @@ static int copy_opened(
 	return copy_node(c, fd, &st, to, name, err);
 }
 
+/* One that is left out whole is not even looked at; else what comes back below it needs it. */
+static bool is_left_out(const struct copying *c, const char *path, bool *ret_prunes)
+{
+	const struct hoy_files_owner *owner = c->owner;
+	auto_free char *whole = NULL;
+
+	*ret_prunes = false;
+	if (!owner || !owner->excludes)
+		return false;
+	whole = hoy_str_printf("%s%s", owner->prefix, path);
+	if (!whole || !hoy_ignore_excludes(owner->excludes, whole))
+		return false;
+	*ret_prunes = hoy_ignore_prunes(owner->excludes, whole);
+	return true;
+}
+
 static int copy_one(struct copying *c, int from, int to, const char *name, const char *path, unsigned int depth,
 	struct hoy_err *err)
 {
 	auto_fd int fd = openat(from, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	bool prunes, left_out = is_left_out(c, path, &prunes), was_there;
+	struct stat st;
+	int r;
 
-	return fd < 0 ? hoy_err_sys(err, "open '%s'", path) : copy_opened(c, fd, to, name, path, depth, err);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return hoy_err_sys(err, "open '%s'", path);
+	if (!left_out)
+		return copy_opened(c, fd, to, name, path, depth, err);
+	if (prunes || !S_ISDIR(st.st_mode))
+		return 0;
+	was_there = faccessat(to, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	r = copy_opened(c, fd, to, name, path, depth, err);
+	if (r == 0 && !was_there && unlinkat(to, name, AT_REMOVEDIR) < 0 && errno != ENOTEMPTY && errno != EEXIST)
+		return hoy_err_sys(err, "remove '%s'", path);
+	return r;
 }
 
 static int copy_all(struct copying *c, int from, int to, const char *path, unsigned int depth, struct hoy_err *err)

@@ -41,12 +41,15 @@ int hoy_files_unpack(int dir, struct hoy_layer_stream *input, const struct hoy_f
  * mode of `from`. What stands in the way is replaced: a copy that was interrupted is done again. */
 int hoy_files_copy(const struct hoy_view *view, int from, int to, uint64_t *ret_bytes, struct hoy_err *err);
 
-/* What is copied in a build belongs to this owner, whoever it belonged to. Directories are merged. */
+/* How a build copies: what belongs to whom, and what stays behind. Directories are merged. */
+struct hoy_ignore; /* supervisor/build/ignore.h */
 struct hoy_files_owner {
 	uid_t uid;
 	gid_t gid;
-	bool has_mode; /* else modes are as they are */
-	mode_t mode;
+	bool keep;                         /* all belongs to whom it belonged */
+	const char *chmod;                 /* see supervisor/build/chmod.h; NULL: modes are as they are */
+	const struct hoy_ignore *excludes; /* NULL: all is copied */
+	const char *prefix;                /* stands in front of names that `excludes` sees, "" or with '/' at its end */
 };
 /* What `fd` (O_PATH) names becomes `name` in the directory `to`; what is in a directory goes into another. */
 int hoy_files_copy_as(const struct hoy_view *view, int fd, int to, const char *name,
