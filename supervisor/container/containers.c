@@ -207,6 +207,7 @@ void hoy_container_free(struct hoy_container *c)
 	free(c->chain_id);
 	free(c->dir);
 	free(c->bundle);
+	free(c->end_path);
 	free(c);
 }
 
@@ -232,7 +233,8 @@ int hoy_container_derive(struct hoy_container *c, struct hoy_err *err)
 	c->info.config = c->config;
 	c->dir = hoy_path_join(c->room->dir, c->info.id);
 	c->bundle = hoy_path_join(c->room->bundles, c->info.id);
-	if (!c->dir || !c->bundle)
+	c->end_path = hoy_str_printf("%s/%s.json", c->room->ends, c->info.id);
+	if (!c->dir || !c->bundle || !c->end_path)
 		return hoy_err_oom(err);
 	c->info.hostname_path = hoy_path_join(c->dir, "hostname");
 	c->info.hosts_path = hoy_path_join(c->dir, "hosts");
@@ -360,10 +362,11 @@ static int copy_options(struct hoy_containers *room, const struct hoy_containers
 	o->address = strdup(options->address);
 	room->dir = hoy_path_join(options->data_root, "containers");
 	room->bundles = hoy_path_join(options->exec_root, "c");
+	room->ends = hoy_path_join(options->exec_root, "e");
 	room->sockets = hoy_path_join(options->exec_root, "s");
 	room->runtime_root = hoy_path_join(options->exec_root, "r");
-	if (!o->data_root || !o->exec_root || !o->address || !room->dir || !room->bundles || !room->sockets ||
-		!room->runtime_root)
+	if (!o->data_root || !o->exec_root || !o->address || !room->dir || !room->bundles || !room->ends ||
+		!room->sockets || !room->runtime_root)
 		return hoy_err_oom(err);
 	r = find_program("containerd-shim-hoy-v2", options->shim, (char **) &o->shim, err);
 	return r < 0 ? r : find_program("hoyrun", options->runtime, (char **) &o->runtime, err);
@@ -371,7 +374,7 @@ static int copy_options(struct hoy_containers *room, const struct hoy_containers
 
 static int make_dirs(struct hoy_containers *room, struct hoy_err *err)
 {
-	const char *const dirs[] = { room->dir, room->bundles, room->sockets, room->runtime_root };
+	const char *const dirs[] = { room->dir, room->bundles, room->ends, room->sockets, room->runtime_root };
 	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(dirs) && r >= 0; i++)
@@ -424,6 +427,7 @@ void hoy_containers_free(struct hoy_containers *room)
 	hoy_fd_close(&room->dir_fd);
 	free(room->dir);
 	free(room->bundles);
+	free(room->ends);
 	free(room->sockets);
 	free(room->runtime_root);
 	free(room);

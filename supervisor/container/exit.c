@@ -181,7 +181,7 @@ void hoy_container_shim_lost(struct hoy_container *c)
 	struct hoy_shim_exit_record record = {};
 	struct hoy_err err = {};
 
-	if (hoy_shim_exit_read(c->bundle, &record, &err) >= 0) {
+	if (hoy_container_exit_read(c, &record, &err) >= 0) {
 		hoy_container_exited(c, record.status, &record.when, record.oom_killed);
 		return;
 	}
@@ -203,7 +203,7 @@ static void on_wait_over(void *userdata, const struct hoy_err *err, unsigned int
 		hoy_log_debug("container '%s': wait: %s", c->info.id, hoy_err_str(err));
 		return;
 	}
-	(void) hoy_shim_exit_read(c->bundle, &record, NULL);
+	(void) hoy_container_exit_read(c, &record, NULL);
 	hoy_container_exited(c, (int) status, when, record.oom_killed);
 }
 

@@ -4,9 +4,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/fd.h"
@@ -14,12 +16,17 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "shim/protocol.h"
 #include "supervisor/container/config_internal.h"
 #include "supervisor/container/internal.h"
 #include "supervisor/container/links.h"
+#include "supervisor/container/shim.h"
 #include "supervisor/container/spec.h"
 #include "supervisor/image/image.h"
 #include "supervisor/network/network.h"
+#include "supervisor/store/store.h"
+
+#define RESTARTS "restarts" /* in the bundle of a run that a policy began */
 
 /* In place: the file may be bind-mounted into a running container. */
 static int write_in_place(const char *path, const struct hoy_buf *text, struct hoy_err *err)
@@ -285,6 +292,29 @@ static int write_spec(struct hoy_container *c, struct hoy_err *err)
 	return r < 0 ? r : hoy_file_write(AT_FDCWD, path, text.data, text.len, 0600, 0, err);
 }
 
+static int write_restarts(const struct hoy_container *c, struct hoy_err *err)
+{
+	auto_free char *path = hoy_path_join(c->bundle, RESTARTS), *text = NULL;
+
+	if (c->info.restart_count == 0)
+		return 0;
+	text = hoy_str_printf("%d", c->info.restart_count);
+	if (!path || !text)
+		return hoy_err_oom(err);
+	return hoy_file_write(AT_FDCWD, path, text, strlen(text), 0600, 0, err);
+}
+
+int hoy_container_bundle_restarts(const struct hoy_container *c)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = {};
+	auto_free char *path = hoy_path_join(c->bundle, RESTARTS);
+	int n = 0;
+
+	if (path && hoy_file_read(AT_FDCWD, path, &text, NULL) >= 0 && text.data)
+		(void) hoy_str_to_int(text.data, &n);
+	return n;
+}
+
 int hoy_container_bundle_make(struct hoy_container *c, struct hoy_err *err)
 {
 	auto_free char *rootfs = hoy_path_join(c->bundle, "rootfs");
@@ -292,21 +322,58 @@ int hoy_container_bundle_make(struct hoy_container *c, struct hoy_err *err)
 
 	if (!rootfs)
 		return hoy_err_oom(err);
+	(void) unlink(c->end_path); /* of a run whose end could not be saved */
 	r = make_dir(c->bundle, 0700, err);
 	if (r < 0)
 		return r;
 	r = make_dir(rootfs, 0755, err);
 	if (r >= 0)
 		r = write_spec(c, err);
+	if (r >= 0)
+		r = write_restarts(c, err);
 	if (r < 0)
 		hoy_container_bundle_remove(c);
 	return r;
+}
+
+static void on_end_saved(void *userdata, const struct hoy_err *err)
+{
+	auto_free char *path = userdata;
+
+	if (!err && unlink(path) < 0 && errno != ENOENT)
+		hoy_log_warn("remove '%s': %s, ignoring", path, strerror(errno));
+}
+
+void hoy_container_exit_saved(struct hoy_container *c)
+{
+	auto_free char *path = strdup(c->end_path);
+
+	if (path && hoy_store_after_commit(c->room->options.store, on_end_saved, path, NULL) >= 0)
+		path = NULL; /* the callback's */
+}
+
+/* A hoyd that is killed after the bundle's end and before the commit leaves this for the next one. */
+static void keep_end(struct hoy_container *c)
+{
+	auto_free char *path = hoy_path_join(c->bundle, HOY_SHIM_EXIT_FILE);
+
+	if (path && (rename(path, c->end_path) >= 0 || access(c->end_path, F_OK) >= 0))
+		hoy_container_exit_saved(c);
 }
 
 void hoy_container_bundle_remove(struct hoy_container *c)
 {
 	struct hoy_err err = {};
 
+	keep_end(c);
 	if (hoy_path_remove_all(AT_FDCWD, c->bundle, &err) < 0)
 		hoy_log_ignored(&err, "container '%s': remove bundle", c->info.id);
+}
+
+int hoy_container_exit_read(const struct hoy_container *c, struct hoy_shim_exit_record *ret, struct hoy_err *err)
+{
+	auto_free char *path = hoy_path_join(c->bundle, HOY_SHIM_EXIT_FILE);
+	int r = path ? hoy_shim_exit_read(path, ret, err) : hoy_err_oom(err);
+
+	return r == -ENOENT ? hoy_shim_exit_read(c->end_path, ret, err) : r;
 }

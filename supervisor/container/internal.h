@@ -21,6 +21,7 @@ struct hoy_oci_healthcheck;
 struct hoy_oci_image_config;
 struct hoy_probes;
 struct hoy_shim;
+struct hoy_shim_exit_record;
 struct hoy_source;
 struct hoy_teardown;
 
@@ -43,6 +44,7 @@ struct hoy_container {
 	bool files_busy;                /* files of a container that does not run are being read or written */
 	char *dir;                      /* DATA_ROOT/containers/ID */
 	char *bundle;                   /* EXEC_ROOT/c/ID */
+	char *end_path;                 /* EXEC_ROOT/e/ID.json: the exit record of a removed bundle */
 	enum hoy_phase phase;
 
 	struct hoy_shim *shim;                /* from STARTING to the end of ENDING */
@@ -88,6 +90,7 @@ struct hoy_containers {
 	char *dir;                             /* DATA_ROOT/containers */
 	int dir_fd;
 	char *bundles;               /* EXEC_ROOT/c */
+	char *ends;                  /* EXEC_ROOT/e */
 	char *sockets;               /* EXEC_ROOT/s */
 	char *runtime_root;          /* EXEC_ROOT/r */
 	struct hoy_container **list; /* oldest first */
@@ -230,7 +233,13 @@ int hoy_container_resolv_write(struct hoy_container *c, struct hoy_err *err);
 /* The container's networks have changed: the file goes with them, unless something else has written to it. */
 int hoy_container_resolv_follow(struct hoy_container *c, struct hoy_err *err);
 int hoy_container_bundle_make(struct hoy_container *c, struct hoy_err *err); /* with config.json */
+/* Its exit record stays until what was written to the store in this turn is durable. */
 void hoy_container_bundle_remove(struct hoy_container *c);
+/* How the last run ended, as long as the row does not say it. -ENOENT: it did not end, or nobody could tell. */
+int hoy_container_exit_read(const struct hoy_container *c, struct hoy_shim_exit_record *ret, struct hoy_err *err);
+void hoy_container_exit_saved(struct hoy_container *c); /* the row does, once this turn is durable */
+/* How many restarts by policy the run of the bundle is the last of. */
+int hoy_container_bundle_restarts(const struct hoy_container *c);
 
 /* --- shared.c, log_driver.c -------------------------------------------------------------- */
 

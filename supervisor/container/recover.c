@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -38,11 +39,41 @@ static void drop_half_start(struct hoy_container *c)
 	c->info.error = strdup("hoyd ended during the start");
 	if (!c->info.error)
 		c->info.error = strdup("");
+	c->start_waits = false;
 	c->info.status = c->info.finished.tv_sec ? HOY_CONTAINER_EXITED : HOY_CONTAINER_CREATED;
-	c->info.started = (struct timespec){};
+	if (c->info.status == HOY_CONTAINER_CREATED)
+		c->info.started = (struct timespec){};
 	c->phase = HOY_PHASE_ENDING;
 	hoy_container_save(c);
 	hoy_container_teardown(c, nothing_more);
+}
+
+static void on_state(void *userdata, const struct hoy_err *err, enum hoy_shim_status status, pid_t pid);
+
+static void ask_state(struct hoy_container *c)
+{
+	struct hoy_err err = {};
+
+	if (hoy_shim_get_state(c->shim, NULL, on_state, c, &err) < 0)
+		hoy_log_err(&err, "container '%s': state", c->info.id);
+}
+
+static void on_started_again(void *userdata, const struct hoy_err *err, pid_t pid)
+{
+	struct hoy_container *c = userdata;
+
+	(void) pid;
+	if (c->phase != HOY_PHASE_RUNNING || hoy_container_teardown_is_on(c))
+		return;
+	c->start_waits = err != NULL; /* once more, then it has failed */
+	ask_state(c);
+}
+
+/* The row says that Start was sent: it got lost with its sender, or is being worked on. */
+static void start_again(struct hoy_container *c)
+{
+	if (c->start_waits || hoy_shim_start(c->shim, NULL, on_started_again, c, NULL) < 0)
+		drop_half_start(c);
 }
 
 static void on_state(void *userdata, const struct hoy_err *err, enum hoy_shim_status status, pid_t pid)
@@ -51,6 +82,11 @@ static void on_state(void *userdata, const struct hoy_err *err, enum hoy_shim_st
 
 	if (c->phase != HOY_PHASE_RUNNING || hoy_container_teardown_is_on(c))
 		return;
+	if (err && err->errnum == ETIMEDOUT) { /* the machine is busy; that is no reason to end anything */
+		hoy_log_warn("container '%s': its shim has not told its state yet, asking again", c->info.id);
+		ask_state(c);
+		return;
+	}
 	if (err) {
 		hoy_log_err(err, "container '%s': state", c->info.id);
 		if (hoy_shim_is_connected(c->shim))
@@ -58,7 +94,7 @@ static void on_state(void *userdata, const struct hoy_err *err, enum hoy_shim_st
 		return;
 	}
 	if (status == HOY_SHIM_CREATED)
-		drop_half_start(c);
+		start_again(c);
 	else if (status == HOY_SHIM_UNKNOWN)
 		hoy_container_shim_lost(c);
 	else if (status == HOY_SHIM_RUNNING || status == HOY_SHIM_PAUSED)
@@ -107,26 +143,73 @@ static int adopt(struct hoy_container *c, struct hoy_err *err)
 	return 0;
 }
 
-/* A bundle of a container that is not running by its row: a start or an exit was interrupted. */
+/* When its process was made; now, if that can't be found out. */
+static struct timespec time_of_bundle(const char *bundle)
+{
+	auto_free char *path = hoy_path_join(bundle, "init.pid");
+	struct stat st;
+
+	return path && stat(path, &st) >= 0 ? st.st_mtim : hoy_now();
+}
+
+/* Its Start was sent, but the row was not written any more: it runs, or has, as if it had been. */
+static int take_up_unrecorded(struct hoy_container *c, struct hoy_err *err)
+{
+	c->info.status = HOY_CONTAINER_RUNNING;
+	c->info.started = time_of_bundle(c->bundle);
+	c->info.restart_count = hoy_container_bundle_restarts(c);
+	c->info.exit_code = 0;
+	c->info.oom_killed = false;
+	if (c->info.error)
+		*c->info.error = '\0';
+	c->stopped_by_user = false;
+	c->phase = HOY_PHASE_RUNNING;
+	hoy_container_volumes_taken_up(c);
+	hoy_container_save(c);
+	return hoy_container_watch(c, err);
+}
+
+static void on_leftover_state(void *userdata, const struct hoy_err *err, enum hoy_shim_status status, pid_t pid)
+{
+	struct hoy_container *c = userdata;
+	struct hoy_err own = {};
+
+	if (c->phase != HOY_PHASE_ENDING || hoy_container_teardown_is_on(c))
+		return;
+	if (err || status == HOY_SHIM_UNKNOWN || status == HOY_SHIM_CREATED) {
+		hoy_container_teardown(c, nothing_more);
+		return;
+	}
+	if (take_up_unrecorded(c, &own) < 0)
+		hoy_log_err(&own, "container '%s'", c->info.id);
+	on_state(c, NULL, status, pid);
+}
+
+/* A bundle of a container that is not running by its row: a start was interrupted, at the latest right after Start. */
 static int clear_leftover(struct hoy_container *c, struct hoy_err *err)
 {
 	int r = hoy_container_shim_new(c, err);
 
 	if (r < 0)
 		return r;
-	(void) hoy_shim_connect(c->shim, NULL);
 	c->phase = HOY_PHASE_ENDING;
 	c->shim_created = true;
-	hoy_container_teardown(c, nothing_more);
+	if (hoy_shim_connect(c->shim, NULL) < 0 || hoy_shim_get_state(c->shim, NULL, on_leftover_state, c, NULL) < 0)
+		hoy_container_teardown(c, nothing_more);
 	return 0;
 }
 
-/* After a reboot, or when the exec root was cleared, nothing of a run is left. */
-static void ended_with_host(struct hoy_container *c)
+/* Everything of the run is gone: the former hoyd was about to write how it ended, or the host was rebooted. */
+static void ended_before(struct hoy_container *c)
 {
+	struct hoy_shim_exit_record record = { .status = 255, .when = hoy_now() };
+
+	(void) hoy_container_exit_read(c, &record, NULL);
 	c->info.status = HOY_CONTAINER_EXITED;
-	c->info.exit_code = 255;
-	c->info.finished = hoy_now();
+	c->info.exit_code = record.status;
+	c->info.oom_killed = record.oom_killed;
+	c->info.finished = record.when;
+	hoy_container_exit_saved(c);
 	if (!c->config->host.auto_remove)
 		hoy_container_restart_at_boot(c);
 	hoy_container_save(c);
@@ -141,7 +224,7 @@ static int recover_one(struct hoy_container *c, struct hoy_err *err)
 	if (c->info.status == HOY_CONTAINER_RUNNING) {
 		if (has_bundle)
 			return adopt(c, err);
-		ended_with_host(c);
+		ended_before(c);
 		return 0;
 	}
 	if (c->config->host.auto_remove && c->info.status == HOY_CONTAINER_EXITED && !has_bundle) {
@@ -229,9 +312,13 @@ static int check_boot(struct hoy_containers *room, struct hoy_err *err)
 	if (r < 0 || hoy_str_eq(before, text.data))
 		return r;
 	if (before) {
-		r = hoy_path_remove_all(AT_FDCWD, room->bundles, err);
+		r = hoy_path_remove_all(AT_FDCWD, room->ends, err);
+		if (r >= 0)
+			r = hoy_path_remove_all(AT_FDCWD, room->bundles, err);
 		if (r >= 0)
 			r = hoy_path_mkdir_all(room->bundles, 0711, err);
+		if (r >= 0)
+			r = hoy_path_mkdir_all(room->ends, 0711, err);
 	}
 	return r < 0 ? r : hoy_store_set_fact(room->options.store, "boot_id", text.data, err);
 }

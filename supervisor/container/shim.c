@@ -375,14 +375,13 @@ int hoy_shim_shutdown(struct hoy_shim *shim, hoy_shim_done done, struct hoy_err 
 
 /* --- exit.json ----------------------------------------------------------------------------- */
 
-int hoy_shim_exit_read(const char *bundle, struct hoy_shim_exit_record *ret, struct hoy_err *err)
+int hoy_shim_exit_read(const char *path, struct hoy_shim_exit_record *ret, struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf text = {};
 	auto_ptr(hoy_json_free) struct hoy_json *doc = NULL;
-	auto_free char *path = hoy_path_join(bundle, HOY_SHIM_EXIT_FILE);
 	const struct hoy_json *version, *status, *when, *oom;
 	int64_t number;
-	int r = path ? hoy_file_read(AT_FDCWD, path, &text, err) : hoy_err_oom(err);
+	int r = hoy_file_read(AT_FDCWD, path, &text, err);
 
 	if (r >= 0)
 		r = hoy_json_parse(text.data ? text.data : "", text.len, NULL, &doc, err);

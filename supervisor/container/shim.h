@@ -101,12 +101,12 @@ int hoy_shim_update(
 
 int hoy_shim_shutdown(struct hoy_shim *shim, hoy_shim_done done, struct hoy_err *err);
 
-/* What exit.json of a bundle says. -ENOENT: the container did not end, or its shim was killed before it could tell. */
+/* What the exit.json at `path` says. -ENOENT: the container did not end, or its shim was killed before it could tell. */
 struct hoy_shim_exit_record {
 	int status;
 	struct timespec when;
 	bool oom_killed;
 };
-int hoy_shim_exit_read(const char *bundle, struct hoy_shim_exit_record *ret, struct hoy_err *err);
+int hoy_shim_exit_read(const char *path, struct hoy_shim_exit_record *ret, struct hoy_err *err);
 
 #endif
