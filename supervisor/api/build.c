@@ -17,7 +17,7 @@
 #include "supervisor/api/progress.h"
 #include "supervisor/build/build.h"
 #include "supervisor/image/image.h"
-#include "supervisor/image/reference.h"
+#include "libocispec/reference.h"
 
 #define UNREAD_MAX ((size_t) 1 << 20)
 #define REGISTRY_CONFIG_MAX ((size_t) 256 << 10)

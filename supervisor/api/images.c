@@ -15,7 +15,7 @@
 #include "supervisor/api/platform.h"
 #include "supervisor/api/progress.h"
 #include "supervisor/image/image.h"
-#include "supervisor/image/reference.h"
+#include "libocispec/reference.h"
 
 enum { VERSION_WITHOUT_NONE_TAGS = 43, VERSION_WITHOUT_VIRTUAL_SIZE = 44, VERSION_WITH_SLIM_CONFIG = 50 };
 

@@ -8,7 +8,7 @@
 #include "supervisor/api/progress.h"
 #include "supervisor/api/registry_auth.h"
 #include "supervisor/image/image.h"
-#include "supervisor/image/reference.h"
+#include "libocispec/reference.h"
 
 static struct hoy_registry_credentials shown(const struct hoy_registry_auth *auth)
 {

@@ -8,7 +8,7 @@
 #include "libocispec/image.h"
 #include "supervisor/build/plan_internal.h"
 #include "supervisor/build/suggest.h"
-#include "supervisor/image/reference.h"
+#include "libocispec/reference.h"
 
 static struct hoy_build_platform stage_platform(const struct stage *stage)
 {

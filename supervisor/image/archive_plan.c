@@ -11,7 +11,7 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "libocispec/image.h"
-#include "supervisor/image/reference.h"
+#include "libocispec/reference.h"
 #include "supervisor/worker/layer/protocol.h"
 
 #define MAX_DOCUMENT ((size_t) 4 << 20)

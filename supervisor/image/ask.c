@@ -8,7 +8,7 @@
 #include "base/helper.h"
 #include "supervisor/image/fetch_run.h"
 #include "supervisor/image/job.h"
-#include "supervisor/image/reference.h"
+#include "libocispec/reference.h"
 #include "supervisor/image/registry.h"
 
 #define ANSWER_MAX ((size_t) 4 << 20)

@@ -20,7 +20,7 @@
 #include "supervisor/image/archive_plan.h"
 #include "supervisor/image/job.h"
 #include "supervisor/image/layer_run.h"
-#include "supervisor/image/reference.h"
+#include "libocispec/reference.h"
 #include "supervisor/store/images.h"
 #include "supervisor/store/store.h"
 

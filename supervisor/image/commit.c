@@ -16,7 +16,7 @@
 #include "libocispec/image.h"
 #include "supervisor/image/changes.h"
 #include "supervisor/image/layer_run.h"
-#include "supervisor/image/reference.h"
+#include "libocispec/reference.h"
 #include "supervisor/image/unpack.h"
 
 #define BLOB_NAME "0"

@@ -13,7 +13,7 @@
 #include "supervisor/image/image_internal.h"
 #include "supervisor/image/job.h"
 #include "supervisor/image/layer_run.h"
-#include "supervisor/image/reference.h"
+#include "libocispec/reference.h"
 #include "supervisor/store/images.h"
 #include "supervisor/store/store.h"
 

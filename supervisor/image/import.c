@@ -18,7 +18,7 @@
 #include "supervisor/image/changes.h"
 #include "supervisor/image/job.h"
 #include "supervisor/image/layer_run.h"
-#include "supervisor/image/reference.h"
+#include "libocispec/reference.h"
 
 #define BLOB_NAME "blob"
 #define DEFAULT_MESSAGE "Imported from -"

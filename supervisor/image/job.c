@@ -10,7 +10,7 @@
 #include "base/loop.h"
 #include "base/str.h"
 #include "supervisor/image/layer_run.h"
-#include "supervisor/image/reference.h"
+#include "libocispec/reference.h"
 #include "supervisor/store/store.h"
 
 /* --- birth --- */

@@ -8,7 +8,7 @@
 #include "base/str.h"
 #include "libocispec/image.h"
 #include "supervisor/image/image_internal.h"
-#include "supervisor/image/reference.h"
+#include "libocispec/reference.h"
 #include "supervisor/store/images.h"
 #include "supervisor/store/store.h"
 

@@ -17,7 +17,7 @@
 #include "base/str.h"
 #include "supervisor/image/downloads.h"
 #include "supervisor/image/fetch_run.h"
-#include "supervisor/image/reference.h"
+#include "libocispec/reference.h"
 #include "supervisor/image/registry.h"
 #include "supervisor/image/unpack.h"
 

@@ -13,7 +13,7 @@
 #include "libocispec/image.h"
 #include "supervisor/image/fetch_run.h"
 #include "supervisor/image/job.h"
-#include "supervisor/image/reference.h"
+#include "libocispec/reference.h"
 #include "supervisor/image/registry.h"
 #include "supervisor/store/store.h"
 

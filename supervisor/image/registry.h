@@ -1,18 +1,14 @@
-/* What every transfer with a registry is asked with, and how far registries are trusted. */
+/* What every transfer with a registry is asked with. */
 #ifndef HOY_SUPERVISOR_IMAGE_REGISTRY_H
 #define HOY_SUPERVISOR_IMAGE_REGISTRY_H
 
+#include "libocispec/reference.h"
 #include "supervisor/image/image.h"
-#include "supervisor/image/reference.h"
 #include "supervisor/worker/fetch/protocol.h"
 
 /* The request for hoy-fetch, with all that follows from the settings. `credentials` may be NULL, tag and digest of
  * `ref` too. */
 int hoy_images_fetch_request(struct hoy_images *images, enum hoy_fetch_op op, const struct hoy_reference *ref,
 	const struct hoy_registry_credentials *credentials, struct hoy_fetch_request **ret, struct hoy_err *err);
-
-/* May it be spoken with by plain HTTP, or with a certificate nobody vouches for? Localhost is, and what `list` names:
- * "host", "host:port", or a network that the host's address lies in. Names are not resolved. */
-bool hoy_registry_is_insecure(const char *host, char *const *list);
 
 #endif

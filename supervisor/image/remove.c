@@ -4,7 +4,7 @@
 
 #include "base/str.h"
 #include "supervisor/image/image_internal.h"
-#include "supervisor/image/reference.h"
+#include "libocispec/reference.h"
 #include "supervisor/store/store.h"
 
 #define SHORT_ID 12

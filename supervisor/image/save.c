@@ -16,7 +16,7 @@
 #include "libocispec/image.h"
 #include "supervisor/image/job.h"
 #include "supervisor/image/layer_run.h"
-#include "supervisor/image/reference.h"
+#include "libocispec/reference.h"
 
 #define BLOBS "blobs/sha256"
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "supervisor/image/reference.h"
+#include "libocispec/reference.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,5 +1,5 @@
-/* supervisor/image/reference.c */
-#include "supervisor/image/reference.h"
+/* libocispec/reference.c */
+#include "libocispec/reference.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,5 +1,6 @@
-/* supervisor/image/registry.c: which registries may be insecure. */
-#include "supervisor/image/registry.h"
+/* supervisor/worker/fetch/insecure.c: which registries may be insecure. */
+#include "base/defs.h"
+#include "supervisor/worker/fetch/insecure.h"
 #include "tests/unit/unit.h"
 
 Suite *suite_registry_rules(void);

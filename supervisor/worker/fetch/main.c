@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "supervisor/worker/fetch/blobs.h"
 #include "supervisor/worker/fetch/confine.h"
+#include "supervisor/worker/fetch/manifests.h"
 #include "supervisor/worker/fetch/pull.h"
 #include "supervisor/worker/fetch/push.h"
 #include "supervisor/worker/fetch/query.h"
@@ -53,6 +54,8 @@ static int serve(struct hoy_fetch_packet *done, struct hoy_err *err)
 		return hoy_fetch_pull(&registry, done, err);
 	case HOY_FETCH_PUSH:
 		return hoy_fetch_push(&registry, done, err);
+	case HOY_FETCH_PUT:
+		return hoy_fetch_put(&registry, output, done, err);
 	default:
 		return hoy_fetch_query(&registry, output, done, err);
 	}

@@ -20,6 +20,7 @@ static const struct hoy_field request_fields[] = {
 	STRING("password", password, 0),
 	STRING("identityToken", identity_token, 0),
 	STRING("registryToken", registry_token, 0),
+	HOY_FIELD_BOOL(struct hoy_fetch_request, "all", all, 0),
 	HOY_FIELD_BOOL(struct hoy_fetch_request, "insecure", insecure, 0),
 	STRING("root", root, 0),
 	STRING("manifest", manifest, 0),
@@ -47,6 +48,8 @@ static int check_request(const struct hoy_fetch_request *rq, struct hoy_err *err
 	case HOY_FETCH_PULL:
 	case HOY_FETCH_INSPECT:
 	case HOY_FETCH_TAGS:
+	case HOY_FETCH_MANIFEST:
+	case HOY_FETCH_PUT:
 		return named ? 0 : hoy_err_invalid(err, "the request names no image");
 	case HOY_FETCH_PUSH:
 		return named && rq->root ? 0 : hoy_err_invalid(err, "the request names no image");

@@ -25,6 +25,7 @@
 #define HOY_FETCH_MEDIA_MAX 128
 #define HOY_FETCH_REPOSITORY_MAX 256
 #define HOY_FETCH_REQUEST_MAX ((size_t) 64 << 10)
+#define HOY_FETCH_ANSWER_MAX ((size_t) 16 << 20) /* bytes in the file beside a request */
 
 enum hoy_fetch_op {
 	HOY_FETCH_PULL,
@@ -34,6 +35,12 @@ enum hoy_fetch_op {
 	HOY_FETCH_TAGS,    /* ["1", "latest"] of the repository */
 	HOY_FETCH_INSPECT, /* {"Descriptor": {}, "Platforms": []}: what a reference is */
 	HOY_FETCH_SEARCH,  /* what Docker Hub's search answers, as it is */
+	/* {"Descriptor": {}, "Raw": ""} of a manifest or index, byte for byte. Of an index with `all` also "Manifests":
+	 * the same of each entry. */
+	HOY_FETCH_MANIFEST,
+	/* Reads what is to be brought from that file: {"mounts": [{"digest", "from"}], "manifests": [{"reference",
+	 * "mediaType", "text"}]}. The mounts come first, then the manifests in their order. */
+	HOY_FETCH_PUT,
 };
 
 /* Strings are owned; NULL: not given. */
@@ -46,6 +53,7 @@ struct hoy_fetch_request {
 	char *name;       /* "busybox", for texts */
 	char *architecture, *variant;
 	char *username, *password, *identity_token, *registry_token;
+	bool all;       /* MANIFEST: what the index names too */
 	bool insecure;  /* certificates are not checked, and plain HTTP will do */
 	char *root;     /* PUSH: digest of the image */
 	char *manifest; /* PUSH: of the manifest in it that is whole here, when the index is not */

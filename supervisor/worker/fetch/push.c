@@ -12,6 +12,7 @@
 #include "base/sha256.h"
 #include "base/str.h"
 #include "libocispec/image.h"
+#include "supervisor/worker/fetch/manifests.h"
 #include "supervisor/worker/fetch/upload.h"
 
 #define MAX_INDEX_DEPTH 4
@@ -216,28 +217,7 @@ static int collect_image(const struct hoy_fetch_request *rq, struct load *load, 
 static int send_document(
 	struct hoy_registry *registry, const struct document *doc, const char *reference, struct hoy_err *err)
 {
-	auto_free char *url = hoy_str_printf("%s%s/manifests/%s", registry->base, registry->rq->repository, reference);
-	auto_ptr(hoy_http_transfer_free) struct hoy_http_transfer *transfer = NULL;
-	struct hoy_http_request request = {
-		.method = "PUT",
-		.url = url,
-		.content_type = doc->media_type,
-		.body = doc->text.data,
-		.body_len = doc->text.len,
-	};
-	struct hoy_http_answer *answer;
-	int r = url ? hoy_registry_ask(registry, &request, &transfer, err) : hoy_err_oom(err);
-
-	if (r < 0)
-		return r;
-	answer = hoy_http_transfer_answer(transfer);
-	if (answer->status / 100 != 2)
-		return hoy_registry_refusal(registry, url, answer, err);
-	if (answer->digest && strcmp(answer->digest, doc->digest) != 0)
-		return hoy_err_set(err, HOY_ERR_SYSTEM, EIO,
-			"the registry has stored another manifest than %s was sent: %.100s", doc->digest,
-			answer->digest);
-	return 0;
+	return hoy_fetch_send_manifest(registry, reference, doc->media_type, &doc->text, doc->digest, err);
 }
 
 static int send_documents(struct hoy_registry *registry, const struct load *load, struct hoy_err *err)

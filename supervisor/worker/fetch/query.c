@@ -9,6 +9,7 @@
 #include "base/sha256.h"
 #include "base/str.h"
 #include "libocispec/image.h"
+#include "supervisor/worker/fetch/manifests.h"
 
 #define MAX_PAGES 100
 #define HUB_SEARCH "https://index.docker.io"
@@ -136,31 +137,11 @@ static int add_manifest(
 {
 	auto_ptr(hoy_oci_manifest_free) struct hoy_oci_manifest *manifest = NULL;
 	auto_ptr(hoy_oci_image_config_free) struct hoy_oci_image_config *config = NULL;
-	auto_ptr(hoy_http_transfer_free) struct hoy_http_transfer *transfer = NULL;
-	auto_free char *url = NULL;
-	struct hoy_http_request request = { 0 };
-	char digest[HOY_SHA256_DIGEST_MAX];
-	struct hoy_http_answer *answer;
 	int r = hoy_oci_manifest_parse(text->data, text->len, &manifest, err);
 
-	if (r < 0)
-		return r;
-	if (hoy_oci_media_kind(manifest->config.media_type) != HOY_OCI_MEDIA_KIND_CONFIG)
-		return 0; /* something else than an image */
-	url = hoy_registry_blob_url(registry, manifest->config.digest);
-	request.url = url;
-	r = url ? hoy_registry_ask(registry, &request, &transfer, err) : hoy_err_oom(err);
-	if (r < 0)
-		return r;
-	answer = hoy_http_transfer_answer(transfer);
-	if (answer->status != 200 || answer->body.len == 0)
-		return hoy_registry_refusal(registry, url, answer, err);
-	hoy_sha256_digest(answer->body.data, answer->body.len, digest);
-	if (strcmp(digest, manifest->config.digest) != 0)
-		return hoy_err_invalid(
-			err, "config %s: the registry sent another content, %s", manifest->config.digest, digest);
-	r = hoy_oci_image_config_parse(answer->body.data, answer->body.len, &config, err);
 	if (r == 0)
+		r = hoy_fetch_config(registry, manifest, &config, err);
+	if (r == 0 && config)
 		add_platform(w, config->architecture, config->os, config->variant);
 	return r;
 }
@@ -232,7 +213,7 @@ static int search(struct hoy_registry *registry, struct hoy_buf *out, struct hoy
 
 int hoy_fetch_query(struct hoy_registry *registry, int output, struct hoy_fetch_packet *done, struct hoy_err *err)
 {
-	auto_(hoy_buf_done) struct hoy_buf out = { .cap = HOY_HTTP_DOCUMENT_MAX };
+	auto_(hoy_buf_done) struct hoy_buf out = { .cap = HOY_FETCH_ANSWER_MAX };
 	int r = -EINVAL;
 
 	switch ((enum hoy_fetch_op) registry->rq->op) {
@@ -248,8 +229,12 @@ int hoy_fetch_query(struct hoy_registry *registry, int output, struct hoy_fetch_
 	case HOY_FETCH_SEARCH:
 		r = search(registry, &out, err);
 		break;
+	case HOY_FETCH_MANIFEST:
+		r = hoy_fetch_manifest(registry, &out, err);
+		break;
 	case HOY_FETCH_PULL:
 	case HOY_FETCH_PUSH:
+	case HOY_FETCH_PUT:
 		break;
 	}
 	if (r == 0)

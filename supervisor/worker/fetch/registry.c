@@ -125,7 +125,7 @@ int hoy_registry_init(struct hoy_registry *registry, const struct hoy_fetch_requ
 	int r;
 
 	*registry = (struct hoy_registry){ .rq = rq };
-	registry->action = rq->op == HOY_FETCH_PUSH ? "pull,push" : "pull";
+	registry->action = rq->op == HOY_FETCH_PUSH || rq->op == HOY_FETCH_PUT ? "pull,push" : "pull";
 	registry->proxy = (struct hoy_http_proxy){ rq->http_proxy, rq->https_proxy, rq->no_proxy };
 	if (strchr(rq->host, '/') || rq->host[0] == '.')
 		return hoy_err_invalid(err, "'%s' is no registry host", rq->host);
@@ -222,6 +222,9 @@ static bool read_refusal(const struct hoy_buf *body, char code[CODE_MAX], char t
 /* 0: nothing more is to be said. */
 static int explain_pull(const struct hoy_fetch_request *rq, const char *code, const char *text, struct hoy_err *err)
 {
+	if (rq->op == HOY_FETCH_MANIFEST &&
+		(strcmp(code, "manifest unknown") == 0 || strcmp(code, "name unknown") == 0))
+		return hoy_err_not_found(err, "no such manifest: %s", rq->familiar);
 	if (strcmp(code, "manifest unknown") == 0)
 		return hoy_err_not_found(err, "manifest for %s not found: %s", rq->familiar, text);
 	if (strcmp(code, "name unknown") == 0)
@@ -249,7 +252,7 @@ int hoy_registry_refusal(
 			answer->status == 404 ? ENOENT : EIO, "Get \"%s\": the registry answered with status %ld", url,
 			answer->status);
 	}
-	if (rq->op != HOY_FETCH_PUSH && rq->familiar) {
+	if (rq->op != HOY_FETCH_PUSH && rq->op != HOY_FETCH_PUT && rq->familiar) {
 		int r = explain_pull(rq, code, text, err);
 
 		if (r < 0)

@@ -1,5 +1,5 @@
 /* The grammar of image references by hand: no regular expressions, every rule in one small function. */
-#include "supervisor/image/reference.h"
+#include "libocispec/reference.h"
 
 #include <errno.h>
 #include <fnmatch.h>

@@ -4,8 +4,8 @@
  * The first part is a registry host when it holds '.' or ':', is "localhost", or has an upper-case letter; without one
  * the host is docker.io, and a docker.io name of one part lives in "library/". Nothing here asks a registry or a store.
  */
-#ifndef HOY_SUPERVISOR_IMAGE_REFERENCE_H
-#define HOY_SUPERVISOR_IMAGE_REFERENCE_H
+#ifndef HOY_LIBOCISPEC_REFERENCE_H
+#define HOY_LIBOCISPEC_REFERENCE_H
 
 #include <stdbool.h>
 
