@@ -1,6 +1,7 @@
 /* The API as an object: server, events, options. */
 #include "supervisor/api/api.h"
 
+#include "supervisor/api/attach_ws.h"
 #include "supervisor/api/events.h"
 #include "supervisor/api/internal.h"
 
@@ -26,6 +27,7 @@ void hoy_api_free(struct hoy_api *api)
 	if (!api)
 		return;
 	hoy_http_server_free(api->server);
+	hoy_ws_relays_free(api);
 	hoy_api_events_free(api->events);
 	free(api);
 }

@@ -10,11 +10,12 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "supervisor/api/attach_ws.h"
 #include "supervisor/api/earlier.h"
 #include "supervisor/api/internal.h"
 #include "supervisor/container/container.h"
 
-enum { VERSION_WITH_MULTIPLEXED_TYPE = 42 };
+enum { VERSION_WITH_BINARY_FRAMES = 28, VERSION_WITH_MULTIPLEXED_TYPE = 42 };
 
 const char *hoy_api_stream_type(const struct hoy_api_request *rq, bool framed)
 {
@@ -117,10 +118,12 @@ int hoy_api_container_wait(struct hoy_api_request *rq, struct hoy_err *err)
 
 /* Outlives the exchange: the stream comes when the head was written. */
 struct attach {
+	struct hoy_api *api;
 	struct hoy_containers *containers;
 	char *ref, *detach_keys;
 	struct hoy_container_attach how;
 	bool stream;                     /* else the client gets what there was, and the end */
+	bool websocket, text;            /* text: of clients before 1.28 */
 	struct hoy_api_earlier *earlier; /* NULL: nothing of it was asked for */
 };
 
@@ -150,6 +153,10 @@ static void on_stream_taken(void *userdata, int fd, const void *extra, size_t ex
 {
 	struct attach *a = userdata;
 
+	if (fd >= 0 && a->websocket) {
+		fd = hoy_ws_relay_new(a->api, fd, extra, extra_len, a->how.stdin_, a->text);
+		extra_len = 0;
+	}
 	if (fd < 0 || !a->earlier)
 		join(a, fd, extra, extra_len);
 	else
@@ -163,12 +170,14 @@ static int parse_attach(struct hoy_api_request *rq, struct attach *a, struct hoy
 
 	if (keys && *keys && hoy_detach_keys_parse(keys, &parsed, /* err= */ NULL) < 0)
 		return hoy_err_invalid(err, "invalid detach keys (%s) provided", keys);
+	a->api = rq->api;
 	a->containers = rq->api->o.containers;
 	a->ref = strdup(rq->name);
 	a->detach_keys = keys && *keys ? strdup(keys) : NULL;
 	if (!a->ref || (keys && *keys && !a->detach_keys))
 		return hoy_err_oom(err);
 	a->how = (struct hoy_container_attach){
+		.raw = a->websocket,
 		.stdin_ = hoy_uri_query_bool(&rq->uri, "stdin", false),
 		.stdout_ = hoy_uri_query_bool(&rq->uri, "stdout", false),
 		.stderr_ = hoy_uri_query_bool(&rq->uri, "stderr", false),
@@ -177,11 +186,10 @@ static int parse_attach(struct hoy_api_request *rq, struct attach *a, struct hoy
 	a->stream = hoy_uri_query_bool(&rq->uri, "stream", false);
 	if (!hoy_uri_query_bool(&rq->uri, "logs", false) || !(a->how.stdout_ || a->how.stderr_))
 		return 0;
-	return hoy_api_earlier_new(
-		rq->api->o.loop, a->containers, a->ref, a->how.stdout_, a->how.stderr_, &a->earlier, err);
+	return hoy_api_earlier_new(rq->api->o.loop, a->containers, a->ref, &a->how, &a->earlier, err);
 }
 
-int hoy_api_container_attach(struct hoy_api_request *rq, struct hoy_err *err)
+static int attach(struct hoy_api_request *rq, bool websocket, struct hoy_err *err)
 {
 	struct attach *a = calloc(1, sizeof *a);
 	bool framed;
@@ -189,15 +197,29 @@ int hoy_api_container_attach(struct hoy_api_request *rq, struct hoy_err *err)
 
 	if (!a)
 		return hoy_err_oom(err);
+	a->websocket = websocket;
+	a->text = rq->version < VERSION_WITH_BINARY_FRAMES;
 	r = parse_attach(rq, a, err);
 	if (r >= 0)
 		r = hoy_container_attach_check(a->containers, a->ref, &a->how, &framed, err);
+	if (r >= 0 && websocket)
+		r = hoy_ws_handshake(rq->x, err);
 	if (r < 0) {
 		attach_free(a);
 		return r;
 	}
-	hoy_http_hijack(rq->x, hoy_api_stream_type(rq, framed), on_stream_taken, a);
+	hoy_http_hijack(rq->x, websocket ? NULL : hoy_api_stream_type(rq, framed), on_stream_taken, a);
 	return 0;
+}
+
+int hoy_api_container_attach(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	return attach(rq, /* websocket= */ false, err);
+}
+
+int hoy_api_container_attach_ws(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	return attach(rq, /* websocket= */ true, err);
 }
 
 /* --- logs ----------------------------------------------------------------------------------------------------- */

@@ -215,6 +215,7 @@ const struct hoy_api_route hoy_api_container_routes[] = {
 	{ "POST", "/containers/{id}/resize", container_resize, 0, 0 },
 	{ "POST", "/containers/{id}/wait", hoy_api_container_wait, 0, 0 },
 	{ "POST", "/containers/{id}/attach", hoy_api_container_attach, 0, 0 },
+	{ "GET", "/containers/{id}/attach/ws", hoy_api_container_attach_ws, 0, 0 },
 	{ "GET", "/containers/{id}/logs", hoy_api_container_logs, 0, 0 },
 	{ "DELETE", "/containers/{id}", container_remove, 0, 0 },
 	{ NULL, NULL, NULL, 0, 0 },

@@ -109,10 +109,15 @@ static void on_ready(struct hoy_log_reader *reader, void *userdata)
 	(void) userdata;
 }
 
-int hoy_api_earlier_new(struct hoy_loop *loop, struct hoy_containers *containers, const char *ref, bool stdout_,
-	bool stderr_, struct hoy_api_earlier **ret, struct hoy_err *err)
+int hoy_api_earlier_new(struct hoy_loop *loop, struct hoy_containers *containers, const char *ref,
+	const struct hoy_container_attach *attach, struct hoy_api_earlier **ret, struct hoy_err *err)
 {
-	const struct hoy_container_logs how = { .stdout_ = stdout_, .stderr_ = stderr_, .tail = -1 };
+	const struct hoy_container_logs how = {
+		.stdout_ = attach->stdout_,
+		.stderr_ = attach->stderr_,
+		.raw = attach->raw,
+		.tail = -1,
+	};
 	struct hoy_api_earlier *e = calloc(1, sizeof *e);
 	bool framed;
 	int r;

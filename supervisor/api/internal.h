@@ -15,11 +15,13 @@
 #include "supervisor/api/uri.h"
 
 struct hoy_api_events; /* events.h */
+struct hoy_ws_relay;   /* attach_ws.h */
 
 struct hoy_api {
 	struct hoy_api_options o;
 	struct hoy_http_server *server;
 	struct hoy_api_events *events;
+	struct hoy_ws_relay *relays; /* attached by websockets */
 };
 
 struct hoy_api_route;

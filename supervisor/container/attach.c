@@ -190,7 +190,7 @@ static int attach_new(struct hoy_container *c, const struct hoy_container_attach
 	if (!a)
 		return hoy_err_oom(err);
 	a->container = c;
-	a->framed = !c->config->tty;
+	a->framed = !c->config->tty && !how->raw;
 	a->how = *how;
 	a->how.detach_keys = how->detach_keys ? strdup(how->detach_keys) : NULL;
 	a->fd = TAKE_FD(*fd);

@@ -283,6 +283,7 @@ struct hoy_container_attach {
 	bool stdin_;
 	bool stdout_;
 	bool stderr_;
+	bool raw; /* no frames, whether there is a terminal or not */
 	const char *detach_keys; /* NULL: ctrl-p,ctrl-q */
 };
 int hoy_container_attach_check(struct hoy_containers *containers, const char *ref,
@@ -305,6 +306,7 @@ struct hoy_container_logs {
 	bool stderr_;
 	bool timestamps;
 	bool details;
+	bool raw; /* no frames, whether there is a terminal or not */
 	struct timespec since; /* 0: from the start */
 	struct timespec until; /* 0: no end */
 	int64_t tail;          /* the last so many lines; -1: all */

@@ -281,7 +281,7 @@ int hoy_container_logs(struct hoy_containers *room, const char *ref, const struc
 	if (!hoy_container_log_is_readable(c))
 		return hoy_err_unsupported(err, "configured logging driver does not support reading");
 	reader->how = *how;
-	reader->framed = !c->config->tty;
+	reader->framed = !c->config->tty && !how->raw;
 	reader->loop = room->options.loop;
 	reader->ready = ready;
 	reader->userdata = userdata;

@@ -216,3 +216,40 @@ P
     hoy restart -t 1 web
     [ "$(hoy exec web ls /by-exec /by-execagain | xargs)" = "/by-exec /by-execagain" ]
 }
+
+@test "attach by a websocket: output, input, pings, fragments, both ends' goodbyes" {
+    ws() { # CONTAINER QUERY STEP...
+        local c=$1 query=$2
+        shift 2
+        timeout 60 /usr/bin/python3 "$TOP/tests/integration/ws-client.py" "$T/hoy.sock" "/v1.50/containers/$c/attach/ws?$query" "$@"
+    }
+    "$HOY" run -di --name cat --network none busybox cat
+    run ws cat 'stream=1&stdin=1&stdout=1' 'text:hello\n' 'for:hello' ping:there half:a ping:x 'rest:b\n' for:ab close:1000 end
+    [ "$status" = 0 ]
+    [ "${lines[0]}" = "HTTP/1.1 101 Switching Protocols" ]
+    [ "$(grep -c '^10 \(there\|x\)$' <<<"$output")" = 2 ]
+    [ "${lines[-1]}" = "8 1000" ]
+    # What the RFC forbids, and who does not speak it.
+    [[ "$(ws cat 'stream=1&stdin=1' raw:c18000000000 end)" == *"8 1002" ]]
+    [[ "$(ws cat 'stream=1&stdin=1' raw:8182000000 raw:00c080 end)" == *"8 1007" ]]
+    run ws nothing stream=1
+    [[ "$output" == "HTTP/1.1 404 "* ]]
+    WS_VERSION=8 run ws cat stream=1
+    [[ "$output" == "HTTP/1.1 400 "* ]]
+    [[ "$(curl -s --unix-socket "$T/hoy.sock" http://x/v1.50/containers/cat/attach/ws)" == *"not websocket protocol"* ]]
+    # The container's end is the stream's; without a terminal there are no frames of docker's; what was said before.
+    "$HOY" run -di --name asks --network none busybox sh -c 'echo out; echo err >&2; read x; echo "got $x"'
+    wait_for 10 sh -c '"$1" logs asks 2>&1 | grep -q err' sh "$HOY"
+    run ws asks 'stream=1&stdin=1&stdout=1&stderr=1&logs=1' for:err 'text:you\n' end
+    [[ "$output" == *"2 "*"out\\n"*"err\\n"*"2 got you\\n"*"8 1000" ]]
+    [[ "$(ws asks 'stream=0&stdout=1&logs=1' end)" == *'2 out\ngot you\n'*"8 1000" ]]
+    # More than the buffers hold, to a client that waits.
+    "$HOY" create --name many --network none busybox seq 1 100000
+    ws many 'stream=1&stdout=1' end >"$T/many" 3>&- &
+    pid=$!
+    wait_for 10 grep -q 101 "$T/many" || :
+    wait_for 10 sh -c 'curl -s --unix-socket "$1" "http://x/events?since=1&until=$(date +%s).9" | grep -q "\"attach\""' sh "$T/hoy.sock"
+    "$HOY" start many
+    wait $pid
+    [ "$(sed -n 's/^2 //p' "$T/many" | tr -d '\n' | sed 's/\\n/\n/g' | cksum)" = "$(seq 1 100000 | cksum)" ]
+}

@@ -7,10 +7,12 @@ Suite *suite_filters(void);
 Suite *suite_router(void);
 Suite *suite_server(void);
 Suite *suite_uri(void);
+Suite *suite_websocket(void);
 
 int main(void)
 {
-	static const hoy_suite_fn suites[] = { suite_api_encode, suite_filters, suite_router, suite_server, suite_uri };
+	static const hoy_suite_fn suites[] = { suite_api_encode, suite_filters, suite_router, suite_server, suite_uri,
+		suite_websocket };
 
 	return hoy_unit_run(suites, ARRAY_LEN(suites));
 }
