@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "supervisor/api/host.h"
 #include "supervisor/api/container_json.h"
 #include "supervisor/api/container_streams.h"
 #include "supervisor/api/internal.h"
@@ -51,6 +52,16 @@ static void on_created(void *userdata, const struct hoy_err *err, const char *id
 
 /* --- handlers ------------------------------------------------------------------------------------------------- */
 
+/* NULL and "": what the image is. */
+static bool is_own_platform(const char *platform)
+{
+	size_t os = strlen("linux");
+
+	if (!platform || !*platform || strcmp(platform, "linux") == 0 || strcmp(platform, hoy_host_goarch()) == 0)
+		return true;
+	return strncmp(platform, "linux/", os + 1) == 0 && strcmp(platform + os + 1, hoy_host_goarch()) == 0;
+}
+
 static int container_create(struct hoy_api_request *rq, struct hoy_err *err)
 {
 	auto_ptr(hoy_container_config_free) struct hoy_container_config *config = NULL;
@@ -62,8 +73,8 @@ static int container_create(struct hoy_api_request *rq, struct hoy_err *err)
 		return r;
 	if (!body->len)
 		return hoy_err_invalid(err, "config cannot be empty in order to create a container");
-	if (platform && *platform)
-		return hoy_err_unsupported(err, "create: a platform can't be chosen");
+	if (!is_own_platform(platform))
+		return hoy_err_unsupported(err, "create: containers of the platform \"%s\" can't run here", platform);
 	r = hoy_container_config_parse(body->data, body->len, &config, err);
 	if (r >= 0)
 		r = hoy_container_create(

@@ -2,6 +2,7 @@
 #include "supervisor/compose/body.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -63,6 +64,8 @@ static void add_labels(struct hoy_json_writer *w, const struct hoy_compose_body 
 		if (!hoy_str_starts(p->key, HOY_COMPOSE_LABEL))
 			hoy_json_add_string(w, p->key, p->value ? p->value : "");
 	hoy_json_add_string(w, HOY_COMPOSE_HASH, b->hash);
+	if (b->contents && *b->contents)
+		hoy_json_add_string(w, HOY_COMPOSE_CONTENTS, b->contents);
 	hoy_json_add_string(w, HOY_COMPOSE_NUMBER, number ? number : "");
 	hoy_json_add_string(w, HOY_COMPOSE_DEPENDS, b->depends);
 	if (b->image_id)
@@ -294,4 +297,27 @@ int hoy_compose_body_check(const struct hoy_compose_service *s, struct hoy_err *
 		if (refused[i].given)
 			return hoy_err_unsupported(err, "service \"%s\": %s", s->name, refused[i].text);
 	return 0;
+}
+
+void hoy_compose_body_warn(const struct hoy_compose_service *s)
+{
+	const struct hoy_compose_deploy *d = s->deploy;
+	const struct hoy_compose_restart_policy *restart = d ? d->restart_policy : NULL;
+	const struct hoy_compose_resource *reserved = d && d->resources ? d->resources->reservations : NULL;
+	const struct {
+		bool given;
+		const char *text;
+	} ignored[] = {
+		{ d && d->placement, "deploy.placement has no effect: there is one host" },
+		{ d && d->endpoint_mode, "deploy.endpoint_mode has no effect: names give all containers' addresses" },
+		{ reserved && reserved->cpus > 0, "deploy.resources.reservations.cpus has no effect" },
+		{ reserved && reserved->generic_resources,
+			"deploy.resources.reservations.generic_resources has no effect" },
+		{ restart && (restart->delay || restart->window),
+			"deploy.restart_policy.delay and window have no effect: the engine waits longer each time" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
+		if (ignored[i].given)
+			(void) fprintf(stderr, "WARN: service \"%s\": %s\n", s->name, ignored[i].text);
 }

@@ -12,6 +12,7 @@ struct hoy_compose_body {
 	const char *image;          /* the image's name */
 	const char *image_id;       /* NULL: not known */
 	const char *hash;           /* config-hash */
+	const char *contents;       /* hash of the configs and secrets that are copied in; NULL, "": none are */
 	const char *container_name; /* the final one */
 	const char *replaces;       /* name of the container it is made in place of; NULL: none */
 	const char *slug;           /* of a one-off; NULL: a container of the service */
@@ -38,6 +39,9 @@ void hoy_compose_body_endpoint(const struct hoy_compose_body *body, const struct
 
 /* What has no counterpart in the API is refused before anything is made: "service "x": ... is not supported". */
 int hoy_compose_body_check(const struct hoy_compose_service *service, struct hoy_err *err);
+
+/* Tells on stderr of what the file says and nothing here does. */
+void hoy_compose_body_warn(const struct hoy_compose_service *service);
 
 /* Is a config or secret mounted from its file, or must it be copied in (content, environment, uid, gid, mode)? */
 bool hoy_compose_mount_is_bind(const struct hoy_compose_mount *mount, const struct hoy_compose_file_object *object);

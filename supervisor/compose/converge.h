@@ -6,6 +6,7 @@
 #define HOY_COMPOSE_CONVERGE_H
 
 #include "supervisor/compose/app.h"
+#include "supervisor/compose/existing.h"
 #include "supervisor/compose/images.h"
 #include "supervisor/compose/project.h"
 
@@ -14,10 +15,16 @@ enum hoy_compose_recreate { HOY_COMPOSE_IF_CHANGED, HOY_COMPOSE_ALWAYS, HOY_COMP
 struct hoy_compose_converge_options {
 	enum hoy_compose_recreate recreate, recreate_dependencies; /* of the services named, of what they need */
 	bool renew_volumes;                                        /* anonymous ones are not taken over */
-	bool remove_orphans, start;
-	int64_t timeout;       /* of stops; -1: the container's own */
-	char *const *scale;    /* "SERVICE=N"; NULL: none */
-	char *const *services; /* named on the command line; NULL or empty: all */
+	bool remove_orphans, start, yes;                           /* yes: nothing is asked */
+	int64_t timeout;                                           /* of stops; -1: the container's own */
+	char *const *scale;                                        /* "SERVICE=N"; NULL: none */
+	char *const *services;                                     /* named on the command line; NULL or empty: all */
+};
+
+/* What a container of a service is made of: by it changes are seen. */
+struct hoy_compose_hashes {
+	char config[HOY_COMPOSE_HASH_SIZE];
+	char contents[HOY_COMPOSE_HASH_SIZE]; /* of configs and secrets that are copied in; "": none are */
 };
 
 /* A container that is to be: one of a service's replicas. */
@@ -26,7 +33,7 @@ struct hoy_compose_slot {
 	const struct hoy_compose_converge_options *options;
 	const struct hoy_compose_service *service;
 	const struct hoy_compose_image *image;
-	const char *hash;
+	const struct hoy_compose_hashes *hashes;
 	char *name, *id; /* of the container that is now; owned */
 	long long number;
 	const struct hoy_compose_container *old; /* NULL: none is there */
@@ -38,10 +45,11 @@ struct hoy_compose_plan {
 	struct hoy_compose *app;
 	const struct hoy_compose_converge_options *options;
 	struct hoy_compose_images images;
+	struct hoy_compose_existing existing;
 	struct hoy_compose_slot *slots;
 	size_t n;
-	bool *surplus;                         /* for each of app->containers: it goes */
-	char (*hashes)[HOY_COMPOSE_HASH_SIZE]; /* for each service of the project */
+	bool *surplus;                     /* for each of app->containers: it goes */
+	struct hoy_compose_hashes *hashes; /* for each service of the project */
 };
 
 /* Decides; nothing is changed. app->project is selected down to what is wanted. */

@@ -8,6 +8,7 @@
 #include "supervisor/compose/converge.h"
 #include "supervisor/compose/hooks.h"
 #include "supervisor/compose/labels.h"
+#include "supervisor/compose/resources.h"
 #include "supervisor/compose/tar.h"
 #include "supervisor/compose/work.h"
 
@@ -184,7 +185,8 @@ int hoy_compose_create_container(struct hoy_compose_slot *slot, struct hoy_err *
 		.service = slot->service,
 		.image = slot->image->name,
 		.image_id = slot->image->id,
-		.hash = slot->hash,
+		.hash = slot->hashes->config,
+		.contents = slot->hashes->contents,
 		.container_name = slot->name,
 		.replaces = slot->old ? slot->old->name : NULL,
 		.depends = depends,
@@ -324,6 +326,8 @@ int hoy_compose_plan_create(struct hoy_compose_plan *plan, struct hoy_err *err)
 	if (!work || !steps)
 		return hoy_err_oom(err);
 	r = remove_surplus(plan, err);
+	if (r == 0)
+		r = hoy_compose_ensure_resources(plan->app, &plan->existing, err);
 	for (size_t i = 0; r == 0 && i < plan->n; i++) {
 		struct hoy_compose_slot *slot = &plan->slots[i];
 		bool nothing = slot->old && !slot->recreate && strcmp(slot->old->state, "created") != 0 &&

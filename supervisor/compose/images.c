@@ -2,8 +2,12 @@
 #include "supervisor/compose/images.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/fd.h"
 #include "base/str.h"
 #include "supervisor/cli/commands.h"
 #include "supervisor/cli/pull.h"
@@ -105,7 +109,6 @@ static int check_build(const struct hoy_compose_service *service, struct hoy_err
 		bool given;
 		const char *text;
 	} refused[] = {
-		{ b->dockerfile_inline, "build.dockerfile_inline is not supported" },
 		{ b->additional_contexts, "build.additional_contexts is not supported" },
 		{ b->secrets, "build.secrets is not supported" },
 		{ b->ssh, "build.ssh is not supported" },
@@ -124,11 +127,30 @@ static int check_build(const struct hoy_compose_service *service, struct hoy_err
 	return 0;
 }
 
+/* dockerfile_inline: a file of its own while the build runs, in *ret. */
+static int write_inline(const char *text, char **ret, struct hoy_err *err)
+{
+	const char *dir = getenv("TMPDIR");
+	auto_free char *path = hoy_str_printf("%s/hoy-dockerfile-XXXXXX", dir && *dir ? dir : "/tmp");
+	auto_fd int fd = path ? mkostemp(path, O_CLOEXEC) : -ENOMEM;
+	int r;
+
+	if (fd < 0)
+		return path ? hoy_err_sys(err, "make the file '%s'", path) : hoy_err_oom(err);
+	r = hoy_fd_write_all(fd, text, strlen(text));
+	if (r < 0) {
+		(void) unlink(path);
+		return hoy_err_code(err, r, "write the file '%s'", path);
+	}
+	*ret = TAKE_PTR(path);
+	return 0;
+}
+
 int hoy_compose_build_image(
 	struct hoy_compose *app, const struct hoy_compose_service *service, char *const *extra, struct hoy_err *err)
 {
 	auto_ptr(hoy_strv_free) char **words = NULL;
-	auto_free char *name = hoy_compose_image_name(app, service);
+	auto_free char *name = hoy_compose_image_name(app, service), *inline_path = NULL;
 	const struct hoy_compose_build *build = service->build;
 	const struct hoy_command *command;
 	int failed = name ? hoy_strv_add(&words, "build") : -ENOMEM, status;
@@ -137,21 +159,24 @@ int hoy_compose_build_image(
 	if (r < 0)
 		return r;
 	failed |= hoy_strv_addf(&words, "--tag=%s", name ? name : "");
-	if (build->dockerfile)
+	if (build->dockerfile_inline) {
+		r = write_inline(build->dockerfile_inline, &inline_path, err);
+		if (r < 0)
+			return r;
+		failed |= hoy_strv_addf(&words, "--file=%s", inline_path);
+	} else if (build->dockerfile)
 		failed |= hoy_strv_addf(&words, "--file=%s%s%s", build->dockerfile[0] == '/' ? "" : build->context,
 			build->dockerfile[0] == '/' ? "" : "/", build->dockerfile);
 	add_build_words(build, &words, &failed);
 	for (; extra && *extra; extra++)
 		failed |= hoy_strv_add(&words, *extra);
 	failed |= hoy_strv_add(&words, build->context ? build->context : ".");
-	if (failed)
-		return hoy_err_oom(err);
-	command = hoy_command_find(words, &(int){ 0 });
+	command = failed ? NULL : hoy_command_find(words, &(int){ 0 });
+	status = command ? hoy_command_run(app->cli, command, (int) hoy_strv_len(words), words) : 0;
+	if (inline_path)
+		(void) unlink(inline_path);
 	if (!command)
-		return hoy_err_unsupported(err,
-			"service \"%s\": images are not built by this version: build '%s' with another tool and load it",
-			service->name, name);
-	status = hoy_command_run(app->cli, command, (int) hoy_strv_len(words), words);
+		return hoy_err_oom(err);
 	if (status != 0)
 		return hoy_err_set(
 			err, HOY_ERR_SYSTEM, EREMOTEIO, "service \"%s\": the build of %s failed", service->name, name);

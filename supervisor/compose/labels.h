@@ -10,6 +10,8 @@
 #define HOY_COMPOSE_ONEOFF HOY_COMPOSE_LABEL "oneoff"           /* "True" for those of `run` */
 #define HOY_COMPOSE_SLUG HOY_COMPOSE_LABEL "slug"               /* a one-off's own name */
 #define HOY_COMPOSE_HASH HOY_COMPOSE_LABEL "config-hash"
+/* Ours: what was copied in as configs and secrets. */
+#define HOY_COMPOSE_CONTENTS "io.hoy.compose.contents-hash"
 #define HOY_COMPOSE_IMAGE HOY_COMPOSE_LABEL "image"        /* the image's id when the container was made */
 #define HOY_COMPOSE_DEPENDS HOY_COMPOSE_LABEL "depends_on" /* "db:service_healthy:true,redis:service_started:false" */
 #define HOY_COMPOSE_REPLACE HOY_COMPOSE_LABEL "replace"    /* the container this one is made in place of */

@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "supervisor/compose/body.h"
 #include "supervisor/compose/labels.h"
+#include "supervisor/compose/tar.h"
 
 #define REPLICAS_MAX 10000
 
@@ -94,25 +95,30 @@ static bool is_named(const struct hoy_compose_converge_options *o, const char *s
 	return !o->services || !*o->services || hoy_strv_has(o->services, service);
 }
 
-static bool has_changed(const struct hoy_compose_slot *slot)
+static bool has_changed(const struct hoy_compose_plan *plan, const struct hoy_compose_slot *slot)
 {
+	const char *contents = hoy_cli_text(hoy_json_get(slot->old->json, "Labels"), HOY_COMPOSE_CONTENTS);
 	const char *image = hoy_cli_text(hoy_json_get(slot->old->json, "Labels"), HOY_COMPOSE_IMAGE);
 
-	if (strcmp(slot->old->hash, slot->hash) != 0)
+	if (strcmp(slot->old->hash, slot->hashes->config) != 0 ||
+		hoy_compose_existing_moved(plan->app, &plan->existing, slot->service, slot->old))
+		return true;
+	/* One that docker compose made says nothing of them. */
+	if (*contents && strcmp(contents, slot->hashes->contents) != 0)
 		return true;
 	if (!*image)
 		image = slot->old->image_id;
 	return slot->image && slot->image->id && strcmp(image, slot->image->id) != 0;
 }
 
-static bool wants_recreation(const struct hoy_compose_slot *slot)
+static bool wants_recreation(const struct hoy_compose_plan *plan, const struct hoy_compose_slot *slot)
 {
 	const struct hoy_compose_converge_options *o = slot->options;
 	enum hoy_compose_recreate when = is_named(o, slot->service->name) ? o->recreate : o->recreate_dependencies;
 
 	if (!slot->old || when == HOY_COMPOSE_NEVER)
 		return false;
-	return when == HOY_COMPOSE_ALWAYS || has_changed(slot);
+	return when == HOY_COMPOSE_ALWAYS || has_changed(plan, slot);
 }
 
 static const char *service_of_mode(const char *mode)
@@ -161,25 +167,32 @@ char *hoy_compose_name_of(const struct hoy_compose *app, const struct hoy_compos
 				 : hoy_str_printf("%s%s%s%s%lld", app->name, between, s->name, between, number);
 }
 
-static int add_slot(struct hoy_compose_plan *plan, const struct hoy_compose_service *s, const char *hash,
-	const struct hoy_compose_container *old, long long number, struct hoy_err *err)
+static int add_slot(struct hoy_compose_plan *plan, const struct hoy_compose_service *s,
+	const struct hoy_compose_hashes *hashes, const struct hoy_compose_container *old, long long number,
+	struct hoy_err *err)
 {
 	struct hoy_compose_slot *slots = reallocarray(plan->slots, plan->n + 1, sizeof *slots), *slot;
 
 	if (!slots)
 		return hoy_err_oom(err);
 	plan->slots = slots;
+	/* Who holds a volume that is made anew goes before, with what it has of its own. */
+	if (old && hoy_compose_existing_loses(plan->app, &plan->existing, s)) {
+		plan->surplus[old - plan->app->containers.all] = true;
+		number = old->number;
+		old = NULL;
+	}
 	slot = &slots[plan->n++];
 	*slot = (struct hoy_compose_slot){
 		.app = plan->app,
 		.options = plan->options,
 		.service = s,
 		.image = hoy_compose_images_find(&plan->images, s),
-		.hash = hash,
+		.hashes = hashes,
 		.number = old ? old->number : number,
 		.old = old,
 	};
-	slot->recreate = wants_recreation(slot);
+	slot->recreate = wants_recreation(plan, slot);
 	/* One that stays keeps its name, also that of docker-compose 1 ("p_web_1"); but for what a killed run left. */
 	slot->name = old && !slot->recreate && !hoy_compose_container_is_temporary(old)
 			     ? strdup(old->name)
@@ -188,8 +201,8 @@ static int add_slot(struct hoy_compose_plan *plan, const struct hoy_compose_serv
 	return slot->name && (!old || slot->id) ? 0 : hoy_err_oom(err);
 }
 
-static int plan_service(
-	struct hoy_compose_plan *plan, const struct hoy_compose_service *s, const char *hash, struct hoy_err *err)
+static int plan_service(struct hoy_compose_plan *plan, const struct hoy_compose_service *s,
+	const struct hoy_compose_hashes *hashes, struct hoy_err *err)
 {
 	auto_free const struct hoy_compose_container **old = calloc(plan->app->containers.n + 1, sizeof *old);
 	long long wanted = 0, next = 1;
@@ -198,17 +211,19 @@ static int plan_service(
 
 	if (r == 0)
 		r = hoy_compose_body_check(s, err);
+	if (r == 0)
+		hoy_compose_body_warn(s);
 	if (r < 0)
 		return r;
-	n = take_existing(plan, s, hash, old);
+	n = take_existing(plan, s, hashes->config, old);
 	for (size_t i = (size_t) wanted; i < n; i++)
 		plan->surplus[old[i] - plan->app->containers.all] = true;
 	for (size_t i = 0; r == 0 && i < n && i < (size_t) wanted; i++)
-		r = add_slot(plan, s, hash, old[i], 0, err);
+		r = add_slot(plan, s, hashes, old[i], 0, err);
 	for (size_t made = n; r == 0 && made < (size_t) wanted; made++, next++) {
 		for (size_t i = 0; i < n; i++) /* lowest first */
 			next += old[i]->number == next;
-		r = add_slot(plan, s, hash, NULL, next, err);
+		r = add_slot(plan, s, hashes, NULL, next, err);
 	}
 	return r;
 }
@@ -236,6 +251,10 @@ int hoy_compose_plan_make(struct hoy_compose *app, const struct hoy_compose_conv
 		r = hoy_compose_name_services(app, err);
 	if (r == 0)
 		r = hoy_compose_images_resolve(app, images, &plan.images, err);
+	if (r == 0)
+		r = hoy_compose_existing_load(app, &plan.existing, err);
+	if (r == 0)
+		r = hoy_compose_existing_agree(app, &plan.existing, options->yes, err);
 	plan.surplus = calloc(app->containers.n + 1, sizeof *plan.surplus);
 	plan.hashes = calloc(app->project->n_services + 1, sizeof *plan.hashes);
 	if (!plan.surplus || !plan.hashes)
@@ -243,9 +262,11 @@ int hoy_compose_plan_make(struct hoy_compose *app, const struct hoy_compose_conv
 	hoy_compose_each(struct hoy_compose_service, s, app->project->services)
 	{
 		if (r == 0)
-			r = hoy_compose_service_hash(s, plan.hashes[i], err);
+			r = hoy_compose_service_hash(s, plan.hashes[i].config, err);
 		if (r == 0)
-			r = plan_service(&plan, s, plan.hashes[i], err);
+			r = hoy_compose_contents_hash(app, s, plan.hashes[i].contents, err);
+		if (r == 0)
+			r = plan_service(&plan, s, &plan.hashes[i], err);
 		i++;
 	}
 	if (r < 0)
@@ -267,5 +288,6 @@ void hoy_compose_plan_done(struct hoy_compose_plan *plan)
 	free(plan->surplus);
 	free(plan->hashes);
 	hoy_compose_images_done(&plan->images);
+	hoy_compose_existing_done(&plan->existing);
 	*plan = (struct hoy_compose_plan){};
 }

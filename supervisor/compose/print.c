@@ -392,16 +392,61 @@ int hoy_compose_print_service_json(const struct hoy_compose_service *service, st
 	return print_service(service, NULL, out);
 }
 
+static void hash(const struct hoy_buf *text, char ret[HOY_COMPOSE_HASH_SIZE])
+{
+	unsigned char digest[32];
+
+	hoy_sha256(text->data, text->len, digest);
+	hoy_hex(digest, sizeof digest, ret);
+}
+
 int hoy_compose_service_hash(
 	const struct hoy_compose_service *service, char ret[HOY_COMPOSE_HASH_SIZE], struct hoy_err *err)
 {
 	static const char *const without[] = { "build", "pull_policy", "scale", "depends_on", "profiles", NULL };
 	auto_(hoy_buf_done) struct hoy_buf text = {};
-	unsigned char digest[32];
 
 	if (print_service(service, without, &text) < 0)
 		return hoy_err_oom(err);
-	hoy_sha256(text.data, text.len, digest);
-	hoy_hex(digest, sizeof digest, ret);
+	hash(&text, ret);
+	return 0;
+}
+
+/* A volume's driver counts as said where it isn't; it stands behind the name. */
+static struct hoy_node *print_resource(struct printer *p, const char *section, const struct hoy_node *node)
+{
+	const struct hoy_shape_field *field = hoy_shape_field_find(&hoy_shape_project, section);
+	struct hoy_node *printed = print_object(p, field->shape, node, NULL), *all, *next;
+
+	if (!printed || strcmp(section, "volumes") != 0 || hoy_node_get(printed, "driver"))
+		return printed;
+	all = make(p, HOY_NODE_MAP, NULL);
+	for (struct hoy_node *one = printed->first; one && all; one = next) {
+		struct hoy_node *driver = strcmp(one->key, "name") == 0 ? make(p, HOY_NODE_STRING, "local") : NULL;
+
+		next = one->next;
+		hoy_node_add(all, one);
+		if (!driver)
+			continue;
+		driver->key = "driver";
+		hoy_node_add(all, driver);
+	}
+	return all;
+}
+
+int hoy_compose_resource_hash(
+	const char *section, const struct hoy_node *node, char ret[HOY_COMPOSE_HASH_SIZE], struct hoy_err *err)
+{
+	struct printer p = { .json = true };
+	auto_(hoy_buf_done) struct hoy_buf text = {};
+	struct hoy_node *tree = print_resource(&p, section, node);
+	bool failed = !tree || p.failed;
+
+	if (!failed)
+		hoy_emit_json(tree, /* indented= */ false, &text);
+	hoy_arena_done(&p.arena);
+	if (failed || hoy_buf_check(&text, "the definition's text", NULL) < 0)
+		return hoy_err_oom(err);
+	hash(&text, ret);
 	return 0;
 }

@@ -558,6 +558,10 @@ int64_t hoy_compose_replicas(const struct hoy_compose_service *service);
 int hoy_compose_service_hash(
 	const struct hoy_compose_service *service, char ret[HOY_COMPOSE_HASH_SIZE], struct hoy_err *err);
 
+/* The label config-hash of a network or volume (`section`: "networks" or "volumes"), as docker compose computes it. */
+int hoy_compose_resource_hash(
+	const char *section, const struct hoy_node *node, char ret[HOY_COMPOSE_HASH_SIZE], struct hoy_err *err);
+
 /* One service as compact canonical JSON, as `config --format json` has it. */
 int hoy_compose_print_service_json(const struct hoy_compose_service *service, struct hoy_buf *out);
 

@@ -7,6 +7,7 @@
 
 #include "base/str.h"
 #include "supervisor/cli/create_internal.h"
+#include "supervisor/compose/actions.h"
 #include "supervisor/compose/body_internal.h"
 #include "supervisor/compose/labels.h"
 #include "supervisor/compose/project.h"
@@ -49,15 +50,17 @@ struct making {
 	struct hoy_compose *app;
 	const struct hoy_compose_network *network; /* or */
 	const struct hoy_compose_volume *volume;
+	bool replaces; /* one of that name goes first */
 };
 
 static void add_labels(struct hoy_json_writer *w, const struct hoy_compose *app, const struct hoy_compose_pair *own,
-	const char *key_label, const char *key)
+	const char *key_label, const char *key, const char *hash)
 {
 	hoy_json_object(w, "Labels");
 	for (const struct hoy_compose_pair *p = own; p && p->key; p++)
 		if (!hoy_str_starts(p->key, HOY_COMPOSE_LABEL))
 			hoy_json_add_string(w, p->key, p->value ? p->value : "");
+	hoy_json_add_string(w, HOY_COMPOSE_HASH, hash);
 	hoy_json_add_string(w, key_label, key);
 	hoy_json_add_string(w, HOY_COMPOSE_PROJECT, app->name);
 	hoy_json_add_string(w, HOY_COMPOSE_VERSION, PACKAGE_VERSION);
@@ -101,8 +104,11 @@ static int create_network(struct hoy_compose *app, const struct hoy_compose_netw
 {
 	auto_(hoy_buf_done) struct hoy_buf body = {};
 	struct hoy_json_writer w = { .buf = &body };
-	int r;
+	char hash[HOY_COMPOSE_HASH_SIZE];
+	int r = hoy_compose_resource_hash("networks", n->node, hash, err);
 
+	if (r < 0)
+		return r;
 	hoy_json_object(&w, NULL);
 	hoy_json_add_string(&w, "Name", n->real_name);
 	hoy_json_add_bool(&w, "CheckDuplicate", true);
@@ -115,7 +121,7 @@ static int create_network(struct hoy_compose *app, const struct hoy_compose_netw
 		hoy_json_add_bool(&w, "EnableIPv4", *n->enable_ipv4);
 	if (n->enable_ipv6)
 		hoy_json_add_bool(&w, "EnableIPv6", *n->enable_ipv6);
-	add_labels(&w, app, n->labels, HOY_COMPOSE_NETWORK, n->name);
+	add_labels(&w, app, n->labels, HOY_COMPOSE_NETWORK, n->name, hash);
 	hoy_json_end(&w);
 	r = create(app, "Network", "/networks/create", n->real_name, &body, err);
 	/* Made by somebody else meanwhile. */
@@ -126,49 +132,47 @@ static int create_volume(struct hoy_compose *app, const struct hoy_compose_volum
 {
 	auto_(hoy_buf_done) struct hoy_buf body = {};
 	struct hoy_json_writer w = { .buf = &body };
+	char hash[HOY_COMPOSE_HASH_SIZE];
+	int r = hoy_compose_resource_hash("volumes", v->node, hash, err);
 
+	if (r < 0)
+		return r;
 	hoy_json_object(&w, NULL);
 	hoy_json_add_string(&w, "Name", v->real_name);
 	hoy_create_add_text(&w, "Driver", v->driver);
 	hoy_compose_body_pairs(&w, "DriverOpts", v->driver_opts);
-	add_labels(&w, app, v->labels, HOY_COMPOSE_VOLUME, v->name);
+	add_labels(&w, app, v->labels, HOY_COMPOSE_VOLUME, v->name, hash);
 	hoy_json_end(&w);
 	return create(app, "Volume", "/volumes/create", v->real_name, &body, err);
+}
+
+static int remove_old(const struct making *m, struct hoy_err *err)
+{
+	const char *name = m->network ? m->network->real_name : m->volume->real_name;
+	auto_(hoy_buf_done) struct hoy_buf path = {};
+	int r;
+
+	(void) hoy_buf_adds(&path, m->network ? "/networks/" : "/volumes/");
+	hoy_http_escape(&path, name);
+	r = hoy_buf_check(&path, "the request", err);
+	if (r == 0)
+		r = hoy_cli_call(m->app->cli, "DELETE", path.data, NULL, NULL, err);
+	if (r < 0 && r != -ENOENT)
+		return hoy_err_wrap(
+			err, "%s \"%s\" has changed and must be made anew", m->network ? "network" : "volume", name);
+	hoy_compose_tell(m->app, HOY_REPORT_WORKING, m->network ? "Network" : "Volume", name, "Removed");
+	return 0;
 }
 
 static int make(void *userdata, struct hoy_err *err)
 {
 	const struct making *making = userdata;
+	int r = making->replaces ? remove_old(making, err) : 0;
 
+	if (r < 0)
+		return r;
 	return making->network ? create_network(making->app, making->network, err)
 			       : create_volume(making->app, making->volume, err);
-}
-
-static const struct hoy_json *named(const struct hoy_json *objects, const char *name)
-{
-	hoy_json_each(object, objects) if (strcmp(hoy_cli_text(object, "Name"), name) == 0) return object;
-	return NULL;
-}
-
-static bool network_is_used(const struct hoy_compose *app, const char *key)
-{
-	hoy_compose_each(struct hoy_compose_service, s, app->project->services)
-	{
-		hoy_compose_each(
-			struct hoy_compose_service_network, n, s->networks) if (strcmp(n->name, key) == 0) return true;
-	}
-	return app->globals->all_resources;
-}
-
-static bool volume_is_used(const struct hoy_compose *app, const char *key)
-{
-	hoy_compose_each(struct hoy_compose_service, s, app->project->services)
-	{
-		hoy_compose_each(struct hoy_compose_service_volume, v,
-			s->volumes) if (v->source && strcmp(v->type, "volume") == 0 &&
-					strcmp(v->source, key) == 0) return true;
-	}
-	return app->globals->all_resources;
 }
 
 /* One that stands there under our name but isn't the project's is used all the same, and that is told. */
@@ -184,10 +188,10 @@ static void warn_foreign(const struct hoy_compose *app, const struct hoy_json *o
 		kind, hoy_cli_text(object, "Name"), app->name, kind);
 }
 
-static int check_network(struct hoy_compose *app, const struct hoy_json *there, const struct hoy_compose_network *n,
-	bool *ret_missing, struct hoy_err *err)
+static int check_network(struct hoy_compose *app, const struct hoy_compose_existing *existing,
+	const struct hoy_compose_network *n, bool *ret_missing, struct hoy_err *err)
 {
-	const struct hoy_json *object = named(there, n->real_name);
+	const struct hoy_json *object = hoy_compose_existing_network(existing, n->real_name);
 
 	*ret_missing = !object;
 	if (!object && n->external) {
@@ -200,60 +204,151 @@ static int check_network(struct hoy_compose *app, const struct hoy_json *there, 
 	return 0;
 }
 
-static int add_makings(struct hoy_compose *app, const struct hoy_json *networks, const struct hoy_json *volumes,
-	struct making *makings, struct hoy_work *work, struct hoy_err *err)
+static int add_networks(struct hoy_compose *app, const struct hoy_compose_existing *existing, struct making *makings,
+	size_t *n, struct hoy_work *work, struct hoy_err *err)
 {
-	size_t n = 0;
-
 	hoy_compose_each(struct hoy_compose_network, net, app->project->networks)
 	{
-		bool missing = false;
-		int r = network_is_used(app, net->name) ? check_network(app, networks, net, &missing, err) : 0;
+		bool missing = false, changed;
+		int r = hoy_compose_network_is_used(app, net->name) ? check_network(app, existing, net, &missing, err)
+								    : 0;
 
 		if (r < 0)
 			return r;
-		if (!missing || net->external)
+		changed = hoy_compose_network_is_used(app, net->name) && hoy_compose_network_differs(existing, net);
+		if ((!missing && !changed) || net->external)
 			continue;
-		makings[n] = (struct making){ .app = app, .network = net };
-		(void) hoy_work_add(work, make, &makings[n++]);
+		makings[*n] = (struct making){ .app = app, .network = net, .replaces = changed };
+		(void) hoy_work_add(work, make, &makings[(*n)++]);
 	}
+	return 0;
+}
+
+static int add_volumes(struct hoy_compose *app, const struct hoy_compose_existing *existing, struct making *makings,
+	size_t *n, struct hoy_work *work, struct hoy_err *err)
+{
 	hoy_compose_each(struct hoy_compose_volume, volume, app->project->volumes)
 	{
-		const struct hoy_json *there = named(volumes, volume->real_name);
+		const struct hoy_json *there = hoy_compose_existing_volume(existing, volume->real_name);
+		bool goes = hoy_compose_volume_goes(existing, volume);
 
-		if (!volume_is_used(app, volume->name))
+		if (!hoy_compose_volume_is_used(app, volume->name))
 			continue;
 		if (!there && volume->external)
 			return hoy_err_not_found(err, "external volume \"%s\" not found", volume->real_name);
 		if (there && !volume->external)
 			warn_foreign(app, there, "volume");
-		if (there)
+		if (there && !goes)
 			continue;
-		makings[n] = (struct making){ .app = app, .volume = volume };
-		(void) hoy_work_add(work, make, &makings[n++]);
+		makings[*n] = (struct making){ .app = app, .volume = volume, .replaces = goes };
+		(void) hoy_work_add(work, make, &makings[(*n)++]);
 	}
 	return 0;
 }
 
-int hoy_compose_ensure_resources(struct hoy_compose *app, struct hoy_err *err)
+/* --- networks that go -------------------------------------------------------- */
+
+struct leaving {
+	struct hoy_compose *app;
+	struct hoy_compose_container *container;
+	const struct hoy_compose_existing *existing;
+};
+
+static int disconnect(struct leaving *l, const struct hoy_compose_network *network, struct hoy_err *err)
 {
-	auto_ptr(hoy_json_free) struct hoy_json *networks = NULL, *volumes = NULL;
+	auto_(hoy_buf_done) struct hoy_buf text = {}, path = {};
+	struct hoy_json_writer w = { .buf = &text };
+	int r;
+
+	hoy_json_object(&w, NULL);
+	hoy_json_add_string(&w, "Container", l->container->id);
+	hoy_json_add_bool(&w, "Force", true);
+	hoy_json_end(&w);
+	(void) hoy_buf_adds(&path, "/networks/");
+	hoy_http_escape(&path, network->real_name);
+	(void) hoy_buf_adds(&path, "/disconnect");
+	r = hoy_buf_check(&text, "the request", err);
+	if (r == 0)
+		r = hoy_buf_check(&path, "the request", err);
+	if (r == 0)
+		r = hoy_cli_call(l->app->cli, "POST", path.data, text.data, NULL, err);
+	return r == -ENOENT ? 0 : r;
+}
+
+/* The container is made again later: until then it keeps what it has of its own. */
+static int leave(void *userdata, struct hoy_err *err)
+{
+	static const struct hoy_compose_stop_options stop = { .timeout = -1 };
+	struct leaving *l = userdata;
+	const struct hoy_json *on = hoy_json_get(hoy_json_get(l->container->json, "NetworkSettings"), "Networks");
+	int r = 0;
+
+	if (hoy_compose_container_runs(l->container)) {
+		hoy_compose_tell(l->app, HOY_REPORT_WORKING, "Container", l->container->name, "Stopping");
+		r = hoy_compose_stop_action.run(l->app, l->container, &stop, err);
+		hoy_compose_tell(l->app, r < 0 ? HOY_REPORT_ERROR : HOY_REPORT_DONE, "Container", l->container->name,
+			r < 0 ? "Error" : "Stopped");
+		l->container->state = "exited";
+	}
+	hoy_compose_each(struct hoy_compose_network, n, l->app->project->networks)
+	{
+		if (r == 0 && hoy_json_get(on, n->real_name) && hoy_compose_network_differs(l->existing, n))
+			r = disconnect(l, n, err);
+	}
+	return r;
+}
+
+static bool is_on_changed(const struct hoy_compose *app, const struct hoy_compose_existing *existing,
+	const struct hoy_compose_container *container)
+{
+	const struct hoy_json *on = hoy_json_get(hoy_json_get(container->json, "NetworkSettings"), "Networks");
+
+	hoy_compose_each(struct hoy_compose_network, n, app->project->networks)
+	{
+		if (hoy_json_get(on, n->real_name) && hoy_compose_network_is_used(app, n->name) &&
+			hoy_compose_network_differs(existing, n))
+			return true;
+	}
+	return false;
+}
+
+/* The project's containers leave the networks that are made anew. */
+static int leave_changed(struct hoy_compose *app, const struct hoy_compose_existing *existing, struct hoy_err *err)
+{
+	auto_ptr(hoy_work_free) struct hoy_work *work = hoy_work_new(app->globals->parallel);
+	auto_free struct leaving *all = calloc(app->containers.n + 1, sizeof *all);
+
+	if (!work || !all)
+		return hoy_err_oom(err);
+	for (size_t i = 0; i < app->containers.n; i++) {
+		struct hoy_compose_container *c = &app->containers.all[i];
+
+		if (!is_on_changed(app, existing, c))
+			continue;
+		all[i] = (struct leaving){ .app = app, .container = c, .existing = existing };
+		(void) hoy_work_add(work, leave, &all[i]);
+	}
+	return hoy_work_run(work, err);
+}
+
+int hoy_compose_ensure_resources(
+	struct hoy_compose *app, const struct hoy_compose_existing *existing, struct hoy_err *err)
+{
 	auto_ptr(hoy_work_free) struct hoy_work *work = hoy_work_new(app->globals->parallel);
 	auto_free struct making *makings = NULL;
-	size_t n = 1;
-	int r = 0;
+	size_t n = 1, made = 0;
+	int r;
 
 	hoy_compose_each(struct hoy_compose_network, net, app->project->networks) n += net != NULL;
 	hoy_compose_each(struct hoy_compose_volume, volume, app->project->volumes) n += volume != NULL;
 	makings = calloc(n, sizeof *makings);
 	if (!work || !makings)
 		return hoy_err_oom(err);
-	if (app->project->networks)
-		r = hoy_cli_call(app->cli, "GET", "/networks", NULL, &networks, err);
-	if (r == 0 && app->project->volumes)
-		r = hoy_cli_call(app->cli, "GET", "/volumes", NULL, &volumes, err);
+	r = add_networks(app, existing, makings, &made, work, err);
 	if (r == 0)
-		r = add_makings(app, networks, hoy_json_get(volumes, "Volumes"), makings, work, err);
+		r = add_volumes(app, existing, makings, &made, work, err);
+	if (r == 0)
+		r = leave_changed(app, existing, err);
 	return r < 0 ? r : hoy_work_run(work, err);
 }
 

@@ -3,10 +3,13 @@
 #define HOY_COMPOSE_RESOURCES_H
 
 #include "supervisor/compose/app.h"
+#include "supervisor/compose/existing.h"
 
-/* Makes what the services (with --all-resources: what the file) need and what isn't there, all at once. An external one
+/* Makes what the services (with --all-resources: what the file) need and what isn't there, all at once, and anew what
+ * has changed: a network, whose containers are stopped and leave it first, and a volume that may go. An external one
  * that isn't there is an error. */
-int hoy_compose_ensure_resources(struct hoy_compose *app, struct hoy_err *err);
+int hoy_compose_ensure_resources(
+	struct hoy_compose *app, const struct hoy_compose_existing *existing, struct hoy_err *err);
 
 int hoy_compose_remove_networks(struct hoy_compose *app, struct hoy_err *err);
 int hoy_compose_remove_volumes(struct hoy_compose *app, struct hoy_err *err);

@@ -356,8 +356,6 @@ static int start_dependencies(
 		if (strcmp(app->containers.all[i].service, s->name) == 0)
 			plan.surplus[i] = false;
 	if (r == 0)
-		r = hoy_compose_ensure_resources(app, err);
-	if (r == 0)
 		r = hoy_compose_plan_create(&plan, err);
 	if (r == 0)
 		r = hoy_compose_plan_start(&plan, err);
@@ -370,6 +368,16 @@ static int start_dependencies(
 		r = depends ? hoy_compose_await_dependencies(app, depends, err) : hoy_err_oom(err);
 	}
 	return r;
+}
+
+/* A one-off stops nothing of what runs. */
+static int ensure_resources(struct hoy_compose *app, struct hoy_err *err)
+{
+	auto_(hoy_compose_existing_done) struct hoy_compose_existing existing = {};
+	int r = hoy_compose_existing_load(app, &existing, err);
+
+	existing.keep = true;
+	return r < 0 ? r : hoy_compose_ensure_resources(app, &existing, err);
 }
 
 static int run(struct hoy_compose *app, const struct run_options *o, struct hoy_err *err)
@@ -392,7 +400,7 @@ static int run(struct hoy_compose *app, const struct run_options *o, struct hoy_
 	if (r == 0 && !o->no_deps && s->depends_on)
 		r = start_dependencies(app, s, o, err);
 	else if (r == 0)
-		r = hoy_compose_ensure_resources(app, err);
+		r = ensure_resources(app, err);
 	if (r == 0)
 		r = hoy_compose_name_services(app, err);
 	if (r == 0)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/sha256.h"
 #include "base/str.h"
 #include "supervisor/compose/body.h"
 
@@ -132,6 +133,37 @@ static int add_mounts(
 	return 0;
 }
 
+/* Empty when all of the service's configs and secrets are bind mounts. */
+static int archive_of(
+	struct hoy_compose *app, const struct hoy_compose_service *service, struct hoy_buf *out, struct hoy_err *err)
+{
+	int r = add_mounts(app, service->secrets, /* secret= */ true, out, err);
+
+	if (r == 0)
+		r = add_mounts(app, service->configs, /* secret= */ false, out, err);
+	if (r < 0)
+		return hoy_err_wrap(err, "service \"%s\"", service->name);
+	if (!out->len)
+		return 0;
+	hoy_compose_tar_end(out);
+	return hoy_buf_check(out, "the archive", err);
+}
+
+int hoy_compose_contents_hash(struct hoy_compose *app, const struct hoy_compose_service *service,
+	char ret[HOY_COMPOSE_HASH_SIZE], struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf archive = {};
+	unsigned char digest[32];
+	int r = archive_of(app, service, &archive, err);
+
+	ret[0] = '\0';
+	if (r < 0 || !archive.len)
+		return r;
+	hoy_sha256(archive.data, archive.len, digest);
+	hoy_hex(digest, sizeof digest, ret);
+	return 0;
+}
+
 int hoy_compose_copy_files(
 	struct hoy_compose *app, const struct hoy_compose_service *service, const char *id, struct hoy_err *err)
 {
@@ -141,17 +173,9 @@ int hoy_compose_copy_files(
 	struct hoy_http_request request = {
 		.method = "PUT", .path = path, .content_type = "application/x-tar", .body_fd = -1
 	};
-	int r = path ? add_mounts(app, service->secrets, /* secret= */ true, &archive, err) : hoy_err_oom(err);
+	int r = path ? archive_of(app, service, &archive, err) : hoy_err_oom(err);
 
-	if (r == 0)
-		r = add_mounts(app, service->configs, /* secret= */ false, &archive, err);
-	if (r < 0)
-		return hoy_err_wrap(err, "service \"%s\"", service->name);
-	if (!archive.len)
-		return 0;
-	hoy_compose_tar_end(&archive);
-	r = hoy_buf_check(&archive, "the archive", err);
-	if (r < 0)
+	if (r < 0 || !archive.len)
 		return r;
 	request.body = archive.data;
 	request.body_len = archive.len;

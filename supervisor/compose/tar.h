@@ -11,6 +11,10 @@ int hoy_compose_tar_add(struct hoy_buf *out, const char *path, const char *data,
 /* The end of the archive. */
 void hoy_compose_tar_end(struct hoy_buf *out);
 
+/* Fills the hash of what hoy_compose_copy_files() would write; "" when that is nothing. */
+int hoy_compose_contents_hash(struct hoy_compose *app, const struct hoy_compose_service *service,
+	char ret[HOY_COMPOSE_HASH_SIZE], struct hoy_err *err);
+
 int hoy_compose_copy_files(
 	struct hoy_compose *app, const struct hoy_compose_service *service, const char *id, struct hoy_err *err);
 

@@ -118,6 +118,7 @@ static struct hoy_compose_converge_options converge_options(const struct hoy_com
 	struct hoy_compose_converge_options c = {
 		.renew_volumes = o->renew_volumes,
 		.remove_orphans = o->remove_orphans,
+		.yes = o->yes,
 		.timeout = o->attached.timeout,
 		.scale = o->scale,
 		.services = app->cli->args,
@@ -172,8 +173,6 @@ static int up(struct hoy_compose *app, const struct up_options *o, struct hoy_er
 		r = hoy_compose_begin_report(app, "Running", err);
 	if (r == 0)
 		r = hoy_compose_plan_make(app, &options, &images, &plan, err);
-	if (r == 0)
-		r = hoy_compose_ensure_resources(app, err);
 	if (r == 0)
 		r = run_plan(&plan, o, err);
 	hoy_compose_end_report(app);

@@ -1,38 +1,8 @@
 #!/usr/bin/env bats
 # Compose projects against hoyd, second part: images that are built, several networks, namespaces of other services,
 # the program under docker-compose's name, and stacks that cross over from and to docker-compose 1.29.
-bats_require_minimum_version 1.5.0
-load lib
-load stack
+load compose
 
-setup_file() {
-    load lib
-    load stack
-    require_root
-    make_test_dir
-    start_hoyd
-    load_busybox
-    export HOYD_PID
-}
-teardown_file() {
-    HOYD_PID=$(cat "$T/hoyd.pid") # one of the tests starts another
-    stop_hoyd
-    remove_test_dir
-}
-
-setup() {
-    P=$T/p$BATS_TEST_NUMBER
-    mkdir -p "$P"
-    cd "$P"
-    unset COMPOSE_PROJECT_NAME COMPOSE_FILE
-}
-teardown() {
-    [ ! -e compose.yaml ] || hoy compose down -v -t 0 --remove-orphans >/dev/null 2>&1
-}
-
-hoy() { timeout 60 "$HOY" "$@"; }
-compose() { timeout 60 "$HOY" compose "$@"; }
-label() { hoy inspect -f "{{index .Config.Labels \"com.docker.compose.$2\"}}" "$1"; }
 old_compose() { timeout 60 docker-compose "$@"; }
 
 @test "compose: an image is built, networks and namespaces are shared, down --rmi" {

@@ -1,39 +1,7 @@
 #!/usr/bin/env bats
 # Compose projects against hoyd: up, what is changed, the commands on a project, down. One hoyd for all tests, a project
 # for each.
-bats_require_minimum_version 1.5.0
-load lib
-load stack
-
-setup_file() {
-    load lib
-    load stack
-    require_root
-    make_test_dir
-    start_hoyd
-    load_busybox
-    export HOYD_PID
-}
-teardown_file() {
-    stop_hoyd
-    remove_test_dir
-}
-
-setup() {
-    P=$T/p$BATS_TEST_NUMBER
-    mkdir -p "$P"
-    cd "$P"
-    unset COMPOSE_PROJECT_NAME COMPOSE_FILE
-}
-teardown() {
-    [ ! -e compose.yaml ] || hoy compose down -v -t 0 --remove-orphans >/dev/null 2>&1
-}
-
-hoy() { timeout 60 "$HOY" "$@"; }
-compose() { timeout 60 "$HOY" compose "$@"; }
-label() { hoy inspect -f "{{index .Config.Labels \"com.docker.compose.$2\"}}" "$1"; }
-id_of() { hoy inspect -f '{{.Id}}' "$1"; }
-state_of() { hoy inspect -f '{{.State.Status}}' "$1"; }
+load compose
 
 @test "compose: two services with a network and a volume come up and go down" {
     cat >compose.yaml <<'X'
