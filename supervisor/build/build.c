@@ -38,11 +38,10 @@ void hoy_build_say(struct hoy_build *build, const char *fmt, ...)
 static void release(struct hoy_build *build)
 {
 	build->ending = hoy_source_free(build->ending);
-	build->retry = hoy_source_free(build->retry);
-	hoy_build_mounts_end(build);
 	build->serving = hoy_source_free(build->serving);
 	build->worker = hoy_worker_run_free(build->worker);
-	hoy_build_copy_end(build);
+	for (struct hoy_build_task *task = build->tasks; task; task = task->next)
+		hoy_build_task_release(task);
 	hoy_build_steps_free(build);
 	hoy_build_bases_free(build);
 	if (build->context)
@@ -60,6 +59,7 @@ static void build_free(struct hoy_build *build)
 	if (*at)
 		*at = build->next;
 	release(build);
+	hoy_build_tasks_free(build);
 	hoy_json_free(build->wanted);
 	hoy_json_free(build->plan);
 	hoy_fd_close(&build->plan_fd);
@@ -68,9 +68,7 @@ static void build_free(struct hoy_build *build)
 	free(build->network);
 	free(build->host_config);
 	free(build->image_id);
-	free(build->container);
-	free(build->container_name);
-	hoy_buf_done(&build->frame);
+	free(build->steps);
 	free(build);
 }
 
@@ -116,12 +114,15 @@ void hoy_build_fail(struct hoy_build *build, const struct hoy_err *err)
 		return;
 	if (err)
 		own = *err;
-	if (err && build->step < build->n_steps)
-		hoy_build_tell(build, HOY_BUILD_STEP_FAILED, build->step, own.msg, strlen(own.msg), 0);
 	build->ended = true;
 	build->worker = hoy_worker_run_free(build->worker);
-	hoy_build_copy_end(build);
-	hoy_build_run_end(build, err && build->exit_code && build->keep_failed_containers);
+	for (struct hoy_build_task *task = build->tasks; task; task = task->next) {
+		hoy_build_copy_end(task);
+		hoy_build_run_end(task, err && task == build->failed_task && build->keep_failed_containers);
+		if (task->job)
+			hoy_image_job_cancel(task->job);
+	}
+	hoy_builds_wake(build->builds);
 	if (build->job)
 		hoy_image_job_cancel(build->job);
 	else
@@ -195,7 +196,8 @@ int hoy_build_start(struct hoy_builds *builds, const struct hoy_build_request *r
 		return hoy_err_oom(err);
 	build->builds = builds;
 	build->handler = *handler;
-	build->plan_fd = build->output = -EBADF;
+	build->plan_fd = -EBADF;
+	build->serial = ++builds->serial;
 	build->next = builds->list;
 	builds->list = build;
 	r = take_request(build, request, err);
@@ -288,7 +290,8 @@ void hoy_builds_stop(struct hoy_builds *builds)
 		bool ended = build->ended;
 
 		build->ended = true;
-		hoy_build_run_let_go(build);
+		for (struct hoy_build_task *task = build->tasks; task; task = task->next)
+			hoy_build_run_let_go(task);
 		release(build);
 		if (!ended)
 			build->handler.done(&err, /* exit_code= */ 0, /* id= */ NULL, build->handler.userdata);

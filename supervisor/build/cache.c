@@ -120,7 +120,7 @@ static void forget(struct hoy_builds *builds, struct hoy_build_entry *entry)
 	entry_free(builds, entry);
 }
 
-void hoy_builds_cache_add(struct hoy_builds *builds, const char *key, const struct hoy_build_step *step)
+void hoy_builds_cache_add(struct hoy_builds *builds, const char *key, const struct hoy_build_step *step, uint64_t maker)
 {
 	struct hoy_build_entry *entry = calloc(1, sizeof *entry), *before = hoy_builds_cache_find(builds, key);
 	struct hoy_err err = { 0 };
@@ -131,6 +131,7 @@ void hoy_builds_cache_add(struct hoy_builds *builds, const char *key, const stru
 	entry->layer = step->layer;
 	entry->created = entry->used = step->created;
 	entry->turn = builds->turn;
+	entry->maker = maker;
 	entry->what = strdup(hoy_build_text(step->json, "title"));
 	if (*step->layer.blob && hoy_built_layer_hold(builds->options.images, &step->layer, &err) < 0) {
 		hoy_log_ignored(&err, "remember a build step");

@@ -19,31 +19,31 @@ static void drop_dir(struct hoy_build *build, char **path)
 	*path = NULL;
 }
 
-void hoy_build_copy_end(struct hoy_build *build)
+void hoy_build_copy_end(struct hoy_build_task *task)
 {
-	build->files = hoy_files_run_free(build->files);
-	drop_dir(build, &build->upper);
-	drop_dir(build, &build->work);
+	task->files = hoy_files_run_free(task->files);
+	drop_dir(task->build, &task->upper);
+	drop_dir(task->build, &task->work);
 }
 
 static void on_copied(const struct hoy_err *failed, void *userdata)
 {
-	struct hoy_build *build = userdata;
+	struct hoy_build_task *task = userdata;
 	struct hoy_err err = { 0 };
 
 	if (failed)
 		err = *failed;
-	build->files = hoy_files_run_free(build->files);
+	task->files = hoy_files_run_free(task->files);
 	if (failed) {
 		err.stated = err.stated || err.errnum == ENOENT;
 		(void) hoy_err_wrap(&err, "%s failed",
-			build->steps[build->step].kind == STEP_WORKDIR                          ? "WORKDIR"
-			: hoy_json_bool(hoy_json_get(build->steps[build->step].json, "is_add")) ? "ADD"
-												: "COPY");
-		hoy_build_fail(build, &err);
+			task->step->kind == STEP_WORKDIR                          ? "WORKDIR"
+			: hoy_json_bool(hoy_json_get(task->step->json, "is_add")) ? "ADD"
+										  : "COPY");
+		hoy_build_task_fail(task, &err);
 		return;
 	}
-	hoy_build_step_wrote(build, build->upper);
+	hoy_build_step_wrote(task, task->upper);
 }
 
 static int add_owner(
@@ -70,7 +70,7 @@ static int add_owner(
 	return 0;
 }
 
-static int add_layers(
+int hoy_build_add_layers(
 	struct hoy_build *build, const char *key, const char *chain_id, struct hoy_json_writer *w, struct hoy_err *err)
 {
 	auto_ptr(hoy_strv_free) char **layers = NULL;
@@ -82,41 +82,43 @@ static int add_layers(
 }
 
 /* The tree that is written to. With --link nothing below is looked at: links in it are not followed. */
-static int add_place(
-	struct hoy_build *build, const struct hoy_build_step *step, struct hoy_json_writer *w, struct hoy_err *err)
+static int add_place(struct hoy_build_task *task, struct hoy_json_writer *w, struct hoy_err *err)
 {
+	const struct hoy_build_step *step = task->step;
+
 	if (hoy_json_bool(hoy_json_get(step->json, "link"))) {
-		hoy_json_add_string(w, "dir", build->upper);
+		hoy_json_add_string(w, "dir", task->upper);
 		return 0;
 	}
-	hoy_json_add_string(w, "upper", build->upper);
-	hoy_json_add_string(w, "work", build->work);
-	return add_layers(build, "layers", step->chain_id, w, err);
+	hoy_json_add_string(w, "upper", task->upper);
+	hoy_json_add_string(w, "work", task->work);
+	return hoy_build_add_layers(task->build, "layers", step->chain_id, w, err);
 }
 
-static bool is_context(const struct hoy_build *build, size_t from)
+bool hoy_build_is_context(const struct hoy_build *build, size_t from)
 {
 	return from < build->n_steps && build->steps[from].kind == STEP_CONTEXT;
 }
 
-static int print_request(struct hoy_build *build, const struct hoy_build_step *step, size_t from, struct hoy_buf *text,
-	struct hoy_err *err)
+static int print_request(struct hoy_build_task *task, struct hoy_buf *text, struct hoy_err *err)
 {
 	static const char *const plain[] = { "sources", "files", "is_dir", "unpack", "parents", "excludes" };
+	const struct hoy_build_step *step = task->step;
+	struct hoy_build *build = task->build;
 	struct hoy_json_writer w = { .buf = text };
 	int r;
 
 	hoy_json_object(&w, NULL);
 	hoy_json_add_string(&w, "op", "build");
 	hoy_json_array(&w, "fds");
-	if (is_context(build, from))
+	if (hoy_build_is_context(build, step->from))
 		hoy_json_add_string(&w, NULL, "target");
 	hoy_json_end(&w);
-	r = add_place(build, step, &w, err);
+	r = add_place(task, &w, err);
 	hoy_json_add_string(&w, "path", hoy_build_text(step->json, "path"));
 	hoy_json_add_string(&w, "mode", hoy_build_text(step->json, "chmod"));
-	if (r >= 0 && from != NO_STEP && !is_context(build, from))
-		r = add_layers(build, "other_layers", hoy_build_chain(build, from), &w, err);
+	if (r >= 0 && step->from != NO_STEP && !hoy_build_is_context(build, step->from))
+		r = hoy_build_add_layers(build, "other_layers", hoy_build_chain(build, step->from), &w, err);
 	if (r >= 0)
 		r = add_owner(build, step, &w, err);
 	for (size_t i = 0; i < ARRAY_LEN(plain) && step->kind == STEP_COPY; i++)
@@ -128,44 +130,42 @@ static int print_request(struct hoy_build *build, const struct hoy_build_step *s
 	return r < 0 ? r : hoy_buf_check(text, "request", err);
 }
 
-static int make_dirs(struct hoy_build *build, struct hoy_err *err)
+int hoy_build_files_start(struct hoy_build_task *task, const struct hoy_buf *request, size_t from,
+	void (*done)(const struct hoy_err *err, void *userdata), struct hoy_err *err)
 {
-	int r = hoy_images_new_dir(build->builds->options.images, &build->upper, err);
-
-	return r < 0 ? r : hoy_images_new_dir(build->builds->options.images, &build->work, err);
-}
-
-static int start(struct hoy_build *build, const struct hoy_build_step *step, struct hoy_err *err)
-{
-	auto_(hoy_buf_done) struct hoy_buf text = { 0 };
 	auto_fd int context = -EBADF;
-	int64_t from = -1;
-	int r;
 
-	(void) hoy_json_to_i64(hoy_json_get(step->json, "from"), &from);
-	r = make_dirs(build, err);
-	if (r >= 0)
-		r = print_request(build, step, from < 0 ? NO_STEP : (size_t) from, &text, err);
-	if (r < 0)
-		return r;
-	if (from >= 0 && is_context(build, (size_t) from)) {
-		context = open(build->context, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (hoy_build_is_context(task->build, from)) {
+		context = open(task->build->context, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (context < 0)
 			return hoy_err_sys(err, "open the build context");
 	}
-	return hoy_files_run_start(&(struct hoy_files_run_options){ .volumes = build->builds->options.volumes,
-					   .request = &text,
+	return hoy_files_run_start(&(struct hoy_files_run_options){ .volumes = task->build->builds->options.volumes,
+					   .request = request,
 					   .fds = &context,
 					   .n_fds = context >= 0,
-					   .done = on_copied,
-					   .userdata = build },
-		&build->files, err);
+					   .done = done,
+					   .userdata = task },
+		&task->files, err);
 }
 
-void hoy_build_copy(struct hoy_build *build, const struct hoy_build_step *step)
+static int start(struct hoy_build_task *task, struct hoy_err *err)
+{
+	struct hoy_images *images = task->build->builds->options.images;
+	auto_(hoy_buf_done) struct hoy_buf text = { 0 };
+	int r = hoy_images_new_dir(images, &task->upper, err);
+
+	if (r >= 0)
+		r = hoy_images_new_dir(images, &task->work, err);
+	if (r >= 0)
+		r = print_request(task, &text, err);
+	return r < 0 ? r : hoy_build_files_start(task, &text, task->step->from, on_copied, err);
+}
+
+void hoy_build_copy(struct hoy_build_task *task)
 {
 	struct hoy_err err = { 0 };
 
-	if (start(build, step, &err) < 0)
-		hoy_build_fail(build, &err);
+	if (start(task, &err) < 0)
+		hoy_build_task_fail(task, &err);
 }

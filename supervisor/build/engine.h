@@ -20,6 +20,7 @@ struct hoy_build_entry {
 	char key[HOY_IMAGE_DIGEST_MAX];
 	struct hoy_built_layer layer; /* held, unless there is none: blob "" */
 	char *what;
+	uint64_t maker; /* serial of the build that made it; 0: one before this hoyd */
 	int64_t created, used;
 	int64_t uses;
 	uint64_t turn; /* when it was made: see struct hoy_builds */
@@ -32,7 +33,8 @@ struct hoy_builds {
 	struct hoy_build *list;
 	struct hoy_build_entry **entries;
 	size_t n_entries;
-	uint64_t turn; /* grows whenever something begins to be brought to disk: what was made before is there then */
+	uint64_t serial; /* of the last build */
+	uint64_t turn;   /* grows whenever something begins to be brought to disk: what was made before is there then */
 };
 
 /* A base image, resolved. */
@@ -50,17 +52,57 @@ struct hoy_build_step {
 	const struct hoy_json *json;
 	enum hoy_build_kind kind;
 	size_t parent; /* index, or NO_STEP */
-	bool done, cached;
+	size_t from;   /* what COPY takes from, or NO_STEP */
+	size_t number; /* as clients see it, from 1; 0: they don't */
+	enum { STEP_TO_DO, STEP_RUNNING, STEP_DONE } state;
 	const struct hoy_build_base *base; /* where its tree begins; NULL: with nothing */
 	struct hoy_built_layer layer;      /* its own, held; blob "": none */
 	char chain_id[HOY_IMAGE_DIGEST_MAX];
-	int64_t created; /* when it was done first, ns; 0: it makes nothing */
+	bool cached;
+	int64_t created;     /* when it was done first, ns; 0: it makes nothing */
+	struct hoy_buf text; /* for clients, when those before it are done */
 };
 #define NO_STEP ((size_t) -1)
+
+/* What RUN mounts: where it is on the host. */
+struct hoy_build_mounted {
+	char *path; /* NULL: not known yet */
+	bool is_copy;
+	char *dir; /* it was made in this directory, which goes with the step; NULL: it stays */
+};
+
+/* A step that is being done, or waits in the middle. It lives as long as its build. */
+struct hoy_build_task {
+	struct hoy_build *build;
+	struct hoy_build_task *next;
+	struct hoy_build_step *step;
+	char key[HOY_IMAGE_DIGEST_MAX];
+	bool waits;     /* for what another one does or uses: is tried again when that ends */
+	bool is_leader; /* it makes what `key` names: others that need it wait */
+	struct hoy_source *retry;
+	struct hoy_image_job *job; /* its tree becomes a layer */
+	struct hoy_files_run *files;
+	char *upper, *work; /* directories of COPY */
+
+	/* RUN */
+	char *scripts; /* directory of heredocs that it executes */
+	char **caches; /* directories that --mount=type=cache uses */
+	struct hoy_build_mounted *mounted;
+	size_t n_mounted, copying; /* `copying`: which of them is being made */
+	char *container_name;      /* its row in the store is there */
+	char *container;           /* ID */
+	struct hoy_container_wait *wait;
+	int output; /* our end of its stream */
+	struct hoy_source *output_source;
+	struct hoy_buf frame;
+	bool exited;
+	int status;
+};
 
 struct hoy_build {
 	struct hoy_builds *builds;
 	struct hoy_build *next;
+	uint64_t serial;
 	struct hoy_build_handler handler;
 	unsigned int pending; /* callbacks that will come: it is freed when there are none */
 	bool ended;
@@ -88,33 +130,27 @@ struct hoy_build {
 	/* the plan */
 	struct hoy_json *plan;
 	struct hoy_build_step *steps;
-	size_t n_steps, step;
-	size_t n_told, told;            /* steps that clients see */
-	char key[HOY_IMAGE_DIGEST_MAX]; /* of the current step */
-	uint64_t turn;                  /* of the room, when what it made began to be brought to disk */
-	bool made_something;            /* there are new entries of the cache */
-
-	/* the current step */
-	struct hoy_image_job *job;
-	struct hoy_files_run *files;
-	char *upper, *work;   /* directories of COPY */
-	char *scripts;        /* directory of heredocs that RUN executes */
-	char **caches;        /* directories that RUN --mount=type=cache uses now */
-	bool waits_for_cache; /* another build has one locked */
-	struct hoy_source *retry;
-	char *container_name; /* of RUN; its row in the store is there */
-	char *container;      /* ID */
-	struct hoy_container_wait *wait;
-	int output; /* our end of its stream */
-	struct hoy_source *output_source;
-	struct hoy_buf frame;
-	bool exited, is_behind;
-	int status;
+	size_t n_steps;
+	size_t front;  /* the first that is not done: its text is told at once */
+	size_t n_told; /* steps that clients see */
+	struct hoy_build_task *tasks;
+	struct hoy_build_task *old_tasks;   /* done; kept for callbacks that may still come */
+	struct hoy_build_task *failed_task; /* whose RUN failed */
+	bool scheduling, again;
+	uint64_t turn;             /* of the room, when what it made began to be brought to disk */
+	bool made_something;       /* there are new entries of the cache */
+	bool is_behind;            /* the client has not read yet */
+	struct hoy_image_job *job; /* of the whole: a pull, the image */
 };
 
 /* --- build.c --- */
 
 void hoy_build_say(struct hoy_build *build, const char *fmt, ...) HOY_PRINTF(2, 3);
+/* What a step has to say, in the order of steps. */
+void hoy_build_print(struct hoy_build_task *task, const char *text, size_t len);
+void hoy_build_say_of(struct hoy_build *build, struct hoy_build_step *step, const char *fmt, ...) HOY_PRINTF(3, 4);
+/* A step failed: the build does. */
+void hoy_build_task_fail(struct hoy_build_task *task, const struct hoy_err *err);
 /* The end. The caller must not touch the build any more but for returning. */
 void hoy_build_fail(struct hoy_build *build, const struct hoy_err *err);
 /* A callback that was pending has come: false when the build has ended meanwhile (and may be gone). */
@@ -129,37 +165,53 @@ void hoy_build_bases_free(struct hoy_build *build);
 /* --- steps.c: the second half --- */
 
 int hoy_build_steps_begin(struct hoy_build *build, struct hoy_err *err);
-void hoy_build_next_step(struct hoy_build *build);
-/* The current step's tree is in `upper_dir`: it becomes a layer, then the next step begins. */
-void hoy_build_step_wrote(struct hoy_build *build, const char *upper_dir);
+/* Begins all steps that can begin; the last one's end makes the image. */
+void hoy_build_schedule(struct hoy_build *build);
+/* The task's tree is in `upper_dir`: it becomes a layer, then the step is done. */
+void hoy_build_step_wrote(struct hoy_build_task *task, const char *upper_dir);
+/* Tasks of any build that wait may have what they wait for. */
+void hoy_builds_wake(struct hoy_builds *builds);
 /* The chain that a step's tree is; "" is an empty one. */
 const char *hoy_build_chain(const struct hoy_build *build, size_t step);
+/* Index of the step that `key` of `json` names, one before `at`, or NO_STEP. -EINVAL: it is none. */
+int hoy_build_index_of(const struct hoy_json *json, const char *key, size_t at, size_t *ret);
+size_t hoy_build_index(const struct hoy_build *build, const struct hoy_build_step *step);
+void hoy_build_task_release(struct hoy_build_task *task); /* all that belongs to other rooms */
+void hoy_build_tasks_free(struct hoy_build *build);
 void hoy_build_steps_free(struct hoy_build *build);
 const char *hoy_build_text(const struct hoy_json *object, const char *key); /* never NULL */
-/* Tells the client of a step, unless it is one that clients don't see. */
-void hoy_build_tell(
-	struct hoy_build *build, enum hoy_build_event_kind kind, size_t step, const char *text, size_t len, int stream);
+/* Tells a client that draws steps, unless it is one that clients don't see. */
+void hoy_build_tell(struct hoy_build *build, enum hoy_build_event_kind kind, const struct hoy_build_step *step,
+	const char *text, size_t len, int stream);
 
-/* --- run.c, copy.c, compose.c: kinds of steps. What can't be begun is told by hoy_build_fail() --- */
+/* --- run.c, copy.c, compose.c: kinds of steps. What can't be begun is told by hoy_build_task_fail() --- */
 
-void hoy_build_run(struct hoy_build *build, const struct hoy_build_step *step);
-void hoy_build_run_end(struct hoy_build *build, bool keep); /* its container goes, its directory may be gone */
-void hoy_build_run_let_go(struct hoy_build *build);         /* hoyd ends: the next one removes its container */
-void hoy_build_copy(struct hoy_build *build, const struct hoy_build_step *step);
-void hoy_build_copy_end(struct hoy_build *build);
+void hoy_build_run(struct hoy_build_task *task);
+void hoy_build_run_end(struct hoy_build_task *task, bool keep); /* its container goes, its directory may be gone */
+void hoy_build_run_let_go(struct hoy_build_task *task);         /* hoyd ends: the next one removes its container */
+void hoy_build_copy(struct hoy_build_task *task);
+void hoy_build_copy_end(struct hoy_build_task *task);
+bool hoy_build_is_context(const struct hoy_build *build, size_t step);
+/* "NAME": the directories of the chain, top first. */
+int hoy_build_add_layers(struct hoy_build *build, const char *name, const char *chain_id, struct hoy_json_writer *w,
+	struct hoy_err *err);
+/* Starts a hoy-files that takes from the step `from`, which may be a context. */
+int hoy_build_files_start(struct hoy_build_task *task, const struct hoy_buf *request, size_t from,
+	void (*done)(const struct hoy_err *err, void *userdata), struct hoy_err *err);
 void hoy_build_compose(struct hoy_build *build);
 
 /* --- run_mounts.c --- */
 
-/* The step's mounts and scripts as HostConfig.Mounts. 1: a cache is locked by another build: the step is run again
- * when that one has ended. */
-int hoy_build_mounts_add(
-	struct hoy_build *build, const struct hoy_build_step *step, struct hoy_json_writer *w, struct hoy_err *err);
+/* Makes what RUN mounts. 0: all is there. 1: a cache is locked, the task waits. 2: copying, hoy_build_run() is called
+ * again. */
+int hoy_build_mounts_prepare(struct hoy_build_task *task, struct hoy_err *err);
+/* The mounts and scripts as HostConfig.Mounts. */
+int hoy_build_mounts_add(struct hoy_build_task *task, struct hoy_json_writer *w, struct hoy_err *err);
 /* The caches of RUN that `wanted` says: their ids are added, they go. */
 int hoy_build_mounts_prune(struct hoy_builds *builds,
 	bool (*wanted)(const struct hoy_build_record *record, void *userdata), void *userdata, char ***ret_ids,
 	struct hoy_err *err);
-void hoy_build_mounts_end(struct hoy_build *build); /* lets go of caches and scripts; others may go on */
+void hoy_build_mounts_end(struct hoy_build_task *task); /* lets go of caches and scripts; others may go on */
 
 /* --- cache.c --- */
 
@@ -168,7 +220,8 @@ void hoy_builds_cache_free(struct hoy_builds *builds);
 int64_t hoy_builds_now(void); /* ns since 1970 */
 struct hoy_build_entry *hoy_builds_cache_find(struct hoy_builds *builds, const char *key);
 /* Remembers it, in memory. Trouble is logged: a result that is forgotten is made again. */
-void hoy_builds_cache_add(struct hoy_builds *builds, const char *key, const struct hoy_build_step *step);
+void hoy_builds_cache_add(
+	struct hoy_builds *builds, const char *key, const struct hoy_build_step *step, uint64_t maker);
 /* Everything made before `turn` is on disk: rows. */
 void hoy_builds_cache_store(struct hoy_builds *builds, uint64_t turn);
 

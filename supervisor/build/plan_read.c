@@ -269,7 +269,7 @@ static void on_end(const struct hoy_err *failed, void *userdata)
 	if (read_plan(build, &err) < 0)
 		hoy_build_fail(build, &err);
 	else
-		hoy_build_next_step(build);
+		hoy_build_schedule(build);
 }
 
 static int print_request(const struct hoy_build_request *request, const struct hoy_build *build, struct hoy_buf *text,

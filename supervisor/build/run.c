@@ -48,15 +48,15 @@ static void on_removed(void *userdata, const struct hoy_err *err)
 	removal_free(removal);
 }
 
-static void forget_name(struct hoy_build *build)
+static void forget_name(struct hoy_build_task *task)
 {
 	struct hoy_err err = { 0 };
 
-	if (hoy_store_build_run_delete(build->builds->options.store, build->container_name, &err) < 0)
-		hoy_log_ignored(&err, "forget the build container '%s'", build->container_name);
+	if (hoy_store_build_run_delete(task->build->builds->options.store, task->container_name, &err) < 0)
+		hoy_log_ignored(&err, "forget the build container '%s'", task->container_name);
 }
 
-static void remove_container(struct hoy_build *build)
+static void remove_container(struct hoy_build_task *task)
 {
 	const struct hoy_container_remove how = { .force = true, .volumes = true };
 	struct removal *removal = calloc(1, sizeof *removal);
@@ -64,9 +64,9 @@ static void remove_container(struct hoy_build *build)
 
 	if (!removal)
 		return; /* the next hoyd does it */
-	removal->builds = build->builds;
-	removal->name = strdup(build->container_name);
-	if (!removal->name || hoy_container_remove(build->builds->options.containers, build->container, &how,
+	removal->builds = task->build->builds;
+	removal->name = strdup(task->container_name);
+	if (!removal->name || hoy_container_remove(task->build->builds->options.containers, task->container, &how,
 				      on_removed, removal, &err) < 0) {
 		if (err.errnum)
 			hoy_log_ignored(&err, "remove a build container");
@@ -74,205 +74,211 @@ static void remove_container(struct hoy_build *build)
 	}
 }
 
-void hoy_build_run_let_go(struct hoy_build *build)
+void hoy_build_run_let_go(struct hoy_build_task *task)
 {
-	if (build->wait)
-		hoy_container_wait_cancel(build->wait);
-	build->wait = NULL;
-	build->output_source = hoy_source_free(build->output_source);
-	hoy_fd_close(&build->output);
+	if (task->wait)
+		hoy_container_wait_cancel(task->wait);
+	task->wait = NULL;
+	task->output_source = hoy_source_free(task->output_source);
+	hoy_fd_close(&task->output);
 }
 
-void hoy_build_run_end(struct hoy_build *build, bool keep)
+void hoy_build_run_end(struct hoy_build_task *task, bool keep)
 {
-	hoy_build_run_let_go(build);
-	hoy_build_mounts_end(build);
-	if (build->container && keep)
-		forget_name(build);
-	else if (build->container)
-		remove_container(build);
-	if (build->container && !keep)
-		hoy_build_say(build, "Removing intermediate container %.12s\n", build->container);
-	free(build->container);
-	build->container = NULL;
-	if (!build->ended) { /* else a create that is under way may need it */
-		free(build->container_name);
-		build->container_name = NULL;
+	hoy_build_run_let_go(task);
+	hoy_build_mounts_end(task);
+	if (task->container && keep)
+		forget_name(task);
+	else if (task->container)
+		remove_container(task);
+	if (task->container && !keep)
+		hoy_build_say_of(task->build, task->step, "Removing intermediate container %.12s\n", task->container);
+	free(task->container);
+	task->container = NULL;
+	if (!task->build->ended) { /* else a create that is under way may need it */
+		free(task->container_name);
+		task->container_name = NULL;
 	}
 }
 
 /* --- its output ------------------------------------------------------------------------------------------------------
  */
 
-static void look_at_end(struct hoy_build *build);
+static void look_at_end(struct hoy_build_task *task);
 
 /* Whole frames of the multiplexed stream: what both streams say, in order. */
-static void tell_frames(struct hoy_build *build)
+static void tell_frames(struct hoy_build_task *task)
 {
-	while (build->frame.len >= FRAME_HEAD) {
-		const unsigned char *head = (const unsigned char *) build->frame.data;
+	while (task->frame.len >= FRAME_HEAD) {
+		const unsigned char *head = (const unsigned char *) task->frame.data;
 		size_t len = (size_t) head[4] << 24 | (size_t) head[5] << 16 | (size_t) head[6] << 8 | head[7];
 
-		if (build->frame.len < FRAME_HEAD + len)
+		if (task->frame.len < FRAME_HEAD + len)
 			break;
 		if (len > 0)
-			hoy_build_tell(build, HOY_BUILD_STEP_OUTPUT, build->step, build->frame.data + FRAME_HEAD, len,
-				head[0]);
+			hoy_build_tell(task->build, HOY_BUILD_STEP_OUTPUT, task->step, task->frame.data + FRAME_HEAD,
+				len, head[0]);
 		if (len > 0)
-			build->handler.text(build->frame.data + FRAME_HEAD, len, build->handler.userdata);
-		hoy_buf_consume(&build->frame, FRAME_HEAD + len);
+			hoy_build_print(task, task->frame.data + FRAME_HEAD, len);
+		hoy_buf_consume(&task->frame, FRAME_HEAD + len);
 	}
 }
 
 static void on_output(struct hoy_source *source, uint32_t events, void *userdata)
 {
-	struct hoy_build *build = userdata;
+	struct hoy_build_task *task = userdata;
+	struct hoy_build *build = task->build;
 	char block[32768];
-	ssize_t n = read(build->output, block, sizeof block);
+	ssize_t n = read(task->output, block, sizeof block);
 
 	(void) events;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n > 0) {
-		(void) hoy_buf_add(&build->frame, block, (size_t) n);
-		tell_frames(build);
-		build->is_behind = build->handler.is_behind(build->handler.userdata);
-		if (build->is_behind)
+		(void) hoy_buf_add(&task->frame, block, (size_t) n);
+		tell_frames(task);
+		/* Others are not waited for: what they say is kept, up to a limit. */
+		if (hoy_build_index(build, task->step) == build->front)
+			build->is_behind = build->handler.is_behind(build->handler.userdata);
+		if (build->is_behind && hoy_build_index(build, task->step) == build->front)
 			(void) hoy_source_set_events(source, 0, NULL);
 		return;
 	}
-	build->output_source = hoy_source_free(build->output_source);
-	hoy_fd_close(&build->output);
-	look_at_end(build);
+	task->output_source = hoy_source_free(task->output_source);
+	hoy_fd_close(&task->output);
+	look_at_end(task);
 }
 
 void hoy_build_go_on(struct hoy_build *build)
 {
-	if (build->is_behind && build->output_source)
-		(void) hoy_source_set_events(build->output_source, EPOLLIN, NULL);
+	for (struct hoy_build_task *task = build->tasks; task && build->is_behind; task = task->next)
+		if (task->output_source)
+			(void) hoy_source_set_events(task->output_source, EPOLLIN, NULL);
 	build->is_behind = false;
 }
 
-static int attach(struct hoy_build *build, struct hoy_err *err)
+static int attach(struct hoy_build_task *task, struct hoy_err *err)
 {
 	const struct hoy_container_attach how = { .stdout_ = true, .stderr_ = true };
 	int pair[2], r;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
 		return hoy_err_sys(err, "make a socket pair");
-	build->output = pair[0];
-	hoy_buf_clear(&build->frame);
-	build->frame.cap = 2 * FRAME_MAX;
+	task->output = pair[0];
+	hoy_buf_clear(&task->frame);
+	task->frame.cap = 2 * FRAME_MAX;
 	/* Takes the other end over. */
-	r = hoy_container_attach(build->builds->options.containers, build->container, &how, pair[1], NULL, 0, err);
+	r = hoy_container_attach(task->build->builds->options.containers, task->container, &how, pair[1], NULL, 0, err);
 	return r < 0 ? r
-		     : hoy_loop_io(build->builds->options.loop, &build->output_source, build->output, EPOLLIN,
-			       on_output, build, err);
+		     : hoy_loop_io(task->build->builds->options.loop, &task->output_source, task->output, EPOLLIN,
+			       on_output, task, err);
 }
 
 /* --- its life
  * --------------------------------------------------------------------------------------------------------- */
 
-static void command_failed(struct hoy_build *build)
+static void command_failed(struct hoy_build_task *task)
 {
 	auto_(hoy_buf_done) struct hoy_buf command = { 0 };
 	struct hoy_err err = { 0 };
 
-	hoy_json_each(arg, hoy_json_get(build->steps[build->step].json, "args"))
+	hoy_json_each(arg, hoy_json_get(task->step->json, "args"))
 	{
 		(void) hoy_buf_addf(&command, "%s%s", command.len ? " " : "", hoy_json_string(arg));
 	}
-	build->exit_code = build->status;
+	task->build->exit_code = task->status;
+	task->build->failed_task = task;
 	(void) hoy_err_set(&err, HOY_ERR_INVALID, ECHILD, "The command '%.800s' returned a non-zero code: %d",
-		command.data ? command.data : "", build->status);
-	hoy_build_fail(build, &err);
+		command.data ? command.data : "", task->status);
+	hoy_build_task_fail(task, &err);
 }
 
 /* When it has exited and all it said was read. */
-static void look_at_end(struct hoy_build *build)
+static void look_at_end(struct hoy_build_task *task)
 {
 	const struct hoy_container_info *info;
 	struct hoy_err err = { 0 };
 
-	if (!build->exited || build->output_source)
+	if (!task->exited || task->output_source)
 		return;
-	if (build->status != 0)
-		command_failed(build);
-	else if (hoy_containers_find(build->builds->options.containers, build->container, &info, &err) < 0)
-		hoy_build_fail(build, &err);
+	if (task->status != 0)
+		command_failed(task);
+	else if (hoy_containers_find(task->build->builds->options.containers, task->container, &info, &err) < 0)
+		hoy_build_task_fail(task, &err);
 	else
-		hoy_build_step_wrote(build, info->upper_dir);
+		hoy_build_step_wrote(task, info->upper_dir);
 }
 
 static void on_exited(void *userdata, const struct hoy_err *failed, int exit_code, const char *error)
 {
-	struct hoy_build *build = userdata;
+	struct hoy_build_task *task = userdata;
 	struct hoy_err err = { 0 };
 
 	(void) error;
-	build->wait = NULL;
+	task->wait = NULL;
 	if (failed) {
 		err = *failed;
-		hoy_build_fail(build, &err);
+		hoy_build_task_fail(task, &err);
 		return;
 	}
-	build->exited = true;
-	build->status = exit_code;
-	look_at_end(build);
+	task->exited = true;
+	task->status = exit_code;
+	look_at_end(task);
 }
 
 static void on_started(void *userdata, const struct hoy_err *failed)
 {
-	struct hoy_build *build = userdata;
+	struct hoy_build_task *task = userdata;
 	struct hoy_err err = { 0 };
 
-	if (!hoy_build_came_back(build) || !failed)
+	if (!hoy_build_came_back(task->build) || !failed)
 		return;
 	err = *failed;
-	build->exit_code = 127;
-	hoy_build_fail(build, &err);
+	task->build->exit_code = 127;
+	task->build->failed_task = task;
+	hoy_build_task_fail(task, &err);
 }
 
-static int start(struct hoy_build *build, struct hoy_err *err)
+static int start(struct hoy_build_task *task, struct hoy_err *err)
 {
-	struct hoy_containers *containers = build->builds->options.containers;
-	int r = attach(build, err);
+	struct hoy_containers *containers = task->build->builds->options.containers;
+	int r = attach(task, err);
 
 	if (r >= 0)
 		r = hoy_container_wait(
-			containers, build->container, HOY_WAIT_NEXT_EXIT, on_exited, build, &build->wait, err);
+			containers, task->container, HOY_WAIT_NEXT_EXIT, on_exited, task, &task->wait, err);
 	if (r >= 0)
-		r = hoy_container_start(containers, build->container, on_started, build, err);
+		r = hoy_container_start(containers, task->container, on_started, task, err);
 	if (r >= 0)
-		build->pending++;
+		task->build->pending++;
 	return r;
 }
 
 static void on_created(void *userdata, const struct hoy_err *failed, const char *id, char *const *warnings)
 {
-	struct hoy_build *build = userdata;
-	bool ended = build->ended;
+	struct hoy_build_task *task = userdata;
+	bool ended = task->build->ended;
 	struct hoy_err err = { 0 };
 
 	(void) warnings;
 	if (failed)
 		err = *failed;
 	if (id)
-		build->container = strdup(id);
-	if (ended && build->container && build->container_name && !(failed && failed->errnum == ECANCELED))
-		hoy_build_run_end(build, false);
-	if (!hoy_build_came_back(build))
+		task->container = strdup(id);
+	if (ended && task->container && task->container_name && !(failed && failed->errnum == ECANCELED))
+		hoy_build_run_end(task, false);
+	if (!hoy_build_came_back(task->build))
 		return;
-	if (failed || !build->container) {
+	if (failed || !task->container) {
 		if (!failed)
 			(void) hoy_err_oom(&err);
-		forget_name(build);
-		hoy_build_fail(build, &err);
+		forget_name(task);
+		hoy_build_task_fail(task, &err);
 		return;
 	}
-	hoy_build_say(build, " ---> Running in %.12s\n", build->container);
-	if (start(build, &err) < 0)
-		hoy_build_fail(build, &err);
+	hoy_build_say_of(task->build, task->step, " ---> Running in %.12s\n", task->container);
+	if (start(task, &err) < 0)
+		hoy_build_task_fail(task, &err);
 }
 
 /* --- what it is
@@ -298,8 +304,8 @@ static const char *network_of(const struct hoy_build *build, const struct hoy_bu
 }
 
 /* Members of the client's HostConfig, then ours. */
-static int add_host(struct hoy_build *build, const struct hoy_build_step *step, const struct hoy_json *theirs,
-	struct hoy_json_writer *w, struct hoy_err *err)
+static int add_host(
+	struct hoy_build_task *task, const struct hoy_json *theirs, struct hoy_json_writer *w, struct hoy_err *err)
 {
 	int r;
 
@@ -308,22 +314,22 @@ static int add_host(struct hoy_build *build, const struct hoy_build_step *step, 
 	{
 		hoy_json_add_value(w, hoy_json_key(member), member);
 	}
-	hoy_json_add_string(w, "NetworkMode", network_of(build, step));
+	hoy_json_add_string(w, "NetworkMode", network_of(task->build, task->step));
 	hoy_json_object(w, "LogConfig");
 	hoy_json_add_string(w, "Type", "none");
 	hoy_json_end(w);
-	r = hoy_build_mounts_add(build, step, w, err);
+	r = hoy_build_mounts_add(task, w, err);
 	hoy_json_end(w);
 	return r;
 }
 
-static int print_config(
-	struct hoy_build *build, const struct hoy_build_step *step, struct hoy_buf *text, struct hoy_err *err)
+static int print_config(struct hoy_build_task *task, struct hoy_buf *text, struct hoy_err *err)
 {
+	const struct hoy_build_step *step = task->step;
+	const char *host_config = task->build->host_config;
 	auto_ptr(hoy_json_free) struct hoy_json *theirs = NULL;
 	struct hoy_json_writer w = { .buf = text };
-	int r = *build->host_config ? hoy_json_parse(build->host_config, strlen(build->host_config), NULL, &theirs, err)
-				    : 0;
+	int r = *host_config ? hoy_json_parse(host_config, strlen(host_config), NULL, &theirs, err) : 0;
 
 	if (r < 0)
 		return r;
@@ -335,13 +341,15 @@ static int print_config(
 	hoy_json_add_string(&w, "User", hoy_build_text(step->json, "user"));
 	hoy_json_add_bool(&w, "AttachStdout", true);
 	hoy_json_add_bool(&w, "AttachStderr", true);
-	r = add_host(build, step, theirs, &w, err);
+	r = add_host(task, theirs, &w, err);
 	hoy_json_end(&w);
-	return r != 0 ? r : hoy_buf_check(text, "config of a build container", err);
+	return r < 0 ? r : hoy_buf_check(text, "config of a build container", err);
 }
 
-static int create(struct hoy_build *build, const struct hoy_build_step *step, struct hoy_err *err)
+static int create(struct hoy_build_task *task, struct hoy_err *err)
 {
+	const struct hoy_build_step *step = task->step;
+	const struct hoy_builds_options *o = &task->build->builds->options;
 	const struct hoy_container_base base = { .chain_id = step->chain_id,
 		.image_id = step->base ? step->base->id : "" };
 	auto_ptr(hoy_container_config_free) struct hoy_container_config *config = NULL;
@@ -350,40 +358,37 @@ static int create(struct hoy_build *build, const struct hoy_build_step *step, st
 	char hex[2 * sizeof random + 1];
 	int r;
 
-	r = check_network(build, step, err);
-	if (r >= 0)
-		r = print_config(build, step, &text, err);
-	if (r > 0) { /* another build has a cache locked */
-		hoy_build_mounts_end(build);
-		build->waits_for_cache = true;
-		return 0;
-	}
+	r = print_config(task, &text, err);
 	if (r >= 0)
 		r = hoy_container_config_parse(text.data, text.len, &config, err);
 	if (r < 0)
 		return r;
 	hoy_random(random, sizeof random);
 	hoy_hex(random, sizeof random, hex);
-	free(build->container_name);
-	build->container_name = hoy_str_printf("build-%s", hex);
-	build->exited = false;
-	if (!build->container_name)
+	free(task->container_name);
+	task->container_name = hoy_str_printf("build-%s", hex);
+	task->exited = false;
+	if (!task->container_name)
 		return hoy_err_oom(err);
-	r = hoy_store_build_run_add(build->builds->options.store, build->container_name, err);
+	r = hoy_store_build_run_add(o->store, task->container_name, err);
 	if (r >= 0)
-		r = hoy_container_create_on(build->builds->options.containers, &base, build->container_name, config,
-			on_created, build, err);
+		r = hoy_container_create_on(o->containers, &base, task->container_name, config, on_created, task, err);
 	if (r >= 0) {
 		(void) TAKE_PTR(config);
-		build->pending++;
+		task->build->pending++;
 	}
 	return r;
 }
 
-void hoy_build_run(struct hoy_build *build, const struct hoy_build_step *step)
+void hoy_build_run(struct hoy_build_task *task)
 {
 	struct hoy_err err = { 0 };
+	int r = check_network(task->build, task->step, &err);
 
-	if (create(build, step, &err) < 0)
-		hoy_build_fail(build, &err);
+	if (r >= 0)
+		r = hoy_build_mounts_prepare(task, &err);
+	if (r == 0)
+		r = create(task, &err);
+	if (r < 0)
+		hoy_build_task_fail(task, &err);
 }

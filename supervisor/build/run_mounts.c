@@ -1,6 +1,7 @@
 /*
- * RUN --mount as mounts of the step's container: caches are directories of the data root that stay, by their id; what
- * is bound comes from the build context, read only; a heredoc that is a program is a file for the time of the step.
+ * RUN --mount as mounts of the step's container: caches are directories of the data root that stay, by their id; the
+ * build context is bound as it is, read only; what comes of a stage or an image, or may be written to, is a copy for
+ * the time of the step, as is a heredoc that is a program.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -15,12 +16,12 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "base/loop.h"
 #include "base/path.h"
 #include "base/sha256.h"
 #include "base/str.h"
 #include "supervisor/build/engine.h"
 #include "supervisor/image/image.h"
+#include "supervisor/volume/files.h"
 
 /* One member of HostConfig.Mounts. */
 static void add_mount(
@@ -36,16 +37,18 @@ static void add_mount(
 
 /* --- caches ------------------------------------------------------------------------------------------------------- */
 
-static bool is_used(const struct hoy_build *build, const char *name)
+static bool is_used(const struct hoy_builds *builds, const char *name, const struct hoy_build_task *but)
 {
-	for (const struct hoy_build *other = build->builds->list; other; other = other->next)
-		if (other != build && other->caches && hoy_strv_has(other->caches, name))
-			return true;
+	for (const struct hoy_build *build = builds->list; build; build = build->next)
+		for (const struct hoy_build_task *task = build->tasks; task; task = task->next)
+			if (task != but && task->caches && hoy_strv_has(task->caches, name))
+				return true;
 	return false;
 }
 
-/* The directory's name: by the id, and for `private` the first that no other build uses. 1: it's locked, wait. */
-static int choose_cache(struct hoy_build *build, const struct hoy_json *mount, char **ret, struct hoy_err *err)
+/* The directory's name: by the id, and for `private` the first that no other step uses. 1: it's locked, wait. */
+static int choose_cache(
+	const struct hoy_build_task *task, const struct hoy_json *mount, char **ret, struct hoy_err *err)
 {
 	const char *id = hoy_build_text(mount, "id"), *sharing = hoy_build_text(mount, "sharing");
 	char digest[HOY_IMAGE_DIGEST_MAX];
@@ -53,12 +56,13 @@ static int choose_cache(struct hoy_build *build, const struct hoy_json *mount, c
 	hoy_sha256_digest(id, strlen(id), digest);
 	for (unsigned int n = 0;; n++) {
 		auto_free char *name = hoy_str_printf("%s-%u", digest + strlen("sha256:"), n);
+		bool used = name && is_used(task->build->builds, name, task);
 
 		if (!name)
 			return hoy_err_oom(err);
-		if (strcmp(sharing, "private") == 0 && is_used(build, name))
+		if (strcmp(sharing, "private") == 0 && used)
 			continue;
-		if (strcmp(sharing, "locked") == 0 && is_used(build, name))
+		if (strcmp(sharing, "locked") == 0 && used)
 			return 1;
 		*ret = TAKE_PTR(name);
 		return 0;
@@ -73,14 +77,19 @@ static int64_t number(const struct hoy_json *mount, const char *key)
 	return value;
 }
 
-/* A new cache belongs to whom the mount says. */
+static bool has_from(const struct hoy_json *mount)
+{
+	return hoy_json_get(mount, "from") && number(mount, "from") >= 0;
+}
+
+/* A new cache belongs to whom the mount says. 1: it was there. */
 static int make_cache(const char *path, const struct hoy_json *mount, struct hoy_err *err)
 {
 	if (mkdir(path, 0700) < 0) {
 		if (errno != EEXIST)
 			return hoy_err_sys(err, "make '%s'", path);
 		(void) utimensat(AT_FDCWD, path, NULL, 0); /* when it was used last */
-		return 0;
+		return 1;
 	}
 	if (chown(path, (uid_t) number(mount, "uid"), (gid_t) number(mount, "gid")) < 0 ||
 		chmod(path, (mode_t) number(mount, "mode") & 07777) < 0) {
@@ -91,29 +100,28 @@ static int make_cache(const char *path, const struct hoy_json *mount, struct hoy
 	return 0;
 }
 
-static int add_cache(
-	struct hoy_build *build, const struct hoy_json *mount, struct hoy_json_writer *w, struct hoy_err *err)
+/* 1: locked. 2: it is new and is to begin with what `from` has. */
+static int prepare_cache(struct hoy_build_task *task, const struct hoy_json *mount, struct hoy_build_mounted *mounted,
+	struct hoy_err *err)
 {
-	auto_free char *name = NULL, *dir = hoy_str_printf("%s/build-mounts", build->builds->options.root),
+	auto_free char *name = NULL, *dir = hoy_str_printf("%s/build-mounts", task->build->builds->options.root),
 		       *path = NULL;
-	int r = choose_cache(build, mount, &name, err);
+	int r = choose_cache(task, mount, &name, err);
 
 	if (r != 0)
 		return r;
-	if (number(mount, "from") >= 0 && hoy_json_get(mount, "from"))
-		return hoy_err_unsupported(
-			err, "RUN --mount=type=cache with from is not supported by this version of Hoy");
 	path = dir ? hoy_str_printf("%s/%s", dir, name) : NULL;
-	if (!path || hoy_strv_add(&build->caches, name) < 0)
+	if (!path || hoy_strv_add(&task->caches, name) < 0)
 		return hoy_err_oom(err);
 	r = hoy_path_mkdir_all(dir, 0700, err);
-	if (r >= 0)
-		r = make_cache(path, mount, err);
 	if (r < 0)
 		return r;
-	add_mount(w, "bind", path, hoy_build_text(mount, "target"), hoy_json_bool(hoy_json_get(mount, "read_only")));
-	hoy_json_end(w);
-	return 0;
+	if (has_from(mount) && access(path, F_OK) < 0)
+		return 2; /* it is made somewhere else and put there when it is whole */
+	r = make_cache(path, mount, err);
+	if (r >= 0)
+		mounted->path = TAKE_PTR(path);
+	return r < 0 ? r : 0;
 }
 
 /* Out of the way at once; the content goes in the background. */
@@ -130,14 +138,6 @@ static int drop_cache(struct hoy_builds *builds, const char *path, struct hoy_er
 		r = hoy_err_sys(err, "move '%s' away", path);
 	hoy_images_drop_dir(builds->options.images, gone);
 	return r;
-}
-
-static bool is_in_use(const struct hoy_builds *builds, const char *name)
-{
-	for (const struct hoy_build *build = builds->list; build; build = build->next)
-		if (build->caches && hoy_strv_has(build->caches, name))
-			return true;
-	return false;
 }
 
 int hoy_build_mounts_prune(struct hoy_builds *builds,
@@ -162,7 +162,7 @@ int hoy_build_mounts_prune(struct hoy_builds *builds,
 			continue;
 		else {
 			record.created = record.used = (int64_t) st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
-			if (is_in_use(builds, entry->d_name) || !wanted(&record, userdata))
+			if (is_used(builds, entry->d_name, NULL) || !wanted(&record, userdata))
 				continue;
 			r = drop_cache(builds, path, err);
 			if (r == 0 && hoy_strv_add(ret_ids, id) < 0)
@@ -174,16 +174,9 @@ int hoy_build_mounts_prune(struct hoy_builds *builds,
 	return r;
 }
 
-/* --- the build context ----------------------------------------------------------------------------------------------
- */
+/* --- the build context -------------------------------------------------------------------------------------------- */
 
-static bool is_context(const struct hoy_build *build, int64_t from)
-{
-	return from >= 0 && (uint64_t) from < build->n_steps && build->steps[from].kind == STEP_CONTEXT;
-}
-
-/* The path has no links in it, so that it can be given to the container's mount as a name: nobody but us writes there.
- */
+/* A path without links in it can be given to the container's mount as a name: nobody but us writes there. 1: it has. */
 static int check_path(const struct hoy_build *build, const char *path, struct hoy_err *err)
 {
 	struct open_how how = { .flags = O_PATH | O_CLOEXEC,
@@ -196,36 +189,190 @@ static int check_path(const struct hoy_build *build, const char *path, struct ho
 	fd = (int) syscall(SYS_openat2, root, *path ? path : ".", &how, sizeof how);
 	if (fd >= 0)
 		return 0;
+	if (errno == ELOOP)
+		return 1;
 	if (errno == ENOENT || errno == ENOTDIR)
 		return hoy_err_invalid(
 			err, "RUN --mount: '%s': not found in the build context or excluded by .dockerignore", path);
-	if (errno == ELOOP)
-		return hoy_err_unsupported(err, "RUN --mount: '%s' is or leads through a link: not supported", path);
 	return hoy_err_sys(err, "open '%s' of the build context", path);
 }
 
-static int add_bind(
-	struct hoy_build *build, const struct hoy_json *mount, struct hoy_json_writer *w, struct hoy_err *err)
+/* 2: a copy is needed. */
+static int prepare_bind(struct hoy_build_task *task, const struct hoy_json *mount, struct hoy_build_mounted *mounted,
+	struct hoy_err *err)
 {
+	const struct hoy_build *build = task->build;
 	const char *source = hoy_build_text(mount, "source");
-	auto_free char *path = NULL;
+	int64_t from = number(mount, "from");
 	int r;
 
-	if (!is_context(build, number(mount, "from")))
-		return hoy_err_unsupported(err,
-			"RUN --mount=type=bind from a stage or an image is not supported by this version of Hoy: use COPY --from");
-	if (!hoy_json_bool(hoy_json_get(mount, "read_only")))
-		return hoy_err_unsupported(
-			err, "RUN --mount=type=bind,rw is not supported by this version of Hoy: use COPY");
+	if (!has_from(mount) || !hoy_build_is_context(build, (size_t) from) ||
+		!hoy_json_bool(hoy_json_get(mount, "read_only")))
+		return 2;
 	source += *source == '/';
 	r = check_path(build, source, err);
-	path = *source ? hoy_str_printf("%s/%s", build->context, source) : strdup(build->context);
-	if (r < 0)
-		return r;
+	if (r != 0)
+		return r < 0 ? r : 2;
+	mounted->path = *source ? hoy_str_printf("%s/%s", build->context, source) : strdup(build->context);
+	return mounted->path ? 0 : hoy_err_oom(err);
+}
+
+/* --- copies ---------------------------------------------------------------------------------------------------------
+ */
+
+static const struct hoy_json *mount_at(const struct hoy_build_task *task, size_t index)
+{
+	const struct hoy_json *mount = hoy_json_first(hoy_json_get(task->step->json, "mounts"));
+
+	while (mount && index-- > 0)
+		mount = hoy_json_next(mount);
+	return mount;
+}
+
+/* A cache that is whole goes to its place. */
+static int place_cache(struct hoy_build_task *task, const struct hoy_json *mount, struct hoy_build_mounted *mounted,
+	struct hoy_err *err)
+{
+	char **last = task->caches + hoy_strv_len(task->caches) - 1;
+	auto_free char *made = TAKE_PTR(mounted->path), *path = NULL;
+
+	/* The caches stand in the order of the mounts that use them. */
+	for (const struct hoy_json *at = hoy_json_next(mount); at; at = hoy_json_next(at))
+		last -= strcmp(hoy_build_text(at, "type"), "cache") == 0;
+	path = hoy_str_printf("%s/build-mounts/%s", task->build->builds->options.root, *last);
 	if (!path)
 		return hoy_err_oom(err);
-	add_mount(w, "bind", path, hoy_build_text(mount, "target"), /* read_only= */ true);
-	hoy_json_end(w);
+	if (chown(made, (uid_t) number(mount, "uid"), (gid_t) number(mount, "gid")) < 0 ||
+		chmod(made, (mode_t) number(mount, "mode") & 07777) < 0 || rename(made, path) < 0)
+		return hoy_err_sys(err, "put '%s' in its place", path);
+	mounted->path = TAKE_PTR(path);
+	return 0;
+}
+
+static void on_mount_copied(const struct hoy_err *failed, void *userdata)
+{
+	struct hoy_build_task *task = userdata;
+	struct hoy_build_mounted *mounted = &task->mounted[task->copying];
+	const struct hoy_json *mount = mount_at(task, task->copying);
+	struct hoy_err err = { 0 };
+	int r = 0;
+
+	if (failed)
+		err = *failed;
+	task->files = hoy_files_run_free(task->files);
+	if (failed) {
+		err.stated = err.stated || err.errnum == ENOENT;
+		r = hoy_err_wrap(&err, "RUN --mount=type=%s,source=%s", hoy_build_text(mount, "type"),
+			hoy_build_text(mount, "source"));
+	}
+	if (r == 0) {
+		mounted->path = hoy_str_printf("%s/m", mounted->dir);
+		r = mounted->path ? 0 : hoy_err_oom(&err);
+	}
+	if (r == 0 && strcmp(hoy_build_text(mount, "type"), "cache") == 0)
+		r = place_cache(task, mount, mounted, &err);
+	if (r < 0)
+		hoy_build_task_fail(task, &err);
+	else
+		hoy_build_run(task);
+}
+
+/* What the mount names of another tree becomes "m" in a new directory. */
+static int start_copy(struct hoy_build_task *task, const struct hoy_json *mount, struct hoy_build_mounted *mounted,
+	struct hoy_err *err)
+{
+	const char *source = hoy_build_text(mount, "source");
+	size_t from = has_from(mount) ? (size_t) number(mount, "from") : NO_STEP;
+	bool of_context = hoy_build_is_context(task->build, from);
+	auto_(hoy_buf_done) struct hoy_buf text = { 0 };
+	struct hoy_json_writer w = { .buf = &text };
+	int r = hoy_images_new_dir(task->build->builds->options.images, &mounted->dir, err);
+
+	if (r < 0)
+		return r;
+	hoy_json_object(&w, NULL);
+	hoy_json_add_string(&w, "op", "build");
+	hoy_json_array(&w, "fds");
+	if (of_context)
+		hoy_json_add_string(&w, NULL, "target");
+	hoy_json_end(&w);
+	hoy_json_add_string(&w, "dir", mounted->dir);
+	hoy_json_add_string(&w, "path", "/m");
+	if (from != NO_STEP) {
+		if (!of_context)
+			r = hoy_build_add_layers(
+				task->build, "other_layers", hoy_build_chain(task->build, from), &w, err);
+		hoy_json_array(&w, "sources");
+		hoy_json_object(&w, NULL);
+		hoy_json_add_string(&w, "text", source + strspn(source, "/"));
+		hoy_json_end(&w);
+		hoy_json_end(&w);
+	}
+	hoy_json_end(&w);
+	if (r >= 0)
+		r = hoy_buf_check(&text, "request", err);
+	return r < 0 ? r : hoy_build_files_start(task, &text, from, on_mount_copied, err);
+}
+
+static int prepare(struct hoy_build_task *task, const struct hoy_json *mount, struct hoy_build_mounted *mounted,
+	struct hoy_err *err)
+{
+	if (strcmp(hoy_build_text(mount, "type"), "cache") == 0)
+		return prepare_cache(task, mount, mounted, err);
+	if (strcmp(hoy_build_text(mount, "type"), "bind") == 0)
+		return prepare_bind(task, mount, mounted, err);
+	return 0;
+}
+
+static void drop_mounted(struct hoy_build_task *task)
+{
+	for (size_t i = 0; i < task->n_mounted; i++) {
+		if (task->mounted[i].dir)
+			hoy_images_drop_dir(task->build->builds->options.images, task->mounted[i].dir);
+		free(task->mounted[i].dir);
+		free(task->mounted[i].path);
+	}
+	free(task->mounted);
+	task->mounted = NULL;
+	task->n_mounted = 0;
+}
+
+int hoy_build_mounts_prepare(struct hoy_build_task *task, struct hoy_err *err)
+{
+	const struct hoy_json *mounts = hoy_json_get(task->step->json, "mounts");
+	int r = 0;
+
+	if (!task->mounted) {
+		size_t i = 0;
+
+		task->n_mounted = hoy_json_len(mounts);
+		task->mounted = calloc(task->n_mounted + 1, sizeof *task->mounted);
+		if (!task->mounted)
+			return hoy_err_oom(err);
+		hoy_json_each(mount, mounts)
+		{
+			struct hoy_build_mounted *mounted = &task->mounted[i++];
+
+			r = prepare(task, mount, mounted, err);
+			if (r == 1) { /* all or nothing: who waits holds no lock */
+				hoy_strv_free(task->caches);
+				task->caches = NULL;
+				drop_mounted(task);
+				task->waits = true;
+				return 1;
+			}
+			if (r < 0)
+				return r;
+			mounted->is_copy = r == 2;
+		}
+	}
+	for (size_t i = 0; i < task->n_mounted; i++) {
+		if (!task->mounted[i].is_copy || task->mounted[i].path)
+			continue;
+		task->copying = i;
+		r = start_copy(task, mount_at(task, i), &task->mounted[i], err);
+		return r < 0 ? r : 2;
+	}
 	return 0;
 }
 
@@ -254,7 +401,7 @@ static int skip_secret(const struct hoy_json *mount, struct hoy_err *err)
 
 /* /dev/pipes/NAME, a directory with one file. */
 static int add_script(
-	struct hoy_build *build, const struct hoy_json *file, struct hoy_json_writer *w, struct hoy_err *err)
+	struct hoy_build_task *task, const struct hoy_json *file, struct hoy_json_writer *w, struct hoy_err *err)
 {
 	const char *name = hoy_path_base(hoy_build_text(file, "name")), *content = hoy_build_text(file, "content");
 	auto_free char *path = NULL;
@@ -262,77 +409,64 @@ static int add_script(
 
 	if (!hoy_path_is_component(name))
 		return hoy_err_invalid(err, "'%s' is no file name", name);
-	r = hoy_images_new_dir(build->builds->options.images, &build->scripts, err);
+	r = hoy_images_new_dir(task->build->builds->options.images, &task->scripts, err);
 	if (r < 0)
 		return r;
-	path = hoy_str_printf("%s/%s", build->scripts, name);
+	path = hoy_str_printf("%s/%s", task->scripts, name);
 	if (!path)
 		return hoy_err_oom(err);
 	r = hoy_file_write(AT_FDCWD, path, content, strlen(content), 0755, /* flags= */ 0, err);
 	if (r < 0)
 		return r;
-	if (chmod(path, 0755) < 0 || chmod(build->scripts, 0755) < 0)
+	if (chmod(path, 0755) < 0 || chmod(task->scripts, 0755) < 0)
 		return hoy_err_sys(err, "prepare '%s'", path);
-	add_mount(w, "bind", build->scripts, "/dev/pipes", /* read_only= */ true);
+	add_mount(w, "bind", task->scripts, "/dev/pipes", /* read_only= */ true);
 	hoy_json_end(w);
 	return 0;
 }
 
-int hoy_build_mounts_add(
-	struct hoy_build *build, const struct hoy_build_step *step, struct hoy_json_writer *w, struct hoy_err *err)
+int hoy_build_mounts_add(struct hoy_build_task *task, struct hoy_json_writer *w, struct hoy_err *err)
 {
+	size_t i = 0;
 	int r = 0;
 
 	hoy_json_array(w, "Mounts");
-	hoy_json_each(mount, hoy_json_get(step->json, "mounts"))
+	hoy_json_each(mount, hoy_json_get(task->step->json, "mounts"))
 	{
-		const char *type = hoy_build_text(mount, "type");
+		const char *type = hoy_build_text(mount, "type"), *path = task->mounted[i++].path;
 
 		if (r != 0)
 			break;
-		if (strcmp(type, "cache") == 0)
-			r = add_cache(build, mount, w, err);
-		else if (strcmp(type, "bind") == 0)
-			r = add_bind(build, mount, w, err);
-		else if (strcmp(type, "tmpfs") == 0)
+		if (path) {
+			add_mount(w, "bind", path, hoy_build_text(mount, "target"),
+				hoy_json_bool(hoy_json_get(mount, "read_only")));
+			hoy_json_end(w);
+		} else if (strcmp(type, "tmpfs") == 0) {
 			add_tmpfs(mount, w);
-		else
+		} else {
 			r = skip_secret(mount, err);
+		}
 	}
-	hoy_json_each(file, hoy_json_get(step->json, "files"))
+	hoy_json_each(file, hoy_json_get(task->step->json, "files"))
 	{
 		if (r == 0)
-			r = add_script(build, file, w, err);
+			r = add_script(task, file, w, err);
 	}
 	hoy_json_end(w);
 	return r;
 }
 
-/* A cache may be free now. */
-static void on_retry(struct hoy_source *source, void *userdata)
+void hoy_build_mounts_end(struct hoy_build_task *task)
 {
-	struct hoy_build *build = userdata;
+	bool had_caches = task->caches != NULL;
 
-	(void) source;
-	build->retry = hoy_source_free(build->retry);
-	build->waits_for_cache = false;
-	if (!build->ended)
-		hoy_build_run(build, &build->steps[build->step]);
-}
-
-void hoy_build_mounts_end(struct hoy_build *build)
-{
-	bool had_caches = build->caches != NULL;
-	struct hoy_err err = { 0 };
-
-	hoy_strv_free(build->caches);
-	build->caches = NULL;
-	if (build->scripts)
-		hoy_images_drop_dir(build->builds->options.images, build->scripts);
-	free(build->scripts);
-	build->scripts = NULL;
-	for (struct hoy_build *other = build->builds->list; other && had_caches; other = other->next)
-		if (other != build && other->waits_for_cache && !other->ended && !other->retry &&
-			hoy_loop_defer(build->builds->options.loop, &other->retry, on_retry, other, &err) < 0)
-			hoy_log_ignored(&err, "go on with a build");
+	hoy_strv_free(task->caches);
+	task->caches = NULL;
+	drop_mounted(task);
+	if (task->scripts)
+		hoy_images_drop_dir(task->build->builds->options.images, task->scripts);
+	free(task->scripts);
+	task->scripts = NULL;
+	if (had_caches)
+		hoy_builds_wake(task->build->builds);
 }
