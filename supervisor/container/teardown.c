@@ -146,7 +146,7 @@ static void send_shutdown(struct hoy_container *c)
 	struct hoy_err err = {};
 
 	/* without a connection its end is being told already */
-	if (hoy_shim_shutdown(c->shim, NULL, &err) < 0 && err.errnum != ENOTCONN)
+	if (hoy_shim_shutdown(c->shim, NULL, &err) < 0 && err.errnum != ENOTCONN && err.errnum != EPIPE)
 		hoy_log_ignored(&err, "container '%s': shut the shim down", c->info.id);
 	if (t->timer)
 		hoy_source_set_timer(t->timer, PATIENCE_NS);

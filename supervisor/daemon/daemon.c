@@ -4,6 +4,7 @@
  */
 #include "supervisor/daemon/daemon.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -199,11 +200,39 @@ static int load_host_id(struct hoy_daemon *d, struct hoy_err *err)
 	return d->host_id ? hoy_store_set_fact(d->store, "host_id", d->host_id, err) : hoy_err_oom(err);
 }
 
+static bool has_entries(const char *root, const char *name)
+{
+	auto_free char *path = hoy_path_join(root, name);
+	DIR *dir = path ? opendir(path) : NULL;
+	const struct dirent *entry = NULL;
+
+	while (dir && (entry = readdir(dir)) && entry->d_name[0] == '.')
+		;
+	if (dir)
+		closedir(dir);
+	return entry != NULL;
+}
+
+/* What no row names is removed at the start: a database that got lost must not take everything with it. */
+static int check_store(const char *root, const char *path, struct hoy_err *err)
+{
+	struct stat st;
+
+	if ((stat(path, &st) >= 0 && st.st_size > 0) ||
+		(!has_entries(root, "containers") && !has_entries(root, "blobs")))
+		return 0;
+	return hoy_err_set(err, HOY_ERR_SYSTEM, ENOENT,
+		"state database '%s' is missing or empty, but there are containers or images in '%s': put it back, or move their "
+		"directories away to begin anew",
+		path, root);
+}
+
 static int open_store(struct hoy_daemon *d, struct hoy_err *err)
 {
 	auto_free char *path = hoy_path_join(d->options->data_root, "hoy.db");
-	int r = path ? hoy_store_open(d->loop, path, &d->store, err) : hoy_err_oom(err);
+	int r = path ? check_store(d->options->data_root, path, err) : hoy_err_oom(err);
 
+	r = r >= 0 ? hoy_store_open(d->loop, path, &d->store, err) : r;
 	return r < 0 ? r : load_host_id(d, err);
 }
 

@@ -254,16 +254,25 @@ static void on_verified(const struct hoy_err *failed, const struct hoy_layer_rep
 static bool is_of_a_room(struct hoy_images *images, const char *name)
 {
 	static const char *const names[] = { "blobs", "containers", "downloads", "hoy.db", "hoy.db-journal",
-		"hoy.db-shm", "hoy.db-wal", "hoyd.lock", "l", "tmp", "trash", "volumes", "lost+found", NULL };
+		"hoy.db-reserve", "hoy.db-shm", "hoy.db-wal", "hoyd.lock", "l", "tmp", "trash", "volumes", "lost+found",
+		NULL };
 
 	(void) images;
 	return hoy_strv_has((char *const *) names, name);
 }
 
+static void on_store_problem(const char *text, void *userdata)
+{
+	(void) report(userdata, "the state database is damaged", text, /* repaired= */ false, NULL);
+}
+
 static int check_all(struct checking *c, struct hoy_err *err)
 {
 	struct hoy_images *images = c->job.images;
-	int r = check_blobs(c, err);
+	int r = hoy_store_check(images->options.store, on_store_problem, c, err);
+
+	if (r == 0)
+		r = check_blobs(c, err);
 
 	if (r == 0)
 		r = check_layers(c, err);

@@ -111,6 +111,9 @@ static int start(struct hoy_worker_run *run, struct hoy_err *err)
 				      .n_fds = 4,
 				      .death_signal = SIGKILL },
 		&run->pid, &run->pidfd, err);
+	if (r == -ENOENT) /* not what somebody asks for is missing, but the program that would look */
+		return hoy_err_set(
+			err, HOY_ERR_SYSTEM, ENOEXEC, "program '%s' is gone: install it again", run->options.path);
 	if (r < 0)
 		return r;
 	r = hoy_loop_io(run->options.loop, &run->io, run->sock, EPOLLIN, on_packets, run, err);

@@ -6,6 +6,9 @@
 #include <sqlite3.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
@@ -32,6 +35,8 @@ struct hoy_store {
 	size_t n_waiters;
 	unsigned int depth; /* open brackets */
 	bool in_turn;       /* BEGIN was done */
+	char *reserve;      /* a file whose space a full disk does not have to give; NULL: none */
+	bool has_reserve;
 };
 
 static const char *const base_schema[] = {
@@ -70,6 +75,11 @@ static int store_err(struct hoy_store *store, int code, struct hoy_err *err, con
 	enum hoy_err_kind kind = (code & 0xff) == SQLITE_CONSTRAINT ? HOY_ERR_CONFLICT : HOY_ERR_SYSTEM;
 	const char *text = store->db ? sqlite3_errmsg(store->db) : sqlite3_errstr(code);
 
+	if (errno_of(code) == EUCLEAN)
+		return hoy_err_set(err, kind, EUCLEAN,
+			"state database: %s: %s: the file is damaged; end hoyd, then put a copy back in its place or make a new one of "
+			"what is left (sqlite3 hoy.db .recover)",
+			what, text);
 	return hoy_err_set(err, kind, errno_of(code), "state database: %s: %s", what, text);
 }
 
@@ -78,6 +88,44 @@ static int run_sql(struct hoy_store *store, const char *sql, struct hoy_err *err
 	int code = sqlite3_exec(store->db, sql, NULL, NULL, NULL);
 
 	return code == SQLITE_OK ? 0 : store_err(store, code, err, sql);
+}
+
+/* --- the reserve ------------------------------------------------------------ */
+
+#define RESERVE_BYTES ((off_t) 512 << 10)
+#define COMMIT_BYTES ((off_t) 128 << 10)        /* more than a turn writes */
+#define RESERVE_MADE_AGAIN (16 * RESERVE_BYTES) /* with so much free */
+
+/* On a full disk nothing could be removed any more: that, too, has to be written down. */
+static void make_reserve(struct hoy_store *store)
+{
+	auto_fd int fd = -EBADF;
+	struct statvfs fs;
+	struct stat st;
+
+	if (!store->reserve || store->has_reserve)
+		return;
+	store->has_reserve = stat(store->reserve, &st) >= 0 && st.st_blocks * 512 >= RESERVE_BYTES;
+	if (store->has_reserve)
+		return;
+	fd = open(store->reserve, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd >= 0 && fstatvfs(fd, &fs) >= 0 && fs.f_bavail * fs.f_frsize > (fsblkcnt_t) RESERVE_MADE_AGAIN)
+		store->has_reserve = posix_fallocate(fd, 0, RESERVE_BYTES) == 0;
+	if (!store->has_reserve)
+		(void) unlink(store->reserve);
+}
+
+/* Before a commit, because SQLite takes one that fails back. */
+static void use_reserve(struct hoy_store *store)
+{
+	struct statvfs fs;
+
+	if (!store->has_reserve || statvfs(store->reserve, &fs) < 0 ||
+		fs.f_bfree * fs.f_frsize > (fsblkcnt_t) COMMIT_BYTES)
+		return;
+	hoy_log_warn("the disk of the state database is full: using its reserve; remove what is not needed");
+	(void) unlink(store->reserve);
+	store->has_reserve = false;
 }
 
 /* --- the turn -------------------------------------------------------------- */
@@ -103,7 +151,10 @@ static int close_turn(struct hoy_store *store, struct hoy_err *err)
 		return 0;
 	while (store->depth > 0) /* a bracket somebody forgot is no reason to keep half a request */
 		hoy_store_rollback(store);
+	use_reserve(store);
 	r = run_sql(store, "COMMIT", err);
+	if (r >= 0)
+		make_reserve(store);
 	if (r < 0 && !sqlite3_get_autocommit(store->db))
 		(void) sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
 	store->in_turn = false;
@@ -348,6 +399,20 @@ int hoy_store_set_fact(struct hoy_store *store, const char *key, const char *val
 	return r < 0 ? r : 0;
 }
 
+/* --- is it whole? ------------------------------------------------------------ */
+
+int hoy_store_check(struct hoy_store *store, hoy_store_problem tell, void *userdata, struct hoy_err *err)
+{
+	auto_(hoy_query_done) struct hoy_query q = {};
+	int r;
+
+	hoy_query_start(&q, store, "PRAGMA integrity_check(20)");
+	while ((r = hoy_query_next(&q, err)) > 0)
+		if (!hoy_str_eq(hoy_query_text(&q, 0), "ok"))
+			tell(hoy_query_text(&q, 0), userdata);
+	return r;
+}
+
 /* --- migrations -------------------------------------------------------------- */
 
 static int room_version(struct hoy_store *store, const char *room, size_t *ret, struct hoy_err *err)
@@ -444,9 +509,13 @@ int hoy_store_open(struct hoy_loop *loop, const char *path, struct hoy_store **r
 
 	if (!store)
 		return hoy_err_oom(err);
+	if (!hoy_str_eq(path, ":memory:") && !(store->reserve = hoy_str_printf("%s-reserve", path)))
+		return hoy_err_oom(err);
 	r = create_private(path, err);
 	if (r >= 0)
 		r = set_up(store, path, err);
+	if (r >= 0)
+		make_reserve(store);
 	if (r >= 0 && loop)
 		r = hoy_loop_post(loop, &store->post, on_turn_end, store, err);
 	if (r < 0)
@@ -468,6 +537,7 @@ void hoy_store_close(struct hoy_store *store)
 		sqlite3_finalize(store->cache[i].stmt);
 	free(store->cache);
 	free(store->waiters);
+	free(store->reserve);
 	sqlite3_close(store->db);
 	free(store);
 }

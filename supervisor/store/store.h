@@ -11,6 +11,9 @@
  * hoy_store_commit() or hoy_store_rollback() (a savepoint: the other requests of the turn are not touched); they do
  * not span turns. Whatever tells the outside world of a write waits for hoy_store_after_commit().
  *
+ * A full disk: a file beside the database keeps 512 KiB that a commit gets which would fail otherwise, so that things
+ * can be removed. It is made again when there is space.
+ *
  * Files that a row names are made before the row is written, and removed in an after-commit callback.
  */
 #ifndef HOY_STORE_STORE_H
@@ -95,6 +98,10 @@ bool hoy_query_is_null(struct hoy_query *q, int column);
  *	r = hoy_store_exec(store, err, "UPDATE containers SET name = ?1 WHERE id = ?2", "tt", name, id);
  */
 int hoy_store_exec(struct hoy_store *store, struct hoy_err *err, const char *sql, const char *types, ...);
+
+/* Compares the file with itself (sqlite's integrity_check): `tell` is called for each of the first 20 problems. */
+typedef void (*hoy_store_problem)(const char *text, void *userdata);
+int hoy_store_check(struct hoy_store *store, hoy_store_problem tell, void *userdata, struct hoy_err *err);
 
 /* Small facts of the whole database (host id, boot id), by key. *ret is owned, NULL when there is none. */
 int hoy_store_get_fact(struct hoy_store *store, const char *key, char **ret, struct hoy_err *err);
