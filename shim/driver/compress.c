@@ -1,4 +1,5 @@
-/* `hoy-log compress PATH`: PATH becomes PATH.gz. Killed in the middle it leaves PATH as it was, and PATH.gz.tmp. */
+/* `hoy-log compress PATH`: PATH becomes PATH.gz. Killed in the middle it leaves PATH as it was, and PATH.gz.tmp.
+ * `hoy-log unpack`: what is in the compressed files on descriptors 3 and up, one behind the other, on stdout. */
 #include "shim/driver/driver.h"
 
 #include <errno.h>
@@ -57,4 +58,32 @@ int hoy_log_compress(const char *path, struct hoy_err *err)
 	if (r < 0)
 		(void) unlink(temporary);
 	return r;
+}
+
+static int unpack_one(gzFile from, struct hoy_err *err)
+{
+	auto_free char *data = malloc(BUFFER_SIZE);
+	int n, r = 0;
+
+	if (!data)
+		return hoy_err_oom(err);
+	while (r >= 0 && (n = gzread(from, data, BUFFER_SIZE)) > 0)
+		r = hoy_fd_write_all(STDOUT_FILENO, data, (size_t) n);
+	if (r < 0)
+		return hoy_err_code(err, r, "write what was unpacked");
+	return n < 0 ? hoy_err_code(err, -EBADMSG, "unpack a log: %s", gzerror(from, &n)) : 0;
+}
+
+int hoy_log_unpack(struct hoy_err *err)
+{
+	for (int fd = 3; fcntl(fd, F_GETFD) >= 0; fd++) {
+		gzFile from = gzdopen(fd, "rb");
+		int r = from ? unpack_one(from, err) : hoy_err_oom(err);
+
+		if (from)
+			(void) gzclose_r(from);
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }

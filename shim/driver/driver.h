@@ -17,6 +17,7 @@
 #include "base/err.h"
 
 int hoy_log_compress(const char *path, struct hoy_err *err);
+int hoy_log_unpack(struct hoy_err *err);
 
 /* --- options ------------------------------------------------------------------------------------------------------ */
 

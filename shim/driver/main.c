@@ -260,6 +260,8 @@ int main(int argc, char *argv[])
 	(void) signal(SIGPIPE, SIG_IGN);
 	if (argc == 3 && strcmp(argv[1], "compress") == 0)
 		r = hoy_log_compress(argv[2], &err);
+	else if (argc == 2 && strcmp(argv[1], "unpack") == 0)
+		r = hoy_log_unpack(&err);
 	else
 		r = set_up(&log, &options, &err);
 	if (r < 0) {

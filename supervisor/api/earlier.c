@@ -85,6 +85,8 @@ static void go_on(struct hoy_api_earlier *e)
 		r = hoy_log_reader_read(e->reader, &e->pending, CHUNK, &err);
 		if (r < 0)
 			hoy_log_err(&err, "attach: read the log");
+		if (r == HOY_LOG_WAIT && !e->pending.len)
+			return; /* on_ready() goes on */
 		if (r != HOY_LOG_DATA && !e->pending.len) {
 			finish(e, true);
 			return;
@@ -102,11 +104,11 @@ static void on_start(struct hoy_source *source, void *userdata)
 	go_on(userdata);
 }
 
-/* It does not follow: what it has it gives at once. */
+/* It does not follow, but a long or compressed log takes more than one turn. */
 static void on_ready(struct hoy_log_reader *reader, void *userdata)
 {
 	(void) reader;
-	(void) userdata;
+	go_on(userdata);
 }
 
 int hoy_api_earlier_new(struct hoy_loop *loop, struct hoy_containers *containers, const char *ref,

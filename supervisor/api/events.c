@@ -118,6 +118,22 @@ static bool matches_labels(const struct hoy_filters *f, const struct record *r)
 	return true;
 }
 
+/* "health_status: healthy" and "exec_start: sh" are asked for by their first word too. */
+static bool matches_action(const struct hoy_filters *f, const struct record *r)
+{
+	static const char *const families[] = { "health_status", "exec_create", "exec_start" };
+
+	if (hoy_filters_match(f, "event", r->action))
+		return true;
+	for (size_t i = 0; i < ARRAY_LEN(families); i++) {
+		size_t len = strlen(families[i]);
+
+		if (strncmp(r->action, families[i], len) == 0 && r->action[len] == ':')
+			return hoy_filters_match(f, "event", families[i]);
+	}
+	return false;
+}
+
 static bool matches(const struct hoy_filters *f, const struct record *r)
 {
 	static const char *const objects[] = { "config", "container", "daemon", "network", "node", "plugin", "secret",
@@ -126,7 +142,7 @@ static bool matches(const struct hoy_filters *f, const struct record *r)
 	for (size_t i = 0; i < ARRAY_LEN(objects); i++)
 		if (!matches_object(f, r, objects[i]))
 			return false;
-	return hoy_filters_match(f, "event", r->action) && hoy_filters_match(f, "type", r->type) &&
+	return matches_action(f, r) && hoy_filters_match(f, "type", r->type) &&
 	       hoy_filters_match(f, "scope", "local") && matches_image(f, r) && matches_labels(f, r);
 }
 

@@ -252,6 +252,7 @@ int hoy_container_shared(
 int hoy_container_log_uri(const struct hoy_container *c, char **ret, struct hoy_err *err);
 char *hoy_container_log_file(const struct hoy_container *c); /* "": it has none; heap, NULL when out of memory */
 bool hoy_container_log_is_readable(const struct hoy_container *c);
+bool hoy_container_log_has_frames(const struct hoy_container *c); /* local's */
 
 /* --- restart.c ------------------------------------------------------------------------ */
 

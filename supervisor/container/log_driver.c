@@ -316,5 +316,12 @@ bool hoy_container_log_is_readable(const struct hoy_container *c)
 {
 	const struct driver *driver = find_driver(&c->config->host.log_config);
 
-	return driver && strcmp(driver->name, "json-file") == 0;
+	return driver && driver->has_file;
+}
+
+bool hoy_container_log_has_frames(const struct hoy_container *c)
+{
+	const struct driver *driver = find_driver(&c->config->host.log_config);
+
+	return driver && strcmp(driver->name, "local") == 0;
 }

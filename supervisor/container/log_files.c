@@ -1,6 +1,7 @@
-/* Lines over the files of a rotated log. */
+/* Lines, or frames, over the files of a rotated log. */
 #include "supervisor/container/log_files.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -16,8 +17,18 @@
 #define CHUNK ((size_t) 64 << 10)
 #define LINE_MAX_BYTES ((size_t) 1 << 20) /* a part of 16 KiB in which every byte is escaped is far less */
 
+static void close_packed(struct hoy_log_files *files)
+{
+	for (size_t i = 0; i < files->n_packed; i++)
+		hoy_fd_close(&files->packed[i]);
+	free(files->packed);
+	files->packed = NULL;
+	files->n_packed = 0;
+}
+
 void hoy_log_files_done(struct hoy_log_files *files)
 {
+	close_packed(files);
 	for (size_t i = 0; i < files->n; i++)
 		hoy_fd_close(&files->fds[i]);
 	free(files->fds);
@@ -35,10 +46,10 @@ static bool same_file(int fd, const struct stat *other)
 	return fstat(fd, &st) == 0 && st.st_dev == other->st_dev && st.st_ino == other->st_ino;
 }
 
-/* Opens PATH (0) or PATH.n. -ENOENT: there is none. */
-static int open_nth(const char *path, unsigned int n)
+/* Opens PATH (0) or PATH.n with `suffix`. -ENOENT: there is none. */
+static int open_nth(const char *path, unsigned int n, const char *suffix)
 {
-	auto_free char *name = n > 0 ? hoy_str_printf("%s.%u", path, n) : strdup(path);
+	auto_free char *name = n > 0 ? hoy_str_printf("%s.%u%s", path, n, suffix) : strdup(path);
 	int fd;
 
 	if (!name)
@@ -47,18 +58,18 @@ static int open_nth(const char *path, unsigned int n)
 	return fd < 0 ? -errno : fd;
 }
 
-static int put_in_front(struct hoy_log_files *files, int fd)
+static int put_in_front(int **fds, size_t *n, int fd)
 {
-	int *grown = reallocarray(files->fds, files->n + 1, sizeof *grown);
+	int *grown = reallocarray(*fds, *n + 1, sizeof *grown);
 
 	if (!grown) {
 		hoy_fd_close(&fd);
 		return -ENOMEM;
 	}
-	memmove(grown + 1, grown, files->n * sizeof *grown);
+	memmove(grown + 1, grown, *n * sizeof *grown);
 	grown[0] = fd;
-	files->fds = grown;
-	files->n++;
+	*fds = grown;
+	++*n;
 	return 0;
 }
 
@@ -81,7 +92,7 @@ static bool is_open(const struct hoy_log_files *files, int fd)
 static int open_back_to(struct hoy_log_files *files, const struct stat *last)
 {
 	for (unsigned int n = 0; n < ROTATED_MAX; n++) {
-		int fd = open_nth(files->path, n), r = 0;
+		int fd = open_nth(files->path, n, ""), r = 0;
 
 		if (fd == -ENOENT && n == 0)
 			continue; /* between two steps of a rotation */
@@ -94,11 +105,28 @@ static int open_back_to(struct hoy_log_files *files, const struct stat *last)
 		if (is_open(files, fd))
 			hoy_fd_close(&fd);
 		else
-			r = put_in_front(files, fd);
+			r = put_in_front(&files->fds, &files->n, fd);
 		if (r < 0)
 			return r;
 	}
 	return 0;
+}
+
+/* The compressed ones behind the oldest that is not; on the way a file has both names for a moment. */
+static int open_packed(struct hoy_log_files *files)
+{
+	int r = 0;
+
+	for (unsigned int n = 1, none = 0; n < ROTATED_MAX && none < 2 && r >= 0; n++) {
+		auto_fd int plain = open_nth(files->path, n, "");
+		int fd = plain < 0 ? open_nth(files->path, n, ".gz") : -EEXIST;
+
+		if (fd >= 0)
+			r = put_in_front(&files->packed, &files->n_packed, fd);
+		else if (fd != -EEXIST)
+			none++; /* one may be missing in the middle of a rotation */
+	}
+	return r;
 }
 
 /* --- the last lines ---------------------------------------------------------------------------- */
@@ -135,17 +163,42 @@ static int tail_offset(int fd, int64_t *lines, off_t *ret)
 	return 0;
 }
 
-static int start_at_tail(struct hoy_log_files *files, int64_t lines)
+/* The same for frames: each has its length behind it too. What does not fit is where the file begins. */
+static int tail_offset_of_frames(int fd, int64_t *lines, off_t *ret)
+{
+	off_t end = lseek(fd, 0, SEEK_END);
+
+	while (end >= 2 * (off_t) sizeof(uint32_t) && *lines > 0) {
+		uint32_t be;
+		off_t size;
+
+		if (pread(fd, &be, sizeof be, end - (off_t) sizeof be) != sizeof be)
+			return -EIO;
+		size = (off_t) be32toh(be) + 2 * (off_t) sizeof be;
+		if (size > end)
+			break;
+		end -= size;
+		--*lines;
+	}
+	*ret = *lines == 0 ? end : 0;
+	return 0;
+}
+
+/* *ret_wanted: entries that are not in these files. */
+static int start_at_tail(struct hoy_log_files *files, int64_t *ret_wanted)
 {
 	size_t i = files->n;
 
-	if (lines == 0 && files->n > 0) {
+	*ret_wanted = files->tail;
+	if (files->tail == 0 && files->n > 0) {
 		files->at = files->n - 1;
 		files->offset = lseek(files->fds[files->at], 0, SEEK_END);
 		return 0;
 	}
-	while (i > 0 && lines > 0) {
-		int r = tail_offset(files->fds[--i], &lines, &files->offset);
+	while (i > 0 && *ret_wanted > 0) {
+		int fd = files->fds[--i];
+		int r = files->frames ? tail_offset_of_frames(fd, ret_wanted, &files->offset)
+				      : tail_offset(fd, ret_wanted, &files->offset);
 
 		if (r < 0)
 			return r;
@@ -154,21 +207,37 @@ static int start_at_tail(struct hoy_log_files *files, int64_t lines)
 	return 0;
 }
 
-int hoy_log_files_open(struct hoy_log_files *files, const char *path, int64_t tail, struct hoy_err *err)
+int hoy_log_files_open(struct hoy_log_files *files, const char *path, bool frames, int64_t tail, struct hoy_err *err)
 {
+	int64_t wanted = 1;
 	int r;
 
-	*files = (struct hoy_log_files){ .path = strdup(path) };
+	*files = (struct hoy_log_files){ .path = strdup(path), .frames = frames, .tail = tail };
 	hoy_buf_init(&files->in, LINE_MAX_BYTES + CHUNK);
 	if (!files->path)
 		return hoy_err_oom(err);
 	r = open_back_to(files, NULL);
 	if (r >= 0 && tail >= 0)
-		r = start_at_tail(files, tail);
+		r = start_at_tail(files, &wanted);
+	if (r >= 0 && wanted > 0 && frames)
+		r = open_packed(files);
 	if (r >= 0)
 		return 0;
 	hoy_log_files_done(files);
 	return hoy_err_code(err, r, "read log '%s'", path);
+}
+
+int hoy_log_files_unpacked(struct hoy_log_files *files, int fd, struct hoy_err *err)
+{
+	int64_t wanted;
+	int r = put_in_front(&files->fds, &files->n, fd);
+
+	close_packed(files);
+	files->at = 0;
+	files->offset = 0;
+	if (r >= 0 && files->tail >= 0)
+		r = start_at_tail(files, &wanted);
+	return r < 0 ? hoy_err_code(err, r, "read log '%s'", files->path) : 0;
 }
 
 /* --- reading -------------------------------------------------------------------------------------- */
@@ -192,7 +261,7 @@ static int go_on_behind(struct hoy_log_files *files)
 /* The newest file has no more: was it rotated away or truncated? 1: look again. */
 static int newest_moved(struct hoy_log_files *files)
 {
-	auto_fd int now = open_nth(files->path, 0);
+	auto_fd int now = open_nth(files->path, 0, "");
 	struct stat st, ours;
 
 	if (now < 0 || fstat(now, &st) < 0 || fstat(files->fds[files->at], &ours) < 0)
@@ -244,20 +313,49 @@ static int fill(struct hoy_log_files *files)
 	}
 }
 
+/* The next entry in `in`: 1, 0 (it is not whole yet), -EBADMSG. */
+static int take_line(struct hoy_log_files *files, char **ret, size_t *ret_len)
+{
+	char *line = files->in.data ? files->in.data + files->given : NULL;
+	char *end = line ? memchr(line, '\n', files->in.len - files->given) : NULL;
+
+	if (!end)
+		return 0;
+	*end = '\0';
+	*ret = line;
+	*ret_len = (size_t) (end - line);
+	files->given += *ret_len + 1;
+	return 1;
+}
+
+static int take_frame(struct hoy_log_files *files, char **ret, size_t *ret_len)
+{
+	size_t there = files->in.len - files->given;
+	uint32_t be, behind;
+
+	if (there < sizeof be)
+		return 0;
+	memcpy(&be, files->in.data + files->given, sizeof be);
+	*ret_len = be32toh(be);
+	if (*ret_len > LINE_MAX_BYTES)
+		return -EBADMSG;
+	if (there < *ret_len + 2 * sizeof be)
+		return 0;
+	*ret = files->in.data + files->given + sizeof be;
+	memcpy(&behind, *ret + *ret_len, sizeof behind);
+	files->given += *ret_len + 2 * sizeof be;
+	return behind == be ? 1 : -EBADMSG;
+}
+
 int hoy_log_files_next(struct hoy_log_files *files, char **ret, size_t *ret_len, struct hoy_err *err)
 {
 	for (;;) {
-		char *line = files->in.data ? files->in.data + files->given : NULL;
-		char *end = line ? memchr(line, '\n', files->in.len - files->given) : NULL;
-		int r;
+		int r = files->frames ? take_frame(files, ret, ret_len) : take_line(files, ret, ret_len);
 
-		if (end) {
-			*end = '\0';
-			*ret = line;
-			*ret_len = (size_t) (end - line);
-			files->given += *ret_len + 1;
+		if (r < 0)
+			return hoy_err_code(err, r, "read log '%s': no frame of an entry", files->path);
+		if (r > 0)
 			return 1;
-		}
 		hoy_buf_consume(&files->in, files->given);
 		files->given = 0;
 		r = fill(files);

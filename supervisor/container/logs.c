@@ -1,5 +1,6 @@
 /* The log of a container as the body of an answer: lines picked, stamped and framed; following by inotify. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -7,14 +8,15 @@
 
 #include "base/buf.h"
 #include "base/fd.h"
-#include "base/json.h"
+#include "base/helper.h"
+#include "base/log.h"
 #include "base/loop.h"
+#include "base/process.h"
 #include "base/str.h"
 #include "base/time.h"
 #include "supervisor/container/internal.h"
+#include "supervisor/container/log_entry.h"
 #include "supervisor/container/log_files.h"
-
-enum { STDOUT, STDERR };
 
 #define LINES_AT_ONCE 4096 /* looked at in one call: lines that nobody wants must not hold up the loop */
 
@@ -30,35 +32,16 @@ struct hoy_log_reader {
 	bool inside_line[2]; /* of stdout and stderr: the last entry had no newline */
 	int inotify;
 	struct hoy_source *changes;
-	struct hoy_source *until; /* the time after which nothing is wanted */
-	struct hoy_source *again; /* goes on after LINES_AT_ONCE */
+	struct hoy_source *until;    /* the time after which nothing is wanted */
+	struct hoy_source *again;    /* goes on after LINES_AT_ONCE */
+	struct hoy_source *unpacker; /* a program that unpacks compressed files is at work */
+	int unpacked;                /* where to */
 	struct hoy_loop *loop;
 	hoy_log_ready ready;
 	void *userdata;
 };
 
-/* --- one line --------------------------------------------------------------------------------- */
-
-struct entry {
-	const char *text;
-	const char *time;
-	int stream;
-	struct timespec at;
-};
-
-/* Fills `entry` from a line of the file; false for one that is not ours (a torn write of a killed shim). */
-static bool read_entry(const struct hoy_json *doc, struct entry *entry)
-{
-	const struct hoy_json *text = hoy_json_get(doc, "log"), *stream = hoy_json_get(doc, "stream");
-	const struct hoy_json *time = hoy_json_get(doc, "time");
-
-	if (!text || !stream || !time || !hoy_json_string(text) || !hoy_json_string(stream) || !hoy_json_string(time))
-		return false;
-	entry->text = hoy_json_string(text);
-	entry->time = hoy_json_string(time);
-	entry->stream = strcmp(hoy_json_string(stream), "stderr") == 0 ? STDERR : STDOUT;
-	return hoy_time_parse(entry->time, &entry->at) >= 0;
-}
+/* --- one entry -------------------------------------------------------------------------------- */
 
 static int compare_times(const struct timespec *a, const struct timespec *b)
 {
@@ -73,7 +56,7 @@ static bool is_set(const struct timespec *ts)
 }
 
 /* Exactly nine digits of fraction: the form that sorts. */
-static void add_stamp(struct hoy_buf *buf, const struct entry *entry)
+static void add_stamp(struct hoy_buf *buf, const struct hoy_log_entry *entry)
 {
 	char stamp[HOY_TIME_MAX];
 
@@ -81,7 +64,7 @@ static void add_stamp(struct hoy_buf *buf, const struct entry *entry)
 	hoy_buf_addf(buf, "%s ", stamp);
 }
 
-static void add_entry(struct hoy_log_reader *reader, struct hoy_buf *buf, const struct entry *entry)
+static void add_entry(struct hoy_log_reader *reader, struct hoy_buf *buf, const struct hoy_log_entry *entry)
 {
 	size_t header = buf->len, len;
 
@@ -91,8 +74,10 @@ static void add_entry(struct hoy_log_reader *reader, struct hoy_buf *buf, const 
 		add_stamp(buf, entry);
 	if (reader->how.details && !reader->inside_line[entry->stream])
 		hoy_buf_addc(buf, ' '); /* the attributes, of which a json-file of ours has none, and their end */
-	hoy_buf_adds(buf, entry->text);
-	reader->inside_line[entry->stream] = !hoy_str_ends(entry->text, "\n");
+	hoy_buf_add(buf, entry->text, entry->len);
+	if (entry->ends_line)
+		hoy_buf_addc(buf, '\n');
+	reader->inside_line[entry->stream] = !entry->ends_line && !(entry->len && entry->text[entry->len - 1] == '\n');
 	if (!reader->framed || buf->failed)
 		return;
 	len = buf->len - header - 8;
@@ -100,20 +85,19 @@ static void add_entry(struct hoy_log_reader *reader, struct hoy_buf *buf, const 
 		buf->data[header + 4 + (size_t) i] = (char) (len >> (24 - 8 * i));
 }
 
-/* True when the line is behind `until`. */
-static bool take_line(struct hoy_log_reader *reader, struct hoy_buf *buf, const char *line, size_t len)
+/* True when the entry is behind `until`. */
+static bool take_entry(struct hoy_log_reader *reader, struct hoy_buf *buf, const char *text, size_t len)
 {
-	auto_ptr(hoy_json_free) struct hoy_json *doc = NULL;
-	struct entry entry;
+	auto_(hoy_log_entry_done) struct hoy_log_entry entry = {};
 
-	if (hoy_json_parse(line, len, NULL, &doc, NULL) < 0 || hoy_json_type(doc) != HOY_JSON_OBJECT ||
-		!read_entry(doc, &entry))
+	if (!(reader->files.frames ? hoy_log_entry_from_local(text, len, &entry)
+				   : hoy_log_entry_from_json(text, len, &entry)))
 		return false;
 	if (is_set(&reader->how.since) && compare_times(&entry.at, &reader->how.since) < 0)
 		return false;
 	if (is_set(&reader->how.until) && compare_times(&entry.at, &reader->how.until) > 0)
 		return true;
-	if (entry.stream == STDERR ? reader->how.stderr_ : reader->how.stdout_)
+	if (entry.stream == HOY_LOG_STDERR ? reader->how.stderr_ : reader->how.stdout_)
 		add_entry(reader, buf, &entry);
 	return false;
 }
@@ -150,6 +134,10 @@ int hoy_log_reader_read(struct hoy_log_reader *reader, struct hoy_buf *buf, size
 
 	if (reader->is_over)
 		return HOY_LOG_END;
+	if (reader->unpacker) {
+		reader->waiting = true;
+		return HOY_LOG_WAIT;
+	}
 	for (unsigned int lines = 0; buf->len - before < enough; lines++) {
 		bool ended = reader->ended; /* asked before the look, so that nothing slips in between */
 		char *line;
@@ -162,7 +150,7 @@ int hoy_log_reader_read(struct hoy_log_reader *reader, struct hoy_buf *buf, size
 		if (r < 0)
 			return r;
 		if (r > 0) {
-			if (!take_line(reader, buf, line, len))
+			if (!take_entry(reader, buf, line, len))
 				continue;
 			reader->is_over = true;
 			return buf->len > before ? HOY_LOG_DATA : HOY_LOG_END;
@@ -220,17 +208,27 @@ void hoy_container_readers_forget(struct hoy_container *c)
 	}
 }
 
+static char *directory_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? strndup(path, (size_t) (slash - path)) : strdup(".");
+}
+
 static int follow(struct hoy_log_reader *reader, struct hoy_container *c, struct hoy_err *err)
 {
 	struct hoy_loop *loop = c->room->options.loop;
+	auto_free char *dir = directory_of(c->info.log_path);
 	struct timespec now = hoy_now();
 	int r = 0;
 
+	if (!dir)
+		return hoy_err_oom(err);
 	reader->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (reader->inotify < 0)
 		return hoy_err_sys(err, "follow the log: inotify");
-	if (inotify_add_watch(reader->inotify, c->dir, IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_ONLYDIR) < 0)
-		return hoy_err_sys(err, "follow the log: watch '%s'", c->dir);
+	if (inotify_add_watch(reader->inotify, dir, IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_ONLYDIR) < 0)
+		return hoy_err_sys(err, "follow the log: watch '%s'", dir);
 	r = hoy_loop_io(loop, &reader->changes, reader->inotify, EPOLLIN, on_change, reader, err);
 	if (r >= 0 && is_set(&reader->how.until)) {
 		int64_t left = hoy_timespec_to_ns(&reader->how.until) - hoy_timespec_to_ns(&now);
@@ -243,6 +241,51 @@ static int follow(struct hoy_log_reader *reader, struct hoy_container *c, struct
 	reader->next = c->readers;
 	c->readers = reader;
 	return 0;
+}
+
+/* --- compressed files ------------------------------------------------------------------------------- */
+
+static void on_unpacked(struct hoy_source *source, const siginfo_t *si, void *userdata)
+{
+	struct hoy_log_reader *reader = userdata;
+	struct hoy_err err = {};
+
+	reader->unpacker = hoy_source_free(source);
+	if (hoy_process_status(si) != 0)
+		hoy_log_warn(
+			"the compressed files of log '%s' can't be read, ignoring what they hold", reader->files.path);
+	if (hoy_log_files_unpacked(&reader->files, TAKE_FD(reader->unpacked), &err) < 0) {
+		hoy_log_err(&err, "read log");
+		reader->is_over = true;
+	}
+	wake(reader);
+}
+
+/* hoy-log unpacks them into a file without a name beside them; nothing is read before. */
+static int unpack(struct hoy_log_reader *reader, struct hoy_err *err)
+{
+	const char *argv[] = { "hoy-log", "unpack", NULL };
+	auto_free char *program = NULL, *dir = directory_of(reader->files.path);
+	size_t n = reader->files.n_packed + 3;
+	auto_free int *fds = calloc(n, sizeof *fds);
+	struct hoy_spawn spawn = { .argv = (char *const *) argv, .cwd = "/", .fds = fds, .n_fds = n, .cgroup_fd = -1 };
+	pid_t pid;
+	int r = hoy_helper_find("hoy-log", HOY_HELPER_LIBEXEC, &program, err);
+
+	if (!fds || !dir)
+		return hoy_err_oom(err);
+	if (r < 0)
+		return r;
+	reader->unpacked = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (reader->unpacked < 0)
+		return hoy_err_sys(err, "unpack log '%s'", reader->files.path);
+	fds[0] = -1;
+	fds[1] = reader->unpacked;
+	fds[2] = STDERR_FILENO;
+	memcpy(fds + 3, reader->files.packed, reader->files.n_packed * sizeof *fds);
+	spawn.path = program;
+	r = hoy_process_spawn(&spawn, &pid, /* ret_pidfd= */ NULL, err);
+	return r < 0 ? r : hoy_loop_child(reader->loop, &reader->unpacker, pid, on_unpacked, reader, err);
 }
 
 /* --- opening ---------------------------------------------------------------------------------------- */
@@ -261,6 +304,8 @@ void hoy_log_reader_free(struct hoy_log_reader *reader)
 	hoy_source_free(reader->changes);
 	hoy_source_free(reader->until);
 	hoy_source_free(reader->again);
+	hoy_source_free(reader->unpacker);
+	hoy_fd_close(&reader->unpacked);
 	hoy_fd_close(&reader->inotify);
 	hoy_log_files_done(&reader->files);
 	free(reader);
@@ -275,7 +320,7 @@ int hoy_container_logs(struct hoy_containers *room, const char *ref, const struc
 
 	if (!reader)
 		return hoy_err_oom(err);
-	reader->inotify = -EBADF;
+	reader->inotify = reader->unpacked = -EBADF;
 	if (r < 0)
 		return r;
 	if (!hoy_container_log_is_readable(c))
@@ -289,7 +334,10 @@ int hoy_container_logs(struct hoy_containers *room, const char *ref, const struc
 	if (!reader->ended) /* the watch first: nothing is written unseen between it and the first look */
 		r = follow(reader, c, err);
 	if (r >= 0)
-		r = hoy_log_files_open(&reader->files, c->info.log_path, how->tail, err);
+		r = hoy_log_files_open(
+			&reader->files, c->info.log_path, hoy_container_log_has_frames(c), how->tail, err);
+	if (r >= 0 && reader->files.n_packed > 0)
+		r = unpack(reader, err);
 	if (r < 0)
 		return r;
 	*ret_framed = reader->framed;

@@ -34,7 +34,7 @@ static void feed(const uint8_t *data, size_t size, size_t step, struct hoy_buf *
 			(void) hoy_buf_addf(others, "%d %d %zu;", event.what, event.code, ws.control_len);
 		if (event.what == HOY_WS_IS_WRONG)
 			return;
-		assert(ws.control_len <= HOY_WS_CONTROL_MAX && ws.head_len < sizeof ws.head);
+		assert(ws.control_len <= HOY_WS_CONTROL_MAX && ws.head_len <= sizeof ws.head);
 	}
 }
 

@@ -107,6 +107,7 @@ web() { hoy run -d --name web --network none "$@" busybox sh -c 'trap exit TERM;
     wait_for 20 five
     wait_for 20 event_seen web 'health_status: healthy'
     event_seen web 'health_status: unhealthy'
+    hoy events --since 1 --until "$(date +%s)" --filter event=health_status | grep -q 'health_status: healthy'
     [ "$(hoy ps -q --filter health=healthy | wc -l)" = 1 ]
     [ "$(hoy ps -q --filter health=unhealthy | wc -l)" = 0 ]
     kill_hoyd

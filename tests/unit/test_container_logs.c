@@ -6,9 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/defs.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "supervisor/container/log_entry.h"
 #include "tests/unit/unit.h"
 
 Suite *suite_container_logs(void);
@@ -35,6 +37,23 @@ static void append(unsigned int n, const char *text)
 
 	ck_assert_ptr_nonnull(file);
 	ck_assert_int_ge(fputs(text, file), 0);
+	ck_assert_int_eq(fclose(file), 0);
+}
+
+static char *plain_of(unsigned int n)
+{
+	static char name[80];
+
+	snprintf(name, sizeof name, n > 0 ? "%s.%u" : "%s", path, n);
+	return name;
+}
+
+static void append_bytes(unsigned int n, const void *data, size_t len)
+{
+	FILE *file = fopen(plain_of(n), "ae");
+
+	ck_assert_ptr_nonnull(file);
+	ck_assert_uint_eq(fwrite(data, 1, len, file), len);
 	ck_assert_int_eq(fclose(file), 0);
 }
 
@@ -67,7 +86,7 @@ static const char *tail(int64_t lines)
 {
 	auto_(hoy_log_files_done) struct hoy_log_files files = {};
 
-	ck_assert_int_eq(hoy_log_files_open(&files, path, lines, NULL), 0);
+	ck_assert_int_eq(hoy_log_files_open(&files, path, /* frames= */ false, lines, NULL), 0);
 	return rest(&files);
 }
 
@@ -99,7 +118,7 @@ START_TEST(a_log_that_does_not_exist_yet_is_empty)
 {
 	auto_(hoy_log_files_done) struct hoy_log_files files = {};
 
-	ck_assert_int_eq(hoy_log_files_open(&files, path, 10, NULL), 0);
+	ck_assert_int_eq(hoy_log_files_open(&files, path, /* frames= */ false, 10, NULL), 0);
 	ck_assert_str_eq(rest(&files), "");
 	append(0, "a\n");
 	ck_assert_str_eq(rest(&files), "a");
@@ -111,7 +130,7 @@ START_TEST(half_a_line_is_given_when_it_is_whole)
 	auto_(hoy_log_files_done) struct hoy_log_files files = {};
 
 	append(0, "a\nb");
-	ck_assert_int_eq(hoy_log_files_open(&files, path, -1, NULL), 0);
+	ck_assert_int_eq(hoy_log_files_open(&files, path, /* frames= */ false, -1, NULL), 0);
 	ck_assert_str_eq(rest(&files), "a");
 	append(0, "c\n");
 	ck_assert_str_eq(rest(&files), "bc");
@@ -123,7 +142,7 @@ START_TEST(following_survives_rotations_and_loses_nothing)
 	auto_(hoy_log_files_done) struct hoy_log_files files = {};
 
 	append(0, "a\n");
-	ck_assert_int_eq(hoy_log_files_open(&files, path, -1, NULL), 0);
+	ck_assert_int_eq(hoy_log_files_open(&files, path, /* frames= */ false, -1, NULL), 0);
 	ck_assert_str_eq(rest(&files), "a");
 	append(0, "b\n"); /* the last line of a file that is rotated before it was read */
 	rotate();
@@ -143,7 +162,7 @@ START_TEST(a_truncated_log_is_read_from_its_new_start)
 	auto_(hoy_log_files_done) struct hoy_log_files files = {};
 
 	append(0, "a\nb\nc\n");
-	ck_assert_int_eq(hoy_log_files_open(&files, path, -1, NULL), 0);
+	ck_assert_int_eq(hoy_log_files_open(&files, path, /* frames= */ false, -1, NULL), 0);
 	ck_assert_str_eq(rest(&files), "a b c");
 	ck_assert_int_eq(truncate(path, 0), 0);
 	append(0, "d\n");
@@ -160,8 +179,94 @@ START_TEST(an_endless_line_is_an_error)
 
 	ck_assert_int_eq(ftruncate(fd, 4 << 20), 0);
 	close(fd);
-	ck_assert_int_eq(hoy_log_files_open(&files, path, -1, NULL), 0);
+	ck_assert_int_eq(hoy_log_files_open(&files, path, /* frames= */ false, -1, NULL), 0);
 	ck_assert_int_lt(hoy_log_files_next(&files, &line, &len, NULL), 0);
+}
+END_TEST
+
+/* Frames as shim/log_format.c writes them, around texts instead of entries. */
+static void append_frames(unsigned int n, const char *const *texts)
+{
+	auto_(hoy_buf_done) struct hoy_buf out = {};
+
+	for (; *texts; texts++) {
+		const unsigned char size[4] = { 0, 0, 0, (unsigned char) strlen(*texts) };
+
+		(void) hoy_buf_add(&out, size, sizeof size);
+		(void) hoy_buf_adds(&out, *texts);
+		(void) hoy_buf_add(&out, size, sizeof size);
+	}
+	append_bytes(n, out.data, out.len);
+}
+
+static const char *frames(int64_t wanted)
+{
+	auto_(hoy_log_files_done) struct hoy_log_files files = {};
+	static char text[256];
+	char *frame;
+	size_t len;
+	int r;
+
+	text[0] = '\0';
+	ck_assert_int_eq(hoy_log_files_open(&files, path, /* frames= */ true, wanted, NULL), 0);
+	while ((r = hoy_log_files_next(&files, &frame, &len, NULL)) > 0)
+		snprintf(text + strlen(text), sizeof text - strlen(text), "%s%.*s", *text ? " " : "", (int) len, frame);
+	return r < 0 ? "broken" : text;
+}
+
+START_TEST(frames_are_read_and_counted_from_the_end)
+{
+	append_frames(1, (const char *const[]){ "a", "", "long", NULL });
+	append_frames(0, (const char *const[]){ "d", "e", NULL });
+	ck_assert_str_eq(frames(-1), "a  long d e");
+	ck_assert_str_eq(frames(0), "");
+	ck_assert_str_eq(frames(1), "e");
+	ck_assert_str_eq(frames(3), "long d e");
+	ck_assert_str_eq(frames(10), "a  long d e");
+	append_bytes(0, "\0\0\0\1x\0\0\0\2", 9);
+	ck_assert_str_eq(frames(-1), "broken");
+}
+END_TEST
+
+START_TEST(compressed_files_come_first_when_they_were_unpacked)
+{
+	auto_(hoy_log_files_done) struct hoy_log_files files = {};
+	auto_free char *gz = hoy_str_printf("%s.1.gz", path), *plain = hoy_str_printf("%s.plain", path);
+
+	append_frames(0, (const char *const[]){ "c", NULL });
+	append_frames(9, (const char *const[]){ "a", "b", NULL });
+	ck_assert_int_eq(rename(plain_of(9), plain), 0);
+	append_frames(9, (const char *const[]){ "packed", NULL });
+	ck_assert_int_eq(rename(plain_of(9), gz), 0);
+	ck_assert_int_eq(hoy_log_files_open(&files, path, true, 1, NULL), 0);
+	ck_assert_uint_eq(files.n_packed, 0); /* not needed */
+	hoy_log_files_done(&files);
+	ck_assert_int_eq(hoy_log_files_open(&files, path, true, 2, NULL), 0);
+	ck_assert_uint_eq(files.n_packed, 1);
+	ck_assert_int_eq(hoy_log_files_unpacked(&files, open(plain, O_RDONLY | O_CLOEXEC), NULL), 0);
+	ck_assert_str_eq(rest(&files), "b c");
+}
+END_TEST
+
+#define LOCAL "\x0a\x06stderr\x10\x81\x94\xeb\xdc\x03\x1a\x02hi"
+
+START_TEST(entries_of_local)
+{
+	struct hoy_log_entry entry;
+
+	ck_assert(hoy_log_entry_from_local(LOCAL, sizeof LOCAL - 1, &entry));
+	ck_assert_uint_eq(entry.len, 2);
+	ck_assert_mem_eq(entry.text, "hi", 2);
+	ck_assert_int_eq(entry.stream, HOY_LOG_STDERR);
+	ck_assert_int_eq(entry.at.tv_sec, 1);
+	ck_assert_int_eq(entry.at.tv_nsec, 1);
+	ck_assert(entry.ends_line);
+	ck_assert(hoy_log_entry_from_local(LOCAL "\x20\x01", sizeof LOCAL + 1, &entry));
+	ck_assert(!entry.ends_line);
+	for (size_t len = 0; len < sizeof LOCAL - 5; len++)
+		ck_assert(!hoy_log_entry_from_local(LOCAL, len, &entry));
+	ck_assert(!hoy_log_entry_from_local("\x0a\x7fx", 3, &entry));
+	ck_assert(!hoy_log_entry_from_local("\x0d\1\2\3\4", 5, &entry));
 }
 END_TEST
 
@@ -175,6 +280,9 @@ Suite *suite_container_logs(void)
 		following_survives_rotations_and_loses_nothing,
 		a_truncated_log_is_read_from_its_new_start,
 		an_endless_line_is_an_error,
+		frames_are_read_and_counted_from_the_end,
+		compressed_files_come_first_when_they_were_unpacked,
+		entries_of_local,
 	};
 	Suite *suite = suite_create("container-logs");
 	TCase *tcase = tcase_create("files");

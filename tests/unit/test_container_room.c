@@ -270,7 +270,7 @@ static int exit_read(const char *text, struct hoy_shim_exit_record *ret, struct 
 
 	fputs(text, file);
 	fclose(file);
-	return hoy_shim_exit_read(dir, ret, err);
+	return hoy_shim_exit_read(path, ret, err);
 }
 
 START_TEST(the_end_that_a_newer_shim_wrote_is_refused)
