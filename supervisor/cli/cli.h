@@ -32,6 +32,7 @@ struct hoy_cli {
 	struct hoy_config config; /* ~/.docker/config.json */
 	struct hoy_http_host host;
 	bool debug;         /* -D */
+	bool dry_run;       /* calls that change something are not sent: they succeed */
 	bool default_host;  /* neither -H, DOCKER_HOST nor a context named one: we may start the daemon */
 	const void *values; /* the command's parsed options */
 	char **args;        /* NULL-terminated arguments */

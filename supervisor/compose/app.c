@@ -30,7 +30,7 @@ static int ensure_daemon(struct hoy_cli *cli, struct hoy_err *err)
 	const struct hoy_http_request ping = { .method = "HEAD", .path = "/_ping", .body_fd = -1, .probe = true };
 	auto_(hoy_http_done) struct hoy_http http = { .fd = -EBADF };
 
-	if (!cli->default_host || hoy_http_send(&cli->host, &ping, &http, NULL) == 0)
+	if (!cli->default_host || cli->dry_run || hoy_http_send(&cli->host, &ping, &http, NULL) == 0)
 		return 0;
 	return hoy_context_start_daemon(err);
 }
@@ -89,12 +89,28 @@ static int check_services(const struct hoy_compose *app, char *const *services, 
 	return 0;
 }
 
+/* Commands whose work goes other ways than by single calls, or that have nothing to say without it. */
+static int begin_dry_run(struct hoy_cli *cli, struct hoy_err *err)
+{
+	static const char *const without[] = { "attach", "build", "commit", "cp", "exec", "export", "pull", "push",
+		"run", "wait", "watch", NULL };
+	const char *name = cli->command->name + strlen("compose ");
+
+	if (cli->compose->dry_run && hoy_strv_has((char *const *) without, name))
+		return hoy_err_unsupported(err, "%s has no dry run", name);
+	cli->dry_run = cli->compose->dry_run;
+	return 0;
+}
+
 int hoy_compose_open(
 	struct hoy_cli *cli, int flags, char *const *services, struct hoy_compose *ret, struct hoy_err *err)
 {
 	int r;
 
 	*ret = (struct hoy_compose){ .cli = cli, .globals = cli->compose };
+	r = begin_dry_run(cli, err);
+	if (r < 0)
+		return r;
 	r = load_file(ret, flags, err);
 	if (r == 0 && ret->project)
 		r = list_declared(ret, err);
@@ -172,7 +188,9 @@ void hoy_compose_end_report(struct hoy_compose *app)
 void hoy_compose_tell(
 	struct hoy_compose *app, enum hoy_report_state state, const char *kind, const char *name, const char *text)
 {
-	hoy_report_tell(app->report, state, kind, name, text);
+	auto_free char *dry = app->globals->dry_run ? hoy_str_printf("DRY-RUN MODE -  %s", kind) : NULL;
+
+	hoy_report_tell(app->report, state, dry ? dry : kind, name, text);
 }
 
 /* --- services and containers ------------------------------------------------- */

@@ -288,7 +288,6 @@ int hoy_compose_body_check(const struct hoy_compose_service *s, struct hoy_err *
 		{ s->provider, "services of a provider are not supported" },
 		{ s->models, "models are not supported" },
 		{ s->use_api_socket, "use_api_socket is not supported" },
-		{ s->pre_start, "pre_start hooks are not supported" },
 		{ s->deploy && s->deploy->mode && strcmp(s->deploy->mode, "replicated") != 0,
 			"deploy.mode: only replicated is supported" },
 	};

@@ -79,6 +79,22 @@ void hoy_compose_warn_orphans(const struct hoy_compose *app)
 			names.data);
 }
 
+/* What is deleted is said before it is, and before the time that stopping takes: ctrl-c still saves it. */
+static int tell_volumes(struct hoy_compose *app, struct hoy_err *err)
+{
+	auto_ptr(hoy_json_free) struct hoy_json *volumes = NULL;
+	auto_(hoy_buf_done) struct hoy_buf names = {};
+	int r = hoy_compose_list_volumes(app, &volumes, err);
+
+	if (r < 0)
+		return r;
+	hoy_json_each(volume, hoy_json_get(volumes, "Volumes"))(void)
+		hoy_buf_addf(&names, "%s%s", names.len ? ", " : "", hoy_cli_text(volume, "Name"));
+	if (names.len && !names.failed)
+		(void) fprintf(stderr, "These volumes are deleted with their data: %s\n", names.data);
+	return 0;
+}
+
 static int down(struct hoy_compose *app, struct down_options *o, struct hoy_err *err)
 {
 	bool all = !app->cli->n_args;
@@ -90,6 +106,8 @@ static int down(struct hoy_compose *app, struct down_options *o, struct hoy_err 
 	if (!o->remove_orphans && all)
 		hoy_compose_warn_orphans(app);
 	r = hoy_compose_begin_report(app, "Running", err);
+	if (r == 0 && all && o->volumes)
+		r = tell_volumes(app, err);
 	if (r == 0)
 		r = hoy_compose_act(app, &down_action, app->cli->args, o, err);
 	if (r == 0 && all)

@@ -82,7 +82,7 @@ int hoy_compose_run_hooks(struct hoy_compose *app, const struct hoy_compose_cont
 							   : NULL;
 	int r = 0;
 
-	if (!s || container->oneoff)
+	if (!s || container->oneoff || app->globals->dry_run)
 		return 0;
 	hoy_compose_each(struct hoy_compose_hook, hook, when == HOY_COMPOSE_POST_START ? s->post_start : s->pre_stop)
 	{

@@ -71,6 +71,10 @@ int hoy_compose_pull_image(struct hoy_compose *app, const struct hoy_compose_ser
 
 	if (!quiet)
 		hoy_compose_tell(app, HOY_REPORT_WORKING, "Image", name, "Pulling");
+	if (app->globals->dry_run) {
+		hoy_compose_tell(app, HOY_REPORT_DONE, "Image", name, "Pulled");
+		return 0;
+	}
 	r = hoy_cli_pull(app->cli, name, service->platform, /* out= */ NULL, err);
 	if (r < 0)
 		hoy_compose_tell(app, HOY_REPORT_ERROR, "Image", name, hoy_err_str(err));
@@ -158,6 +162,10 @@ int hoy_compose_build_image(
 
 	if (r < 0)
 		return r;
+	if (app->globals->dry_run) {
+		hoy_compose_tell(app, HOY_REPORT_DONE, "Image", name ? name : "", "Built");
+		return 0;
+	}
 	failed |= hoy_strv_addf(&words, "--tag=%s", name ? name : "");
 	if (build->dockerfile_inline) {
 		r = write_inline(build->dockerfile_inline, &inline_path, err);

@@ -6,6 +6,7 @@
 #include "supervisor/compose/converge.h"
 #include "supervisor/compose/health.h"
 #include "supervisor/compose/hooks.h"
+#include "supervisor/compose/init.h"
 #include "supervisor/compose/work.h"
 
 /* A condition on all containers of a service. It is waited for once, whoever depends on it; what came out is for those
@@ -21,6 +22,7 @@ struct condition {
 
 struct starting {
 	struct hoy_compose_plan *plan;
+	struct hoy_work_step *init; /* what runs once before all containers of the service; NULL: nothing */
 	struct hoy_compose_slot *slot;
 	struct hoy_work_step *step;
 	struct graph *graph;
@@ -85,6 +87,20 @@ static int check_dependencies(struct starting *s, struct hoy_err *err)
 	return 0;
 }
 
+/* Was the container made just now, or never started? Then what comes before its first start hasn't been done. */
+static bool is_fresh(const struct hoy_compose_slot *slot)
+{
+	return !slot->old || slot->recreate || strcmp(slot->old->state, "created") == 0;
+}
+
+static int run_init(void *userdata, struct hoy_err *err)
+{
+	struct starting *s = userdata;
+	int r = check_dependencies(s, err);
+
+	return r < 0 ? r : hoy_compose_run_init(s->slot, /* per_replica= */ false, err);
+}
+
 static int start_slot(void *userdata, struct hoy_err *err)
 {
 	struct starting *s = userdata;
@@ -98,6 +114,10 @@ static int start_slot(void *userdata, struct hoy_err *err)
 		hoy_compose_tell(s->plan->app, HOY_REPORT_DONE, "Container", slot->name, "Running");
 		return 0;
 	}
+	if (is_fresh(slot))
+		r = hoy_compose_run_init(slot, /* per_replica= */ true, err);
+	if (r < 0)
+		return r;
 	hoy_compose_tell(s->plan->app, HOY_REPORT_WORKING, "Container", slot->name, "Starting");
 	r = hoy_compose_post(s->plan->app, "POST", slot->id, err, "/start");
 	if (r == 0) {
@@ -129,6 +149,23 @@ static int add_condition(struct graph *g, const struct hoy_compose_dependency *d
 	return 0;
 }
 
+/* One step for the replicas of a service that are started for the first time, before them all. */
+static void add_inits(struct graph *g)
+{
+	for (size_t i = 0; i < g->plan->n; i++) {
+		struct starting *s = &g->starts[i];
+
+		if (!is_fresh(s->slot) || !hoy_compose_has_init(s->slot->service, /* per_replica= */ false))
+			continue;
+		for (size_t k = 0; k < i && !s->init; k++)
+			if (g->starts[k].slot->service == s->slot->service)
+				s->init = g->starts[k].init;
+		if (!s->init)
+			s->init = hoy_work_add(g->work, run_init, s);
+		hoy_work_after(s->step, s->init);
+	}
+}
+
 static int build(struct graph *g, struct hoy_err *err)
 {
 	int r = 0;
@@ -137,6 +174,7 @@ static int build(struct graph *g, struct hoy_err *err)
 		g->starts[i] = (struct starting){ .plan = g->plan, .slot = &g->plan->slots[i], .graph = g };
 		g->starts[i].step = hoy_work_add(g->work, start_slot, &g->starts[i]);
 	}
+	add_inits(g);
 	for (size_t i = 0; i < g->plan->n; i++) {
 		hoy_compose_each(struct hoy_compose_dependency, d, g->plan->slots[i].service->depends_on)
 		{
@@ -147,7 +185,7 @@ static int build(struct graph *g, struct hoy_err *err)
 			c = condition_of(g, d);
 			/* What runs waits for nothing. */
 			if (c && !runs(&g->plan->slots[i]))
-				hoy_work_after(g->starts[i].step, c->step);
+				hoy_work_after(g->starts[i].init ? g->starts[i].init : g->starts[i].step, c->step);
 		}
 	}
 	return r;

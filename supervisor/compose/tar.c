@@ -175,7 +175,7 @@ int hoy_compose_copy_files(
 	};
 	int r = path ? archive_of(app, service, &archive, err) : hoy_err_oom(err);
 
-	if (r < 0 || !archive.len)
+	if (r < 0 || !archive.len || app->globals->dry_run)
 		return r;
 	request.body = archive.data;
 	request.body_len = archive.len;

@@ -141,7 +141,7 @@ static int run_plan(struct hoy_compose_plan *plan, const struct up_options *o, s
 
 	if (r < 0 || o->no_start)
 		return r;
-	if (!o->detach && !o->wait) {
+	if (!o->detach && !o->wait && !app->globals->dry_run) {
 		attached.services = app->cli->args;
 		attached.abort_on_exit = attached.abort_on_exit ||
 					 (attached.exit_code_from && !attached.abort_on_failure);

@@ -283,6 +283,4 @@ X
     [[ "$output" == *'service "b" is not running'* ]]
     run compose up -d --abort-on-container-exit
     [ "$status" = 1 ]
-    run compose --dry-run up
-    [[ "$output" == *"compose has no dry run in this version"* ]]
 }

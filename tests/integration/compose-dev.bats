@@ -1,0 +1,103 @@
+#!/usr/bin/env bats
+# What compose does beside running: dry runs, hooks before the start, drawings, watching sources.
+load compose
+
+@test "compose: a dry run tells and changes nothing" {
+    cat >compose.yaml <<'X'
+name: dry
+services:
+  a: {image: busybox, init: true, command: sleep 1000, volumes: ["v:/v"], healthcheck: {test: [CMD, "true"]}, post_start: [{command: "true"}]}
+  b: {image: busybox, init: true, command: sleep 1000, depends_on: {a: {condition: service_healthy}}}
+volumes: {v: {}}
+X
+    run -0 --separate-stderr compose --dry-run up -d
+    [[ "$stderr" == *"DRY-RUN MODE -  Network dry_default  Created"*"DRY-RUN MODE -  Container dry-b-1  Started"* ]]
+    [ -z "$(hoy ps -aq)$(hoy volume ls -q)$(hoy network ls -q --filter name=dry_default)" ]
+    compose up -d
+    before=$(hoy ps -aq --no-trunc)
+    run -0 --separate-stderr compose --dry-run up -d --force-recreate
+    [[ "$stderr" == *"DRY-RUN MODE -  Container dry-a-1  Recreated"* ]]
+    run -0 --separate-stderr compose --dry-run down -v
+    [[ "$stderr" == *"These volumes are deleted with their data: dry_v"*"DRY-RUN MODE -  Container dry-a-1  Removed"*"DRY-RUN MODE -  Volume dry_v  Removed"* ]]
+    for command in stop restart kill pause; do compose --dry-run $command; done
+    [ "$(hoy ps -q --no-trunc)" = "$before" ]
+    run compose --dry-run exec a true
+    [ "$status" = 1 ]
+    [[ "$output" == *"exec has no dry run"* ]]
+}
+
+@test "compose: hooks run before, in and at the end of containers" {
+    cat >compose.yaml <<'X'
+name: hks
+services:
+  a:
+    image: busybox
+    init: true
+    command: sleep 1000
+    user: "7:7"
+    scale: 2
+    environment: {E: service, F: service}
+    volumes: ["v:/v"]
+    pre_start:
+      - {command: [sh, -c, "echo once $$E $$F $$(id -u) $$(pwd) >>/v/log; chmod 777 /v"], user: "0", environment: {F: hook}, working_dir: /tmp, privileged: true}
+      - {image: other, command: [sh, -c, "echo each >>/v/log"], user: "0", per_replica: true}
+    post_start: [{command: [sh, -c, "echo post $$X $$(id -u) $$(pwd) >>/v/post"], user: "0", privileged: true, working_dir: /tmp, environment: {X: x}}]
+    pre_stop: [{command: [sh, -c, "echo stop $$X $$(id -u) $$(pwd) >>/v/stop"], user: "0", privileged: true, working_dir: /tmp, environment: {X: y}}]
+volumes: {v: {}}
+X
+    hoy tag busybox other
+    compose up -d
+    log() { hoy run --rm -v hks_v:/v busybox cat /v/$1; }
+    [ "$(log log)" = $'once service hook 0 /tmp\neach\neach' ]
+    [ "$(log post)" = $'post x 0 /tmp\npost x 0 /tmp' ]
+    [ "$(hoy ps -aq | wc -l)" = 2 ]
+    # done is done, until the container is made again
+    compose stop -t 0
+    [ "$(log stop)" = $'stop y 0 /tmp\nstop y 0 /tmp' ]
+    compose up -d
+    [ "$(log log | wc -l)" = 3 ]
+    compose up -d --force-recreate -t 0
+    [ "$(log log | wc -l)" = 6 ]
+    compose down -v -t 0
+    # one that fails holds the service back, and what it wrote is shown
+    sed -i 's/echo each/echo told; exit 3; echo/' compose.yaml
+    run compose up -d
+    [ "$status" = 1 ]
+    [[ "$output" == *told*"pre_start hook of hks-a-"*"exited with code 3"* ]]
+    [ -z "$(hoy ps -q)" ]
+    hoy image rm other
+}
+
+@test "compose: a project is drawn" {
+    cat >compose.yaml <<'X'
+name: drw
+services:
+  web: {image: busybox, depends_on: {api: {condition: service_healthy}, cache: {condition: service_started}}}
+  api: {image: busybox, depends_on: [db], networks: [back], volumes: ["data:/d"]}
+  db: {image: busybox, networks: [back]}
+  cache: {image: busybox, depends_on: [db]}
+networks: {back: {}}
+volumes: {data: {}}
+X
+    [ "$(compose graph)" = "web
+├─ api (healthy)
+│  └─ db
+└─ cache
+   └─ db" ]
+    [ "$(compose graph cache)" = $'cache\n└─ db' ]
+    dot=$(compose graph --format dot)
+    [[ "$dot" == 'digraph "drw" {'*'"web" -> "api" [label="healthy"];'*'}' ]]
+    [[ "$dot" == *'"api" -> "volume data" [style=dashed'* ]]
+    [[ "$dot" == *'"db" -> "network back" [style=dotted'* ]]
+    compose graph --format svg >out.svg
+    /usr/bin/python3 - out.svg <<'X'
+import sys, xml.dom.minidom
+d = xml.dom.minidom.parse(sys.argv[1])
+y = {t.firstChild.data: int(t.getAttribute("y")) for t in d.getElementsByTagName("text")}
+assert y["web"] < y["api"] < y["db"] < y["data"] and y["api"] == y["cache"], y
+assert len(d.getElementsByTagName("line")) == 5
+X
+    run compose graph --format nope
+    [ "$status" = 1 ]
+    [[ "$output" == *'unknown format "nope": text, dot or svg'* ]]
+}
