@@ -26,7 +26,7 @@
 #include "supervisor/network/network.h"
 #include "supervisor/store/store.h"
 
-#define RESTARTS "restarts" /* in the bundle of a run that a policy began */
+#define STARTED "started" /* in the bundle: Start was sent; the restart count */
 
 /* In place: the file may be bind-mounted into a running container. */
 static int write_in_place(const char *path, const struct hoy_buf *text, struct hoy_err *err)
@@ -292,13 +292,11 @@ static int write_spec(struct hoy_container *c, struct hoy_err *err)
 	return r < 0 ? r : hoy_file_write(AT_FDCWD, path, text.data, text.len, 0600, 0, err);
 }
 
-static int write_restarts(const struct hoy_container *c, struct hoy_err *err)
+int hoy_container_bundle_mark_started(const struct hoy_container *c, struct hoy_err *err)
 {
-	auto_free char *path = hoy_path_join(c->bundle, RESTARTS), *text = NULL;
+	auto_free char *path = hoy_path_join(c->bundle, STARTED);
+	auto_free char *text = hoy_str_printf("%d", c->info.restart_count);
 
-	if (c->info.restart_count == 0)
-		return 0;
-	text = hoy_str_printf("%d", c->info.restart_count);
 	if (!path || !text)
 		return hoy_err_oom(err);
 	return hoy_file_write(AT_FDCWD, path, text, strlen(text), 0600, 0, err);
@@ -307,8 +305,8 @@ static int write_restarts(const struct hoy_container *c, struct hoy_err *err)
 int hoy_container_bundle_restarts(const struct hoy_container *c)
 {
 	auto_(hoy_buf_done) struct hoy_buf text = {};
-	auto_free char *path = hoy_path_join(c->bundle, RESTARTS);
-	int n = 0;
+	auto_free char *path = hoy_path_join(c->bundle, STARTED);
+	int n = -ENOENT;
 
 	if (path && hoy_file_read(AT_FDCWD, path, &text, NULL) >= 0 && text.data)
 		(void) hoy_str_to_int(text.data, &n);
@@ -329,8 +327,6 @@ int hoy_container_bundle_make(struct hoy_container *c, struct hoy_err *err)
 	r = make_dir(rootfs, 0755, err);
 	if (r >= 0)
 		r = write_spec(c, err);
-	if (r >= 0)
-		r = write_restarts(c, err);
 	if (r < 0)
 		hoy_container_bundle_remove(c);
 	return r;

@@ -238,7 +238,9 @@ void hoy_container_bundle_remove(struct hoy_container *c);
 /* How the last run ended, as long as the row does not say it. -ENOENT: it did not end, or nobody could tell. */
 int hoy_container_exit_read(const struct hoy_container *c, struct hoy_shim_exit_record *ret, struct hoy_err *err);
 void hoy_container_exit_saved(struct hoy_container *c); /* the row does, once this turn is durable */
-/* How many restarts by policy the run of the bundle is the last of. */
+/* Before Start is sent. What comes after is found by the next hoyd, whatever the row says. */
+int hoy_container_bundle_mark_started(const struct hoy_container *c, struct hoy_err *err);
+/* The restart count of the run whose Start was sent; -ENOENT: it was not. */
 int hoy_container_bundle_restarts(const struct hoy_container *c);
 
 /* --- shared.c, log_driver.c -------------------------------------------------------------- */

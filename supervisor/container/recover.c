@@ -176,7 +176,9 @@ static void on_leftover_state(void *userdata, const struct hoy_err *err, enum ho
 
 	if (c->phase != HOY_PHASE_ENDING || hoy_container_teardown_is_on(c))
 		return;
-	if (err || status == HOY_SHIM_UNKNOWN || status == HOY_SHIM_CREATED) {
+	if (err && err->errnum == ETIMEDOUT && hoy_shim_get_state(c->shim, NULL, on_leftover_state, c, NULL) >= 0)
+		return;
+	if (err || status == HOY_SHIM_UNKNOWN) {
 		hoy_container_teardown(c, nothing_more);
 		return;
 	}
@@ -194,7 +196,8 @@ static int clear_leftover(struct hoy_container *c, struct hoy_err *err)
 		return r;
 	c->phase = HOY_PHASE_ENDING;
 	c->shim_created = true;
-	if (hoy_shim_connect(c->shim, NULL) < 0 || hoy_shim_get_state(c->shim, NULL, on_leftover_state, c, NULL) < 0)
+	if (hoy_shim_connect(c->shim, NULL) < 0 || hoy_container_bundle_restarts(c) < 0 ||
+		hoy_shim_get_state(c->shim, NULL, on_leftover_state, c, NULL) < 0)
 		hoy_container_teardown(c, nothing_more);
 	return 0;
 }

@@ -118,6 +118,8 @@ static int send_start(struct hoy_container *c, struct hoy_err *err)
 	int r = hoy_container_watch(c, err);
 
 	if (r >= 0)
+		r = hoy_container_bundle_mark_started(c, err);
+	if (r >= 0)
 		r = hoy_shim_start(c->shim, NULL, on_started, c, err);
 	if (r < 0)
 		return r;

@@ -99,7 +99,7 @@ class Container:
         script, policy, retries = KINDS[self.kind]
         if self.kind == "once":
             script %= (random.randrange(100000, 300000 * KILLS), self.code)
-        body = {"Image": "busybox", "Cmd": ["sh", "-c", script], "Env": ["NAME=" + self.name],
+        body = {"Image": "busybox", "Cmd": ["sh", "-c", script], "Env": ["NAME=" + self.name, "TEST=" + DIR],
                 "HostConfig": {"Binds": [TRUTH + ":/truth"], "NetworkMode": "bridge" if number % 8 == 0 else "none",
                                "RestartPolicy": {"Name": policy, "MaximumRetryCount": retries}}}
         if self.kind == "web":
@@ -155,7 +155,8 @@ class Container:
         pids = subprocess.run(["pgrep", "-f", "^sleep 100000$"], capture_output=True, text=True).stdout.split()
         for pid in pids:
             try:
-                if ("NAME=" + self.name).encode() in open("/proc/%s/environ" % pid, "rb").read().split(b"\0"):
+                environment = open("/proc/%s/environ" % pid, "rb").read().split(b"\0")
+                if ("NAME=" + self.name).encode() in environment and ("TEST=" + DIR).encode() in environment:
                     os.kill(int(pid), signal.SIGKILL)
                     self.kills += 1
                     return
@@ -185,11 +186,13 @@ class Container:
         expect = {"once": (0, self.code), "retry": (3, 7), "web": (0, 0), "flap": (self.kills, 137), "crash": (runs - 1, None)}[self.kind]
         if state["Status"] != "exited":
             self.wrong("is %s", state["Status"])
-        if count != expect[0] or runs != count + 1:
+        # The last run of those that start all the time may have been stopped before its first line.
+        cut = 1 if self.kind == "crash" else 0
+        if not runs - 1 <= count <= runs - 1 + cut or not expect[0] <= count <= expect[0] + cut:
             self.wrong("%d restarts, %d runs, expected %d restarts", count, runs, expect[0])
         if expect[1] is not None and state["ExitCode"] != expect[1]:
             self.wrong("exit code %d, expected %d", state["ExitCode"], expect[1])
-        if lines.count("begin") != runs:
+        if not runs - cut <= lines.count("begin") <= runs:
             self.wrong("%d runs in its log, %d were", lines.count("begin"), runs)
         self.check_lines(lines)
 
