@@ -422,11 +422,11 @@ static void encode_network_settings(
 	hoy_json_add_null(w, "SecondaryIPv6Addresses");
 	hoy_json_add_string(w, "EndpointID", on_bridge ? endpoint.endpoint_id : "");
 	hoy_json_add_string(w, "Gateway", on_bridge ? endpoint.gateway : "");
-	hoy_json_add_string(w, "GlobalIPv6Address", "");
-	hoy_json_add_i64(w, "GlobalIPv6PrefixLen", 0);
+	hoy_json_add_string(w, "GlobalIPv6Address", on_bridge ? endpoint.address6 : "");
+	hoy_json_add_i64(w, "GlobalIPv6PrefixLen", on_bridge ? (int64_t) endpoint.prefix6_len : 0);
 	hoy_json_add_string(w, "IPAddress", on_bridge ? endpoint.address : "");
 	hoy_json_add_i64(w, "IPPrefixLen", on_bridge ? (int64_t) endpoint.prefix_len : 0);
-	hoy_json_add_string(w, "IPv6Gateway", "");
+	hoy_json_add_string(w, "IPv6Gateway", on_bridge ? endpoint.gateway6 : "");
 	hoy_json_add_string(w, "MacAddress", on_bridge ? endpoint.mac : "");
 	if (!has && hoy_str_starts(c->config->host.network_mode, "container:")) {
 		hoy_json_object(w, "Networks"); /* they are the other container's */

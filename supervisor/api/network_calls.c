@@ -155,6 +155,20 @@ static void free_create(struct create **c)
 	hoy_field_free(&create_object, *c);
 }
 
+static bool is_ipv6(const struct ipam_config *config)
+{
+	return (config->subnet && strchr(config->subnet, ':')) || (config->gateway && strchr(config->gateway, ':'));
+}
+
+/* The first one of a family; NULL: none. */
+static const struct ipam_config *pool_of(const struct ipam *ipam, bool ipv6)
+{
+	for (size_t i = 0; ipam && i < ipam->n_config; i++)
+		if (is_ipv6(&ipam->config[i]) == ipv6)
+			return &ipam->config[i];
+	return NULL;
+}
+
 static int check_create(const struct create *c, struct hoy_err *err)
 {
 	if (c->ingress)
@@ -163,8 +177,6 @@ static int check_create(const struct create *c, struct hoy_err *err)
 		return hoy_err_unsupported(err, "%s: not supported", c->config_only ? "ConfigOnly" : "ConfigFrom");
 	if (c->scope && *c->scope && strcmp(c->scope, "local") != 0)
 		return hoy_err_unsupported(err, "Scope: '%s': not supported", c->scope);
-	if (c->enable_ipv6 && *c->enable_ipv6)
-		return hoy_err_unsupported(err, "EnableIPv6: not supported");
 	if (c->enable_ipv4 && !*c->enable_ipv4)
 		return hoy_err_unsupported(err, "EnableIPv4: a network without IPv4 is not supported");
 	if (!c->ipam)
@@ -173,8 +185,9 @@ static int check_create(const struct create *c, struct hoy_err *err)
 		return hoy_err_unsupported(err, "IPAM.Driver: '%s': not supported", c->ipam->driver);
 	if (c->ipam->n_options > 0)
 		return hoy_err_unsupported(err, "IPAM.Options: '%s': not supported", c->ipam->options[0].key);
-	if (c->ipam->n_config > 1)
-		return hoy_err_unsupported(err, "bridge driver doesn't support multiple subnets");
+	for (size_t i = 0; i < c->ipam->n_config; i++)
+		if (pool_of(c->ipam, is_ipv6(&c->ipam->config[i])) != &c->ipam->config[i])
+			return hoy_err_unsupported(err, "bridge driver doesn't support multiple subnets");
 	return 0;
 }
 
@@ -200,7 +213,8 @@ static void on_created(void *userdata, const struct hoy_err *err)
 
 static int create_defined(struct hoy_api_request *rq, const struct create *c, struct hoy_err *err)
 {
-	const struct ipam_config *config = c->ipam && c->ipam->n_config ? &c->ipam->config[0] : NULL;
+	const struct ipam_config *config = pool_of(c->ipam, /* ipv6= */ false);
+	const struct ipam_config *config6 = pool_of(c->ipam, /* ipv6= */ true);
 	const struct hoy_network_definition definition = {
 		.name = c->name,
 		.driver = c->driver,
@@ -209,6 +223,12 @@ static int create_defined(struct hoy_api_request *rq, const struct create *c, st
 		.gateway = config ? config->gateway : NULL,
 		.auxiliary = config ? config->auxiliary : NULL,
 		.n_auxiliary = config ? config->n_auxiliary : 0,
+		.ipv6 = c->enable_ipv6 && *c->enable_ipv6,
+		.subnet6 = config6 ? config6->subnet : NULL,
+		.ip_range6 = config6 ? config6->ip_range : NULL,
+		.gateway6 = config6 ? config6->gateway : NULL,
+		.auxiliary6 = config6 ? config6->auxiliary : NULL,
+		.n_auxiliary6 = config6 ? config6->n_auxiliary : 0,
 		.internal = c->internal,
 		.attachable = c->attachable,
 		.options = c->options,

@@ -16,12 +16,15 @@
 
 static void add_ipam_request(struct hoy_json_writer *w, const struct hoy_endpoint_info *endpoint)
 {
-	if (!endpoint || !endpoint->asked_address) {
+	if (!endpoint || (!endpoint->asked_address && !endpoint->asked_address6)) {
 		hoy_json_add_null(w, "IPAMConfig");
 		return;
 	}
 	hoy_json_object(w, "IPAMConfig");
-	hoy_json_add_string(w, "IPv4Address", endpoint->asked_address);
+	if (endpoint->asked_address)
+		hoy_json_add_string(w, "IPv4Address", endpoint->asked_address);
+	if (endpoint->asked_address6)
+		hoy_json_add_string(w, "IPv6Address", endpoint->asked_address6);
 	hoy_json_end(w);
 }
 
@@ -33,9 +36,9 @@ static void add_addresses(struct hoy_json_writer *w, const struct hoy_endpoint_i
 	hoy_json_add_string(w, "Gateway", up ? endpoint->gateway : "");
 	hoy_json_add_string(w, "IPAddress", up ? endpoint->address : "");
 	hoy_json_add_u64(w, "IPPrefixLen", up && *endpoint->address ? endpoint->prefix_len : 0);
-	hoy_json_add_string(w, "IPv6Gateway", "");
-	hoy_json_add_string(w, "GlobalIPv6Address", "");
-	hoy_json_add_u64(w, "GlobalIPv6PrefixLen", 0);
+	hoy_json_add_string(w, "IPv6Gateway", up ? endpoint->gateway6 : "");
+	hoy_json_add_string(w, "GlobalIPv6Address", up ? endpoint->address6 : "");
+	hoy_json_add_u64(w, "GlobalIPv6PrefixLen", up ? endpoint->prefix6_len : 0);
 }
 
 /* Those that the request for this network gave. */
@@ -220,6 +223,21 @@ static const char *empty_to_object(const char *text)
 	return text && *text ? text : "{}";
 }
 
+static void add_pool(
+	struct hoy_json_writer *w, const char *subnet, const char *range, const char *gateway, const char *auxiliary)
+{
+	if (!*subnet)
+		return;
+	hoy_json_object(w, NULL);
+	hoy_json_add_string(w, "Subnet", subnet);
+	if (*range)
+		hoy_json_add_string(w, "IPRange", range);
+	hoy_json_add_string(w, "Gateway", gateway);
+	if (strcmp(auxiliary, "{}") != 0)
+		hoy_json_add_raw(w, "AuxiliaryAddresses", auxiliary);
+	hoy_json_end(w);
+}
+
 static void add_ipam(struct hoy_json_writer *w, const struct hoy_network_info *network)
 {
 	hoy_json_object(w, "IPAM");
@@ -229,16 +247,8 @@ static void add_ipam(struct hoy_json_writer *w, const struct hoy_network_info *n
 	else
 		hoy_json_add_raw(w, "Options", "{}");
 	hoy_json_array(w, "Config");
-	if (*network->subnet) {
-		hoy_json_object(w, NULL);
-		hoy_json_add_string(w, "Subnet", network->subnet);
-		if (*network->ip_range)
-			hoy_json_add_string(w, "IPRange", network->ip_range);
-		hoy_json_add_string(w, "Gateway", network->gateway);
-		if (strcmp(network->auxiliary, "{}") != 0)
-			hoy_json_add_raw(w, "AuxiliaryAddresses", network->auxiliary);
-		hoy_json_end(w);
-	}
+	add_pool(w, network->subnet, network->ip_range, network->gateway, network->auxiliary);
+	add_pool(w, network->subnet6, network->ip_range6, network->gateway6, network->auxiliary6);
 	hoy_json_end(w);
 	hoy_json_end(w);
 }
@@ -270,7 +280,7 @@ static void add_network(struct hoy_json_writer *w, const struct hoy_network_info
 	hoy_json_add_string(w, "Scope", "local");
 	hoy_json_add_string(w, "Driver", network->driver);
 	hoy_json_add_bool(w, "EnableIPv4", true);
-	hoy_json_add_bool(w, "EnableIPv6", false);
+	hoy_json_add_bool(w, "EnableIPv6", *network->subnet6 != '\0');
 	add_ipam(w, network);
 	hoy_json_add_bool(w, "Internal", network->internal);
 	hoy_json_add_bool(w, "Attachable", network->attachable);
@@ -284,17 +294,19 @@ static void add_network(struct hoy_json_writer *w, const struct hoy_network_info
 static void add_member(struct hoy_json_writer *w, const struct hoy_api *api, const struct hoy_endpoint_info *e)
 {
 	const struct hoy_container_info *container;
-	auto_free char *address = NULL;
+	auto_free char *address = NULL, *address6 = NULL;
 
 	if (*e->address)
 		address = hoy_str_printf("%s/%u", e->address, e->prefix_len);
+	if (*e->address6)
+		address6 = hoy_str_printf("%s/%u", e->address6, e->prefix6_len);
 	hoy_json_object(w, e->container_id);
 	if (hoy_containers_find(api->o.containers, e->container_id, &container, NULL) >= 0)
 		hoy_json_add_string(w, "Name", container->name);
 	hoy_json_add_string(w, "EndpointID", e->endpoint_id);
 	hoy_json_add_string(w, "MacAddress", e->mac);
 	hoy_json_add_string(w, "IPv4Address", address ? address : "");
-	hoy_json_add_string(w, "IPv6Address", "");
+	hoy_json_add_string(w, "IPv6Address", address6 ? address6 : "");
 	hoy_json_end(w);
 }
 

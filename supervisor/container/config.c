@@ -399,8 +399,6 @@ int hoy_container_endpoint_parse(
 		r = hoy_field_parse_value(&endpoint_object, value, NULL, &as_go, (void **) &endpoint, err);
 	if (r < 0)
 		return r;
-	if (endpoint->ipam && endpoint->ipam->ipv6_address && *endpoint->ipam->ipv6_address)
-		return hoy_err_unsupported(err, "EndpointConfig.IPAMConfig.IPv6Address: not supported");
 	free(endpoint->network);
 	endpoint->network = strdup(network);
 	if (!endpoint->network)

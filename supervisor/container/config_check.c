@@ -431,8 +431,6 @@ static int check_network(const struct hoy_container_config *config, struct hoy_e
 	for (size_t i = 0; i < n->n_endpoints; i++) {
 		const struct hoy_container_endpoint *e = &n->endpoints[i];
 
-		if (e->ipam && *or_empty(e->ipam->ipv6_address))
-			return hoy_err_unsupported(err, "NetworkingConfig: IPAMConfig.IPv6Address: not supported");
 		r = check_endpoint_links(e, err);
 		if (r < 0)
 			return r;

@@ -111,8 +111,10 @@ int hoy_container_hosts_write(struct hoy_container *c, struct hoy_err *err)
 	if (r < 0)
 		return r;
 	if (hoy_network_endpoints_of(c->room->options.networks, c->info.id, &all, &n, NULL) >= 0)
-		for (size_t i = 0; i < n; i++)
+		for (size_t i = 0; i < n; i++) {
 			add_own_name(c, all[i].address, &text);
+			add_own_name(c, all[i].address6, &text);
+		}
 	hoy_endpoint_infos_free(all, n);
 	hoy_container_links_hosts(c, &text);
 	r = hoy_buf_check(&text, "hosts", err);

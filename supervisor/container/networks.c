@@ -28,6 +28,7 @@ static void take_settings(struct hoy_network_request *request, const struct hoy_
 {
 	request->mac = or_null(e->mac_address);
 	request->address = e->ipam ? or_null(e->ipam->ipv4_address) : NULL;
+	request->address6 = e->ipam ? or_null(e->ipam->ipv6_address) : NULL;
 	request->aliases = e->aliases;
 	request->priority = e->gw_priority;
 }

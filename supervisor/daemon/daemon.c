@@ -271,6 +271,8 @@ static int open_networks(struct hoy_daemon *d, struct hoy_err *err)
 		.bridge = d->options->bridge,
 		.bip = d->options->bip,
 		.mtu = (unsigned int) d->options->mtu,
+		.ipv6 = d->options->ipv6,
+		.fixed_cidr_v6 = d->options->fixed_cidr_v6,
 		.cgroup_fd = d->survivors,
 	};
 

@@ -26,6 +26,8 @@ struct hoy_daemon_options {
 	char **labels;
 	char *bridge, *bip;
 	int64_t mtu;
+	char *fixed_cidr_v6;
+	bool ipv6;
 	char **insecure_registries, **registry_mirrors;
 	char *http_proxy, *https_proxy, *no_proxy;
 	int64_t downloads, uploads, download_attempts; /* 0: the defaults */

@@ -109,7 +109,8 @@ void hoy_attachment_drop(struct hoy_attachment *attachment)
 	free(attachment);
 }
 
-static struct hoy_net_port wire_port(const struct hoy_port_row *row, uint32_t host_ip)
+/* Without a host address: where the network says, else on all of the families that the container has. */
+static struct hoy_net_port wire_port(const struct hoy_port_row *row, uint32_t host_ip, bool has_ipv6)
 {
 	struct hoy_net_port port = {
 		.proto = (uint8_t) row->proto,
@@ -117,11 +118,32 @@ static struct hoy_net_port wire_port(const struct hoy_port_row *row, uint32_t ho
 		.host_port = row->host_port,
 		.host_port_last = row->host_port_last,
 		.host_ip = host_ip,
+		.families = HOY_NET_V4,
 	};
 
-	if (row->host_ip[0])
-		(void) hoy_ipv4_parse(row->host_ip, &port.host_ip); /* checked when it was written */
+	if (strchr(row->host_ip, ':')) {
+		port.families = HOY_NET_V6;
+		(void) hoy_ipv6_parse(row->host_ip, &port.host_ip6); /* checked when it was written */
+	} else if (row->host_ip[0]) {
+		(void) hoy_ipv4_parse(row->host_ip, &port.host_ip);
+	} else if (has_ipv6 && host_ip == 0) {
+		port.families |= HOY_NET_V6;
+	}
 	return port;
+}
+
+/* What the kernel can't translate hoy-net passes on, and that is connections. */
+static int check_port(const struct hoy_net_port *port, bool has_ipv6, struct hoy_err *err)
+{
+	if (port->families != HOY_NET_V6 || port->proto == HOY_PORT_TCP)
+		return 0;
+	if (IN6_IS_ADDR_LOOPBACK(&port->host_ip6))
+		return hoy_err_unsupported(
+			err, "publishing a port other than tcp on [::1] is not supported: publish it on 127.0.0.1");
+	if (!has_ipv6)
+		return hoy_err_unsupported(err,
+			"publishing a port other than tcp on an IPv6 address is supported only on networks with IPv6");
+	return 0;
 }
 
 static int parse_id(const char *hex, uint8_t id[HOY_NET_ID_LEN])
@@ -152,20 +174,27 @@ static int make_request(struct hoy_networks *networks, const struct hoy_endpoint
 	if (r < 0)
 		return r;
 	request = calloc(1, HOY_NET_REQUEST_SIZE(n));
-	for (size_t i = 0; request && i < n; i++) {
+	for (size_t i = 0; request && i < n && r >= 0; i++) {
 		if (bound && rows[i].bound) {
 			rows[i].host_port = rows[i].bound;
 			rows[i].host_port_last = 0;
 		}
-		request->attach.ports[i] = wire_port(&rows[i], shape.host_ip);
+		request->attach.ports[i] = wire_port(&rows[i], shape.host_ip, endpoint->address6 != NULL);
+		r = check_port(&request->attach.ports[i], endpoint->address6 != NULL, err);
 	}
 	hoy_port_rows_free(rows, n);
 	if (!request)
 		return hoy_err_oom(err);
+	if (r < 0) {
+		free(request);
+		return r;
+	}
 	request->op = HOY_NET_ATTACH;
 	memcpy(request->attach.bridge, shape.bridge, sizeof request->attach.bridge);
 	(void) snprintf(request->attach.ifname, sizeof request->attach.ifname, "eth%u", endpoint->position % 100000);
 	request->attach.address = network->subnet + endpoint->place;
+	if (endpoint->address6)
+		(void) hoy_ipv6_parse(endpoint->address6, &request->attach.address6);
 	request->attach.gateway = is_gateway;
 	request->attach.n_ports = (uint32_t) n;
 	if (parse_id(endpoint->id, request->attach.id) < 0 || !endpoint->mac ||
@@ -275,8 +304,7 @@ static bool has_port(const struct hoy_attachment *attachment, const struct hoy_n
 	for (uint32_t i = 0; i < attach->n_ports; i++) {
 		const struct hoy_net_port *have = &attach->ports[i];
 
-		if (have->proto == port->proto && have->host_port == port->host_port &&
-			(have->host_ip == 0 || port->host_ip == 0 || have->host_ip == port->host_ip))
+		if (have->proto == port->proto && have->host_port == port->host_port && hoy_net_ports_meet(have, port))
 			return true;
 	}
 	return false;
@@ -297,23 +325,33 @@ static const char *holder_of(const struct hoy_attachment *self, const struct hoy
 	return NULL;
 }
 
+static void host_text(const struct hoy_net_port *port, char ret[INET6_ADDRSTRLEN + 2])
+{
+	char address[INET6_ADDRSTRLEN];
+
+	if (port->families & HOY_NET_V4)
+		(void) hoy_ipv4_format(port->host_ip, ret);
+	else
+		(void) snprintf(ret, INET6_ADDRSTRLEN + 2, "[%s]", hoy_ipv6_format(&port->host_ip6, address));
+}
+
 /* What a user sees, in dockerd's words: clients look for "port is already allocated" and "address already in use". */
 static void explain(struct hoy_attachment *attachment, const struct hoy_net_reply *reply, struct hoy_err *err)
 {
 	const struct hoy_net_attach *attach = &attachment->request->attach;
 	const struct hoy_net_port *port = &attach->ports[MIN(reply->failed_port, attach->n_ports - 1)];
 	const char *holder = reply->reason == HOY_NET_PORT_ALLOCATED ? holder_of(attachment, port) : NULL;
-	char id[HOY_NETWORK_ID_MAX], host[INET_ADDRSTRLEN], container[INET_ADDRSTRLEN];
+	char id[HOY_NETWORK_ID_MAX], host[INET6_ADDRSTRLEN + 2], container[INET_ADDRSTRLEN];
 
 	hoy_hex(attach->id, sizeof attach->id, id);
+	host_text(port, host);
 	if (reply->reason == HOY_NET_PORT_ALLOCATED)
 		(void) hoy_err_set(err, HOY_ERR_SYSTEM, EADDRINUSE,
-			"Bind for %s:%u failed: port is already allocated%s%s", hoy_ipv4_format(port->host_ip, host),
-			port->host_port, holder ? " by container " : "", holder ? holder : "");
+			"Bind for %s:%u failed: port is already allocated%s%s", host, port->host_port,
+			holder ? " by container " : "", holder ? holder : "");
 	else if (reply->reason == HOY_NET_PORT_IN_USE)
 		(void) hoy_err_set(err, HOY_ERR_SYSTEM, EADDRINUSE,
-			"failed to bind host port for %s:%u:%s:%u/%s: address already in use",
-			hoy_ipv4_format(port->host_ip, host), port->host_port,
+			"failed to bind host port for %s:%u:%s:%u/%s: address already in use", host, port->host_port,
 			hoy_ipv4_format(attach->address, container), port->container_port,
 			hoy_port_proto_to_string((enum hoy_port_proto) port->proto));
 	else
@@ -440,6 +478,25 @@ static bool is_wanted(void *userdata)
 	return networks->n_defined > 0;
 }
 
+/* The network has another subnet of IPv6 than when this was leased, or has one only now. */
+static int settle_address6(struct hoy_networks *networks, struct hoy_endpoint_row *endpoint,
+	const struct hoy_network_row *network, struct hoy_err *err)
+{
+	char address[INET6_ADDRSTRLEN];
+	int r;
+
+	if (hoy_ipv6_fits(network, endpoint->address6))
+		return 0;
+	r = hoy_ipv6_lease(networks, network, endpoint->asked6, endpoint->place, address, err);
+	if (r < 0)
+		return r;
+	free(endpoint->address6);
+	endpoint->address6 = *address ? strdup(address) : NULL;
+	if (*address && !endpoint->address6)
+		return hoy_err_oom(err);
+	return hoy_endpoints_set_address6(networks->store, endpoint->id, endpoint->address6, err);
+}
+
 /* The first one up decides where the default subnet is; an address that was leased in another shape of it is leased
  * anew. */
 static int settle_address(struct hoy_networks *networks, struct hoy_endpoint_row *endpoint,
@@ -449,10 +506,14 @@ static int settle_address(struct hoy_networks *networks, struct hoy_endpoint_row
 
 	if (hoy_str_eq(network->name, "bridge") && !hoy_service_is_connected(networks->service) && !is_wanted(networks))
 		r = hoy_networks_settle(networks, network, err);
-	if (r < 0 || hoy_networks_place_fits(network, endpoint->place))
+	if (r < 0)
 		return r;
-	r = hoy_networks_find_place(networks, network, &endpoint->place, err);
-	return r < 0 ? r : hoy_endpoints_set_place(networks->store, endpoint->id, endpoint->place, err);
+	if (!hoy_networks_place_fits(network, endpoint->place)) {
+		r = hoy_networks_find_place(networks, network, &endpoint->place, err);
+		if (r >= 0)
+			r = hoy_endpoints_set_place(networks->store, endpoint->id, endpoint->place, err);
+	}
+	return r < 0 ? r : settle_address6(networks, endpoint, network, err);
 }
 
 /* The endpoint's network, which may have been removed while the container did not run. */

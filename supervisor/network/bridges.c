@@ -55,6 +55,7 @@ int hoy_bridge_send(struct hoy_networks *networks, const struct hoy_network_row 
 {
 	struct hoy_net_request request = { .op = HOY_NET_BRIDGE };
 	struct hoy_network_shape shape;
+	struct hoy_prefix6 subnet6;
 	int r = hoy_network_shape(networks, row, &shape, err);
 
 	if (r < 0)
@@ -62,6 +63,9 @@ int hoy_bridge_send(struct hoy_networks *networks, const struct hoy_network_row 
 	(void) snprintf(request.bridge.name, sizeof request.bridge.name, "%s", shape.bridge);
 	request.bridge.address = hoy_network_gateway(row);
 	request.bridge.prefix_len = row->prefix_len;
+	if (*row->subnet6 && hoy_prefix6_parse(row->subnet6, &subnet6) >= 0 &&
+		hoy_ipv6_parse(row->gateway6, &request.bridge.address6) >= 0)
+		request.bridge.prefix6_len = subnet6.len;
 	request.bridge.mtu = shape.mtu;
 	request.bridge.flags = shape.flags;
 	return hoy_service_send(networks->service, &request, HOY_NET_REQUEST_SIZE(0), -1, replied ? replied : on_told,

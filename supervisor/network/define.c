@@ -169,11 +169,8 @@ static int set_subnet(const struct hoy_network_definition *d, struct hoy_network
 	struct hoy_prefix subnet;
 	char text[INET_ADDRSTRLEN];
 
-	if (hoy_prefix_parse(d->subnet, &subnet) < 0) {
-		if (strchr(d->subnet, ':'))
-			return hoy_err_unsupported(err, "subnet %s: IPv6 networks are not supported", d->subnet);
+	if (hoy_prefix_parse(d->subnet, &subnet) < 0)
 		return bad_config(err, "subnet", d->subnet, "invalid CIDR block notation");
-	}
 	row->subnet = subnet.address & hoy_prefix_mask(subnet.len);
 	row->prefix_len = subnet.len;
 	if (row->subnet != subnet.address)
@@ -234,6 +231,9 @@ static int check_others(struct hoy_networks *networks, const struct hoy_network_
 		const struct hoy_prefix theirs = { other.subnet, other.prefix_len };
 
 		if (other.prefix_len > 0 && row->prefix_len > 0 && hoy_prefix_overlaps(&mine, &theirs))
+			return forbidden(
+				err, "invalid pool request: Pool overlaps with other one on this address space");
+		if (hoy_ipv6_overlaps(row, &other))
 			return forbidden(
 				err, "invalid pool request: Pool overlaps with other one on this address space");
 		if (hoy_network_mode_of(other.driver) == HOY_NETWORK_BRIDGE &&
@@ -310,12 +310,14 @@ static int settle_default(struct hoy_networks *networks, struct hoy_err *err)
 }
 
 static int set_addresses(struct hoy_networks *networks, const struct hoy_network_definition *d,
-	struct hoy_network_row *row, struct hoy_err *err)
+	struct hoy_network_row *row, struct hoy_ipv6_texts *texts, struct hoy_err *err)
 {
 	bool has_subnet = d->subnet && *d->subnet;
 	int r = settle_default(networks, err);
 
 	row->ip_range = "";
+	if (r >= 0)
+		r = hoy_ipv6_define(d, row, texts, err);
 	if (r >= 0 && !has_subnet && ((d->ip_range && *d->ip_range) || (d->gateway && *d->gateway)))
 		r = hoy_err_invalid(err, "invalid network config:\na gateway or an ip-range needs a subnet");
 	if (r >= 0)
@@ -419,7 +421,8 @@ static int check_definition(struct hoy_networks *networks, const struct hoy_netw
 static int write_row(
 	struct hoy_networks *networks, const struct hoy_network_definition *d, char *id, struct hoy_err *err)
 {
-	auto_free char *auxiliary = NULL, *options = NULL, *labels = NULL;
+	auto_free char *auxiliary = NULL, *auxiliary6 = NULL, *options = NULL, *labels = NULL;
+	struct hoy_ipv6_texts texts = {};
 	struct hoy_network_row row = { .id = id,
 		.name = (char *) d->name,
 		.driver = (char *) "bridge",
@@ -428,15 +431,18 @@ static int write_row(
 	int r = kv_text(d->auxiliary, d->n_auxiliary, "auxiliary addresses", &auxiliary, err);
 
 	if (r >= 0)
+		r = kv_text(d->auxiliary6, d->n_auxiliary6, "auxiliary addresses", &auxiliary6, err);
+	if (r >= 0)
 		r = kv_text(d->options, d->n_options, "network options", &options, err);
 	if (r >= 0)
 		r = kv_text(d->labels, d->n_labels, "network labels", &labels, err);
 	if (r < 0)
 		return r;
 	row.auxiliary = auxiliary;
+	row.auxiliary6 = auxiliary6;
 	row.options = options;
 	row.labels = labels;
-	r = set_addresses(networks, d, &row, err);
+	r = set_addresses(networks, d, &row, &texts, err);
 	if (r >= 0)
 		r = hoy_networks_insert(networks->store, &row, err);
 	return r < 0 ? r : reserve(networks, d, &row, err);

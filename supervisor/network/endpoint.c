@@ -11,6 +11,7 @@
 
 static int check_port(const struct hoy_network_port *port, struct hoy_err *err)
 {
+	struct in6_addr address6;
 	uint32_t address;
 
 	if (port->container_port == 0 || (port->host_port_last != 0 && port->host_port_last < port->host_port) ||
@@ -19,10 +20,7 @@ static int check_port(const struct hoy_network_port *port, struct hoy_err *err)
 			port->host_port, port->host_port_last, port->container_port);
 	if (port->host_ip[0] == '\0')
 		return 0;
-	if (strchr(port->host_ip, ':'))
-		return hoy_err_unsupported(
-			err, "publishing on IPv6 address '%s' is not supported: the bridge is IPv4", port->host_ip);
-	if (hoy_ipv4_parse(port->host_ip, &address) < 0)
+	if (hoy_ipv4_parse(port->host_ip, &address) < 0 && hoy_ipv6_parse(port->host_ip, &address6) < 0)
 		return hoy_err_invalid(err, "invalid IP address: %s", port->host_ip);
 	return 0;
 }
@@ -127,7 +125,7 @@ static int insert_endpoint(struct hoy_networks *networks, const struct hoy_netwo
 	const struct hoy_network_row *network, struct hoy_err *err)
 {
 	unsigned char random[HOY_NET_ID_LEN];
-	char id[HOY_NETWORK_ID_MAX];
+	char id[HOY_NETWORK_ID_MAX], address6[INET6_ADDRSTRLEN] = "";
 	auto_free char *aliases = NULL;
 	struct hoy_endpoint_row row = {
 		.container_id = (char *) request->container_id,
@@ -136,14 +134,18 @@ static int insert_endpoint(struct hoy_networks *networks, const struct hoy_netwo
 		.network_name = network->name,
 		.mac = request->mac && *request->mac ? (char *) request->mac : NULL,
 		.address = request->address && *request->address ? (char *) request->address : NULL,
+		.asked6 = request->address6 && *request->address6 ? (char *) request->address6 : NULL,
 		.priority = request->priority,
 	};
 	int r = choose_place(networks, request, network, &row.place, err);
 
 	if (r >= 0)
+		r = hoy_ipv6_lease(networks, network, request->address6, row.place, address6, err);
+	if (r >= 0)
 		r = words_text(request->aliases, &aliases, err);
 	if (r < 0)
 		return r;
+	row.address6 = *address6 ? address6 : NULL;
 	row.aliases = aliases;
 	hoy_random(random, sizeof random);
 	hoy_hex(random, sizeof random, id);
@@ -218,6 +220,7 @@ void hoy_endpoint_info_done(struct hoy_endpoint_info *info)
 {
 	free(info->network_name);
 	free(info->asked_address);
+	free(info->asked_address6);
 	free(info->asked_mac);
 	hoy_strv_free(info->aliases);
 	free(info->ports);
@@ -231,6 +234,16 @@ void hoy_endpoint_infos_free(struct hoy_endpoint_info *infos, size_t n)
 	free(infos);
 }
 
+static void add_port(struct hoy_endpoint_info *info, const struct hoy_port_row *row, const char *host_ip)
+{
+	struct hoy_network_port *port = &info->ports[info->n_ports++];
+
+	port->proto = (enum hoy_port_proto) row->proto;
+	port->container_port = row->container_port;
+	port->host_port = info->attached ? row->bound : 0;
+	(void) snprintf(port->host_ip, sizeof port->host_ip, "%s", host_ip);
+}
+
 static int info_ports(
 	struct hoy_networks *networks, const char *container_id, struct hoy_endpoint_info *info, struct hoy_err *err)
 {
@@ -240,15 +253,12 @@ static int info_ports(
 
 	if (r < 0)
 		return r;
-	info->ports = calloc(MAX(n, (size_t) 1), sizeof *info->ports);
+	info->ports = calloc(MAX(2 * n, (size_t) 1), sizeof *info->ports);
 	for (size_t i = 0; info->ports && i < n; i++) {
-		info->ports[i].proto = (enum hoy_port_proto) rows[i].proto;
-		info->ports[i].container_port = rows[i].container_port;
-		info->ports[i].host_port = info->attached ? rows[i].bound : 0;
-		(void) snprintf(info->ports[i].host_ip, sizeof info->ports[i].host_ip, "%s",
-			rows[i].host_ip[0] ? rows[i].host_ip : "0.0.0.0");
+		add_port(info, &rows[i], rows[i].host_ip[0] ? rows[i].host_ip : "0.0.0.0");
+		if (!rows[i].host_ip[0] && *info->address6)
+			add_port(info, &rows[i], "::");
 	}
-	info->n_ports = info->ports ? n : 0;
 	hoy_port_rows_free(rows, n);
 	return info->ports ? 0 : hoy_err_oom(err);
 }
@@ -257,6 +267,7 @@ static void info_address(
 	const struct hoy_attachment *attachment, const struct hoy_network_row *network, struct hoy_endpoint_info *info)
 {
 	const struct hoy_net_attach *attach = &attachment->request->attach;
+	struct hoy_prefix6 subnet6;
 	char address[INET_ADDRSTRLEN];
 
 	(void) snprintf(info->address, sizeof info->address, "%s", hoy_ipv4_format(attach->address, address));
@@ -265,6 +276,12 @@ static void info_address(
 			hoy_ipv4_format(hoy_network_gateway(network), address));
 	(void) snprintf(info->ifname, sizeof info->ifname, "%s", attach->ifname);
 	info->prefix_len = network->prefix_len;
+	if (!IN6_IS_ADDR_UNSPECIFIED(&attach->address6) && hoy_prefix6_parse(network->subnet6, &subnet6) >= 0) {
+		(void) hoy_ipv6_format(&attach->address6, info->address6);
+		info->prefix6_len = subnet6.len;
+		if (!(network->flags & HOY_NETWORK_INTERNAL))
+			(void) snprintf(info->gateway6, sizeof info->gateway6, "%s", network->gateway6);
+	}
 	hoy_network_mac_format(attach->mac, info->mac);
 }
 
@@ -290,6 +307,7 @@ static int info_asked(struct hoy_endpoint_row *row, struct hoy_endpoint_info *in
 	(void) snprintf(info->endpoint_id, sizeof info->endpoint_id, "%s", row->id);
 	info->network_name = TAKE_PTR(row->network_name);
 	info->asked_address = TAKE_PTR(row->address);
+	info->asked_address6 = TAKE_PTR(row->asked6);
 	info->asked_mac = TAKE_PTR(row->mac);
 	info->priority = row->priority;
 	return info_words(row->aliases, &info->aliases, err);

@@ -76,9 +76,11 @@ int hoy_naming_set(struct hoy_attachment *attachment, const struct hoy_endpoint_
 
 static void add_host(struct hoy_buf *text, const struct hoy_attachment *attachment)
 {
-	char address[INET_ADDRSTRLEN];
+	const struct hoy_net_attach *attach = &attachment->request->attach;
+	char address[INET_ADDRSTRLEN], address6[INET6_ADDRSTRLEN];
 
-	(void) hoy_buf_addf(text, "host %s -%s\n", hoy_ipv4_format(attachment->request->attach.address, address),
+	(void) hoy_buf_addf(text, "host %s %s%s\n", hoy_ipv4_format(attach->address, address),
+		IN6_IS_ADDR_UNSPECIFIED(&attach->address6) ? "-" : hoy_ipv6_format(&attach->address6, address6),
 		attachment->names);
 }
 

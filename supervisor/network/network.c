@@ -112,6 +112,8 @@ int hoy_network_open(struct hoy_loop *loop, struct hoy_store *store, const struc
 	if (r >= 0)
 		r = insert_builtins(store, err);
 	if (r >= 0)
+		r = hoy_ipv6_settle_default(networks, config->ipv6, config->fixed_cidr_v6, err);
+	if (r >= 0)
 		r = hoy_networks_count_defined(networks, err);
 	owner.userdata = networks;
 	owner.cgroup_fd = config->cgroup_fd;
@@ -378,6 +380,8 @@ static int info_from_row(struct hoy_networks *networks, const struct hoy_network
 		.auxiliary = strdup(row->auxiliary),
 		.options = strdup(row->options),
 		.labels = strdup(row->labels),
+		.ip_range6 = strdup(row->ip_range6),
+		.auxiliary6 = strdup(row->auxiliary6),
 	};
 	struct hoy_network_shape shape;
 	char address[INET_ADDRSTRLEN];
@@ -390,8 +394,10 @@ static int info_from_row(struct hoy_networks *networks, const struct hoy_network
 	info.mtu = shape.mtu;
 	if (info.mode == HOY_NETWORK_BRIDGE)
 		info.bridge = strdup(shape.bridge);
-	if (!info.name || !info.ip_range || !info.auxiliary || !info.options || !info.labels ||
-		(info.mode == HOY_NETWORK_BRIDGE && !info.bridge))
+	(void) snprintf(info.subnet6, sizeof info.subnet6, "%s", row->subnet6);
+	(void) snprintf(info.gateway6, sizeof info.gateway6, "%s", row->gateway6);
+	if (!info.name || !info.ip_range || !info.auxiliary || !info.ip_range6 || !info.auxiliary6 || !info.options ||
+		!info.labels || (info.mode == HOY_NETWORK_BRIDGE && !info.bridge))
 		return hoy_err_oom(err);
 	if (row->prefix_len > 0) {
 		(void) snprintf(info.subnet, sizeof info.subnet, "%s/%u", hoy_ipv4_format(row->subnet, address),
@@ -409,6 +415,8 @@ void hoy_network_info_done(struct hoy_network_info *info)
 	free(info->name);
 	free(info->bridge);
 	free(info->ip_range);
+	free(info->ip_range6);
+	free(info->auxiliary6);
 	free(info->auxiliary);
 	free(info->options);
 	free(info->labels);

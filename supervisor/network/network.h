@@ -40,7 +40,9 @@ struct hoy_network_config {
 	const char *bip;       /* "172.30.0.1/16"; NULL: what an existing bridge has, else the first of 172.17 to 172.31
 				  without a host route, then the       /20s of 192.168 */
 	unsigned int mtu;      /* 0: 1500 */
-	int cgroup_fd;         /* hoy-net is born in this v2 group; 0: in ours */
+	bool ipv6;             /* of the default network */
+	const char *fixed_cidr_v6; /* its subnet; NULL: one of RFC 4193 */
+	int cgroup_fd;             /* hoy-net is born in this v2 group; 0: in ours */
 };
 
 /* Opens the room, makes the rows of bridge, host and none in a new store. Touches nothing in the kernel. Strings of
@@ -97,7 +99,8 @@ struct hoy_network_port {
 	uint16_t container_port;
 	uint16_t host_port;
 	uint16_t host_port_last;
-	char host_ip[HOY_NETWORK_ADDRESS_MAX]; /* "" or "0.0.0.0": every address of the host */
+	char host_ip[HOY_NETWORK_ADDRESS_MAX]; /* "0.0.0.0", "::": every address of the host; "": those of all families
+						  that the network has */
 };
 
 struct hoy_network_request {
@@ -106,6 +109,7 @@ struct hoy_network_request {
 				 bridge */
 	const char *mac;      /* "02:42:ac:11:00:02"; NULL: made from the address */
 	const char *address;  /* on networks whose subnet a user gave; NULL: any free one */
+	const char *address6; /* likewise */
 	char *const *aliases; /* names on a user's network; NULL: none */
 	int64_t priority;     /* the endpoint with the highest is the gateway */
 	const struct hoy_network_port *ports;
@@ -113,7 +117,7 @@ struct hoy_network_request {
 };
 
 /* Writes the endpoint; the first one of a container comes with the ports. -ENOENT: no such network ("network x not
- * found"); -EINVAL: bad MAC, address or range; -EOPNOTSUPP: IPv6 host address; -ENOSPC: the subnet is full;
+ * found"); -EINVAL: bad MAC, address or range; -ENOSPC: the subnet is full;
  * -EADDRINUSE: the address is; -EEXIST: an endpoint on this network is there. Ports with mode host or none are kept but
  * never published, as docker does. */
 int hoy_network_allocate(struct hoy_networks *networks, const struct hoy_network_request *request, struct hoy_err *err);
@@ -167,6 +171,12 @@ struct hoy_network_definition {
 	const char *gateway;
 	struct hoy_oci_kv *auxiliary; /* name: address */
 	size_t n_auxiliary;
+	bool ipv6;
+	const char *subnet6; /* "fd00::/64"; NULL: one of RFC 4193 */
+	const char *ip_range6;
+	const char *gateway6;
+	struct hoy_oci_kv *auxiliary6;
+	size_t n_auxiliary6;
 	bool internal;
 	bool attachable;
 	struct hoy_oci_kv *options; /* "com.docker.network.bridge.name" ... */
@@ -191,10 +201,14 @@ struct hoy_network_info {
 	char id[HOY_NETWORK_ID_MAX];
 	char *name; /* "bridge" */
 	enum hoy_network_mode mode;
-	const char *driver;                       /* "bridge", "host", "null" */
-	char *bridge;                             /* interface on the host; NULL unless mode is bridge */
-	char subnet[HOY_NETWORK_ADDRESS_MAX + 4]; /* "172.17.0.0/16"; "" unless a bridge whose subnet is chosen */
-	char gateway[HOY_NETWORK_ADDRESS_MAX];    /* "172.17.0.1" */
+	const char *driver;                        /* "bridge", "host", "null" */
+	char *bridge;                              /* interface on the host; NULL unless mode is bridge */
+	char subnet[HOY_NETWORK_ADDRESS_MAX + 4];  /* "172.17.0.0/16"; "" unless a bridge whose subnet is chosen */
+	char gateway[HOY_NETWORK_ADDRESS_MAX];     /* "172.17.0.1" */
+	char subnet6[HOY_NETWORK_ADDRESS_MAX + 4]; /* "" without IPv6 */
+	char gateway6[HOY_NETWORK_ADDRESS_MAX];
+	char *ip_range6;
+	char *auxiliary6;
 	unsigned int mtu;
 	int64_t created; /* seconds since the epoch */
 	bool is_builtin;
@@ -227,10 +241,14 @@ struct hoy_endpoint_info {
 	char address[HOY_NETWORK_ADDRESS_MAX];
 	char gateway[HOY_NETWORK_ADDRESS_MAX];
 	unsigned int prefix_len;
+	char address6[HOY_NETWORK_ADDRESS_MAX]; /* "" without IPv6 */
+	char gateway6[HOY_NETWORK_ADDRESS_MAX];
+	unsigned int prefix6_len;
 	char mac[HOY_NETWORK_MAC_MAX];
 	char ifname[16]; /* "eth0"; "" while it is not attached */
 	bool is_gateway;
 	char *asked_address; /* NULL: none was asked for */
+	char *asked_address6;
 	char *asked_mac;
 	char **aliases; /* NULL: none */
 	int64_t priority;

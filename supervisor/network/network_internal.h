@@ -125,6 +125,26 @@ int hoy_network_shape(struct hoy_networks *networks, const struct hoy_network_ro
 	struct hoy_err *err);
 int hoy_networks_count_defined(struct hoy_networks *networks, struct hoy_err *err);
 
+/* --- ipv6.c --- */
+
+/* What a row's fields of IPv6 point to. */
+struct hoy_ipv6_texts {
+	char none[1];
+	char subnet[HOY_NETWORK_ADDRESS_MAX + 4];
+	char gateway[INET6_ADDRSTRLEN];
+};
+/* Fills in subnet6, gateway6 and ip_range6 of a row that has its ID; "" without IPv6. */
+int hoy_ipv6_define(const struct hoy_network_definition *definition, struct hoy_network_row *row,
+	struct hoy_ipv6_texts *texts, struct hoy_err *err);
+bool hoy_ipv6_overlaps(const struct hoy_network_row *a, const struct hoy_network_row *b);
+/* Gives the default network IPv6 (`subnet` NULL: of its own choice), or none. */
+int hoy_ipv6_settle_default(struct hoy_networks *networks, bool ipv6, const char *subnet, struct hoy_err *err);
+/* The address that is asked for, else one that is free; "" on a network without IPv6. `place` is the IPv4 address's. */
+int hoy_ipv6_lease(struct hoy_networks *networks, const struct hoy_network_row *network, const char *asked,
+	uint32_t place, char ret[INET6_ADDRSTRLEN], struct hoy_err *err);
+/* Is it still one of the network's (NULL on one without IPv6)? */
+bool hoy_ipv6_fits(const struct hoy_network_row *network, const char *address);
+
 /* --- bridges.c --- */
 
 /* Tells hoy-net of a network with driver bridge. `replied` NULL: trouble is remembered for the attaches behind it. */

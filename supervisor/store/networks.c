@@ -48,6 +48,17 @@ static const char *const schema[] = {
 	" '[]', '[]', 0 FROM endpoints e JOIN networks n ON n.id = e.network_id;"
 	"DROP TABLE endpoints;"
 	"ALTER TABLE new_endpoints RENAME TO endpoints;",
+
+	/* 3: IPv6, whose addresses are kept whole; what is asked of a single endpoint. */
+	"ALTER TABLE networks ADD COLUMN subnet6 TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE networks ADD COLUMN gateway6 TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE networks ADD COLUMN ip_range6 TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE networks ADD COLUMN auxiliary6 TEXT NOT NULL DEFAULT '{}';"
+	"ALTER TABLE endpoints ADD COLUMN address6 TEXT;"
+	"ALTER TABLE endpoints ADD COLUMN asked6 TEXT;"
+	"ALTER TABLE endpoints ADD COLUMN link_local TEXT NOT NULL DEFAULT '[]';"
+	"ALTER TABLE endpoints ADD COLUMN driver_opts TEXT NOT NULL DEFAULT '{}';"
+	"CREATE UNIQUE INDEX endpoints_address6 ON endpoints (network_id, address6);",
 };
 
 int hoy_networks_migrate(struct hoy_store *store, struct hoy_err *err)
@@ -77,6 +88,10 @@ void hoy_network_row_done(struct hoy_network_row *row)
 	free(row->auxiliary);
 	free(row->options);
 	free(row->labels);
+	free(row->subnet6);
+	free(row->gateway6);
+	free(row->ip_range6);
+	free(row->auxiliary6);
 	*row = (struct hoy_network_row){};
 }
 
@@ -89,10 +104,13 @@ int hoy_networks_insert(struct hoy_store *store, const struct hoy_network_row *r
 {
 	int r = hoy_store_exec(store, err,
 		"INSERT INTO networks (id, name, driver, subnet, prefix_len, gateway, created, flags, ip_range, auxiliary,"
-		" options, labels) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-		"tttiiiiitttt", row->id, row->name, row->driver, (int64_t) row->subnet, (int64_t) row->prefix_len,
+		" options, labels, subnet6, gateway6, ip_range6, auxiliary6)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+		"tttiiiiitttttttt", row->id, row->name, row->driver, (int64_t) row->subnet, (int64_t) row->prefix_len,
 		(int64_t) row->gateway, row->created, (int64_t) row->flags, text_or(row->ip_range, ""),
-		text_or(row->auxiliary, "{}"), text_or(row->options, "{}"), text_or(row->labels, "{}"));
+		text_or(row->auxiliary, "{}"), text_or(row->options, "{}"), text_or(row->labels, "{}"),
+		text_or(row->subnet6, ""), text_or(row->gateway6, ""), text_or(row->ip_range6, ""),
+		text_or(row->auxiliary6, "{}"));
 
 	return r < 0 ? r : 0;
 }
@@ -122,9 +140,18 @@ int hoy_networks_set_subnet(struct hoy_store *store, const char *id, uint32_t su
 	return r < 0 ? r : 0;
 }
 
+int hoy_networks_set_subnet6(
+	struct hoy_store *store, const char *id, const char *subnet, const char *gateway, struct hoy_err *err)
+{
+	int r = hoy_store_exec(store, err, "UPDATE networks SET subnet6 = ?2, gateway6 = ?3 WHERE id = ?1", "ttt", id,
+		subnet, gateway);
+
+	return r < 0 ? r : 0;
+}
+
 #define NETWORK_COLUMNS                                                                                                \
-	"SELECT id, name, driver, subnet, prefix_len, gateway, created, flags, ip_range, auxiliary, options, labels"   \
-	" FROM networks "
+	"SELECT id, name, driver, subnet, prefix_len, gateway, created, flags, ip_range, auxiliary, options, labels,"  \
+	" subnet6, gateway6, ip_range6, auxiliary6 FROM networks "
 
 /* Reads the current row over what *ret held. */
 static int read_network(struct hoy_query *q, struct hoy_network_row *ret, struct hoy_err *err)
@@ -145,6 +172,10 @@ static int read_network(struct hoy_query *q, struct hoy_network_row *ret, struct
 		.auxiliary = copy_text(q, 9, &failed),
 		.options = copy_text(q, 10, &failed),
 		.labels = copy_text(q, 11, &failed),
+		.subnet6 = copy_text(q, 12, &failed),
+		.gateway6 = copy_text(q, 13, &failed),
+		.ip_range6 = copy_text(q, 14, &failed),
+		.auxiliary6 = copy_text(q, 15, &failed),
 	};
 	if (!failed)
 		return 0;
@@ -215,6 +246,10 @@ void hoy_endpoint_row_done(struct hoy_endpoint_row *row)
 	free(row->address);
 	free(row->aliases);
 	free(row->links);
+	free(row->address6);
+	free(row->asked6);
+	free(row->link_local);
+	free(row->driver_opts);
 	*row = (struct hoy_endpoint_row){};
 }
 
@@ -230,12 +265,13 @@ int hoy_endpoints_insert(struct hoy_store *store, const struct hoy_endpoint_row 
 	/* No address is NULL in the table: any number of endpoints may have none. */
 	int r = hoy_store_exec(store, err,
 		"INSERT INTO endpoints (container_id, network_id, id, network_name, position, place, mac, address, aliases,"
-		" links, priority) VALUES (?1, ?2, ?3, ?4,"
+		" links, priority, address6, asked6, link_local, driver_opts) VALUES (?1, ?2, ?3, ?4,"
 		" (SELECT MIN(c) FROM (SELECT 0 AS c UNION ALL SELECT position + 1 FROM endpoints WHERE container_id = ?1)"
 		" WHERE NOT EXISTS (SELECT 1 FROM endpoints WHERE container_id = ?1 AND position = c)),"
-		" NULLIF(?5, 0), ?6, ?7, ?8, ?9, ?10)",
-		"ttttitttti", row->container_id, row->network_id, row->id, row->network_name, (int64_t) row->place,
-		row->mac, row->address, text_or(row->aliases, "[]"), text_or(row->links, "[]"), row->priority);
+		" NULLIF(?5, 0), ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+		"ttttittttitttt", row->container_id, row->network_id, row->id, row->network_name, (int64_t) row->place,
+		row->mac, row->address, text_or(row->aliases, "[]"), text_or(row->links, "[]"), row->priority,
+		row->address6, row->asked6, text_or(row->link_local, "[]"), text_or(row->driver_opts, "{}"));
 
 	return r < 0 ? r : 0;
 }
@@ -262,6 +298,26 @@ int hoy_endpoints_set_place(struct hoy_store *store, const char *id, uint32_t pl
 	return r < 0 ? r : 0;
 }
 
+int hoy_endpoints_set_address6(struct hoy_store *store, const char *id, const char *address, struct hoy_err *err)
+{
+	int r = hoy_store_exec(store, err, "UPDATE endpoints SET address6 = ?2 WHERE id = ?1", "tt", id, address);
+
+	return r < 0 ? r : 0;
+}
+
+int hoy_endpoints_has_address6(
+	struct hoy_store *store, const char *network_id, const char *address, struct hoy_err *err)
+{
+	auto_(hoy_query_done) struct hoy_query q = {};
+	int r;
+
+	hoy_query_start(&q, store, "SELECT 1 FROM endpoints WHERE network_id = ?1 AND address6 = ?2");
+	hoy_query_bind_text(&q, 1, network_id);
+	hoy_query_bind_text(&q, 2, address);
+	r = hoy_query_next(&q, err);
+	return r < 0 ? r : r > 0;
+}
+
 int hoy_endpoints_set_position(struct hoy_store *store, const char *id, unsigned int position, struct hoy_err *err)
 {
 	int r = hoy_store_exec(
@@ -271,8 +327,8 @@ int hoy_endpoints_set_position(struct hoy_store *store, const char *id, unsigned
 }
 
 #define ENDPOINT_COLUMNS                                                                                               \
-	"SELECT container_id, id, network_id, network_name, place, mac, address, aliases, links, priority, position"   \
-	" FROM endpoints "
+	"SELECT container_id, id, network_id, network_name, place, mac, address, aliases, links, priority, position,"  \
+	" address6, asked6, link_local, driver_opts FROM endpoints "
 
 static int read_endpoint(struct hoy_query *q, struct hoy_endpoint_row *ret, struct hoy_err *err)
 {
@@ -290,6 +346,10 @@ static int read_endpoint(struct hoy_query *q, struct hoy_endpoint_row *ret, stru
 		.links = copy_text(q, 8, &failed),
 		.priority = hoy_query_i64(q, 9),
 		.position = (unsigned int) hoy_query_i64(q, 10),
+		.address6 = copy_text(q, 11, &failed),
+		.asked6 = copy_text(q, 12, &failed),
+		.link_local = copy_text(q, 13, &failed),
+		.driver_opts = copy_text(q, 14, &failed),
 	};
 	if (!failed)
 		return 0;

@@ -18,7 +18,8 @@ int hoy_networks_migrate(struct hoy_store *store, struct hoy_err *err);
 enum hoy_network_flag {
 	HOY_NETWORK_INTERNAL = 1,
 	HOY_NETWORK_ATTACHABLE = 2,
-	HOY_NETWORK_CONFIGURED = 4, /* a user gave the subnet: addresses may be asked for */
+	HOY_NETWORK_CONFIGURED = 4,  /* a user gave the subnet: addresses may be asked for */
+	HOY_NETWORK_CONFIGURED6 = 8, /* and that of IPv6 */
 };
 
 struct hoy_network_row {
@@ -34,6 +35,10 @@ struct hoy_network_row {
 	char *auxiliary;    /* JSON objects, NULL is {}: {"name": "address"} */
 	char *options;
 	char *labels;
+	char *subnet6;  /* "fd00::/64"; "" without IPv6 */
+	char *gateway6; /* whole addresses here: "fd00::1" */
+	char *ip_range6;
+	char *auxiliary6; /* as auxiliary */
 };
 void hoy_network_row_done(struct hoy_network_row *row);
 
@@ -44,6 +49,8 @@ int hoy_networks_reserve(struct hoy_store *store, const char *id, uint32_t place
 int hoy_networks_delete(struct hoy_store *store, const char *id, struct hoy_err *err);
 int hoy_networks_set_subnet(struct hoy_store *store, const char *id, uint32_t subnet, uint32_t prefix_len,
 	uint32_t gateway, struct hoy_err *err);
+int hoy_networks_set_subnet6(
+	struct hoy_store *store, const char *id, const char *subnet, const char *gateway, struct hoy_err *err);
 /* By whole id or name. 1: found, 0: none. */
 int hoy_networks_find(
 	struct hoy_store *store, const char *id_or_name, struct hoy_network_row *ret, struct hoy_err *err);
@@ -65,12 +72,16 @@ struct hoy_endpoint_row {
 	char *links;
 	int64_t priority;      /* the highest is the container's gateway */
 	unsigned int position; /* number of its interface in a running container */
+	char *address6;        /* leased; NULL: none */
+	char *asked6;          /* as asked for; NULL: any */
+	char *link_local;      /* JSON array of strings, NULL is [] */
+	char *driver_opts;     /* JSON object of strings, NULL is {} */
 };
 void hoy_endpoint_row_done(struct hoy_endpoint_row *row);
 void hoy_endpoint_rows_free(struct hoy_endpoint_row *rows, size_t n);
 
-/* At the container's lowest free position. -EEXIST: the container has an endpoint on this network, or the place is
- * taken. */
+/* At the container's lowest free position. -EEXIST: the container has an endpoint on this network, or the place or the
+ * address of IPv6 is taken. */
 int hoy_endpoints_insert(struct hoy_store *store, const struct hoy_endpoint_row *row, struct hoy_err *err);
 /* All of a container, ports too. Returns the endpoints deleted. */
 int hoy_endpoints_delete(struct hoy_store *store, const char *container_id, struct hoy_err *err);
@@ -78,6 +89,11 @@ int hoy_endpoints_delete_one(
 	struct hoy_store *store, const char *container_id, const char *network_id, struct hoy_err *err);
 int hoy_endpoints_set_position(struct hoy_store *store, const char *id, unsigned int position, struct hoy_err *err);
 int hoy_endpoints_set_place(struct hoy_store *store, const char *id, uint32_t place, struct hoy_err *err);
+/* Another address of IPv6; NULL: none. -EEXIST: taken. */
+int hoy_endpoints_set_address6(struct hoy_store *store, const char *id, const char *address, struct hoy_err *err);
+/* Has an endpoint of the network this address of IPv6? 1 or 0. */
+int hoy_endpoints_has_address6(
+	struct hoy_store *store, const char *network_id, const char *address, struct hoy_err *err);
 /* A container's first one: 1, or 0 when there is none. */
 int hoy_endpoints_find(
 	struct hoy_store *store, const char *container_id, struct hoy_endpoint_row *ret, struct hoy_err *err);

@@ -68,7 +68,6 @@ two" ]
         docker network create -o com.docker.network.bridge.name="$(bridge_of one)" x
     refused 'plugin "nonsense" not found' docker network create -d nonsense x
     refused "driver 'macvlan' is not supported" docker network create -d macvlan x
-    refused "EnableIPv6: not supported" docker network create --ipv6 --subnet fd00:1::/64 x
     refused "network option 'com.example' is not supported" docker network create -o com.example=1 x
     refused nowhere docker network inspect nowhere
     refused "network nowhere not found" docker run --network nowhere busybox true

@@ -140,9 +140,6 @@ START_TEST(unsupported_members_are_refused_by_name)
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"Mounts\":[{\"Type\":\"image\",\"Target\":\"/d\"}]}}",
 			"type 'image'" },
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"SecurityOpt\":[\"apparmor=x\"]}}", "apparmor" },
-		{ "{\"Image\":\"x\",\"HostConfig\":{\"NetworkMode\":\"a\"},\"NetworkingConfig\":{\"EndpointsConfig\":"
-		  "{\"a\":{\"IPAMConfig\":{\"IPv6Address\":\"fd00::1\"}}}}}",
-			"IPv6Address" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(requests); i++)

@@ -143,7 +143,7 @@ START_TEST(bad_requests_are_refused)
 		{ { HOY_PORT_TCP, 80, 90, 80, "" }, -EINVAL },
 		{ { HOY_PORT_TCP, 80, 0, 80, "" }, -EINVAL },
 		{ { HOY_PORT_TCP, 80, 80, 0, "1.2.3" }, -EINVAL },
-		{ { HOY_PORT_TCP, 80, 80, 0, "::1" }, -EOPNOTSUPP },
+		{ { HOY_PORT_TCP, 80, 80, 0, "::g" }, -EINVAL },
 		{ { HOY_PORT_UDP, 53, 1024, 1025, "127.0.0.1" }, 0 },
 	};
 	const struct hoy_network_request bad_mac = { .container_id = "m", .mac = "01:00:5e:00:00:01" };

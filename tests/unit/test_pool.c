@@ -66,10 +66,36 @@ START_TEST(when_all_pools_are_taken_there_is_none)
 }
 END_TEST
 
+START_TEST(prefixes_of_ipv6)
+{
+	struct hoy_prefix6 p, q;
+	struct in6_addr address;
+	char text[INET6_ADDRSTRLEN];
+
+	ck_assert_int_eq(hoy_prefix6_parse("fd00:0:0:1f::5/60", &p), 0);
+	address = hoy_prefix6_base(&p);
+	ck_assert_str_eq(hoy_ipv6_format(&address, text), "fd00:0:0:10::");
+	ck_assert(hoy_prefix6_at(&p, 0x1234, &address));
+	ck_assert_str_eq(hoy_ipv6_format(&address, text), "fd00:0:0:10::1234");
+	ck_assert(hoy_prefix6_contains(&p, &address));
+	ck_assert_int_eq(hoy_prefix6_parse("fd00:0:0:20::/64", &q), 0);
+	ck_assert(!hoy_prefix6_overlaps(&p, &q));
+	ck_assert_int_eq(hoy_prefix6_parse("fd00::/16", &q), 0);
+	ck_assert(hoy_prefix6_overlaps(&p, &q));
+	ck_assert_int_eq(hoy_prefix6_parse("fd00::/120", &q), 0);
+	ck_assert(hoy_prefix6_at(&q, 255, &address));
+	ck_assert(!hoy_prefix6_at(&q, 256, &address));
+	ck_assert_int_eq(hoy_prefix6_parse("fd00::/129", &q), -EINVAL);
+	ck_assert_int_eq(hoy_prefix6_parse("fd00::", &q), -EINVAL);
+	ck_assert_int_eq(hoy_prefix6_parse("::ffff:10.0.0.1/128", &q), -EINVAL);
+	ck_assert_int_eq(hoy_prefix6_parse("10.0.0.0/8", &q), -EINVAL);
+}
+END_TEST
+
 Suite *suite_pool(void)
 {
 	const TTest *const tests[] = { prefixes_are_parsed_strictly, the_first_pool_without_a_route_is_chosen,
-		when_all_pools_are_taken_there_is_none };
+		when_all_pools_are_taken_there_is_none, prefixes_of_ipv6 };
 
 	return hoy_unit_suite("pool", tests, ARRAY_LEN(tests));
 }

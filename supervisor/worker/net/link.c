@@ -113,6 +113,16 @@ static struct nl_addr *ipv4_addr(uint32_t address, unsigned int prefix_len)
 	return addr;
 }
 
+static struct nl_addr *ipv6_addr(const struct in6_addr *address, unsigned int prefix_len)
+{
+	struct in6_addr copy = *address;
+	struct nl_addr *addr = nl_addr_build(AF_INET6, &copy, sizeof copy);
+
+	if (addr)
+		nl_addr_set_prefixlen(addr, (int) prefix_len);
+	return addr;
+}
+
 /* -ENODEV when there is none. */
 static int link_by_name(struct nl_sock *sock, const char *name, struct rtnl_link **ret)
 {
@@ -141,6 +151,26 @@ static int add_address(struct nl_sock *sock, int ifindex, uint32_t address, unsi
 		r = rtnl_addr_add(sock, addr, 0);
 	if (r < 0 && code_of(r) != -EEXIST)
 		return nl_err(err, r, "add address to", name);
+	return 0;
+}
+
+/* No duplicate is looked for: addresses are leased. */
+static int add_address6(struct nl_sock *sock, int ifindex, const struct in6_addr *address, unsigned int prefix_len,
+	const char *name, struct hoy_err *err)
+{
+	auto_(put_rtnl_addr) struct rtnl_addr *addr = rtnl_addr_alloc();
+	auto_(put_addr) struct nl_addr *local = ipv6_addr(address, prefix_len);
+	int r;
+
+	if (!addr || !local)
+		return hoy_err_oom(err);
+	rtnl_addr_set_ifindex(addr, ifindex);
+	rtnl_addr_set_flags(addr, IFA_F_NODAD);
+	r = rtnl_addr_set_local(addr, local);
+	if (r >= 0)
+		r = rtnl_addr_add(sock, addr, 0);
+	if (r < 0 && code_of(r) != -EEXIST)
+		return nl_err(err, r, "add IPv6 address to", name);
 	return 0;
 }
 
@@ -320,6 +350,51 @@ static int get_or_create(
 	return 0;
 }
 
+/* A host that forwards takes no router advertisements any more, unless it is told to: its own default route would be
+ * gone in half an hour. */
+static void keep_advertisements(void)
+{
+	struct if_nameindex *all = if_nameindex();
+
+	for (const struct if_nameindex *one = all; one && one->if_index != 0; one++) {
+		auto_free char *path = hoy_str_printf("/proc/sys/net/ipv6/conf/%s/accept_ra", one->if_name);
+		auto_(hoy_buf_done) struct hoy_buf now = {};
+
+		if (path && hoy_file_read(AT_FDCWD, path, &now, NULL) >= 0 && now.data && now.data[0] == '1')
+			(void) hoy_file_set(AT_FDCWD, path, "2", NULL);
+	}
+	if_freenameindex(all);
+}
+
+static int forward_ipv6(struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf now = {};
+
+	if (hoy_file_read(AT_FDCWD, "/proc/sys/net/ipv6/conf/all/forwarding", &now, NULL) >= 0 && now.data &&
+		now.data[0] == '0')
+		keep_advertisements();
+	return set_sysctl("ipv6/conf", "all", "forwarding", "1", err);
+}
+
+/* Router advertisements of containers are never taken. */
+static int set_up_ipv6(struct hoy_links *links, const struct hoy_net_bridge *bridge, int ifindex, struct hoy_err *err)
+{
+	int r;
+
+	if (bridge->prefix6_len == 0) { /* a host without IPv6 has no such file */
+		(void) set_sysctl("ipv6/conf", bridge->name, "disable_ipv6", "1", NULL);
+		return 0;
+	}
+	r = set_sysctl("ipv6/conf", bridge->name, "accept_ra", "0", err);
+	if (r >= 0)
+		r = set_sysctl("ipv6/conf", bridge->name, "disable_ipv6", "0", err);
+	if (r >= 0)
+		r = add_address6(links->sock, ifindex, &bridge->address6, bridge->prefix6_len, bridge->name, err);
+	if (r >= 0 && !(bridge->flags & HOY_NET_INTERNAL))
+		r = forward_ipv6(err);
+	return r;
+}
+
 int hoy_links_bridge(struct hoy_links *links, const struct hoy_net_bridge *bridge, struct hoy_err *err)
 {
 	auto_(put_link) struct rtnl_link *link = NULL;
@@ -327,9 +402,9 @@ int hoy_links_bridge(struct hoy_links *links, const struct hoy_net_bridge *bridg
 
 	if (r < 0)
 		return r;
-	/* No IPv6 on it yet, so no router advertisements are taken from containers either; a host without IPv6 has no
-	 * such file. */
-	(void) set_sysctl("ipv6/conf", bridge->name, "disable_ipv6", "1", NULL);
+	r = set_up_ipv6(links, bridge, rtnl_link_get_ifindex(link), err);
+	if (r < 0)
+		return r;
 	r = add_address(
 		links->sock, rtnl_link_get_ifindex(link), bridge->address, bridge->prefix_len, bridge->name, err);
 	if (r >= 0)
@@ -413,15 +488,14 @@ static int create_pair(struct hoy_links *links, const struct hoy_net_bridge *bri
 }
 
 /* In the place of another one, if there is. */
-static int set_default_route(struct nl_sock *sock, int ifindex, uint32_t gateway, const char *name, struct hoy_err *err)
+static int set_route(struct nl_sock *sock, int ifindex, struct nl_addr *any, struct nl_addr *via, const char *name,
+	struct hoy_err *err)
 {
 	auto_(put_route) struct rtnl_route *route = rtnl_route_alloc();
-	auto_(put_addr) struct nl_addr *any = ipv4_addr(0, 0);
-	auto_(put_addr) struct nl_addr *via = ipv4_addr(gateway, 32);
 	struct rtnl_nexthop *hop = rtnl_route_nh_alloc();
 	int r;
 
-	if (!route || !any || !via || !hop) {
+	if (!route || !any || !via || !hop) { /* any and via are the caller's */
 		rtnl_route_nh_free(hop);
 		return hoy_err_oom(err);
 	}
@@ -432,6 +506,21 @@ static int set_default_route(struct nl_sock *sock, int ifindex, uint32_t gateway
 	if (r >= 0)
 		r = rtnl_route_add(sock, route, NLM_F_CREATE | NLM_F_REPLACE);
 	return r < 0 ? nl_err(err, r, "set default route of", name) : 0;
+}
+
+static int set_default_routes(struct nl_sock *sock, int ifindex, const struct hoy_net_bridge *bridge,
+	const struct hoy_net_attach *attach, struct hoy_err *err)
+{
+	static const struct in6_addr none = IN6ADDR_ANY_INIT;
+	auto_(put_addr) struct nl_addr *any = ipv4_addr(0, 0);
+	auto_(put_addr) struct nl_addr *via = ipv4_addr(bridge->address, 32);
+	auto_(put_addr) struct nl_addr *any6 = ipv6_addr(&none, 0);
+	auto_(put_addr) struct nl_addr *via6 = ipv6_addr(&bridge->address6, 128);
+	int r = set_route(sock, ifindex, any, via, attach->ifname, err);
+
+	if (r >= 0 && bridge->prefix6_len > 0 && !IN6_IS_ADDR_UNSPECIFIED(&attach->address6))
+		r = set_route(sock, ifindex, any6, via6, attach->ifname, err);
+	return r;
 }
 
 int hoy_links_inside(struct hoy_links *links, int netns, hoy_links_act act, void *userdata, struct hoy_err *err)
@@ -446,18 +535,31 @@ int hoy_links_inside(struct hoy_links *links, int netns, hoy_links_act act, void
 	return r;
 }
 
+struct entry {
+	struct nl_sock *sock;
+	bool ipv6;
+};
+
+/* The interface is not made yet: it takes this over. No IPv6 address on a network without IPv6, and no advertisements
+ * of a neighbour that calls itself a router. */
 static int prepare_and_open(void *userdata, struct hoy_err *err)
 {
-	struct nl_sock **ret = userdata;
+	struct entry *entry = userdata;
 
-	/* The interface is not made yet: it takes this over. No IPv6 address on a network without IPv6. */
-	(void) set_sysctl("ipv6/conf", "default", "disable_ipv6", "1", NULL);
-	return open_sock(ret, err);
+	(void) set_sysctl("ipv6/conf", "default", "accept_ra", "0", NULL);
+	(void) set_sysctl("ipv6/conf", "default", "disable_ipv6", entry->ipv6 ? "0" : "1", NULL);
+	return open_sock(&entry->sock, err);
 }
 
-static int socket_in(struct hoy_links *links, int netns, struct nl_sock **ret, struct hoy_err *err)
+static int socket_in(struct hoy_links *links, int netns, const struct hoy_net_attach *attach, struct nl_sock **ret,
+	struct hoy_err *err)
 {
-	return hoy_links_inside(links, netns, prepare_and_open, ret, err);
+	struct entry entry = { .ipv6 = !IN6_IS_ADDR_UNSPECIFIED(&attach->address6) };
+	int r = hoy_links_inside(links, netns, prepare_and_open, &entry, err);
+
+	if (r >= 0)
+		*ret = entry.sock;
+	return r;
 }
 
 static int configure_inside(struct nl_sock *inside, const struct hoy_net_bridge *bridge,
@@ -470,10 +572,13 @@ static int configure_inside(struct nl_sock *inside, const struct hoy_net_bridge 
 	if (r < 0)
 		return hoy_err_code(err, r, "find '%s'", name);
 	r = add_address(inside, rtnl_link_get_ifindex(link), attach->address, bridge->prefix_len, name, err);
+	if (r >= 0 && bridge->prefix6_len > 0 && !IN6_IS_ADDR_UNSPECIFIED(&attach->address6))
+		r = add_address6(
+			inside, rtnl_link_get_ifindex(link), &attach->address6, bridge->prefix6_len, name, err);
 	if (r >= 0)
 		r = raise_link(inside, rtnl_link_get_ifindex(link), name, err);
 	if (r >= 0 && attach->gateway)
-		r = set_default_route(inside, rtnl_link_get_ifindex(link), bridge->address, name, err);
+		r = set_default_routes(inside, rtnl_link_get_ifindex(link), bridge, attach, err);
 	return r;
 }
 
@@ -482,14 +587,14 @@ int hoy_links_set_gateway(struct hoy_links *links, const struct hoy_net_bridge *
 {
 	auto_(free_sock) struct nl_sock *inside = NULL;
 	auto_(put_link) struct rtnl_link *link = NULL;
-	int r = socket_in(links, netns, &inside, err);
+	int r = socket_in(links, netns, attach, &inside, err);
 
 	if (r < 0)
 		return r;
 	r = link_by_name(inside, attach->ifname, &link);
 	if (r < 0)
 		return hoy_err_code(err, r, "find '%s'", attach->ifname);
-	return set_default_route(inside, rtnl_link_get_ifindex(link), bridge->address, attach->ifname, err);
+	return set_default_routes(inside, rtnl_link_get_ifindex(link), bridge, attach, err);
 }
 
 /* An interface that is there already comes from an attach that was cut short. */
@@ -511,7 +616,7 @@ int hoy_links_attach(struct hoy_links *links, const struct hoy_net_bridge *bridg
 
 	if (bridge_index == 0)
 		return hoy_err_sys(err, "find bridge '%s'", bridge->name);
-	r = socket_in(links, netns, &inside, err);
+	r = socket_in(links, netns, attach, &inside, err);
 	if (r >= 0)
 		r = raise_link(inside, /* lo's ifindex in every namespace: */ 1, "lo", err);
 	if (r < 0)

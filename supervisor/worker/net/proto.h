@@ -12,13 +12,14 @@
 #define HOY_WORKER_NET_PROTO_H
 
 #include <net/if.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
 
-#define HOY_NET_VERSION 3
+#define HOY_NET_VERSION 4
 #define HOY_NET_ID_LEN 32
 #define HOY_NET_MAX_PORTS 4096
 #define HOY_NET_TABLE_MAX 32
@@ -36,15 +37,29 @@ enum hoy_net_op {
 	HOY_NET_QUIT, /* the reply comes, then hoy-net ends; with `remove` bridges, table and endpoints go first */
 };
 
-/* Addresses are in host byte order here. */
+enum hoy_net_family { HOY_NET_V4 = 1, HOY_NET_V6 = 2 };
+
+/* IPv4 addresses are in host byte order here, those of IPv6 as on the wire. */
 struct hoy_net_port {
-	uint8_t proto; /* IPPROTO_x */
-	uint8_t pad;
+	uint8_t proto;    /* IPPROTO_x */
+	uint8_t families; /* hoy_net_family: published on these, with one number */
 	uint16_t container_port;
-	uint16_t host_port;      /* request: 0 is any free one; reply: the one reserved */
-	uint16_t host_port_last; /* request: last of a range, or 0 */
-	uint32_t host_ip;        /* 0: all */
+	uint16_t host_port;       /* request: 0 is any free one; reply: the one reserved */
+	uint16_t host_port_last;  /* request: last of a range, or 0 */
+	uint32_t host_ip;         /* 0: all */
+	struct in6_addr host_ip6; /* ::  all */
 };
+
+/* Ports of one number and protocol: is there an address that both are on? */
+static inline bool hoy_net_ports_meet(const struct hoy_net_port *a, const struct hoy_net_port *b)
+{
+	uint8_t both = a->families & b->families;
+
+	if ((both & HOY_NET_V4) && (a->host_ip == 0 || b->host_ip == 0 || a->host_ip == b->host_ip))
+		return true;
+	return (both & HOY_NET_V6) && (IN6_IS_ADDR_UNSPECIFIED(&a->host_ip6) || IN6_IS_ADDR_UNSPECIFIED(&b->host_ip6) ||
+					      IN6_ARE_ADDR_EQUAL(&a->host_ip6, &b->host_ip6));
+}
 
 enum hoy_net_bridge_flag {
 	HOY_NET_INTERNAL = 1,      /* nothing in, nothing out */
@@ -58,6 +73,8 @@ struct hoy_net_bridge {
 	uint32_t prefix_len;
 	uint32_t mtu;
 	uint32_t flags; /* hoy_net_bridge_flag */
+	struct in6_addr address6;
+	uint32_t prefix6_len; /* 0: no IPv6 */
 };
 
 enum hoy_net_manner {
@@ -70,6 +87,7 @@ struct hoy_net_attach {
 	uint8_t id[HOY_NET_ID_LEN];
 	char bridge[IFNAMSIZ];
 	uint32_t address;
+	struct in6_addr address6; /* ::  none */
 	uint8_t mac[6];
 	uint8_t manner;        /* hoy_net_manner */
 	uint8_t gateway;       /* the container's default route is by this network */

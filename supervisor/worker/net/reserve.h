@@ -6,13 +6,14 @@
 
 /*
  * Reserves one port of `port` (a fixed one, one of a range, or any: the kernel's choice) and writes the number found
- * into port->host_port. Returns the socket. -EADDRINUSE: held by somebody. -EADDRNOTAVAIL: no such host address.
+ * into port->host_port. sockets: of IPv4 and of IPv6, negative for a family that the port is not on (a host without
+ * IPv6 takes it out of a port of both). -EADDRINUSE: held by somebody. -EADDRNOTAVAIL: no such host address.
  *
  * TCP listens with SO_REUSEADDR: a socket that only binds would be refused for a minute after a server of the
  * host's on that port has ended (TIME_WAIT), or would let another such socket in. Packets don't get here while the
  * ruleset is in place; connections that do are for the caller to refuse (readable socket: hoy_reserve_refuse()).
  */
-int hoy_reserve_port(struct hoy_net_port *port, struct hoy_err *err);
+int hoy_reserve_port(struct hoy_net_port *port, int sockets[2], struct hoy_err *err);
 
 /* Ends one connection that came to a reserving socket. */
 void hoy_reserve_refuse(int sock);

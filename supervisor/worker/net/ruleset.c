@@ -1,10 +1,25 @@
 /* The nftables texts: the frame of the table, bridges, published ports. Talks to nobody. */
 #include "supervisor/worker/net/ruleset.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
+
+/* What differs between the two tables of one name. */
+struct family {
+	const char *name; /* also the keyword of its addresses */
+	const char *address;
+	const char *loopback;
+	bool loopback_is_ours; /* no address translation for it */
+};
+
+static const struct family families[] = {
+	{ "ip", "ipv4_addr", "127.0.0.0/8", false },
+	/* There is no route_localnet of IPv6: what is sent to ::1 is for hoy-net's own socket, which passes it on. */
+	{ "ip6", "ipv6_addr", "::1", true },
+};
 
 /*
  * guard       a container must not reach the host's 127/8 through route_localnet
@@ -17,49 +32,56 @@
  * Priorities are numbers because nft 1.0.6 knows the name "dstnat" in prerouting only.
  */
 static const char frame[] =
-	"add set ip %1$s bridges { type ifname; }\n"
-	"add set ip %1$s internal { type ifname; }\n"
-	"add set ip %1$s subnets { type ipv4_addr; flags interval; }\n"
-	"add set ip %1$s masqueraded { type ipv4_addr; flags interval; }\n"
-	"add set ip %1$s neighbours { type ifname . ifname; }\n"
-	"add map ip %1$s published { type inet_proto . inet_service : ipv4_addr . inet_service; }\n"
-	"add map ip %1$s published_on "
-	"{ type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }\n"
-	"add chain ip %1$s publish\n"
-	"add chain ip %1$s incoming\n"
-	"add chain ip %1$s guard { type filter hook prerouting priority -300; }\n"
-	"add chain ip %1$s prerouting { type nat hook prerouting priority -100; }\n"
-	"add chain ip %1$s output { type nat hook output priority -100; }\n"
-	"add chain ip %1$s postrouting { type nat hook postrouting priority 100; }\n"
-	"add chain ip %1$s forward { type filter hook forward priority 0; }\n"
-	"add rule ip %1$s guard iifname @bridges ip daddr 127.0.0.0/8 drop\n"
-	"add rule ip %1$s publish dnat ip to ip daddr . meta l4proto . th dport map @published_on\n"
-	"add rule ip %1$s publish dnat ip to meta l4proto . th dport map @published\n"
-	"add rule ip %1$s prerouting iifname != \"lo\" ip daddr 127.0.0.0/8 return\n"
-	"add rule ip %1$s prerouting fib daddr type local jump publish\n"
-	"add rule ip %1$s output fib daddr type local jump publish\n"
-	"add rule ip %1$s postrouting ip saddr @masqueraded oifname != @bridges masquerade\n"
-	"add rule ip %1$s postrouting ip saddr @subnets oifname @bridges ct status dnat masquerade\n"
-	"add rule ip %1$s postrouting ip saddr 127.0.0.0/8 oifname @bridges masquerade\n"
-	"add rule ip %1$s forward iifname . oifname @neighbours accept\n"
-	"add rule ip %1$s forward iifname @internal drop\n"
-	"add rule ip %1$s forward oifname @internal drop\n"
-	"add rule ip %1$s forward oifname @bridges jump incoming\n"
-	"add rule ip %1$s incoming ct state established,related accept\n"
-	"add rule ip %1$s incoming ct status dnat accept\n"
-	"add rule ip %1$s incoming drop\n";
+	"add set %2$s %1$s bridges { type ifname; }\n"
+	"add set %2$s %1$s internal { type ifname; }\n"
+	"add set %2$s %1$s subnets { type %3$s; flags interval; }\n"
+	"add set %2$s %1$s masqueraded { type %3$s; flags interval; }\n"
+	"add set %2$s %1$s neighbours { type ifname . ifname; }\n"
+	"add map %2$s %1$s published { type inet_proto . inet_service : %3$s . inet_service; }\n"
+	"add map %2$s %1$s published_on { type %3$s . inet_proto . inet_service : %3$s . inet_service; }\n"
+	"add chain %2$s %1$s publish\n"
+	"add chain %2$s %1$s incoming\n"
+	"add chain %2$s %1$s guard { type filter hook prerouting priority -300; }\n"
+	"add chain %2$s %1$s prerouting { type nat hook prerouting priority -100; }\n"
+	"add chain %2$s %1$s output { type nat hook output priority -100; }\n"
+	"add chain %2$s %1$s postrouting { type nat hook postrouting priority 100; }\n"
+	"add chain %2$s %1$s forward { type filter hook forward priority 0; }\n"
+	"add rule %2$s %1$s guard iifname @bridges %2$s daddr %4$s drop\n"
+	"add rule %2$s %1$s publish dnat %2$s to %2$s daddr . meta l4proto . th dport map @published_on\n"
+	"add rule %2$s %1$s publish dnat %2$s to meta l4proto . th dport map @published\n"
+	"add rule %2$s %1$s prerouting iifname != \"lo\" %2$s daddr %4$s return\n"
+	"add rule %2$s %1$s prerouting fib daddr type local jump publish\n";
+static const char frame_end[] =
+	"add rule %2$s %1$s output fib daddr type local jump publish\n"
+	"add rule %2$s %1$s postrouting %2$s saddr @masqueraded oifname != @bridges masquerade\n"
+	"add rule %2$s %1$s postrouting %2$s saddr @subnets oifname @bridges ct status dnat masquerade\n"
+	"add rule %2$s %1$s postrouting %2$s saddr %3$s oifname @bridges masquerade\n"
+	"add rule %2$s %1$s forward iifname . oifname @neighbours accept\n"
+	"add rule %2$s %1$s forward iifname @internal drop\n"
+	"add rule %2$s %1$s forward oifname @internal drop\n"
+	"add rule %2$s %1$s forward oifname @bridges jump incoming\n"
+	"add rule %2$s %1$s incoming ct state established,related accept\n"
+	"add rule %2$s %1$s incoming ct status dnat accept\n"
+	"add rule %2$s %1$s incoming drop\n";
 
 /* Adding before deleting makes the delete succeed whether or not the table exists. */
-void hoy_ruleset_remove(struct hoy_buf *out, const char *table)
+static void remove_table(struct hoy_buf *out, const char *family, const char *table)
 {
-	(void) hoy_buf_addf(out, "add table ip %1$s\ndelete table ip %1$s\n", table);
+	(void) hoy_buf_addf(out, "add table %2$s %1$s\ndelete table %2$s %1$s\n", table, family);
+}
+
+void hoy_ruleset_remove(struct hoy_buf *out, const char *table, unsigned int which)
+{
+	for (size_t i = 0; i < ARRAY_LEN(families); i++)
+		if (which & 1U << i)
+			remove_table(out, families[i].name, table);
 }
 
 void hoy_ruleset_nameserver(struct hoy_buf *out, uint16_t udp_port, uint16_t tcp_port)
 {
 	static const char table[] = "hoy-dns";
 
-	hoy_ruleset_remove(out, table);
+	remove_table(out, "ip", table);
 	(void) hoy_buf_addf(out,
 		"table ip %s {\n"
 		"	chain output {\n"
@@ -71,11 +93,21 @@ void hoy_ruleset_nameserver(struct hoy_buf *out, uint16_t udp_port, uint16_t tcp
 		table, udp_port, tcp_port);
 }
 
-void hoy_ruleset_frame(struct hoy_buf *out, const char *table)
+void hoy_ruleset_frame(struct hoy_buf *out, const char *table, unsigned int which)
 {
-	hoy_ruleset_remove(out, table);
-	(void) hoy_buf_addf(out, "add table ip %s\n", table);
-	(void) hoy_buf_addf(out, frame, table);
+	for (size_t i = 0; i < ARRAY_LEN(families); i++) {
+		const struct family *f = &families[i];
+
+		if (!(which & 1U << i))
+			continue;
+		remove_table(out, f->name, table);
+		(void) hoy_buf_addf(out, "add table %s %s\n", f->name, table);
+		(void) hoy_buf_addf(out, frame, table, f->name, f->address, f->loopback);
+		if (f->loopback_is_ours)
+			(void) hoy_buf_addf(
+				out, "add rule %2$s %1$s output %2$s daddr %3$s return\n", table, f->name, f->loopback);
+		(void) hoy_buf_addf(out, frame_end, table, f->name, f->loopback);
+	}
 }
 
 struct ipv4_text {
@@ -91,56 +123,128 @@ static struct ipv4_text ipv4(uint32_t address)
 	return t;
 }
 
+struct ipv6_text {
+	char text[INET6_ADDRSTRLEN];
+};
+
+static struct ipv6_text ipv6(const struct in6_addr *address)
+{
+	struct ipv6_text t;
+
+	(void) inet_ntop(AF_INET6, address, t.text, sizeof t.text);
+	return t;
+}
+
 static const char *verb_text(enum hoy_ruleset_verb verb)
 {
 	return verb == HOY_RULESET_ADD ? "add" : "delete";
+}
+
+static void add_bridge(struct hoy_buf *out, const char *table, enum hoy_ruleset_verb verb,
+	const struct hoy_net_bridge *bridge, const char *family, const char *subnet, uint32_t prefix_len)
+{
+	const char *do_ = verb_text(verb), *name = bridge->name;
+
+	(void) hoy_buf_addf(out, "%s element %s %s bridges { \"%s\" }\n", do_, family, table, name);
+	(void) hoy_buf_addf(out, "%s element %s %s subnets { %s/%u }\n", do_, family, table, subnet, prefix_len);
+	if (!(bridge->flags & HOY_NET_SEPARATE))
+		(void) hoy_buf_addf(
+			out, "%s element %s %s neighbours { \"%s\" . \"%s\" }\n", do_, family, table, name, name);
+	if (bridge->flags & HOY_NET_INTERNAL)
+		(void) hoy_buf_addf(out, "%s element %s %s internal { \"%s\" }\n", do_, family, table, name);
+	else if (!(bridge->flags & HOY_NET_NO_MASQUERADE))
+		(void) hoy_buf_addf(
+			out, "%s element %s %s masqueraded { %s/%u }\n", do_, family, table, subnet, prefix_len);
+}
+
+static struct in6_addr base_of(const struct in6_addr *address, uint32_t prefix_len)
+{
+	struct in6_addr base = *address;
+
+	for (uint32_t i = 0; i < 16; i++)
+		base.s6_addr[i] &= (uint8_t) (0xff00U >> (prefix_len > 8 * i ? MIN(prefix_len - 8 * i, 8U) : 0));
+	return base;
 }
 
 void hoy_ruleset_bridge(
 	struct hoy_buf *out, const char *table, enum hoy_ruleset_verb verb, const struct hoy_net_bridge *bridge)
 {
 	uint32_t mask = bridge->prefix_len ? ~0U << (32 - bridge->prefix_len) : 0;
-	const char *do_ = verb_text(verb), *name = bridge->name;
-	struct ipv4_text subnet = ipv4(bridge->address & mask);
+	const struct in6_addr base6 = base_of(&bridge->address6, bridge->prefix6_len);
 
-	(void) hoy_buf_addf(out, "%s element ip %s bridges { \"%s\" }\n", do_, table, name);
-	(void) hoy_buf_addf(out, "%s element ip %s subnets { %s/%u }\n", do_, table, subnet.text, bridge->prefix_len);
-	if (!(bridge->flags & HOY_NET_SEPARATE))
-		(void) hoy_buf_addf(out, "%s element ip %s neighbours { \"%s\" . \"%s\" }\n", do_, table, name, name);
-	if (bridge->flags & HOY_NET_INTERNAL)
-		(void) hoy_buf_addf(out, "%s element ip %s internal { \"%s\" }\n", do_, table, name);
-	else if (!(bridge->flags & HOY_NET_NO_MASQUERADE))
+	add_bridge(out, table, verb, bridge, "ip", ipv4(bridge->address & mask).text, bridge->prefix_len);
+	if (bridge->prefix6_len > 0)
+		add_bridge(out, table, verb, bridge, "ip6", ipv6(&base6).text, bridge->prefix6_len);
+}
+
+/* One family's elements in one of the two maps. */
+struct list {
+	struct hoy_buf *out;
+	const char *table, *verb, *family;
+	const char *map;
+	size_t n;
+};
+
+static void add_element(struct list *list, const char *on, const struct hoy_net_port *port, const char *to)
+{
+	if (list->n++ == 0)
 		(void) hoy_buf_addf(
-			out, "%s element ip %s masqueraded { %s/%u }\n", do_, table, subnet.text, bridge->prefix_len);
+			list->out, "%s element %s %s %s {", list->verb, list->family, list->table, list->map);
+	else
+		(void) hoy_buf_addc(list->out, ',');
+	if (on)
+		(void) hoy_buf_addf(list->out, " %s .", on);
+	(void) hoy_buf_addf(list->out, " %u . %u : %s . %u", port->proto, port->host_port, to, port->container_port);
 }
 
-static void add_elements(struct hoy_buf *out, const char *table, enum hoy_ruleset_verb verb, uint32_t address,
-	const struct hoy_net_port *ports, size_t n, bool on_address)
+static void end_list(const struct list *list)
 {
-	size_t listed = 0;
+	if (list->n > 0)
+		(void) hoy_buf_adds(list->out, " }\n");
+}
 
-	for (size_t i = 0; i < n; i++) {
-		if ((ports[i].host_ip != 0) != on_address)
-			continue;
-		if (listed++ == 0)
-			(void) hoy_buf_addf(out, "%s element ip %s %s {", verb_text(verb), table,
-				on_address ? "published_on" : "published");
-		else
-			(void) hoy_buf_addc(out, ',');
-		if (on_address)
-			(void) hoy_buf_addf(out, " %s .", ipv4(ports[i].host_ip).text);
-		(void) hoy_buf_addf(out, " %u . %u : %s . %u", ports[i].proto, ports[i].host_port, ipv4(address).text,
-			ports[i].container_port);
+static void add_ports(struct list *list, const struct hoy_ruleset_target *to, const struct hoy_net_port *ports,
+	size_t n, bool on_address)
+{
+	for (size_t i = 0; i < n; i++)
+		if ((ports[i].families & HOY_NET_V4) && (ports[i].host_ip != 0) == on_address)
+			add_element(list, on_address ? ipv4(ports[i].host_ip).text : NULL, &ports[i],
+				ipv4(to->address).text);
+	end_list(list);
+}
+
+/* ::1 is not translated, and what goes to a container without IPv6 is passed on by hoy-net. */
+static void add_ports6(struct list *list, const struct hoy_ruleset_target *to, const struct hoy_net_port *ports,
+	size_t n, bool on_address)
+{
+	for (size_t i = 0; i < n; i++)
+		if ((ports[i].families & HOY_NET_V6) && !IN6_IS_ADDR_LOOPBACK(&ports[i].host_ip6) &&
+			IN6_IS_ADDR_UNSPECIFIED(&ports[i].host_ip6) != on_address)
+			add_element(list, on_address ? ipv6(&ports[i].host_ip6).text : NULL, &ports[i],
+				ipv6(&to->address6).text);
+	end_list(list);
+}
+
+void hoy_ruleset_ports(struct hoy_buf *out, const char *table, enum hoy_ruleset_verb verb,
+	const struct hoy_ruleset_target *to, const struct hoy_net_port *ports, size_t n)
+{
+	for (int on_address = 0; on_address < 2; on_address++) {
+		struct list list = { out, table, verb_text(verb), "ip", on_address ? "published_on" : "published", 0 };
+		struct list list6 = list;
+
+		list6.family = "ip6";
+		add_ports(&list, to, ports, n, on_address);
+		if (!IN6_IS_ADDR_UNSPECIFIED(&to->address6))
+			add_ports6(&list6, to, ports, n, on_address);
 	}
-	if (listed > 0)
-		(void) hoy_buf_adds(out, " }\n");
 }
 
-void hoy_ruleset_ports(struct hoy_buf *out, const char *table, enum hoy_ruleset_verb verb, uint32_t address,
-	const struct hoy_net_port *ports, size_t n)
+/* "ip hoy", "ip6 hoy" */
+static bool is_table(const char *text, const char *name)
 {
-	add_elements(out, table, verb, address, ports, n, /* on_address= */ false);
-	add_elements(out, table, verb, address, ports, n, /* on_address= */ true);
+	const char *space = strchr(text, ' ');
+
+	return space && hoy_str_eq(space + 1, name);
 }
 
 bool hoy_ruleset_foreign_drop(const char *listing, const char *own_table, char *ret_table, size_t size)
@@ -156,8 +260,7 @@ bool hoy_ruleset_foreign_drop(const char *listing, const char *own_table, char *
 			return false;
 		if (hoy_str_starts(text, "table "))
 			(void) snprintf(ret_table, size, "%.*s", (int) strcspn(text + 6, "{") - 1, text + 6);
-		else if (strstr(text, "hook forward") && strstr(text, "policy drop") &&
-			 !(hoy_str_starts(ret_table, "ip ") && hoy_str_eq(ret_table + 3, own_table)))
+		else if (strstr(text, "hook forward") && strstr(text, "policy drop") && !is_table(ret_table, own_table))
 			return true;
 		line += len + (line[len] == '\n');
 	}

@@ -1,8 +1,9 @@
 /*
  * The texts hoy-net gives to libnftables. Pure: builds strings, knows no kernel. Each text is one transaction.
  *
- * One table of ours; published ports are elements of two maps (by host address and port, by port alone), so that a
- * packet costs the same with one port as with thousands, and a change is one element.
+ * One table of ours, and one of its name for IPv6 while a bridge has that; published ports are elements of two maps (by
+ * host address and port, by port alone), so that a packet costs the same with one port as with thousands, and a change
+ * is one element.
  */
 #ifndef HOY_WORKER_NET_RULESET_H
 #define HOY_WORKER_NET_RULESET_H
@@ -10,18 +11,23 @@
 #include "base/buf.h"
 #include "supervisor/worker/net/proto.h"
 
-/* Replaces the whole table by the frame (chains, sets, no elements), as the first part of a transaction. */
-void hoy_ruleset_frame(struct hoy_buf *out, const char *table);
-/* Removes the table; fine when there is none. */
-void hoy_ruleset_remove(struct hoy_buf *out, const char *table);
+/* Replaces whole tables (`which`: hoy_net_family) by the frame (chains, sets, no elements), as the first part of a
+ * transaction. */
+void hoy_ruleset_frame(struct hoy_buf *out, const char *table, unsigned int which);
+/* Removes tables; fine when there are none. */
+void hoy_ruleset_remove(struct hoy_buf *out, const char *table, unsigned int which);
 
 enum hoy_ruleset_verb { HOY_RULESET_ADD, HOY_RULESET_DELETE };
 /* Elements of one network, added or deleted. */
 void hoy_ruleset_bridge(
 	struct hoy_buf *out, const char *table, enum hoy_ruleset_verb verb, const struct hoy_net_bridge *bridge);
 /* Elements of one endpoint's ports (with host_port set), added or deleted. Nothing without ports. */
-void hoy_ruleset_ports(struct hoy_buf *out, const char *table, enum hoy_ruleset_verb verb, uint32_t address,
-	const struct hoy_net_port *ports, size_t n);
+struct hoy_ruleset_target {
+	uint32_t address;
+	struct in6_addr address6; /* ::  none: ports on IPv6 have no elements */
+};
+void hoy_ruleset_ports(struct hoy_buf *out, const char *table, enum hoy_ruleset_verb verb,
+	const struct hoy_ruleset_target *to, const struct hoy_net_port *ports, size_t n);
 
 /* Inside a container's namespace: what is sent to the name server's port goes to those its sockets have. Replaces the
  * table that is there. */

@@ -82,6 +82,9 @@ static const int allowed_calls[] = {
 	SCMP_SYS(signalfd4),
 	SCMP_SYS(ppoll),
 	SCMP_SYS(ioctl),
+	/* connections that are passed on */
+	SCMP_SYS(splice),
+	SCMP_SYS(pipe2),
 	/* sockets */
 	SCMP_SYS(bind),
 	SCMP_SYS(listen),
@@ -100,7 +103,7 @@ static const int allowed_calls[] = {
 	SCMP_SYS(shutdown),
 };
 
-static const int families[] = { AF_UNIX, AF_INET, AF_NETLINK };
+static const int families[] = { AF_UNIX, AF_INET, AF_INET6, AF_NETLINK };
 
 static const struct hoy_call_filter filter = {
 	.calls = allowed_calls,

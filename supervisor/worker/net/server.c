@@ -67,7 +67,8 @@ static int do_bridge(struct hoy_server *server, struct hoy_net_request *request,
 	const char *foreign;
 	int r;
 
-	if (!is_terminated(bridge->name, sizeof bridge->name) || bridge->prefix_len < 1 || bridge->prefix_len > 30)
+	if (!is_terminated(bridge->name, sizeof bridge->name) || bridge->prefix_len < 1 || bridge->prefix_len > 30 ||
+		bridge->prefix6_len > 126)
 		return hoy_err_invalid(&reply->err, "bad bridge");
 	(void) snprintf(reply->bridge, sizeof reply->bridge, "%s", bridge->name);
 	r = hoy_state_bridge(server->state, bridge, &reply->err);

@@ -14,6 +14,7 @@
 #include "supervisor/worker/net/firewall.h"
 #include "supervisor/worker/net/link.h"
 #include "supervisor/worker/net/nameserver.h"
+#include "supervisor/worker/net/relay.h"
 #include "supervisor/worker/net/reserve.h"
 #include "supervisor/worker/net/ruleset.h"
 #include "supervisor/worker/net/watch.h"
@@ -31,13 +32,14 @@ struct bridge {
 };
 
 struct held_port {
-	int sock; /* -EBADF: could not be had when it was adopted */
+	int sock[2]; /* of IPv4 and IPv6; -EBADF: not on that, or could not be had when it was adopted */
 	struct hoy_source *source;
+	struct hoy_relay *relay; /* of TCP on IPv6 */
 };
 
 struct endpoint {
 	uint8_t id[HOY_NET_ID_LEN];
-	uint32_t address;
+	struct hoy_ruleset_target address;
 	int ifindex; /* of the host's end; 0: not known */
 	bool stale;
 	uint32_t n_ports;
@@ -47,7 +49,7 @@ struct endpoint {
 
 struct departed {
 	int ifindex;
-	uint32_t address;
+	struct hoy_ruleset_target address;
 	uint8_t id[HOY_NET_ID_LEN];
 };
 
@@ -56,7 +58,8 @@ struct hoy_state {
 	struct hoy_links *links;
 	struct hoy_firewall *firewall;
 	char table[HOY_NET_TABLE_MAX];
-	bool table_exists; /* as far as we know */
+	bool table_exists;  /* as far as we know */
+	bool table6_exists; /* that of IPv6, which only networks with IPv6 need */
 	bool syncing;
 	char foreign[128];
 	struct bridge *bridges;
@@ -73,31 +76,44 @@ struct hoy_state {
 
 /* --- rules ----------------------------------------------------------------------- */
 
-/* The whole table, from what we know. */
+static bool wants_ipv6(const struct hoy_state *state)
+{
+	for (size_t i = 0; i < state->n_bridges; i++)
+		if (state->bridges[i].spec.prefix6_len > 0)
+			return true;
+	return false;
+}
+
+static bool has_table(struct hoy_state *state, const char *family)
+{
+	auto_free char *command = hoy_str_printf("list chain %s %s guard", family, state->table);
+
+	return command && hoy_firewall_list(state->firewall, command);
+}
+
+/* The whole tables, from what we know. */
 static int install_all(struct hoy_state *state, struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf text = {};
+	bool ipv6 = wants_ipv6(state);
 	int r;
 
-	hoy_ruleset_frame(&text, state->table);
+	if (!ipv6 && has_table(state, "ip6"))
+		hoy_ruleset_remove(&text, state->table, HOY_NET_V6);
+	hoy_ruleset_frame(&text, state->table, ipv6 ? HOY_NET_V4 | HOY_NET_V6 : HOY_NET_V4);
 	for (size_t i = 0; i < state->n_bridges; i++)
 		hoy_ruleset_bridge(&text, state->table, HOY_RULESET_ADD, &state->bridges[i].spec);
 	for (size_t i = 0; i < state->n_endpoints; i++) {
 		const struct endpoint *ep = state->endpoints[i];
 
-		hoy_ruleset_ports(&text, state->table, HOY_RULESET_ADD, ep->address, ep->ports, ep->n_ports);
+		hoy_ruleset_ports(&text, state->table, HOY_RULESET_ADD, &ep->address, ep->ports, ep->n_ports);
 	}
 	r = hoy_firewall_run(state->firewall, &text, err);
-	if (r >= 0)
+	if (r >= 0) {
 		state->table_exists = true;
+		state->table6_exists = ipv6;
+	}
 	return r;
-}
-
-static bool has_table(struct hoy_state *state)
-{
-	auto_free char *command = hoy_str_printf("list chain ip %s guard", state->table);
-
-	return command && hoy_firewall_list(state->firewall, command);
 }
 
 static void on_nftables(struct hoy_source *source, uint32_t events, void *userdata)
@@ -117,7 +133,7 @@ static void on_restore(struct hoy_source *source, void *userdata)
 	struct hoy_err err = {};
 
 	(void) source;
-	if (!state->table_exists || has_table(state))
+	if (!state->table_exists || (has_table(state, "ip") && (!state->table6_exists || has_table(state, "ip6"))))
 		return;
 	hoy_log_warn("nftables table '%s' was removed by somebody, restoring it", state->table);
 	if (install_all(state, &err) < 0)
@@ -134,7 +150,7 @@ static int change_ports(
 
 	if (state->syncing || ep->n_ports == 0)
 		return 0;
-	hoy_ruleset_ports(&text, state->table, verb, ep->address, ep->ports, ep->n_ports);
+	hoy_ruleset_ports(&text, state->table, verb, &ep->address, ep->ports, ep->n_ports);
 	r = hoy_firewall_run(state->firewall, &text, NULL);
 	if (r < 0)
 		r = install_all(state, err);
@@ -143,15 +159,20 @@ static int change_ports(
 	return r;
 }
 
+static void remove_tables(struct hoy_state *state, struct hoy_buf *text)
+{
+	hoy_ruleset_remove(text, state->table, has_table(state, "ip6") ? HOY_NET_V4 | HOY_NET_V6 : HOY_NET_V4);
+	state->table_exists = state->table6_exists = false;
+}
+
 int hoy_state_set_table(struct hoy_state *state, const char *table, struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf text = {};
 	int r = 0;
 
 	if (state->table[0] && strcmp(state->table, table) != 0) {
-		hoy_ruleset_remove(&text, state->table);
+		remove_tables(state, &text);
 		r = hoy_firewall_run(state->firewall, &text, err);
-		state->table_exists = false;
 	}
 	(void) snprintf(state->table, sizeof state->table, "%s", table);
 	return r;
@@ -185,7 +206,8 @@ static int change_bridge(
 	if (state->syncing)
 		return 0;
 	hoy_ruleset_bridge(&text, state->table, verb, spec);
-	if (state->table_exists && hoy_firewall_run(state->firewall, &text, NULL) >= 0)
+	if (state->table_exists && state->table6_exists == wants_ipv6(state) &&
+		hoy_firewall_run(state->firewall, &text, NULL) >= 0)
 		return 0;
 	return install_all(state, err);
 }
@@ -242,8 +264,7 @@ static bool same_port(const struct hoy_net_port *a, const struct hoy_net_port *b
 {
 	unsigned int last = MAX(b->host_port, b->host_port_last);
 
-	return a->proto == b->proto && a->host_port >= b->host_port && a->host_port <= last &&
-	       (a->host_ip == b->host_ip || a->host_ip == 0 || b->host_ip == 0);
+	return a->proto == b->proto && a->host_port >= b->host_port && a->host_port <= last && hoy_net_ports_meet(a, b);
 }
 
 static bool is_ours(
@@ -259,12 +280,21 @@ static bool is_ours(
 	return false;
 }
 
-static int hold_port(struct hoy_state *state, struct held_port *held, struct hoy_net_port *port, struct hoy_err *err)
+static int hold_port(struct hoy_state *state, const struct endpoint *ep, uint32_t i, struct hoy_err *err)
 {
-	held->sock = hoy_reserve_port(port, err);
-	if (held->sock < 0 || port->proto == IPPROTO_UDP)
-		return held->sock;
-	return hoy_loop_io(state->loop, &held->source, held->sock, EPOLLIN, on_stray_connection, NULL, err);
+	const struct hoy_relay_target target = {
+		.port = ep->ports[i].container_port, .address = ep->address.address, .address6 = ep->address.address6
+	};
+	struct held_port *held = &ep->held[i];
+	int r = hoy_reserve_port(&ep->ports[i], held->sock, err);
+
+	if (r < 0 || ep->ports[i].proto == IPPROTO_UDP)
+		return r;
+	if (held->sock[0] >= 0)
+		r = hoy_loop_io(state->loop, &held->source, held->sock[0], EPOLLIN, on_stray_connection, NULL, err);
+	if (r >= 0 && held->sock[1] >= 0 && ep->ports[i].proto == IPPROTO_TCP)
+		r = hoy_relay_new(state->loop, held->sock[1], &target, &held->relay, err);
+	return r;
 }
 
 /* While an endpoint is adopted a port that somebody else took meanwhile is no reason to let go of the container. */
@@ -273,7 +303,7 @@ static int hold_ports(struct hoy_state *state, struct endpoint *ep, bool adopt, 
 {
 	for (uint32_t i = 0; i < ep->n_ports; i++) {
 		struct hoy_err why = {};
-		int r = hold_port(state, &ep->held[i], &ep->ports[i], &why);
+		int r = hold_port(state, ep, i, &why);
 
 		if (r >= 0)
 			continue;
@@ -310,7 +340,9 @@ static void endpoint_free(struct endpoint *ep)
 		return;
 	for (uint32_t i = 0; ep->held && i < ep->n_ports; i++) {
 		ep->held[i].source = hoy_source_free(ep->held[i].source);
-		hoy_fd_close(&ep->held[i].sock);
+		ep->held[i].relay = hoy_relay_free(ep->held[i].relay);
+		hoy_fd_close(&ep->held[i].sock[0]);
+		hoy_fd_close(&ep->held[i].sock[1]);
 	}
 	free(ep->held);
 	free(ep->ports);
@@ -329,11 +361,12 @@ static struct endpoint *endpoint_new(const struct hoy_net_attach *attach)
 	if (!ep->ports || !ep->held)
 		return NULL;
 	memcpy(ep->id, attach->id, sizeof ep->id);
-	ep->address = attach->address;
+	ep->address.address = attach->address;
+	ep->address.address6 = attach->address6;
 	ep->n_ports = attach->n_ports;
 	memcpy(ep->ports, attach->ports, attach->n_ports * sizeof *ep->ports);
 	for (uint32_t i = 0; i < ep->n_ports; i++)
-		ep->held[i].sock = -EBADF;
+		ep->held[i].sock[0] = ep->held[i].sock[1] = -EBADF;
 	return TAKE_PTR(ep);
 }
 
@@ -387,10 +420,12 @@ void hoy_state_detach(struct hoy_state *state, const uint8_t id[HOY_NET_ID_LEN],
 }
 
 /* A namespace lives on while anybody holds it, and would answer for the address that another container has now. */
-static void silence_former(struct hoy_state *state, uint32_t address)
+static void silence_former(struct hoy_state *state, const struct hoy_ruleset_target *address)
 {
 	for (size_t i = 0; i < state->n_departed; i++)
-		if (state->departed[i].address == address)
+		if (state->departed[i].address.address == address->address ||
+			(!IN6_IS_ADDR_UNSPECIFIED(&address->address6) &&
+				IN6_ARE_ADDR_EQUAL(&state->departed[i].address.address6, &address->address6)))
 			hoy_links_silence(state->links, state->departed[i].ifindex, state->departed[i].id);
 }
 
@@ -406,7 +441,7 @@ static int bring_up(struct hoy_state *state, struct endpoint *ep, const struct h
 		return 0;
 	if (attach->manner == HOY_NET_AGAIN)
 		return attach->gateway ? hoy_links_set_gateway(state->links, &bridge->spec, attach, netns, err) : 0;
-	silence_former(state, attach->address);
+	silence_former(state, &ep->address);
 	r = if_nametoindex(bridge->spec.name) ? 0 : hoy_links_bridge(state->links, &bridge->spec, err); /* taken away */
 	if (r >= 0)
 		r = hoy_links_attach(state->links, &bridge->spec, attach, netns, &ep->ifindex, err);
@@ -536,9 +571,8 @@ int hoy_state_remove_all(struct hoy_state *state, struct hoy_err *err)
 		drop_endpoint(state, state->n_endpoints - 1);
 	state->syncing = false;
 	if (state->table[0]) {
-		hoy_ruleset_remove(&text, state->table);
+		remove_tables(state, &text);
 		r = hoy_firewall_run(state->firewall, &text, err);
-		state->table_exists = false;
 	}
 	on_linger(state->linger, state);
 	for (size_t i = 0; i < state->n_bridges; i++)

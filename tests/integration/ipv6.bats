@@ -1,0 +1,208 @@
+#!/usr/bin/env bats
+# IPv6 of networks, by the command line: addresses, names, published ports, isolation, the way out.
+bats_require_minimum_version 1.5.0
+load lib
+load stack
+
+# One hoyd for all, with IPv6 on the default network. "outside" is another host behind an uplink.
+setup_file() {
+    load lib
+    load stack
+    require_root
+    make_test_dir
+    ip netns add outside
+    ip link add uplink6 type veth peer name eth0 netns outside
+    ip addr add fd00:9::1/64 dev uplink6 nodad
+    ip link set uplink6 up
+    ip -n outside addr add fd00:9::2/64 dev eth0 nodad
+    ip -n outside link set eth0 up
+    start_hoyd --ipv6 --fixed-cidr-v6 fd00:17::/64
+    load_busybox
+    export HOYD_PID
+}
+teardown_file() {
+    stop_hoyd
+    ip netns del outside
+    remove_test_dir
+}
+
+setup() {
+    [ ! -e "$T/hoyd.pid" ] || HOYD_PID=$(cat "$T/hoyd.pid")
+    SERVERS=
+}
+teardown() {
+    for pid in $SERVERS; do kill "$pid" || :; done
+    "$HOY" ps -aq --filter label=t | xargs -r "$HOY" rm -f >/dev/null
+    "$HOY" network ls -q --filter label=t | xargs -r "$HOY" network rm >/dev/null
+}
+
+hoy() { timeout 60 "$HOY" "$@"; }
+sleeper() { hoy run -d --label t --name "$1" "${@:2}" busybox sleep 10000; }
+net() { hoy network create --label t "$@"; }
+refused() {
+    local text=$1
+    shift
+    run ! "$@"
+    [[ "$output" = *"$text"* ]] || { echo "said: $output"; return 1; }
+}
+# serve CONTAINER PORT [6]: who asks there is told by what address it is seen
+serve() {
+    nsenter -t "$(hoy inspect -f '{{.State.Pid}}' "$1")" -n "$HOY_BUILD/peer-server" "${@:2}" 3>&- &
+    SERVERS="$SERVERS $!"
+}
+asked() { # ADDRESS PORT [NETNS]: what it is told
+    ${3:+ip netns exec "$3"} timeout 5 bash -c "exec 3<>/dev/tcp/$1/$2 && cat <&3"
+}
+asked_udp() { ${3:+ip netns exec "$3"} timeout 5 bash -c "exec 3<>/dev/udp/$1/$2 && echo x >&3 && head -n1 <&3"; }
+answers() { [ "$("${@:2}")" = "$1" ]; } # WANT COMMAND...
+pings() { hoy exec "$1" ping -6 -c1 -W2 "$2"; }
+
+@test "ipv6: a network with a subnet: addresses in the container, in inspect and by name; --ip6" {
+    net --ipv6 --subnet 10.60.0.0/24 --subnet fd00:60::/64 --gateway fd00:60::1 --aux-address a=fd00:60::3 six
+    [ "$(hoy network inspect -f '{{.EnableIPv6}}{{range .IPAM.Config}} {{.Subnet}} {{.Gateway}}{{end}}' six)" = \
+        "true 10.60.0.0/24 10.60.0.1 fd00:60::/64 fd00:60::1" ]
+    sleeper ca --network six
+    sleeper cb --network six
+    sleeper cc --network six --ip6 fd00:60::abcd
+    [ "$(hoy inspect -f '{{with .NetworkSettings.Networks.six}}{{.GlobalIPv6Address}}/{{.GlobalIPv6PrefixLen}} {{.IPv6Gateway}}{{end}}' ca)" = \
+        "fd00:60::2/64 fd00:60::1" ]
+    # ::3 is the auxiliary address
+    [ "$(hoy inspect -f '{{.NetworkSettings.Networks.six.GlobalIPv6Address}}' cb)" != fd00:60::3 ]
+    [ "$(hoy inspect -f '{{with .NetworkSettings.Networks.six}}{{.GlobalIPv6Address}} {{.IPAMConfig.IPv6Address}}{{end}}' cc)" = "fd00:60::abcd fd00:60::abcd" ]
+    hoy network inspect -f '{{range .Containers}}{{.Name}} {{.IPv6Address}},{{end}}' six | grep -q "cc fd00:60::abcd/64"
+    hoy exec ca ip -6 addr show eth0 | grep -q "fd00:60::2/64"
+    hoy exec ca ip -6 route | grep -q "default via fd00:60::1 dev eth0"
+    hoy exec ca grep -q "^fd00:60::2" /etc/hosts
+    [ "$(hoy exec ca cat /proc/sys/net/ipv6/conf/eth0/accept_ra)" = 0 ]
+    pings ca fd00:60::abcd
+    pings ca fd00:60::1
+    hoy exec ca nslookup -type=aaaa cc | grep -q fd00:60::abcd
+    hoy exec ca ping -6 -c1 -W2 cc
+    refused "Address already in use" hoy run --label t --network six --ip6 fd00:60::abcd busybox true
+    refused "Address already in use" hoy run --label t --network six --ip6 fd00:60::1 busybox true
+    refused "contain the IP address fd00:61::1" hoy run --label t --network six --ip6 fd00:61::1 busybox true
+}
+
+@test "ipv6: without a subnet one of RFC 4193; without --ipv6 none; what cannot be is refused" {
+    net --ipv6 own
+    subnet=$(hoy network inspect -f '{{(index .IPAM.Config 1).Subnet}}' own)
+    [[ "$subnet" = fd*::/64 ]]
+    net plain
+    [ "$(hoy network inspect -f '{{.EnableIPv6}} {{len .IPAM.Config}}' plain)" = "false 1" ]
+    sleeper ca --network plain
+    sleeper cb --network own
+    [ -z "$(hoy exec ca ip -6 addr show eth0)" ]
+    hoy exec cb ip -6 addr show eth0 | grep -q "inet6 ${subnet%/64}2/64"
+    refused "IPv6 has not been enabled for this network" net --subnet fd00:61::/64 x
+    refused "it should be fd00:61::/64" net --ipv6 --subnet fd00:61::1/64 x
+    refused "invalid CIDR block notation" net --ipv6 --subnet fd00:61::/129 x
+    refused "Pool overlaps" net --ipv6 --subnet "$subnet" x
+    refused "doesn't support multiple subnets" net --ipv6 --subnet fd00:61::/64 --subnet fd00:62::/64 x
+    refused "user specified IP address is supported only when" hoy run --label t --network own --ip6 "${subnet%/64}9" busybox true
+    # it comes with the second network
+    hoy network connect own ca
+    hoy exec ca ip -6 addr show eth1 | grep -q "inet6 ${subnet%/64}"
+    pings ca "${subnet%/64}2"
+}
+
+@test "ipv6: out and in: masqueraded, published on both families, with the client's address, isolated" {
+    net --ipv6 --subnet fd00:60::/64 six
+    net --ipv6 --subnet fd00:61::/64 other
+    net --ipv6 --internal --subnet fd00:62::/64 inner
+    sleeper ca --network six -p 8080:80 -p 5353:53/udp
+    sleeper cb --network other
+    sleeper cc --network inner
+    serve ca 80 6
+    serve ca 53 6
+    ip netns exec outside "$HOY_BUILD/peer-server" 99 6 3>&- &
+    SERVERS="$SERVERS $!"
+    [ "$(hoy port ca 80)" = "0.0.0.0:8080
+[::]:8080" ]
+    wait_for 10 answers fd00:9::2 asked fd00:9::1 8080 outside
+    wait_for 10 answers fd00:9::2 asked_udp fd00:9::1 5353 outside
+    answers fd00:60::1 asked ::1 8080 # passed on by hoy-net
+    wait_for 10 answers fd00:9::1 hoy exec ca nc -w 5 fd00:9::2 99
+    # from another network, and from itself, by the host's address
+    answers fd00:60::1 hoy exec cb nc -w 5 fd00:9::1 8080
+    answers fd00:60::1 hoy exec ca nc -w 5 fd00:9::1 8080
+    run ! pings cb fd00:60::2
+    run ! hoy exec cb nc -w 2 fd00:60::2 80
+    run ! ip netns exec outside ping -6 -c1 -W1 fd00:60::2
+    hoy exec cc ip -6 addr show eth0 | grep -q fd00:62::2
+    ! hoy exec cc ip -6 route | grep default || false
+    hoy rm -f ca
+    run ! asked fd00:9::1 8080 outside
+    ! nft list ruleset | grep -q 8080 || false
+}
+
+@test "ipv6: published on an IPv6 address, also for a container without IPv6; one number for both families" {
+    net plain
+    sleeper ca --network plain -p '[::1]:8081:80' -p '[::]:8082:80' -p '[::1]:8083:81'
+    serve ca 80
+    gateway=$(hoy inspect -f '{{.NetworkSettings.Networks.plain.Gateway}}' ca)
+    [ "$(hoy port ca 80 | sort)" = "[::1]:8081
+[::]:8082" ]
+    wait_for 10 answers "$gateway" asked ::1 8081
+    answers "$gateway" asked ::1 8082
+    answers "$gateway" asked fd00:9::1 8082 outside
+    run ! asked fd00:9::1 8081 outside
+    # a megabyte each way, and the end of one side is the end of that one alone
+    nsenter -t "$(hoy inspect -f '{{.State.Pid}}' ca)" -n python3 -c '
+import socket
+s = socket.create_server(("", 81))
+while True:
+    c = s.accept()[0]
+    data = b"".join(iter(lambda: c.recv(65536), b""))
+    c.sendall(data)
+    c.close()' 3>&- &
+    SERVERS="$SERVERS $!"
+    head -c 1000000 /dev/urandom >"$T/sent"
+    echoed() {
+        python3 -c '
+import socket, sys
+c = socket.create_connection(("::1", 8083), 10)
+c.sendall(open(sys.argv[1], "rb").read())
+c.shutdown(socket.SHUT_WR)
+got = b"".join(iter(lambda: c.recv(65536), b""))
+sys.exit(got != open(sys.argv[1], "rb").read())' "$T/sent"
+    }
+    wait_for 10 echoed
+    refused "port is already allocated" hoy run --label t -p '[::]:8082:80' busybox true
+    refused "on [::1] is not supported" hoy run --label t -p '[::1]:53:53/udp' busybox true
+    refused "only on networks with IPv6" hoy run --label t --network plain -p '[::]:53:53/udp' busybox true
+    net --ipv6 six
+    sleeper cc --network six -p 80
+    [ "$(hoy port cc 80 | sed 's/.*://' | sort -u | wc -l)" = 1 ]
+    [ "$(hoy port cc 80 | wc -l)" = 2 ]
+}
+
+@test "ipv6: the default network has it; rules and addresses are as before when hoyd and hoy-net were killed" {
+    [ "$(hoy network inspect -f '{{(index .IPAM.Config 1).Subnet}}' bridge)" = fd00:17::/64 ]
+    sleeper ca -p 8080:80
+    address=$(hoy inspect -f '{{.NetworkSettings.GlobalIPv6Address}}' ca)
+    [[ "$address" = fd00:17::* ]]
+    serve ca 80 6
+    wait_for 10 answers fd00:9::2 asked fd00:9::1 8080 outside
+    before=$(nft list ruleset | sort)
+    kill_hoyd
+    pkill -KILL -f "^hoy-net $T/run/"
+    start_hoyd --ipv6 --fixed-cidr-v6 fd00:17::/64
+    same_rules() { [ "$(nft list ruleset | sort)" = "$before" ]; }
+    wait_for 20 same_rules
+    answers fd00:9::2 asked fd00:9::1 8080 outside
+    [ "$(hoy inspect -f '{{.NetworkSettings.GlobalIPv6Address}}' ca)" = "$address" ]
+    # somebody takes the tables away
+    nft flush ruleset
+    wait_for 10 same_rules
+    nft delete table ip6 "$(nft list tables ip6 | awk '{ print $3 }')"
+    wait_for 10 same_rules
+    answers fd00:17::1 asked ::1 8080
+    # a hoyd without IPv6: stopped containers lose it, and no table of it is left
+    hoy stop -t 0 ca
+    kill_hoyd
+    pkill -KILL -f "^hoy-net $T/run/"
+    start_hoyd
+    hoy start ca
+    [ -z "$(hoy inspect -f '{{.NetworkSettings.GlobalIPv6Address}}' ca)" ]
+    [ -z "$(nft list tables ip6)" ]
+}
