@@ -206,3 +206,17 @@ sys.exit(got != open(sys.argv[1], "rb").read())' "$T/sent"
     [ -z "$(hoy inspect -f '{{.NetworkSettings.GlobalIPv6Address}}' ca)" ]
     [ -z "$(nft list tables ip6)" ]
 }
+
+@test "ipv6: a compose project with enable_ipv6 and ipv6_address" {
+    mkdir -p "$T/six"
+    cat >"$T/six/compose.yaml" <<'X'
+name: six
+services:
+  a: {image: busybox, init: true, command: sleep 1000, networks: {n: {ipv6_address: "fd00:66::9"}}}
+networks:
+  n: {enable_ipv6: true, ipam: {config: [{subnet: "fd00:66::/64"}]}}
+X
+    hoy compose -f "$T/six/compose.yaml" up -d
+    [ "$(hoy inspect -f '{{.NetworkSettings.Networks.six_n.GlobalIPv6Address}}' six-a-1)" = fd00:66::9 ]
+    hoy compose -f "$T/six/compose.yaml" down -t 0
+}
