@@ -58,8 +58,8 @@ static int run(struct hoy_compose *app, const char *id, struct hoy_err *err)
 	return r < 0 ? r : (int) hoy_cli_number(info, "ExitCode");
 }
 
-static int run_hook(struct hoy_compose *app, const struct hoy_compose_container *c, const struct hoy_compose_hook *hook,
-	const char *what, struct hoy_err *err)
+int hoy_compose_exec_hook(struct hoy_compose *app, const struct hoy_compose_container *c,
+	const struct hoy_compose_hook *hook, const char *what, struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf body = {};
 	auto_free char *path = hoy_str_printf("/containers/%s/exec", c->id);
@@ -87,7 +87,7 @@ int hoy_compose_run_hooks(struct hoy_compose *app, const struct hoy_compose_cont
 	hoy_compose_each(struct hoy_compose_hook, hook, when == HOY_COMPOSE_POST_START ? s->post_start : s->pre_stop)
 	{
 		if (r == 0)
-			r = run_hook(
+			r = hoy_compose_exec_hook(
 				app, container, hook, when == HOY_COMPOSE_POST_START ? "post_start" : "pre_stop", err);
 	}
 	return r;

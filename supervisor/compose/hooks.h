@@ -10,4 +10,9 @@ enum hoy_compose_hook_time { HOY_COMPOSE_POST_START, HOY_COMPOSE_PRE_STOP };
 int hoy_compose_run_hooks(struct hoy_compose *app, const struct hoy_compose_container *container,
 	enum hoy_compose_hook_time when, struct hoy_err *err);
 
+/* One command in a container, as hooks are run; `what` is for the error. */
+struct hoy_compose_hook;
+int hoy_compose_exec_hook(struct hoy_compose *app, const struct hoy_compose_container *container,
+	const struct hoy_compose_hook *hook, const char *what, struct hoy_err *err);
+
 #endif

@@ -76,7 +76,7 @@ static const struct hoy_option up_options[] = {
 		"Wait for services to be running|healthy. Implies detached mode."),
 	HOY_OPTION(0, "wait-timeout", HOY_OPTION_INT, "int", struct up_options, wait_timeout,
 		"Maximum duration in seconds to wait for the project to be running|healthy"),
-	HOY_OPTION_REFUSE('w', "watch", NULL, "watch is not supported by this version"),
+	HOY_OPTION_REFUSE('w', "watch", NULL, "up does not watch: run compose watch beside it"),
 	HOY_OPTION_END,
 };
 
@@ -191,6 +191,27 @@ static int cmd_up(struct hoy_cli *cli)
 	if (r == 0)
 		r = up(&app, cli->values, &err);
 	return r < 0 ? hoy_cli_fail(cli, 1, &err) : r;
+}
+
+int hoy_compose_up_services(struct hoy_cli *cli, char **services, bool no_deps, bool quiet_build, struct hoy_err *err)
+{
+	auto_(hoy_compose_done) struct hoy_compose app = {};
+	struct up_options as = up_defaults;
+	char **args = cli->args;
+	size_t n_args = cli->n_args;
+	int r;
+
+	as.detach = as.build = true;
+	as.no_deps = no_deps;
+	as.quiet_build = quiet_build;
+	cli->args = services;
+	cli->n_args = hoy_strv_len(services);
+	r = hoy_compose_open(cli, HOY_COMPOSE_NEEDS_FILE, services, &app, err);
+	if (r == 0)
+		r = up(&app, &as, err);
+	cli->args = args;
+	cli->n_args = n_args;
+	return r;
 }
 
 const struct hoy_command hoy_cmd_compose_up = {

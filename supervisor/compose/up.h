@@ -18,4 +18,7 @@ struct hoy_compose_attach_options {
 int hoy_compose_run_attached(
 	struct hoy_compose_plan *plan, const struct hoy_compose_attach_options *options, struct hoy_err *err);
 
+/* `up -d --build` of these services (empty: all), the file read again. For `watch`. */
+int hoy_compose_up_services(struct hoy_cli *cli, char **services, bool no_deps, bool quiet_build, struct hoy_err *err);
+
 #endif

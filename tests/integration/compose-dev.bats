@@ -101,3 +101,77 @@ X
     [ "$status" = 1 ]
     [[ "$output" == *'unknown format "nope": text, dot or svg'* ]]
 }
+
+@test "compose: watch copies, runs, restarts and rebuilds what changes" {
+    mkdir -p src/sub src/skip app conf
+    printf 'FROM busybox\nCOPY app/said /said\nCMD ["sleep","1000"]\n' >Dockerfile
+    echo one >app/said
+    echo 'app/ignored' >.dockerignore
+    echo first >src/first
+    echo kept >src/skip/never
+    echo x >conf/one
+    cat >compose.yaml <<'X'
+name: wat
+services:
+  s:
+    image: busybox
+    init: true
+    command: sleep 1000
+    develop:
+      watch:
+        - {path: ./src, action: sync, target: /to, ignore: [skip], initial_sync: true}
+        - {path: ./src, action: sync+exec, target: /only/, include: ["*.conf"], exec: {command: [sh, -c, "echo $$E >>/ran"], user: "0", privileged: true, working_dir: /, environment: {E: e}}}
+        - {path: ./conf/one, action: sync+restart, target: /one}
+  r: {image: busybox, init: true, command: sleep 1000, develop: {watch: [{path: ./again, action: restart}]}}
+  b: {build: ., init: true, develop: {watch: [{path: ./app, action: rebuild}]}}
+X
+    mkdir again
+    "$HOY" compose watch --quiet >out 2>err 3>&- &
+    pid=$!
+    in_s() { hoy exec wat-s-1 "$@"; }
+    has() { [ "$(hoy exec "$1" cat "$2")" = "$3" ]; }
+    wait_for 30 grep -q 'Watch enabled' err
+    has wat-s-1 /to/first first
+    ! in_s test -e /to/skip || false
+    # sync: written, new in a new directory, removed
+    echo second >src/first
+    wait_for 10 has wat-s-1 /to/first second
+    mkdir -p src/deep/er
+    echo deep >src/deep/er/file
+    wait_for 10 has wat-s-1 /to/deep/er/file deep
+    echo no >src/skip/never
+    rm -r src/deep
+    wait_for 10 sh -c "! '$HOY' exec wat-s-1 test -e /to/deep"
+    ! in_s test -e /to/skip || false
+    # only what is included, and a command behind it
+    ! in_s test -e /ran || false
+    echo c >src/a.conf
+    wait_for 10 has wat-s-1 /ran e
+    has wat-s-1 /only/a.conf c
+    ! in_s test -e /only/first || false
+    # one file, and a restart
+    started=$(look wat-s-1 .State.StartedAt)
+    echo y >conf/one
+    restarted() { [ "$(look "$1" .State.StartedAt)" != "$2" ]; }
+    wait_for 20 restarted wat-s-1 "$started"
+    wait_for 10 has wat-s-1 /one y
+    started=$(look wat-r-1 .State.StartedAt)
+    touch again/file
+    wait_for 20 restarted wat-r-1 "$started"
+    # a rebuild makes the container again, and the image before goes
+    id=$(id_of wat-b-1) image=$(hoy image inspect -f '{{.Id}}' wat-b)
+    echo two >app/ignored
+    echo two >app/said
+    wait_for 30 has wat-b-1 /said two
+    [ "$(id_of wat-b-1)" != "$id" ]
+    wait_for 10 sh -c "! '$HOY' image inspect $image"
+    kill $pid
+    wait $pid || :
+    run compose watch nope
+    [ "$status" = 1 ]
+    sed -i '/develop/,$d' compose.yaml
+    run compose watch
+    [ "$status" = 1 ]
+    [[ "$output" == *"none of the selected services is configured for watch"* ]]
+    hoy rm -f wat-s-1 wat-r-1 wat-b-1
+}
