@@ -1,4 +1,4 @@
-/* The event log of hoyd (the newest 256, in memory) and the clients that listen to it. */
+/* The events of hoyd (the newest in memory, more in the journal) and the clients that listen to them. */
 #ifndef HOY_API_EVENTS_H
 #define HOY_API_EVENTS_H
 

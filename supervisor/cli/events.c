@@ -14,9 +14,12 @@
 
 struct events_options {
 	const char *since, *until, *format;
+	int64_t after;
 	char **filter;
 };
 static const struct hoy_option events_options[] = {
+	HOY_OPTION(0, "after", HOY_OPTION_UINT, "number", struct events_options, after,
+		"Go on behind the event with this number (eventId), without a gap"),
 	HOY_OPTION('f', "filter", HOY_OPTION_LIST, "filter", struct events_options, filter,
 		"Filter output based on conditions provided"),
 	HOY_OPTION(0, "format", HOY_OPTION_STRING, "string", struct events_options, format, HOY_FORMAT_OBJECT_HELP),
@@ -104,6 +107,8 @@ static int events(struct hoy_cli *cli, const struct events_options *o, struct ho
 		r = add_time(&path, "since", o->since, err);
 	if (r == 0)
 		r = add_time(&path, "until", o->until, err);
+	if (o->after)
+		(void) hoy_buf_addf(&path, "%cafter=%lld", strchr(path.data, '?') ? '&' : '?', (long long) o->after);
 	if (r == 0)
 		r = hoy_filter_add_query(&path, o->filter, err);
 	if (r == 0)

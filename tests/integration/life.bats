@@ -299,3 +299,53 @@ memory_of() {
     run hoy rename shop 'no good'
     [ "$status" = 1 ]
 }
+
+@test "events are kept over a killed hoyd, and a client goes on behind the last one it saw" {
+    web
+    hoy events --since 1 --until "$(date +%s).999999999" --format '{{.eventId}} {{.Action}}' >"$T/before"
+    grep -q ' start$' "$T/before"
+    last=$(tail -1 "$T/before" | cut -d ' ' -f 1)
+    kill_hoyd
+    start_hoyd
+    hoy pause web
+    hoy unpause web
+    hoy events --since 1 --until "$(date +%s).999999999" --format '{{.eventId}} {{.Action}}' >"$T/after"
+    [ "$(head -n "$(wc -l <"$T/before")" "$T/after")" = "$(cat "$T/before")" ]
+    [ "$(cut -d ' ' -f 1 "$T/after")" = "$(cut -d ' ' -f 1 "$T/after" | sort -n -u)" ]
+    [ "$(hoy events --after "$last" --until "$(date +%s).999999999" --filter type=container --format '{{.Action}}' | tr '\n' ' ')" = "pause unpause " ]
+    [ "$(hoy events --after "$last" --until "$(date +%s).999999999")" != "" ]
+    # More than memory holds: the rest comes from disk. Bounded: the oldest go, and a client is told of its gap.
+    first=$(head -1 "$T/before" | cut -d ' ' -f 1)
+    entry=$(head -1 "$T/data/events.log")
+    hoy stop -t 0 web
+    stop_hoyd
+    /usr/bin/python3 - "$T/data/events.log" <<'P'
+import json, sys
+lines = open(sys.argv[1]).read().splitlines()
+event = json.loads(lines[-1])
+with open(sys.argv[1], "a") as f:
+    for i in range(1, 1001):
+        event["number"] += 1
+        event["action"] = "made-%d" % i
+        f.write(json.dumps(event) + "\n")
+    f.write('{"number":1, torn')
+P
+    start_hoyd
+    [ "$(hoy events --since 1 --until "$(date +%s).999999999" | grep -c ' made-')" = 1000 ]
+    [ "$(hoy events --after "$last" --until "$(date +%s).999999999" | grep -c ' made-')" = 1000 ]
+    hoy tag busybox other # a line of its own behind the torn one
+    [ "$(tail -1 "$T/data/events.log" | jq -r .action)" = tag ]
+    stop_hoyd
+    for i in $(seq 6000); do echo "$entry"; done | head -c 1100000 >>"$T/data/events.log"
+    start_hoyd
+    hoy tag busybox another
+    [ -e "$T/data/events.log.1" ]
+    [ "$(stat -c %s "$T/data/events.log")" -lt 1000 ]
+    stop_hoyd
+    mv "$T/data/events.log.1" "$T/data/events.log.2"
+    start_hoyd
+    for i in $(seq 260); do api POST "/images/busybox/tag?repo=t&tag=a$((i % 3))" >/dev/null; done
+    run hoy events --after "$first" --until "$(date +%s).999999999"
+    [[ "$output" == *"is no longer kept"* ]]
+    [ "$(api_status GET "/events?after=x")" = 400 ]
+}
