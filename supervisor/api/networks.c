@@ -16,7 +16,9 @@
 
 static void add_ipam_request(struct hoy_json_writer *w, const struct hoy_endpoint_info *endpoint)
 {
-	if (!endpoint || (!endpoint->asked_address && !endpoint->asked_address6)) {
+	bool link_local = endpoint && endpoint->link_local && strcmp(endpoint->link_local, "[]") != 0;
+
+	if (!endpoint || (!endpoint->asked_address && !endpoint->asked_address6 && !link_local)) {
 		hoy_json_add_null(w, "IPAMConfig");
 		return;
 	}
@@ -25,6 +27,8 @@ static void add_ipam_request(struct hoy_json_writer *w, const struct hoy_endpoin
 		hoy_json_add_string(w, "IPv4Address", endpoint->asked_address);
 	if (endpoint->asked_address6)
 		hoy_json_add_string(w, "IPv6Address", endpoint->asked_address6);
+	if (link_local)
+		hoy_json_add_raw(w, "LinkLocalIPs", endpoint->link_local);
 	hoy_json_end(w);
 }
 
@@ -55,7 +59,7 @@ static char *const *links_of(const struct hoy_container_config *config, const st
 
 /* By what it is found on a user's network; docker counts the short ID among the aliases. */
 static void add_names(struct hoy_json_writer *w, const char *key, const struct hoy_endpoint_info *endpoint,
-	const char *name, const char *short_id)
+	const char *name, const char *short_id, const char *hostname)
 {
 	if (!endpoint || hoy_network_is_builtin(endpoint->network_name)) {
 		hoy_json_add_null(w, key);
@@ -68,6 +72,8 @@ static void add_names(struct hoy_json_writer *w, const char *key, const struct h
 		if (!hoy_str_eq(endpoint->aliases[i], name) && !hoy_str_eq(endpoint->aliases[i], short_id))
 			hoy_json_add_string(w, NULL, endpoint->aliases[i]);
 	hoy_json_add_string(w, NULL, short_id);
+	if (hostname && *hostname && !hoy_str_eq(hostname, short_id) && !hoy_str_eq(hostname, name))
+		hoy_json_add_string(w, NULL, hostname);
 	hoy_json_end(w);
 }
 
@@ -83,13 +89,16 @@ static void add_endpoint(struct hoy_json_writer *w, const char *network, const s
 	hoy_json_object(w, network);
 	add_ipam_request(w, endpoint);
 	hoy_json_add_strv(w, "Links", links);
-	add_names(w, "Aliases", endpoint, NULL, short_id);
+	add_names(w, "Aliases", endpoint, NULL, short_id, NULL);
 	hoy_json_add_string(w, "MacAddress", mac);
-	hoy_json_add_null(w, "DriverOpts");
+	if (endpoint && endpoint->driver_opts && strcmp(endpoint->driver_opts, "{}") != 0)
+		hoy_json_add_raw(w, "DriverOpts", endpoint->driver_opts);
+	else
+		hoy_json_add_null(w, "DriverOpts");
 	hoy_json_add_i64(w, "GwPriority", endpoint ? endpoint->priority : 0);
 	hoy_json_add_string(w, "NetworkID", endpoint ? endpoint->network_id : "");
 	add_addresses(w, endpoint);
-	add_names(w, "DNSNames", endpoint, c->name, short_id);
+	add_names(w, "DNSNames", endpoint, c->name, short_id, c->config ? c->config->hostname : NULL);
 	hoy_json_end(w);
 }
 

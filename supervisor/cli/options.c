@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "supervisor/cli/csv.h"
 
 static const struct hoy_option *by_name(const struct hoy_option *table, const char *name, size_t len)
 {
@@ -52,10 +53,11 @@ static int parse_decimal(const char *text, double *ret)
 	return *end ? -EINVAL : 0;
 }
 
+/* As pflag's slices: a part in "..." may hold commas. */
 static int add_strings(char ***list, const char *text)
 {
-	auto_ptr(hoy_strv_free) char **parts = hoy_str_split(text, ',');
-	int r = parts ? 0 : -ENOMEM;
+	auto_ptr(hoy_strv_free) char **parts = strchr(text, '"') ? NULL : hoy_str_split(text, ',');
+	int r = strchr(text, '"') ? hoy_csv_split(text, &parts, NULL) : parts ? 0 : -ENOMEM;
 
 	for (size_t i = 0; r == 0 && parts[i]; i++)
 		r = hoy_strv_add(list, parts[i]);

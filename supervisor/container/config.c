@@ -207,6 +207,7 @@ static const struct hoy_object host_object = HOY_OBJECT(T, host_fields, NULL);
 static const struct hoy_field ipam_fields[] = {
 	HOY_FIELD_STRING(T, "IPv4Address", ipv4_address, HOY_FIELD_OMIT_EMPTY),
 	HOY_FIELD_STRING(T, "IPv6Address", ipv6_address, HOY_FIELD_OMIT_EMPTY),
+	HOY_FIELD_STRV(T, "LinkLocalIPs", link_local_ips, HOY_FIELD_OMIT_EMPTY),
 };
 static const struct hoy_object ipam_object = HOY_OBJECT(T, ipam_fields, NULL);
 #undef T
@@ -218,6 +219,7 @@ static const struct hoy_field endpoint_fields[] = {
 	HOY_FIELD_STRV(T, "Aliases", aliases, HOY_FIELD_OMIT_EMPTY),
 	HOY_FIELD_STRV(T, "Links", links, HOY_FIELD_OMIT_EMPTY),
 	HOY_FIELD_I64(T, "GwPriority", gw_priority, 0),
+	HOY_FIELD_KV(T, "DriverOpts", driver_opts, 0),
 };
 static const struct hoy_object endpoint_object = HOY_OBJECT(T, endpoint_fields, NULL);
 #undef T
@@ -301,9 +303,6 @@ static const struct refusal refused_in_host[] = {
 	{ "IOMaximumIOps", "0" },
 	{ "IOMaximumBandwidth", "0" },
 };
-static const struct refusal refused_in_endpoint[] = {
-	{ "DriverOpts", NULL },
-};
 
 static bool is_neutral(const struct hoy_json *value)
 {
@@ -340,22 +339,11 @@ static int refuse(
 static int refuse_all(const struct hoy_json *request, struct hoy_err *err)
 {
 	const struct hoy_json *host = hoy_json_get_ci(request, "HostConfig");
-	const struct hoy_json *networking = hoy_json_get_ci(request, "NetworkingConfig");
-	const struct hoy_json *endpoints = networking ? hoy_json_get_ci(networking, "EndpointsConfig") : NULL;
 	int r = refuse(request, "", refused_in_request, ARRAY_LEN(refused_in_request), err);
 
 	if (r >= 0)
 		r = refuse(host, "HostConfig.", refused_in_host, ARRAY_LEN(refused_in_host), err);
-	if (r < 0 || !endpoints)
-		return r;
-	hoy_json_each(endpoint, endpoints)
-	{
-		r = refuse(endpoint, "NetworkingConfig.EndpointsConfig.", refused_in_endpoint,
-			ARRAY_LEN(refused_in_endpoint), err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	return r;
 }
 
 /* --- text to struct and back ------------------------------------------------------------------- */
@@ -389,9 +377,9 @@ int hoy_container_endpoint_parse(
 {
 	auto_ptr(hoy_json_free) struct hoy_json *empty = NULL;
 	auto_ptr(hoy_container_endpoint_free) struct hoy_container_endpoint *endpoint = NULL;
-	int r = refuse(value, "EndpointConfig.", refused_in_endpoint, ARRAY_LEN(refused_in_endpoint), err);
+	int r = 0;
 
-	if (r >= 0 && hoy_json_type(value) == HOY_JSON_NULL) {
+	if (hoy_json_type(value) == HOY_JSON_NULL) {
 		r = hoy_json_parse("{}", 2, NULL, &empty, err);
 		value = empty;
 	}

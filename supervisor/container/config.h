@@ -178,6 +178,7 @@ struct hoy_container_host_config {
 struct hoy_container_endpoint_ipam {
 	char *ipv4_address;
 	char *ipv6_address;
+	char **link_local_ips;
 };
 
 struct hoy_container_endpoint {
@@ -187,6 +188,8 @@ struct hoy_container_endpoint {
 	char **aliases;
 	char **links; /* "name:alias" */
 	int64_t gw_priority;
+	struct hoy_oci_kv *driver_opts;
+	size_t n_driver_opts;
 };
 
 struct hoy_container_networking {

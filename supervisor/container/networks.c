@@ -29,6 +29,9 @@ static void take_settings(struct hoy_network_request *request, const struct hoy_
 	request->mac = or_null(e->mac_address);
 	request->address = e->ipam ? or_null(e->ipam->ipv4_address) : NULL;
 	request->address6 = e->ipam ? or_null(e->ipam->ipv6_address) : NULL;
+	request->link_local = e->ipam ? e->ipam->link_local_ips : NULL;
+	request->driver_opts = e->driver_opts;
+	request->n_driver_opts = e->n_driver_opts;
 	request->aliases = e->aliases;
 	request->priority = e->gw_priority;
 }

@@ -200,8 +200,12 @@ static int make_request(struct hoy_networks *networks, const struct hoy_endpoint
 	if (parse_id(endpoint->id, request->attach.id) < 0 || !endpoint->mac ||
 		hoy_network_mac_parse(endpoint->mac, request->attach.mac) < 0)
 		hoy_network_mac_from(request->attach.address, request->attach.mac);
-	*ret = request;
-	return 0;
+	r = hoy_endpoint_options_put(endpoint, &request->attach, err);
+	if (r < 0)
+		free(request);
+	else
+		*ret = request;
+	return r;
 }
 
 int hoy_attachment_new(struct hoy_sandbox *sandbox, const struct hoy_endpoint_row *endpoint,

@@ -373,7 +373,7 @@ static int check_name(const char *name, struct hoy_err *err)
 	return 0;
 }
 
-static int kv_text(const struct hoy_oci_kv *kv, size_t n, const char *what, char **ret, struct hoy_err *err)
+int hoy_network_kv_text(const struct hoy_oci_kv *kv, size_t n, const char *what, char **ret, struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf buf = {};
 	struct hoy_json_writer w = { .buf = &buf };
@@ -428,14 +428,14 @@ static int write_row(
 		.driver = (char *) "bridge",
 		.created = time(NULL),
 		.flags = (d->internal ? HOY_NETWORK_INTERNAL : 0U) | (d->attachable ? HOY_NETWORK_ATTACHABLE : 0U) };
-	int r = kv_text(d->auxiliary, d->n_auxiliary, "auxiliary addresses", &auxiliary, err);
+	int r = hoy_network_kv_text(d->auxiliary, d->n_auxiliary, "auxiliary addresses", &auxiliary, err);
 
 	if (r >= 0)
-		r = kv_text(d->auxiliary6, d->n_auxiliary6, "auxiliary addresses", &auxiliary6, err);
+		r = hoy_network_kv_text(d->auxiliary6, d->n_auxiliary6, "auxiliary addresses", &auxiliary6, err);
 	if (r >= 0)
-		r = kv_text(d->options, d->n_options, "network options", &options, err);
+		r = hoy_network_kv_text(d->options, d->n_options, "network options", &options, err);
 	if (r >= 0)
-		r = kv_text(d->labels, d->n_labels, "network labels", &labels, err);
+		r = hoy_network_kv_text(d->labels, d->n_labels, "network labels", &labels, err);
 	if (r < 0)
 		return r;
 	row.auxiliary = auxiliary;

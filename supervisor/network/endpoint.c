@@ -97,7 +97,7 @@ static int words_text(char *const *words, char **ret, struct hoy_err *err)
 	for (; words && *words; words++)
 		hoy_json_add_string(&w, NULL, *words);
 	hoy_json_end(&w);
-	r = hoy_buf_check(&buf, "aliases", err);
+	r = hoy_buf_check(&buf, "settings of an endpoint", err);
 	if (r >= 0)
 		*ret = hoy_buf_take(&buf);
 	return r;
@@ -126,7 +126,7 @@ static int insert_endpoint(struct hoy_networks *networks, const struct hoy_netwo
 {
 	unsigned char random[HOY_NET_ID_LEN];
 	char id[HOY_NETWORK_ID_MAX], address6[INET6_ADDRSTRLEN] = "";
-	auto_free char *aliases = NULL;
+	auto_free char *aliases = NULL, *link_local = NULL, *driver_opts = NULL;
 	struct hoy_endpoint_row row = {
 		.container_id = (char *) request->container_id,
 		.id = id,
@@ -143,8 +143,15 @@ static int insert_endpoint(struct hoy_networks *networks, const struct hoy_netwo
 		r = hoy_ipv6_lease(networks, network, request->address6, row.place, address6, err);
 	if (r >= 0)
 		r = words_text(request->aliases, &aliases, err);
+	if (r >= 0)
+		r = words_text(request->link_local, &link_local, err);
+	if (r >= 0)
+		r = hoy_network_kv_text(
+			request->driver_opts, request->n_driver_opts, "options of an endpoint", &driver_opts, err);
 	if (r < 0)
 		return r;
+	row.link_local = link_local;
+	row.driver_opts = driver_opts;
 	row.address6 = *address6 ? address6 : NULL;
 	row.aliases = aliases;
 	hoy_random(random, sizeof random);
@@ -168,6 +175,8 @@ static int add_endpoint(struct hoy_networks *networks, const struct hoy_network_
 {
 	int r = check_request(request, err);
 
+	if (r >= 0)
+		r = hoy_endpoint_options_check(request, err);
 	if (r >= 0)
 		r = hoy_networks_row(networks, request->network, network, err);
 	if (r >= 0)
@@ -221,6 +230,8 @@ void hoy_endpoint_info_done(struct hoy_endpoint_info *info)
 	free(info->network_name);
 	free(info->asked_address);
 	free(info->asked_address6);
+	free(info->link_local);
+	free(info->driver_opts);
 	free(info->asked_mac);
 	hoy_strv_free(info->aliases);
 	free(info->ports);
@@ -308,6 +319,8 @@ static int info_asked(struct hoy_endpoint_row *row, struct hoy_endpoint_info *in
 	info->network_name = TAKE_PTR(row->network_name);
 	info->asked_address = TAKE_PTR(row->address);
 	info->asked_address6 = TAKE_PTR(row->asked6);
+	info->link_local = TAKE_PTR(row->link_local);
+	info->driver_opts = TAKE_PTR(row->driver_opts);
 	info->asked_mac = TAKE_PTR(row->mac);
 	info->priority = row->priority;
 	return info_words(row->aliases, &info->aliases, err);

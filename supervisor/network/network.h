@@ -103,13 +103,18 @@ struct hoy_network_port {
 						  that the network has */
 };
 
+struct hoy_oci_kv;
+
 struct hoy_network_request {
 	const char *container_id;
-	const char *network;  /* "bridge", "default", "host", "none", a network's ID or a unique prefix of it; NULL:
-				 bridge */
-	const char *mac;      /* "02:42:ac:11:00:02"; NULL: made from the address */
-	const char *address;  /* on networks whose subnet a user gave; NULL: any free one */
-	const char *address6; /* likewise */
+	const char *network;     /* "bridge", "default", "host", "none", a network's ID or a unique prefix of it; NULL:
+				    bridge */
+	const char *mac;         /* "02:42:ac:11:00:02"; NULL: made from the address */
+	const char *address;     /* on networks whose subnet a user gave; NULL: any free one */
+	const char *address6;    /* likewise */
+	char *const *link_local; /* further addresses of the interface: "169.254.1.1", "fe80::1"; NULL: none */
+	const struct hoy_oci_kv *driver_opts; /* "com.docker.network.endpoint.sysctls" */
+	size_t n_driver_opts;
 	char *const *aliases; /* names on a user's network; NULL: none */
 	int64_t priority;     /* the endpoint with the highest is the gateway */
 	const struct hoy_network_port *ports;
@@ -159,8 +164,6 @@ int hoy_network_release(struct hoy_networks *networks, const char *container_id,
 /* ---- information ---- */
 
 enum hoy_network_mode { HOY_NETWORK_BRIDGE, HOY_NETWORK_HOST, HOY_NETWORK_NONE };
-
-struct hoy_oci_kv;
 
 /* What a user asks a network to be. Strings are borrowed, NULL or "": not said. */
 struct hoy_network_definition {
@@ -249,6 +252,8 @@ struct hoy_endpoint_info {
 	bool is_gateway;
 	char *asked_address; /* NULL: none was asked for */
 	char *asked_address6;
+	char *link_local;  /* as asked for, JSON: a list of strings */
+	char *driver_opts; /* JSON: an object of strings */
 	char *asked_mac;
 	char **aliases; /* NULL: none */
 	int64_t priority;

@@ -112,6 +112,12 @@ void hoy_network_mac_format(const uint8_t mac[6], char out[HOY_NETWORK_MAC_MAX])
 /* The row alone, without ports. */
 int hoy_endpoint_add(struct hoy_networks *networks, const struct hoy_network_request *request, struct hoy_err *err);
 
+/* --- endpoint_options.c --- */
+
+int hoy_endpoint_options_check(const struct hoy_network_request *request, struct hoy_err *err);
+/* Tells hoy-net of them; attach->ifname is set. */
+int hoy_endpoint_options_put(const struct hoy_endpoint_row *row, struct hoy_net_attach *attach, struct hoy_err *err);
+
 /* --- define.c --- */
 
 /* What the options of a network with driver bridge come to. */
@@ -123,6 +129,8 @@ struct hoy_network_shape {
 };
 int hoy_network_shape(struct hoy_networks *networks, const struct hoy_network_row *row, struct hoy_network_shape *ret,
 	struct hoy_err *err);
+/* As a JSON object. */
+int hoy_network_kv_text(const struct hoy_oci_kv *kv, size_t n, const char *what, char **ret, struct hoy_err *err);
 int hoy_networks_count_defined(struct hoy_networks *networks, struct hoy_err *err);
 
 /* --- ipv6.c --- */

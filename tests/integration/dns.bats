@@ -75,7 +75,7 @@ is_not() { [ "$(dns_pid)" != "$1" ] && dns_pid; }
     hoy exec cli cat /etc/resolv.conf | grep -q "^nameserver 127.0.0.11$"
     hoy exec cli cat /etc/resolv.conf | grep -q "^options ndots:0$"
     [ "$(hoy inspect -f '{{json .NetworkSettings.Networks.one.Aliases}}' web)" = "[\"api\",\"Db.Local\",\"${id:0:12}\"]" ]
-    [ "$(hoy inspect -f '{{json .NetworkSettings.Networks.one.DNSNames}}' web)" = "[\"web\",\"api\",\"Db.Local\",\"${id:0:12}\"]" ]
+    [ "$(hoy inspect -f '{{json .NetworkSettings.Networks.one.DNSNames}}' web)" = "[\"web\",\"api\",\"Db.Local\",\"${id:0:12}\",\"shop\"]" ]
     hoy rm -f web
     [ "$(ask cli web A)" = NXDOMAIN ]
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# IPv6 of networks, by the command line: addresses, names, published ports, isolation, the way out.
+# IPv6 of networks, by the command line: addresses, names, published ports, isolation, the way out; options of endpoints.
 bats_require_minimum_version 1.5.0
 load lib
 load stack
@@ -219,4 +219,31 @@ X
     hoy compose -f "$T/six/compose.yaml" up -d
     [ "$(hoy inspect -f '{{.NetworkSettings.Networks.six_n.GlobalIPv6Address}}' six-a-1)" = fd00:66::9 ]
     hoy compose -f "$T/six/compose.yaml" down -t 0
+}
+
+@test "endpoints: sysctls of the interface, link-local addresses, driver options; what is unknown is refused" {
+    net plain
+    net second
+    sysctls=com.docker.network.endpoint.sysctls
+    hoy run -d --label t --name ca --link-local-ip 169.254.7.8 --link-local-ip fe80::7:8 \
+        --network "name=plain,driver-opt=$sysctls=net.ipv4.conf.IFNAME.log_martians=1" busybox sleep 10000
+    [ "$(hoy exec ca cat /proc/sys/net/ipv4/conf/eth0/log_martians)" = 1 ]
+    [ "$(hoy inspect -f '{{json .NetworkSettings.Networks.plain.DriverOpts}}' ca)" = \
+        "{\"$sysctls\":\"net.ipv4.conf.IFNAME.log_martians=1\"}" ]
+    hoy exec ca ip addr show eth0 | grep -q "inet 169.254.7.8/16"
+    hoy exec ca ip addr show eth0 | grep -q "inet6 fe80::7:8/64"
+    [ "$(hoy inspect -f '{{.NetworkSettings.Networks.plain.IPAMConfig.LinkLocalIPs}}' ca)" = "[169.254.7.8 fe80::7:8]" ]
+    hoy network connect --driver-opt "\"$sysctls=net.ipv4.conf.IFNAME.log_martians=1,net.ipv4.neigh.IFNAME.ucast_solicit=7\"" \
+        --link-local-ip 169.254.9.9 second ca
+    [ "$(hoy exec ca cat /proc/sys/net/ipv4/neigh/eth1/ucast_solicit)" = 7 ]
+    hoy exec ca ip addr show eth1 | grep -q "inet 169.254.9.9/16"
+    hoy restart -t 0 ca
+    [ "$(hoy exec ca cat /proc/sys/net/ipv4/neigh/eth1/ucast_solicit)" = 7 ]
+    hoy exec ca ip addr show eth0 | grep -q "inet6 fe80::7:8/64"
+    one() { hoy run --label t --network "name=plain,driver-opt=$1" busybox true; }
+    refused "driver option 'com.example' of an endpoint is not supported" one com.example=1
+    refused "invalid sysctl 'net.ipv4.conf.all.log_martians=1'" one "$sysctls=net.ipv4.conf.all.log_martians=1"
+    refused "invalid sysctl 'net.ipv4.conf.IFNAME.../../../x=1'" one "$sysctls=net.ipv4.conf.IFNAME.../../../x=1"
+    refused "eth0/no_such_key" one "$sysctls=net.ipv4.conf.IFNAME.no_such_key=1"
+    refused "invalid link-local IP address: 10.0.0.1" hoy run --label t --link-local-ip 10.0.0.1 --network plain busybox true
 }

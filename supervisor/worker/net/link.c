@@ -555,10 +555,31 @@ static int socket_in(struct hoy_links *links, int netns, const struct hoy_net_at
 	struct hoy_err *err)
 {
 	struct entry entry = { .ipv6 = !IN6_IS_ADDR_UNSPECIFIED(&attach->address6) };
-	int r = hoy_links_inside(links, netns, prepare_and_open, &entry, err);
+	int r;
+
+	for (uint32_t i = 0; i < attach->n_link_local; i++)
+		entry.ipv6 = entry.ipv6 || !IN6_IS_ADDR_V4MAPPED(&attach->link_local[i]);
+	r = hoy_links_inside(links, netns, prepare_and_open, &entry, err);
 
 	if (r >= 0)
 		*ret = entry.sock;
+	return r;
+}
+
+/* Link-local ones are tried for by no one else. */
+static int add_link_local(struct nl_sock *inside, int ifindex, const struct hoy_net_attach *attach, struct hoy_err *err)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; i < attach->n_link_local && r >= 0; i++) {
+		const struct in6_addr *address = &attach->link_local[i];
+		struct in_addr in;
+
+		memcpy(&in, &address->s6_addr[12], sizeof in);
+		r = IN6_IS_ADDR_V4MAPPED(address)
+			    ? add_address(inside, ifindex, ntohl(in.s_addr), 16, attach->ifname, err)
+			    : add_address6(inside, ifindex, address, 64, attach->ifname, err);
+	}
 	return r;
 }
 
@@ -575,6 +596,8 @@ static int configure_inside(struct nl_sock *inside, const struct hoy_net_bridge 
 	if (r >= 0 && bridge->prefix6_len > 0 && !IN6_IS_ADDR_UNSPECIFIED(&attach->address6))
 		r = add_address6(
 			inside, rtnl_link_get_ifindex(link), &attach->address6, bridge->prefix6_len, name, err);
+	if (r >= 0)
+		r = add_link_local(inside, rtnl_link_get_ifindex(link), attach, err);
 	if (r >= 0)
 		r = raise_link(inside, rtnl_link_get_ifindex(link), name, err);
 	if (r >= 0 && attach->gateway)
@@ -606,6 +629,26 @@ static void delete_left_over(struct nl_sock *inside, const char *name)
 		(void) delete_index(inside, rtnl_link_get_ifindex(link));
 }
 
+/* Those of the endpoint, before it is up; inside its namespace. */
+static int set_sysctls(void *userdata, struct hoy_err *err)
+{
+	const struct hoy_net_attach *attach = userdata;
+	auto_ptr(hoy_strv_free) char **lines = hoy_str_split(attach->sysctls, '\n');
+	int r = lines ? 0 : hoy_err_oom(err);
+
+	for (size_t i = 0; lines && lines[i] && *lines[i] && r >= 0; i++) {
+		char *value = strchr(lines[i], '=');
+		auto_free char *path = NULL;
+
+		if (!value)
+			return hoy_err_invalid(err, "bad sysctl '%s'", lines[i]);
+		*value++ = '\0';
+		path = hoy_str_printf("/proc/sys/%s", lines[i]);
+		r = path ? hoy_file_set(AT_FDCWD, path, value, err) : hoy_err_oom(err);
+	}
+	return r;
+}
+
 int hoy_links_attach(struct hoy_links *links, const struct hoy_net_bridge *bridge, const struct hoy_net_attach *attach,
 	int netns, int *ret_ifindex, struct hoy_err *err)
 {
@@ -633,6 +676,8 @@ int hoy_links_attach(struct hoy_links *links, const struct hoy_net_bridge *bridg
 	if (r < 0)
 		r = nl_err(err, r, "set up bridge port", name);
 	else
+		r = hoy_links_inside(links, netns, set_sysctls, (void *) attach, err);
+	if (r >= 0)
 		r = configure_inside(inside, bridge, attach, err);
 	if (r < 0)
 		(void) delete_index(links->sock, *ret_ifindex);

@@ -19,10 +19,12 @@
 
 #include "base/err.h"
 
-#define HOY_NET_VERSION 4
+#define HOY_NET_VERSION 5
 #define HOY_NET_ID_LEN 32
 #define HOY_NET_MAX_PORTS 4096
 #define HOY_NET_TABLE_MAX 32
+#define HOY_NET_SYSCTLS_MAX 1024
+#define HOY_NET_MAX_LINK_LOCAL 8
 
 enum hoy_net_op {
 	HOY_NET_HELLO = 1,     /* version, table; -EPROTO: another version, the reply says which */
@@ -89,9 +91,12 @@ struct hoy_net_attach {
 	uint32_t address;
 	struct in6_addr address6; /* ::  none */
 	uint8_t mac[6];
-	uint8_t manner;        /* hoy_net_manner */
-	uint8_t gateway;       /* the container's default route is by this network */
-	char ifname[IFNAMSIZ]; /* in the container */
+	uint8_t manner;                    /* hoy_net_manner */
+	uint8_t gateway;                   /* the container's default route is by this network */
+	char ifname[IFNAMSIZ];             /* in the container */
+	char sysctls[HOY_NET_SYSCTLS_MAX]; /* below /proc/sys: "net/ipv4/conf/eth0/log_martians=1\n" ... */
+	uint32_t n_link_local;
+	struct in6_addr link_local[HOY_NET_MAX_LINK_LOCAL]; /* further addresses; those of IPv4 mapped */
 	uint32_t n_ports;
 	struct hoy_net_port ports[]; /* n_ports */
 };
