@@ -17,7 +17,12 @@
 #include "supervisor/image/image.h"
 #include "libocispec/reference.h"
 
-enum { VERSION_WITHOUT_NONE_TAGS = 43, VERSION_WITHOUT_VIRTUAL_SIZE = 44, VERSION_WITH_SLIM_CONFIG = 50 };
+enum {
+	VERSION_WITHOUT_NONE_TAGS = 43,
+	VERSION_WITHOUT_VIRTUAL_SIZE = 44,
+	VERSION_WITHOUT_CONTAINER = 45,
+	VERSION_WITH_SLIM_CONFIG = 50
+};
 
 static struct timespec to_timespec(int64_t ns)
 {
@@ -178,13 +183,13 @@ static const char *or_empty(const char *text)
 }
 
 /* The shape of a container's Config, which clients before 1.50 know. */
-static void encode_old_config(struct hoy_json_writer *w, const struct hoy_oci_image_run *run)
+static void encode_old_config(struct hoy_json_writer *w, const char *key, const struct hoy_oci_image_run *run)
 {
 	static const struct hoy_oci_image_run nothing;
 
 	if (!run)
 		run = &nothing;
-	hoy_json_object(w, "Config");
+	hoy_json_object(w, key);
 	hoy_json_add_string(w, "Hostname", "");
 	hoy_json_add_string(w, "Domainname", "");
 	hoy_json_add_string(w, "User", or_empty(run->user));
@@ -215,7 +220,7 @@ static void encode_config(
 	struct hoy_json_writer *w, const struct hoy_api_request *rq, const struct hoy_oci_image_run *run)
 {
 	if (rq->version < VERSION_WITH_SLIM_CONFIG) {
-		encode_old_config(w, run);
+		encode_old_config(w, "Config", run);
 	} else if (run) {
 		hoy_field_write(&hoy_oci_image_run_object, run, w, "Config");
 	} else {
@@ -255,6 +260,11 @@ static void encode_inspect(struct hoy_json_writer *w, const struct hoy_api_reque
 	hoy_json_add_string(w, "Comment", last ? or_empty(last->comment) : "");
 	if (config->created || rq->version < VERSION_WITHOUT_VIRTUAL_SIZE)
 		hoy_json_add_string(w, "Created", config->created ? config->created : "0001-01-01T00:00:00Z");
+	/* docker-compose 1.x asks this one for volumes. */
+	if (rq->version < VERSION_WITHOUT_CONTAINER) {
+		hoy_json_add_string(w, "Container", "");
+		encode_old_config(w, "ContainerConfig", config->config);
+	}
 	hoy_json_add_string(w, "DockerVersion", "");
 	hoy_json_add_string(w, "Author", or_empty(config->author));
 	encode_config(w, rq, config->config);

@@ -52,6 +52,7 @@ struct plan_blob {
 
 struct plan_image {
 	char id[DIGEST_MAX], manifest[DIGEST_MAX], config[DIGEST_MAX];
+	char parent[DIGEST_MAX]; /* what it was made from here; "": nothing */
 	char *media_type;
 	char *made;   /* text of the manifest when the archive has none of its own */
 	char **names; /* normalised references; NULL: none */

@@ -22,8 +22,9 @@
 #define BLOB_NAME "0"
 
 struct commit {
-	struct hoy_unpacking u; /* first */
-	struct image *image;    /* what the container was made of; borrowed until the worker runs */
+	struct hoy_unpacking u;  /* first */
+	struct image *image;     /* what the container was made of; borrowed until the worker runs */
+	char parent[DIGEST_MAX]; /* its ID: it may be gone when the layer is packed */
 	struct hoy_oci_image_config *config;
 	struct hoy_oci_manifest *manifest;
 	struct hoy_oci_image_run *run;
@@ -211,6 +212,7 @@ static int make_plan(struct commit *commit, const struct hoy_layer_reply *done, 
 	if (!image)
 		return hoy_err_oom(err);
 	commit->u.plan = (struct archive_plan){ .images = image, .n_images = 1 };
+	(void) snprintf(image->parent, sizeof image->parent, "%s", commit->parent);
 	memcpy(entry.digest, done->done.digest, sizeof entry.digest);
 	if (hoy_archive_entries_add(&commit->u.entries, &entry) < 0 ||
 		(commit->reference && hoy_strv_add(&image->names, commit->reference) < 0))
@@ -298,6 +300,7 @@ static int take_options(struct commit *commit, const struct hoy_image_commit *op
 		return hoy_err_conflict(err,
 			"the image that the container was made of is gone (%s): load or pull it again to commit",
 			options->image_id);
+	(void) snprintf(commit->parent, sizeof commit->parent, "%s", commit->image->pub.id);
 	if (options->reference)
 		r = take_reference(commit, options->reference, err);
 	commit->comment = strdup(options->comment ? options->comment : "");

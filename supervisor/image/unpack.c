@@ -68,6 +68,7 @@ static int add_planned(struct hoy_unpacking *u, const struct plan_image *plan, s
 	struct new_image new = {
 		.id = plan->id,
 		.media_type = plan->media_type,
+		.parent = plan->parent,
 		.manifest = plan->manifest,
 		.config = plan->config,
 		.created = plan->created,

@@ -176,6 +176,8 @@ listener_count() { [ "$(curl -s --unix-socket "$T/hoy.sock" http://docker/info |
         [ "$(jq -c '[.Os, .Config.Cmd, .Config.Labels, .RootFS.Type]' <<<"$output")" = '["linux",["sh"],{"k":"v"},"layers"]' ]
     [ "$(jq '.Config | has("Hostname")' <<<"$output")" = false ]
     [ "$(curl -s --unix-socket "$T/hoy.sock" http://docker/v1.49/images/busybox/json | jq '.Config | has("Hostname")')" = true ]
+    [ "$(curl -s --unix-socket "$T/hoy.sock" http://docker/v1.44/images/busybox/json | jq -c '[.Container, .ContainerConfig == .Config]')" = '["",true]' ]
+    [ "$(curl -s --unix-socket "$T/hoy.sock" http://docker/v1.45/images/busybox/json | jq 'has("Container") or has("ContainerConfig")')" = false ]
     [ "$(status_of -X POST '/images/busybox/tag?repo=localhost:5000/a/b&tag=1')" = 201 ]
     [ "$(status_of /images/localhost:5000/a/b:1/json)" = 200 ]
     [ "$(status_of /images/localhost%3A5000%2Fa%2Fb%3A1/json)" = 200 ]

@@ -104,6 +104,8 @@ X
     old_compose start
     old_compose up -d --no-recreate
     [ "$(compose ps -q | wc -l)" = 2 ]
+    COMPOSE_API_VERSION=1.44 old_compose up -d -t 1 --force-recreate # of later ones it misses what they no longer have
+    [ "$(compose ps -q | wc -l)" = 2 ]
     old_compose down -v -t 0
     [ -z "$(compose ps -aq)" ]
     [ -z "$(hoy volume ls -q --filter name=x_data)" ]

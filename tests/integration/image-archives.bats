@@ -176,8 +176,10 @@ PY
     make web --layers 2 --env A=b --compress gzip sh
     docker load -qi "$T/web.tar"
     docker run --name cc -e X=y -w /tmp web sh -c 'rm -r /layers; mkdir /layers; echo new >/layers/new; rm /etc/passwd; chmod 4711 /bin/busybox; ln /layers/new /hard; chown 70000:80000 /layers/new; ln -s /x "/a name"'
+    web=$(docker image inspect -f '{{.Id}}' web)
     id=$(docker commit -a me -m "by hand" -c 'CMD ["cat", "/layers/new"]' -c 'LABEL k=v' cc mine:1)
     [ "$id" = "$(docker images -q --no-trunc mine:1)" ]
+    [ "$(docker image inspect -f '{{.Parent}}' mine:1)" = "$web" ]
     [ "$(docker image inspect -f '{{.Author}}/{{.Comment}}/{{.Config.Cmd}}/{{.Config.Labels.k}}/{{.Config.WorkingDir}}/{{len .RootFS.Layers}}' mine:1)" = \
         "me/by hand/[cat /layers/new]/v//tmp/4" ]
     docker image inspect -f '{{.Config.Env}}' mine:1 | grep -q 'A=b' && docker image inspect -f '{{.Config.Env}}' mine:1 | grep -q 'X=y'
