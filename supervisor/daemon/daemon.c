@@ -243,6 +243,7 @@ static void set_registries(struct hoy_daemon *d)
 
 	d->registries = (struct hoy_registry_settings){ .insecure = o->insecure_registries,
 		.mirrors = o->registry_mirrors,
+		.signature_policy = o->signature_policy,
 		.http_proxy = o->http_proxy,
 		.https_proxy = o->https_proxy,
 		.no_proxy = o->no_proxy,

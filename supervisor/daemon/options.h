@@ -30,6 +30,7 @@ struct hoy_daemon_options {
 	bool ipv6;
 	char **insecure_registries, **registry_mirrors;
 	char *http_proxy, *https_proxy, *no_proxy;
+	char *signature_policy;
 	int64_t downloads, uploads, download_attempts; /* 0: the defaults */
 	bool tls, tlsverify;
 	char *tlscacert, *tlscert, *tlskey;

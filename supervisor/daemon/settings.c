@@ -50,6 +50,8 @@ const struct hoy_setting hoy_settings[] = {
 		"Path of the PID file (default hoyd.pid in the exec root)" },
 	{ "registry-mirror", 0, "registry-mirrors", HOY_SETTING_LIST, AT(registry_mirrors), "URL",
 		"Asked before Docker Hub" },
+	{ "signature-policy", 0, "signature-policy", HOY_SETTING_STRING, AT(signature_policy), "FILE",
+		"Which images may be pulled (default /etc/hoy/signature-policy, if it is there)" },
 	{ "tls", 0, "tls", HOY_SETTING_BOOL, AT(tls), NULL,
 		"Speak TLS on tcp:// addresses; =false: serve them without protection" },
 	{ "tlscacert", 0, "tlscacert", HOY_SETTING_STRING, AT(tlscacert), "FILE",

@@ -55,6 +55,7 @@ struct hoy_registry_settings {
 	char *const *insecure; /* "host[:port]" or a network, "10.0.0.0/8"; localhost always is. NULL: none more */
 	char *const *mirrors;  /* URLs, asked before docker.io itself; NULL: none */
 	const char *http_proxy, *https_proxy, *no_proxy; /* NULL: none */
+	const char *signature_policy;                    /* file (policy.h); NULL: the default one, if it is there */
 	int64_t downloads, uploads, attempts;            /* at once; at each request. 0: the defaults 3, 5, 5 */
 };
 

@@ -18,6 +18,7 @@
 #include "supervisor/image/downloads.h"
 #include "supervisor/image/fetch_run.h"
 #include "libocispec/reference.h"
+#include "supervisor/image/policy.h"
 #include "supervisor/image/registry.h"
 #include "supervisor/image/unpack.h"
 
@@ -403,6 +404,8 @@ static int make_request(struct pull *pull, const struct hoy_image_pull *options,
 	int r = hoy_images_fetch_request(
 		pull->u.job.images, HOY_FETCH_PULL, &pull->ref, &options->credentials, &pull->request, err);
 
+	if (r == 0)
+		r = hoy_signature_policy_apply(pull->u.job.images, &pull->ref, pull->request, err);
 	if (r < 0)
 		return r;
 	if (pull->architecture)

@@ -24,6 +24,7 @@ static const struct hoy_field request_fields[] = {
 	HOY_FIELD_BOOL(struct hoy_fetch_request, "insecure", insecure, 0),
 	STRING("root", root, 0),
 	STRING("manifest", manifest, 0),
+	STRING("signatureKey", signature_key, 0),
 	HOY_FIELD_STRV(struct hoy_fetch_request, "mirrors", mirrors, 0),
 	STRING("httpProxy", http_proxy, 0),
 	STRING("httpsProxy", https_proxy, 0),

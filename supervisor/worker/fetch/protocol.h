@@ -53,11 +53,12 @@ struct hoy_fetch_request {
 	char *name;       /* "busybox", for texts */
 	char *architecture, *variant;
 	char *username, *password, *identity_token, *registry_token;
-	bool all;       /* MANIFEST: what the index names too */
-	bool insecure;  /* certificates are not checked, and plain HTTP will do */
-	char *root;     /* PUSH: digest of the image */
-	char *manifest; /* PUSH: of the manifest in it that is whole here, when the index is not */
-	char **mirrors; /* PULL: URLs that are asked before the host itself */
+	bool all;            /* MANIFEST: what the index names too */
+	bool insecure;       /* certificates are not checked, and plain HTTP will do */
+	char *root;          /* PUSH: digest of the image */
+	char *manifest;      /* PUSH: of the manifest in it that is whole here, when the index is not */
+	char *signature_key; /* PULL: PEM of the public key that must have signed the image; NULL: none must */
+	char **mirrors;      /* PULL: URLs that are asked before the host itself */
 	char *http_proxy, *https_proxy, *no_proxy;
 	uint32_t at_once;  /* transfers; 0: 3 down, 5 up */
 	uint32_t attempts; /* at each request; 0: 5 */

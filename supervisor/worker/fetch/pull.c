@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "libocispec/image.h"
 #include "supervisor/worker/fetch/blobs.h"
+#include "supervisor/worker/fetch/signature.h"
 
 #define MAX_INDEX_DEPTH 4
 #define MAX_LAYERS 500
@@ -59,7 +60,7 @@ static int keep_document(struct document *doc, struct hoy_err *err)
 }
 
 static int fetch_document(
-	struct hoy_registry *registry, const char *reference, struct document *ret, struct hoy_err *err)
+	struct hoy_registry *registry, const char *reference, bool is_root, struct document *ret, struct hoy_err *err)
 {
 	int r = hoy_registry_manifest(registry, reference, &ret->text, &ret->media_type, err);
 
@@ -75,6 +76,9 @@ static int fetch_document(
 		return hoy_err_unsupported(err, "digest %s: only sha256 is supported", reference);
 	r = choose_media_type(ret, err);
 	ret->blob.media_type = ret->media_type;
+	/* Before hoyd hears of it: only what is signed is the image. */
+	if (r == 0 && is_root && registry->rq->signature_key)
+		r = hoy_fetch_check_signature(registry, ret->blob.digest, err);
 	return r < 0 ? r : keep_document(ret, err);
 }
 
@@ -130,7 +134,7 @@ static int fetch_image(
 	auto_ptr(hoy_oci_index_free) struct hoy_oci_index *index = NULL;
 	auto_(document_done) struct document inner = { .blob.fd = -EBADF };
 	const struct hoy_oci_descriptor *chosen = NULL;
-	int r = fetch_document(registry, reference, doc, err);
+	int r = fetch_document(registry, reference, depth == 0, doc, err);
 
 	if (r < 0)
 		return r;
