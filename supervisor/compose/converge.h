@@ -38,6 +38,7 @@ struct hoy_compose_slot {
 	long long number;
 	const struct hoy_compose_container *old; /* NULL: none is there */
 	bool recreate, started;                  /* started: by us just now */
+	bool restart; /* it runs, and what it depends on with `restart: true` is made again */
 };
 
 /* The state of one run. */

@@ -157,6 +157,30 @@ static void spread_recreation(struct hoy_compose_plan *plan)
 	}
 }
 
+static bool is_made_again(const struct hoy_compose_plan *plan, const char *service)
+{
+	for (size_t i = 0; i < plan->n; i++)
+		if (plan->slots[i].recreate && strcmp(plan->slots[i].service->name, service) == 0)
+			return true;
+	return false;
+}
+
+/* depends_on with `restart: true`: who runs goes on with the new one by starting anew. */
+static void plan_restarts(struct hoy_compose_plan *plan)
+{
+	for (size_t i = 0; i < plan->n; i++) {
+		struct hoy_compose_slot *slot = &plan->slots[i];
+
+		if (!slot->old || slot->recreate || !hoy_compose_container_runs(slot->old))
+			continue;
+		hoy_compose_each(struct hoy_compose_dependency, d, slot->service->depends_on)
+		{
+			if (d->restart && is_made_again(plan, d->name))
+				slot->restart = true;
+		}
+	}
+}
+
 /* --- the plan ---------------------------------------------------------------- */
 
 char *hoy_compose_name_of(const struct hoy_compose *app, const struct hoy_compose_service *s, long long number)
@@ -272,6 +296,7 @@ int hoy_compose_plan_make(struct hoy_compose *app, const struct hoy_compose_conv
 	if (r < 0)
 		return r;
 	spread_recreation(&plan);
+	plan_restarts(&plan);
 	plan_orphans(&plan);
 	*ret = plan;
 	plan = (struct hoy_compose_plan){};

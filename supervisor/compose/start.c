@@ -38,7 +38,7 @@ struct graph {
 
 static bool runs(const struct hoy_compose_slot *slot)
 {
-	return slot->old && !slot->recreate && hoy_compose_container_runs(slot->old);
+	return slot->old && !slot->recreate && !slot->restart && hoy_compose_container_runs(slot->old);
 }
 
 static int run_condition(void *userdata, struct hoy_err *err)
@@ -119,7 +119,7 @@ static int start_slot(void *userdata, struct hoy_err *err)
 	if (r < 0)
 		return r;
 	hoy_compose_tell(s->plan->app, HOY_REPORT_WORKING, "Container", slot->name, "Starting");
-	r = hoy_compose_post(s->plan->app, "POST", slot->id, err, "/start");
+	r = hoy_compose_post(s->plan->app, "POST", slot->id, err, "/%s", slot->restart ? "restart" : "start");
 	if (r == 0) {
 		slot->started = true;
 		r = hoy_compose_run_hooks(s->plan->app, &as, HOY_COMPOSE_POST_START, err);

@@ -339,6 +339,11 @@ X
     started=$(look k6-r-1 .State.StartedAt)
     compose restart -t 0 a
     [ "$(look k6-r-1 .State.StartedAt)" != "$started" ]
+    started=$(look k6-r-1 .State.StartedAt) id=$(id_of k6-r-1)
+    sed -i 's/scale: 2,/scale: 2, labels: {new: l},/' compose.yaml
+    compose up -d -t 0 a r
+    [ "$(look k6-r-1 .State.StartedAt)" != "$started" ]
+    [ "$(id_of k6-r-1)" = "$id" ]
     run compose up --no-color quiet loud
     [[ "$output" == *"loud-1  | seen"* ]]
     [[ "$output" != *"never seen"* ]]

@@ -115,24 +115,44 @@ X
     [ -z "$(hoy network ls -q --filter name=x_default)" ]
 }
 
+# HOY_STACK_SIZE services of three replicas each, every one behind the one before the last; the soak's is 50.
 @test "compose: a killed hoyd, and up again: everything is there once" {
-    cat >compose.yaml <<'X'
-name: kil
-services:
-  a: {image: busybox, command: sleep 1000, init: true, scale: 4}
-  b: {image: busybox, command: sleep 1000, init: true, depends_on: [a], scale: 4}
-X
+    size=${HOY_STACK_SIZE:-3}
+    all=$((3 * size))
+    {
+        echo 'name: kil'
+        echo 'services:'
+        for i in $(seq "$size"); do
+            echo "  s$i: {image: busybox, command: sleep 1000, init: true, scale: 3, stop_grace_period: 1s$([ "$i" -lt 3 ] || echo ", depends_on: [s$((i - 2))]")}"
+        done
+    } >compose.yaml
+    big() { timeout 900 "$HOY" compose "$@"; }
     "$HOY" compose up -d >out 2>&1 3>&- &
     up=$!
-    wait_for 20 grep -q Created out
+    some() { [ "$(grep -c Created out)" -gt "$size" ]; }
+    wait_for 60 some
     [ ! -e "$T/hoyd.pid" ] || HOYD_PID=$(cat "$T/hoyd.pid")
     kill -KILL "$HOYD_PID"
     wait $up || :
     wait_for 20 is_dead "$HOYD_PID"
     start_hoyd
-    compose up -d
-    [ "$(compose ps -q | wc -l)" = 8 ]
-    [ "$(compose ps -aq | wc -l)" = 8 ]
-    compose down -t 0
+    big up -d
+    [ "$(compose ps -q | wc -l)" = "$all" ]
+    [ "$(compose ps -aq | wc -l)" = "$all" ]
+    [ "$(compose ps --format '{{.Name}}' | sort -u | wc -l)" = "$all" ]
+    # killed while it goes down, too
+    big down -t 0 >down 2>&1 3>&- &
+    down=$!
+    gone() { grep -q Removed down; }
+    wait_for 60 gone
+    HOYD_PID=$(cat "$T/hoyd.pid")
+    kill -KILL "$HOYD_PID"
+    wait $down || :
+    wait_for 20 is_dead "$HOYD_PID"
+    start_hoyd
+    big down -t 0
     [ -z "$(hoy ps -aq --filter label=com.docker.compose.project=kil)" ]
+    [ -z "$(hoy network ls -q --filter name=kil_)" ]
+    [ -z "$(find "$T/data/containers" -mindepth 1 -maxdepth 1 -type d 2>/dev/null)" ]
+    ! ip -o link show type veth 2>/dev/null | grep . || false
 }
