@@ -119,18 +119,24 @@ static void tell_failure(struct exchange *e, const struct hoy_err *err, int exit
 	hoy_http_stream_end(e->x);
 }
 
+static void on_made(const char *id, void *userdata)
+{
+	struct exchange *e = userdata;
+	auto_free char *aux = hoy_str_printf("{\"ID\":\"%s\"}", id);
+
+	if (aux && !e->quiet && begin(e))
+		hoy_progress_plain_aux(e->x, aux);
+}
+
 static void on_done(const struct hoy_err *err, int exit_code, const char *id, void *userdata)
 {
 	struct exchange *e = userdata;
-	auto_free char *aux = id ? hoy_str_printf("{\"ID\":\"%s\"}", id) : NULL;
 
 	if (e->x && err) {
 		tell_failure(e, err, exit_code);
 	} else if (begin(e)) {
 		if (e->quiet)
 			hoy_progress_stream(e->x, "%s\n", id);
-		else if (aux)
-			hoy_progress_plain_aux(e->x, aux);
 		hoy_http_stream_end(e->x);
 	}
 	exchange_free(e);
@@ -343,6 +349,7 @@ static int start(struct exchange *e, const struct parameters *p, struct hoy_err 
 		.progress = on_progress,
 		.credentials = on_credentials,
 		.is_behind = is_behind,
+		.made = on_made,
 		.done = on_done,
 		.userdata = e };
 	struct hoy_build_request request = {

@@ -86,6 +86,7 @@ struct hoy_build_handler {
 	/* Credentials for the registry of a reference; false: none. May be NULL. */
 	bool (*credentials)(const char *reference, struct hoy_registry_credentials *ret, void *userdata);
 	bool (*is_behind)(void *userdata); /* the client has not read what it was told: wait (hoy_build_go_on()) */
+	void (*made)(const char *id, void *userdata); /* the image, before the last words about it; may be NULL */
 	/* Once, the build is gone. `exit_code` is that of a RUN that failed, else 0. `id` is the image's. */
 	void (*done)(const struct hoy_err *err, int exit_code, const char *id, void *userdata);
 	void *userdata;

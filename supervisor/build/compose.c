@@ -100,6 +100,8 @@ static void on_composed(const struct hoy_err *failed, const struct hoy_image_res
 		return;
 	}
 	build->image_id = strdup(result->images[0].id);
+	if (build->handler.made)
+		build->handler.made(result->images[0].id, build->handler.userdata);
 	hoy_build_say(build, "Successfully built %.12s\n", result->images[0].id + strlen("sha256:"));
 	for (char **tag = build->tags; tag && *tag; tag++) {
 		bool has_tag = strrchr(*tag, ':') && !strchr(strrchr(*tag, ':'), '/');

@@ -167,3 +167,15 @@ what_is() { "$HOY" image inspect "$1" | jq -r ".[0] | $2"; }
     run env DOCKER_BUILDKIT=1 docker build .
     [ $status != 0 ]
 }
+
+@test "a context may name files without their directories; the image's ID comes before the last words" {
+    mkdir -p "$T/bare/some/where"
+    printf 'FROM busybox\nCOPY some /some\n' >"$T/bare/Dockerfile"
+    echo there >"$T/bare/some/where/file"
+    tar -C "$T/bare" -c Dockerfile some/where/file |
+        curl -sS --max-time 100 --unix-socket "$T/hoy.sock" -X POST "http://x/v1.50/build?t=bare" -H 'Content-Type: application/x-tar' --data-binary @- >"$T/bare.out"
+    [[ "$(tail -3 "$T/bare.out" | head -1)" == '{"aux":{"ID":"sha256:'* ]]
+    [[ "$(tail -1 "$T/bare.out")" == *"Successfully tagged bare:latest"* ]]
+    [ "$("$HOY" run --rm --network none bare stat -c %a /some/where)" = 755 ]
+    [ "$("$HOY" run --rm --network none bare cat /some/where/file)" = there ]
+}

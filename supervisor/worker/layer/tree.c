@@ -75,8 +75,9 @@ static int make_implied(
 	if (tree->lower >= 0)
 		lower = open_in(tree->lower, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 	if (lower < 0) {
-		/* A parent with the set-group-ID bit has passed its group and the bit on. */
-		if (fchown(dir, 0, 0) < 0 || fchmod(dir, 0755) < 0)
+		/* A parent with the set-group-ID bit has passed its group and the bit on. A build's context is
+		 * nobody's. */
+		if ((fchown(dir, 0, 0) < 0 && !(errno == EPERM && geteuid() != 0)) || fchmod(dir, 0755) < 0)
 			return hoy_err_sys(err, "set the mode of '%s'", path);
 		return 0;
 	}
