@@ -195,6 +195,9 @@ static int override(struct hoy_compose *app, struct hoy_compose_service *s, cons
 	r = hoy_create_request_env(o->env, o->env_from_file, &env, err);
 	if (r == 0 && (merge_pairs(arena, &s->environment, env) < 0 || merge_pairs(arena, &s->labels, o->label) < 0))
 		r = hoy_err_oom(err);
+	/* They stand in place of the service's own. */
+	if (o->publish && !o->service_ports)
+		s->ports = NULL;
 	if (r == 0 && o->publish)
 		r = add_ports(arena, s, o->publish, err);
 	if (r == 0 && o->volume)
