@@ -146,6 +146,20 @@ static int check_port(const struct hoy_net_port *port, bool has_ipv6, struct hoy
 	return 0;
 }
 
+/* Containers on such networks are neighbours of the host's neighbours: nothing is translated. */
+static int check_child(const struct hoy_endpoint_row *endpoint, const struct hoy_network_row *network,
+	const struct hoy_network_shape *shape, size_t n_ports, struct hoy_err *err)
+{
+	if (shape->kind != HOY_NET_BRIDGED && n_ports > 0)
+		return hoy_err_unsupported(err,
+			"publishing ports on network %s is not supported: with driver '%s' containers are reached at their own address",
+			network->name, network->driver);
+	if (shape->kind == HOY_NET_IPVLAN && endpoint->mac)
+		return hoy_err_unsupported(
+			err, "a MAC address with driver 'ipvlan' is not supported: it is the parent's");
+	return 0;
+}
+
 static int parse_id(const char *hex, uint8_t id[HOY_NET_ID_LEN])
 {
 	for (size_t i = 0; i < HOY_NET_ID_LEN; i++) {
@@ -171,8 +185,12 @@ static int make_request(struct hoy_networks *networks, const struct hoy_endpoint
 
 	if (r >= 0 && is_gateway)
 		r = hoy_ports_list(networks->store, endpoint->container_id, &rows, &n, err);
-	if (r < 0)
+	if (r >= 0)
+		r = check_child(endpoint, network, &shape, n, err);
+	if (r < 0) {
+		hoy_port_rows_free(rows, n);
 		return r;
+	}
 	request = calloc(1, HOY_NET_REQUEST_SIZE(n));
 	for (size_t i = 0; request && i < n && r >= 0; i++) {
 		if (bound && rows[i].bound) {
@@ -200,6 +218,8 @@ static int make_request(struct hoy_networks *networks, const struct hoy_endpoint
 	if (parse_id(endpoint->id, request->attach.id) < 0 || !endpoint->mac ||
 		hoy_network_mac_parse(endpoint->mac, request->attach.mac) < 0)
 		hoy_network_mac_from(request->attach.address, request->attach.mac);
+	if (shape.kind == HOY_NET_IPVLAN) /* it has its parent's */
+		memset(request->attach.mac, 0, sizeof request->attach.mac);
 	r = hoy_endpoint_options_put(endpoint, &request->attach, err);
 	if (r < 0)
 		free(request);

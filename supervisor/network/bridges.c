@@ -61,6 +61,9 @@ int hoy_bridge_send(struct hoy_networks *networks, const struct hoy_network_row 
 	if (r < 0)
 		return r;
 	(void) snprintf(request.bridge.name, sizeof request.bridge.name, "%s", shape.bridge);
+	request.bridge.kind = (uint32_t) shape.kind;
+	request.bridge.mode = shape.mode;
+	(void) snprintf(request.bridge.parent, sizeof request.bridge.parent, "%s", shape.parent);
 	request.bridge.address = hoy_network_gateway(row);
 	request.bridge.prefix_len = row->prefix_len;
 	if (*row->subnet6 && hoy_prefix6_parse(row->subnet6, &subnet6) >= 0 &&

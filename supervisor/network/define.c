@@ -3,6 +3,7 @@
  * docker's, for clients that look for them; EPERM stands for its "forbidden".
  */
 #include <errno.h>
+#include <linux/if_link.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -105,10 +106,53 @@ static int set_mtu(struct hoy_network_shape *shape, const char *text)
 	return 0;
 }
 
+struct mode {
+	const char *name;
+	uint32_t value;
+};
+
+static int set_mode(struct hoy_network_shape *shape, const struct mode *modes, size_t n, const char *text)
+{
+	for (size_t i = 0; i < n; i++)
+		if (hoy_str_eq(modes[i].name, text)) {
+			shape->mode = modes[i].value;
+			return 0;
+		}
+	return *text ? -EINVAL : 0;
+}
+
+/* Of a network whose interfaces are children of one of the host's. */
+static int set_child_option(struct hoy_network_shape *shape, const char *key, const char *text, struct hoy_err *err)
+{
+	static const struct mode macvlan[] = { { "bridge", MACVLAN_MODE_BRIDGE }, { "private", MACVLAN_MODE_PRIVATE },
+		{ "vepa", MACVLAN_MODE_VEPA }, { "passthru", MACVLAN_MODE_PASSTHRU } };
+	static const struct mode ipvlan[] = { { "l2", IPVLAN_MODE_L2 }, { "l3", IPVLAN_MODE_L3 },
+		{ "l3s", IPVLAN_MODE_L3S } };
+	int r;
+
+	if (hoy_str_eq(key, "parent"))
+		r = strlen(text) < sizeof shape->parent && !strpbrk(text, "/ ")
+			    ? snprintf(shape->parent, sizeof shape->parent, "%s", text)
+			    : -EINVAL;
+	else if (hoy_str_eq(key, OPTION_MTU))
+		r = set_mtu(shape, text);
+	else if (hoy_str_eq(key, "macvlan_mode") && shape->kind == HOY_NET_MACVLAN)
+		r = set_mode(shape, macvlan, ARRAY_LEN(macvlan), text);
+	else if (hoy_str_eq(key, "ipvlan_mode") && shape->kind == HOY_NET_IPVLAN)
+		r = set_mode(shape, ipvlan, ARRAY_LEN(ipvlan), text);
+	else
+		return hoy_err_unsupported(err, "network option '%s' is not supported", key);
+	if (r < 0)
+		return hoy_err_invalid(err, "invalid value '%s' of network option '%s'", text, key);
+	return 0;
+}
+
 static int set_option(struct hoy_network_shape *shape, const char *key, const char *text, struct hoy_err *err)
 {
 	int r;
 
+	if (shape->kind != HOY_NET_BRIDGED)
+		return set_child_option(shape, key, text, err);
 	if (hoy_str_eq(key, OPTION_NAME))
 		r = set_bridge(shape, text);
 	else if (hoy_str_eq(key, OPTION_MTU))
@@ -135,7 +179,13 @@ int hoy_network_shape(struct hoy_networks *networks, const struct hoy_network_ro
 	if (r < 0)
 		return hoy_err_wrap(err, "options of network '%s'", row->name);
 	*ret = (struct hoy_network_shape){ .mtu = networks->mtu };
-	if (hoy_str_eq(row->name, "bridge"))
+	if (hoy_str_eq(row->driver, "macvlan"))
+		*ret = (struct hoy_network_shape){ .kind = HOY_NET_MACVLAN, .mode = MACVLAN_MODE_BRIDGE };
+	else if (hoy_str_eq(row->driver, "ipvlan"))
+		*ret = (struct hoy_network_shape){ .kind = HOY_NET_IPVLAN, .mode = IPVLAN_MODE_L2 };
+	if (ret->kind != HOY_NET_BRIDGED)
+		(void) snprintf(ret->bridge, sizeof ret->bridge, "mv-%.12s", row->id);
+	else if (hoy_str_eq(row->name, "bridge"))
 		(void) snprintf(ret->bridge, sizeof ret->bridge, "%s", networks->bridge);
 	else
 		(void) snprintf(ret->bridge, sizeof ret->bridge, "br-%.12s", row->id);
@@ -149,6 +199,10 @@ int hoy_network_shape(struct hoy_networks *networks, const struct hoy_network_ro
 		if (r < 0)
 			return r;
 	}
+	if (ret->kind != HOY_NET_BRIDGED && !*ret->parent)
+		return hoy_err_unsupported(err,
+			"a network with driver '%s' and without a parent is not supported: give -o parent=INTERFACE",
+			row->driver);
 	return 0;
 }
 
@@ -390,17 +444,19 @@ int hoy_network_kv_text(const struct hoy_oci_kv *kv, size_t n, const char *what,
 	return r;
 }
 
+static bool is_bridge(const char *driver)
+{
+	return !driver || !*driver || hoy_str_eq(driver, "bridge") || hoy_str_eq(driver, "default");
+}
+
 static int check_driver(const char *driver, struct hoy_err *err)
 {
-	static const char *const known[] = { "macvlan", "ipvlan", "overlay" };
-
-	if (!driver || !*driver || hoy_str_eq(driver, "bridge") || hoy_str_eq(driver, "default"))
+	if (is_bridge(driver) || hoy_str_eq(driver, "macvlan") || hoy_str_eq(driver, "ipvlan"))
 		return 0;
 	if (hoy_str_eq(driver, "host") || hoy_str_eq(driver, "null"))
 		return forbidden(err, "only one instance of \"%s\" network is allowed", driver);
-	for (size_t i = 0; i < ARRAY_LEN(known); i++)
-		if (hoy_str_eq(driver, known[i]))
-			return hoy_err_unsupported(err, "network driver '%s' is not supported", driver);
+	if (hoy_str_eq(driver, "overlay"))
+		return hoy_err_unsupported(err, "network driver '%s' is not supported", driver);
 	return hoy_err_not_found(err, "plugin \"%s\" not found", driver);
 }
 
@@ -425,7 +481,7 @@ static int write_row(
 	struct hoy_ipv6_texts texts = {};
 	struct hoy_network_row row = { .id = id,
 		.name = (char *) d->name,
-		.driver = (char *) "bridge",
+		.driver = is_bridge(d->driver) ? (char *) "bridge" : (char *) d->driver,
 		.created = time(NULL),
 		.flags = (d->internal ? HOY_NETWORK_INTERNAL : 0U) | (d->attachable ? HOY_NETWORK_ATTACHABLE : 0U) };
 	int r = hoy_network_kv_text(d->auxiliary, d->n_auxiliary, "auxiliary addresses", &auxiliary, err);

@@ -293,7 +293,8 @@ static void info_address(
 		if (!(network->flags & HOY_NETWORK_INTERNAL))
 			(void) snprintf(info->gateway6, sizeof info->gateway6, "%s", network->gateway6);
 	}
-	hoy_network_mac_format(attach->mac, info->mac);
+	if (!hoy_str_eq(network->driver, "ipvlan"))
+		hoy_network_mac_format(attach->mac, info->mac);
 }
 
 static int info_words(const char *json, char ***ret, struct hoy_err *err)

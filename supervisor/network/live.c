@@ -373,7 +373,9 @@ static int send_at_once(const struct hoy_attachment *attachment, struct hoy_netw
 	struct hoy_net_request request = { .op = HOY_NET_DETACH, .detach.at_once = 1 };
 
 	memcpy(request.detach.id, attachment->request->attach.id, sizeof request.detach.id);
-	return hoy_service_send(op->networks->service, &request, HOY_NET_REQUEST_SIZE(0), -1, on_disconnected, op, err);
+	memcpy(request.detach.ifname, attachment->request->attach.ifname, sizeof request.detach.ifname);
+	return hoy_service_send(
+		op->networks->service, &request, HOY_NET_REQUEST_SIZE(0), op->netns, on_disconnected, op, err);
 }
 
 int hoy_network_disconnect(struct hoy_networks *networks, const char *container_id, const char *network, int netns_fd,

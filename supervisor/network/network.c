@@ -387,7 +387,11 @@ static int info_from_row(struct hoy_networks *networks, const struct hoy_network
 	char address[INET_ADDRSTRLEN];
 	int r = hoy_network_shape(networks, row, &shape, err);
 
-	info.driver = info.mode == HOY_NETWORK_BRIDGE ? "bridge" : info.mode == HOY_NETWORK_HOST ? "host" : "null";
+	info.driver = hoy_str_eq(row->driver, "macvlan")  ? "macvlan"
+		      : hoy_str_eq(row->driver, "ipvlan") ? "ipvlan"
+		      : info.mode == HOY_NETWORK_BRIDGE   ? "bridge"
+		      : info.mode == HOY_NETWORK_HOST     ? "host"
+							  : "null";
 	(void) snprintf(info.id, sizeof info.id, "%s", row->id);
 	if (r < 0)
 		return r;

@@ -123,6 +123,9 @@ int hoy_endpoint_options_put(const struct hoy_endpoint_row *row, struct hoy_net_
 /* What the options of a network with driver bridge come to. */
 struct hoy_network_shape {
 	char bridge[IFNAMSIZ];
+	enum hoy_net_kind kind;
+	uint32_t mode;
+	char parent[IFNAMSIZ];
 	unsigned int mtu;
 	uint32_t flags;   /* hoy_net_bridge_flag */
 	uint32_t host_ip; /* where ports without an address are published; 0: everywhere */

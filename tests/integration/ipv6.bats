@@ -127,7 +127,7 @@ pings() { hoy exec "$1" ping -6 -c1 -W2 "$2"; }
     answers fd00:60::1 hoy exec ca nc -w 5 fd00:9::1 8080
     run ! pings cb fd00:60::2
     run ! hoy exec cb nc -w 2 fd00:60::2 80
-    run ! ip netns exec outside ping -6 -c1 -W1 fd00:60::2
+    run -1 ip netns exec outside busybox ping -6 -c1 -W1 fd00:60::2
     hoy exec cc ip -6 addr show eth0 | grep -q fd00:62::2
     ! hoy exec cc ip -6 route | grep default || false
     hoy rm -f ca
@@ -246,4 +246,57 @@ X
     refused "invalid sysctl 'net.ipv4.conf.IFNAME.../../../x=1'" one "$sysctls=net.ipv4.conf.IFNAME.../../../x=1"
     refused "eth0/no_such_key" one "$sysctls=net.ipv4.conf.IFNAME.no_such_key=1"
     refused "invalid link-local IP address: 10.0.0.1" hoy run --label t --link-local-ip 10.0.0.1 --network plain busybox true
+}
+
+@test "macvlan: children of an interface of the host, in a neighbour's network; modes; what the kernel lacks is named" {
+    ip -n outside addr add 10.9.0.2/24 dev eth0
+    mac() { net -d macvlan -o parent=uplink6 "$@"; }
+    mac --subnet 10.9.0.0/24 --gateway 10.9.0.2 --ipv6 --subnet fd00:99::/64 near
+    [ "$(hoy network inspect -f '{{.Driver}} {{.Options.parent}}' near)" = "macvlan uplink6" ]
+    sleeper ca --network near --ip 10.9.0.10
+    sleeper cb --network near --ip 10.9.0.11 --mac-address 02:00:00:00:00:0b
+    hoy exec ca ip route | grep -q "default via 10.9.0.2 dev eth0"
+    hoy exec cb ip link show eth0 | grep -q 02:00:00:00:00:0b
+    hoy exec ca ping -c1 -W2 10.9.0.11
+    hoy exec ca ping -c1 -W2 10.9.0.2
+    ip netns exec outside busybox ping -c1 -W2 10.9.0.10
+    pings ca "$(hoy inspect -f '{{.NetworkSettings.Networks.near.GlobalIPv6Address}}' cb)"
+    hoy exec ca nslookup cb | grep -q 10.9.0.11
+    net plain
+    sleeper cc --network plain
+    hoy network connect --ip 10.9.0.12 near cc
+    hoy exec cc ping -c1 -W2 10.9.0.11
+    hoy network disconnect near cc
+    [ -z "$(hoy exec cc ip -o link show eth1 2>/dev/null)" ]
+    hoy restart -t 0 ca
+    hoy exec ca ping -c1 -W2 10.9.0.11
+    ! nft list ruleset | grep 10.9.0 || false
+    mac -o macvlan_mode=private --subnet 10.10.0.0/24 lonely
+    sleeper cd --network lonely
+    sleeper ce --network lonely
+    run ! hoy exec cd ping -c1 -W1 10.10.0.3
+    mac --internal --subnet 10.11.0.0/24 inner
+    sleeper cf --network inner
+    ! hoy exec cf ip route | grep default || false
+    refused "publishing ports on network near is not supported" hoy run --label t --network near -p 80:80 busybox true
+    refused "invalid value 'odd' of network option 'macvlan_mode'" mac -o macvlan_mode=odd x
+    refused "parent interface 'nowhere' does not exist" net -d macvlan -o parent=nowhere x
+    refused "give -o parent=INTERFACE" net -d macvlan x
+    refused "network option 'com.docker.network.bridge.name' is not supported" mac -o com.docker.network.bridge.name=x x
+    # ipvlan and VLANs are modules: there, or named
+    if hoy network create --label t -d ipvlan -o parent=uplink6 --subnet 10.12.0.0/24 ipv 2>"$T/why"; then
+        sleeper cg --network ipv
+        sleeper ch --network ipv
+        hoy exec cg ping -c1 -W2 10.12.0.3
+    else
+        grep -q "it has no module ipvlan" "$T/why"
+    fi
+    if hoy network create --label t -d macvlan -o parent=uplink6.10 --subnet 10.13.0.0/24 vlan 2>"$T/why"; then
+        ip link show uplink6.10
+        hoy network rm vlan
+        ! ip link show uplink6.10 || false
+    else
+        grep -q "it has no module 8021q" "$T/why"
+    fi
+    [ -z "$(hoy network ls -q -f name=x)" ]
 }

@@ -17,7 +17,10 @@
 #include <netlink/netlink.h>
 #include <netlink/route/addr.h>
 #include <netlink/route/link.h>
+#include <netlink/route/link/ipvlan.h>
+#include <netlink/route/link/macvlan.h>
 #include <netlink/route/link/veth.h>
+#include <netlink/route/link/vlan.h>
 #include <netlink/route/route.h>
 #include <sched.h>
 #include <stdio.h>
@@ -395,11 +398,112 @@ static int set_up_ipv6(struct hoy_links *links, const struct hoy_net_bridge *bri
 	return r;
 }
 
+/* --- parents of macvlan and ipvlan ------------------------------------------------ */
+
+/* "eth0.10" */
+static int create_vlan(struct hoy_links *links, const char *name, struct hoy_err *err)
+{
+	const char *dot = strrchr(name, '.');
+	auto_free char *base = dot ? strndup(name, (size_t) (dot - name)) : NULL;
+	auto_(put_link) struct rtnl_link *link = rtnl_link_vlan_alloc();
+	unsigned int id = 0, index = base ? if_nametoindex(base) : 0;
+	int r;
+
+	if (!link)
+		return hoy_err_oom(err);
+	if (index == 0 || hoy_str_to_uint(dot + 1, &id) < 0 || id < 1 || id > 4094)
+		return hoy_err_set(err, HOY_ERR_INVALID, ENODEV, "parent interface '%s' does not exist", name);
+	rtnl_link_set_name(link, name);
+	rtnl_link_set_link(link, (int) index);
+	r = rtnl_link_vlan_set_id(link, (uint16_t) id);
+	if (r >= 0)
+		r = rtnl_link_add(links->sock, link, NLM_F_CREATE | NLM_F_EXCL);
+	if (r < 0 && code_of(r) == -EOPNOTSUPP)
+		return hoy_err_unsupported(
+			err, "VLAN interface '%s' is not supported by this kernel: it has no module 8021q", name);
+	return r < 0 ? nl_err(err, r, "create VLAN interface", name) : mark_ours(links, name, err);
+}
+
+static struct rtnl_link *new_child(const struct hoy_net_bridge *bridge, const char *name, const uint8_t mac[6])
+{
+	bool is_macvlan = bridge->kind == HOY_NET_MACVLAN;
+	struct rtnl_link *link = is_macvlan ? rtnl_link_macvlan_alloc() : rtnl_link_ipvlan_alloc();
+	auto_(put_addr) struct nl_addr *addr = mac_addr(mac);
+
+	if (!link || !addr) {
+		rtnl_link_put(link);
+		return NULL;
+	}
+	rtnl_link_set_name(link, name);
+	rtnl_link_set_link(link, (int) if_nametoindex(bridge->parent));
+	if (bridge->mtu > 0)
+		rtnl_link_set_mtu(link, bridge->mtu);
+	if (is_macvlan) {
+		(void) rtnl_link_macvlan_set_mode(link, bridge->mode);
+		if (bridge->mode != MACVLAN_MODE_PASSTHRU)
+			rtnl_link_set_addr(link, addr);
+	} else {
+		(void) rtnl_link_ipvlan_set_mode(link, (uint16_t) bridge->mode);
+	}
+	return link;
+}
+
+static int child_err(struct hoy_err *err, int nl, const struct hoy_net_bridge *bridge)
+{
+	const char *kind = bridge->kind == HOY_NET_MACVLAN ? "macvlan" : "ipvlan";
+
+	if (code_of(nl) == -EOPNOTSUPP)
+		return hoy_err_unsupported(
+			err, "driver '%s' is not supported by this kernel: it has no module %s", kind, kind);
+	return hoy_err_set(err, HOY_ERR_SYSTEM, -code_of(nl), "create %s interface on '%s': %s", kind, bridge->parent,
+		nl_geterror(nl));
+}
+
+/* Whether the kernel has the kind is told by making one: here, not when the first container starts. */
+static int try_child(struct hoy_links *links, const struct hoy_net_bridge *bridge, struct hoy_err *err)
+{
+	static const uint8_t mac[6] = { 0x02, 0x42, 0xff, 0xff, 0xff, 0xfe };
+	auto_(put_link) struct rtnl_link *link = new_child(bridge, bridge->name, mac);
+	int r;
+
+	if (!link)
+		return hoy_err_oom(err);
+	r = rtnl_link_add(links->sock, link, NLM_F_CREATE | NLM_F_EXCL);
+	if (r < 0)
+		return child_err(err, r, bridge);
+	(void) delete_index(links->sock, (int) if_nametoindex(bridge->name));
+	return 0;
+}
+
+static int set_up_parent(struct hoy_links *links, const struct hoy_net_bridge *bridge, struct hoy_err *err)
+{
+	int r = 0;
+
+	if (if_nametoindex(bridge->parent) == 0) {
+		r = create_vlan(links, bridge->parent, err);
+		if (r >= 0)
+			r = raise_link(links->sock, (int) if_nametoindex(bridge->parent), bridge->parent, err);
+	}
+	return r >= 0 && bridge->kind == HOY_NET_IPVLAN ? try_child(links, bridge, err) : r;
+}
+
+void hoy_links_remove_vlan(struct hoy_links *links, const char *name)
+{
+	auto_(put_link) struct rtnl_link *link = NULL;
+
+	if (link_by_name(links->sock, name, &link) == 0 && hoy_str_eq(rtnl_link_get_type(link), "vlan") &&
+		hoy_str_eq(rtnl_link_get_ifalias(link), BRIDGE_ALIAS))
+		(void) delete_index(links->sock, rtnl_link_get_ifindex(link));
+}
+
 int hoy_links_bridge(struct hoy_links *links, const struct hoy_net_bridge *bridge, struct hoy_err *err)
 {
 	auto_(put_link) struct rtnl_link *link = NULL;
-	int r = get_or_create(links, bridge, &link, err);
+	int r;
 
+	if (bridge->kind != HOY_NET_BRIDGED)
+		return set_up_parent(links, bridge, err);
+	r = get_or_create(links, bridge, &link, err);
 	if (r < 0)
 		return r;
 	r = set_up_ipv6(links, bridge, rtnl_link_get_ifindex(link), err);
@@ -495,12 +599,15 @@ static int set_route(struct nl_sock *sock, int ifindex, struct nl_addr *any, str
 	struct rtnl_nexthop *hop = rtnl_route_nh_alloc();
 	int r;
 
-	if (!route || !any || !via || !hop) { /* any and via are the caller's */
+	if (!route || !any || !hop) { /* any and via are the caller's */
 		rtnl_route_nh_free(hop);
 		return hoy_err_oom(err);
 	}
 	rtnl_route_nh_set_ifindex(hop, ifindex);
-	rtnl_route_nh_set_gateway(hop, via);
+	if (via)
+		rtnl_route_nh_set_gateway(hop, via);
+	else
+		rtnl_route_set_scope(route, RT_SCOPE_LINK);
 	rtnl_route_add_nexthop(route, hop); /* the route's from here on */
 	r = rtnl_route_set_dst(route, any);
 	if (r >= 0)
@@ -516,10 +623,14 @@ static int set_default_routes(struct nl_sock *sock, int ifindex, const struct ho
 	auto_(put_addr) struct nl_addr *via = ipv4_addr(bridge->address, 32);
 	auto_(put_addr) struct nl_addr *any6 = ipv6_addr(&none, 0);
 	auto_(put_addr) struct nl_addr *via6 = ipv6_addr(&bridge->address6, 128);
-	int r = set_route(sock, ifindex, any, via, attach->ifname, err);
+	bool on_link = bridge->kind == HOY_NET_IPVLAN && bridge->mode != IPVLAN_MODE_L2; /* it routes by itself */
+	int r;
 
+	if (!via || !via6)
+		return hoy_err_oom(err);
+	r = set_route(sock, ifindex, any, on_link ? NULL : via, attach->ifname, err);
 	if (r >= 0 && bridge->prefix6_len > 0 && !IN6_IS_ADDR_UNSPECIFIED(&attach->address6))
-		r = set_route(sock, ifindex, any6, via6, attach->ifname, err);
+		r = set_route(sock, ifindex, any6, on_link ? NULL : via6, attach->ifname, err);
 	return r;
 }
 
@@ -649,6 +760,51 @@ static int set_sysctls(void *userdata, struct hoy_err *err)
 	return r;
 }
 
+static int create_child(struct hoy_links *links, const struct hoy_net_bridge *bridge,
+	const struct hoy_net_attach *attach, int netns, struct hoy_err *err)
+{
+	auto_(put_link) struct rtnl_link *link = new_child(bridge, attach->ifname, attach->mac);
+	int r;
+
+	if (!link)
+		return hoy_err_oom(err);
+	rtnl_link_set_ns_fd(link, netns);
+	r = rtnl_link_add(links->sock, link, NLM_F_CREATE | NLM_F_EXCL);
+	return r < 0 ? child_err(err, r, bridge) : 0;
+}
+
+static int attach_child(struct hoy_links *links, const struct hoy_net_bridge *bridge,
+	const struct hoy_net_attach *attach, int netns, struct nl_sock *inside, struct hoy_err *err)
+{
+	int r = create_child(links, bridge, attach, netns, err);
+
+	if (r == -EEXIST) {
+		delete_left_over(inside, attach->ifname);
+		r = create_child(links, bridge, attach, netns, err);
+	}
+	if (r < 0)
+		return r;
+	r = hoy_links_inside(links, netns, set_sysctls, (void *) attach, err);
+	if (r >= 0)
+		r = configure_inside(inside, bridge, attach, err);
+	if (r < 0)
+		delete_left_over(inside, attach->ifname);
+	return r;
+}
+
+static int open_inside(void *userdata, struct hoy_err *err)
+{
+	return open_sock(userdata, err);
+}
+
+void hoy_links_delete_inside(struct hoy_links *links, int netns, const char *ifname)
+{
+	auto_(free_sock) struct nl_sock *inside = NULL;
+
+	if (netns >= 0 && *ifname && hoy_links_inside(links, netns, open_inside, &inside, NULL) >= 0)
+		delete_left_over(inside, ifname);
+}
+
 int hoy_links_attach(struct hoy_links *links, const struct hoy_net_bridge *bridge, const struct hoy_net_attach *attach,
 	int netns, int *ret_ifindex, struct hoy_err *err)
 {
@@ -657,13 +813,15 @@ int hoy_links_attach(struct hoy_links *links, const struct hoy_net_bridge *bridg
 	char name[IFNAMSIZ];
 	int r;
 
-	if (bridge_index == 0)
+	if (bridge_index == 0 && bridge->kind == HOY_NET_BRIDGED)
 		return hoy_err_sys(err, "find bridge '%s'", bridge->name);
 	r = socket_in(links, netns, attach, &inside, err);
 	if (r >= 0)
 		r = raise_link(inside, /* lo's ifindex in every namespace: */ 1, "lo", err);
 	if (r < 0)
 		return r;
+	if (bridge->kind != HOY_NET_BRIDGED)
+		return attach_child(links, bridge, attach, netns, inside, err);
 	r = create_pair(links, bridge, attach, bridge_index, netns, name, err);
 	if (r == -EEXIST) {
 		delete_left_over(inside, attach->ifname);

@@ -16,7 +16,8 @@ HOY_DEFINE_AUTO_PTR(struct hoy_links, hoy_links_free);
 
 /*
  * Makes the bridge (alias "hoy": made by us) or takes the one that has the name, gives it the address, raises it,
- * lets 127/8 through it and turns IPv4 forwarding on.
+ * lets 127/8 through it and turns IPv4 forwarding on. For children: sees to it that there is a parent, makes it when it
+ * is the sub-interface of a VLAN.
  */
 int hoy_links_bridge(struct hoy_links *links, const struct hoy_net_bridge *bridge, struct hoy_err *err);
 /* Removes it if we made it; fine when there is none. */
@@ -29,6 +30,11 @@ int hoy_links_remove_bridge(struct hoy_links *links, const char *name, struct ho
  */
 int hoy_links_attach(struct hoy_links *links, const struct hoy_net_bridge *bridge, const struct hoy_net_attach *attach,
 	int netns, int *ret_ifindex, struct hoy_err *err);
+
+/* Deletes an interface inside a container's namespace. */
+void hoy_links_delete_inside(struct hoy_links *links, int netns, const char *ifname);
+/* The VLAN sub-interface that was made for a network, "eth0.10"; any other is left alone. */
+void hoy_links_remove_vlan(struct hoy_links *links, const char *name);
 
 /* The container's default route becomes the one by this bridge. */
 int hoy_links_set_gateway(struct hoy_links *links, const struct hoy_net_bridge *bridge,

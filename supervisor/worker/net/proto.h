@@ -19,7 +19,7 @@
 
 #include "base/err.h"
 
-#define HOY_NET_VERSION 5
+#define HOY_NET_VERSION 6
 #define HOY_NET_ID_LEN 32
 #define HOY_NET_MAX_PORTS 4096
 #define HOY_NET_TABLE_MAX 32
@@ -69,11 +69,18 @@ enum hoy_net_bridge_flag {
 	HOY_NET_NO_MASQUERADE = 4, /* its containers are seen with their own addresses */
 };
 
+/* What a network's interfaces are. Those of the last two are children of an interface of the host, and meet no rules.
+ */
+enum hoy_net_kind { HOY_NET_BRIDGED, HOY_NET_MACVLAN, HOY_NET_IPVLAN };
+
 struct hoy_net_bridge {
-	char name[IFNAMSIZ];
+	char name[IFNAMSIZ]; /* of children: a name for the network alone */
+	uint32_t kind;       /* hoy_net_kind */
+	uint32_t mode;       /* of children: MACVLAN_MODE_x, IPVLAN_MODE_x */
+	char parent[IFNAMSIZ];
 	uint32_t address;
 	uint32_t prefix_len;
-	uint32_t mtu;
+	uint32_t mtu;   /* of children 0: the parent's */
 	uint32_t flags; /* hoy_net_bridge_flag */
 	struct in6_addr address6;
 	uint32_t prefix6_len; /* 0: no IPv6 */
@@ -112,7 +119,8 @@ struct hoy_net_request {
 		struct hoy_net_bridge bridge;
 		struct {
 			uint8_t id[HOY_NET_ID_LEN];
-			uint8_t at_once; /* the container runs on: its interface goes before the reply */
+			uint8_t at_once;       /* the container runs on: its interface goes before the reply */
+			char ifname[IFNAMSIZ]; /* of a child, whose namespace is beside the request then */
 		} detach;
 		struct {
 			uint8_t remove;

@@ -68,13 +68,14 @@ static int do_bridge(struct hoy_server *server, struct hoy_net_request *request,
 	int r;
 
 	if (!is_terminated(bridge->name, sizeof bridge->name) || bridge->prefix_len < 1 || bridge->prefix_len > 30 ||
-		bridge->prefix6_len > 126)
+		bridge->prefix6_len > 126 || bridge->kind > HOY_NET_IPVLAN ||
+		(bridge->kind != HOY_NET_BRIDGED && !is_terminated(bridge->parent, sizeof bridge->parent)))
 		return hoy_err_invalid(&reply->err, "bad bridge");
 	(void) snprintf(reply->bridge, sizeof reply->bridge, "%s", bridge->name);
 	r = hoy_state_bridge(server->state, bridge, &reply->err);
 	if (r < 0)
 		return r;
-	foreign = hoy_state_foreign_drop(server->state);
+	foreign = bridge->kind == HOY_NET_BRIDGED ? hoy_state_foreign_drop(server->state) : NULL;
 	if (foreign)
 		(void) snprintf(reply->err.msg, sizeof reply->err.msg,
 			"the forward chain of nftables table '%s' drops by policy: containers can't reach out and published "
@@ -146,7 +147,10 @@ static int act(struct hoy_server *server, struct hoy_net_request *request, int n
 	case HOY_NET_SYNC_END:
 		return hoy_state_sync_end(server->state, &reply->err);
 	case HOY_NET_DETACH:
-		hoy_state_detach(server->state, request->detach.id, request->detach.at_once);
+		if (!is_terminated(request->detach.ifname, sizeof request->detach.ifname))
+			request->detach.ifname[0] = '\0';
+		hoy_state_detach(
+			server->state, request->detach.id, request->detach.at_once, netns, request->detach.ifname);
 		return 0;
 	case HOY_NET_NAMESERVER:
 		return do_nameserver(server, netns, reply);

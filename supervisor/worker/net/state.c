@@ -40,7 +40,8 @@ struct held_port {
 struct endpoint {
 	uint8_t id[HOY_NET_ID_LEN];
 	struct hoy_ruleset_target address;
-	int ifindex; /* of the host's end; 0: not known */
+	int ifindex; /* of the host's end; 0: not known, or a child of the host's interface has none */
+	bool is_child;
 	bool stale;
 	uint32_t n_ports;
 	struct hoy_net_port *ports;
@@ -79,7 +80,7 @@ struct hoy_state {
 static bool wants_ipv6(const struct hoy_state *state)
 {
 	for (size_t i = 0; i < state->n_bridges; i++)
-		if (state->bridges[i].spec.prefix6_len > 0)
+		if (state->bridges[i].spec.prefix6_len > 0 && state->bridges[i].spec.kind == HOY_NET_BRIDGED)
 			return true;
 	return false;
 }
@@ -102,7 +103,8 @@ static int install_all(struct hoy_state *state, struct hoy_err *err)
 		hoy_ruleset_remove(&text, state->table, HOY_NET_V6);
 	hoy_ruleset_frame(&text, state->table, ipv6 ? HOY_NET_V4 | HOY_NET_V6 : HOY_NET_V4);
 	for (size_t i = 0; i < state->n_bridges; i++)
-		hoy_ruleset_bridge(&text, state->table, HOY_RULESET_ADD, &state->bridges[i].spec);
+		if (state->bridges[i].spec.kind == HOY_NET_BRIDGED)
+			hoy_ruleset_bridge(&text, state->table, HOY_RULESET_ADD, &state->bridges[i].spec);
 	for (size_t i = 0; i < state->n_endpoints; i++) {
 		const struct endpoint *ep = state->endpoints[i];
 
@@ -203,7 +205,7 @@ static int change_bridge(
 {
 	auto_(hoy_buf_done) struct hoy_buf text = {};
 
-	if (state->syncing)
+	if (state->syncing || spec->kind != HOY_NET_BRIDGED)
 		return 0;
 	hoy_ruleset_bridge(&text, state->table, verb, spec);
 	if (state->table_exists && state->table6_exists == wants_ipv6(state) &&
@@ -238,6 +240,14 @@ int hoy_state_bridge(struct hoy_state *state, const struct hoy_net_bridge *spec,
 	return state->syncing ? 0 : install_all(state, err);
 }
 
+static bool has_parent(const struct hoy_state *state, const char *parent)
+{
+	for (size_t i = 0; i < state->n_bridges; i++)
+		if (hoy_str_eq(state->bridges[i].spec.parent, parent))
+			return true;
+	return false;
+}
+
 int hoy_state_remove_bridge(struct hoy_state *state, const char *name, struct hoy_err *err)
 {
 	struct bridge *bridge = find_bridge(state, name);
@@ -248,6 +258,8 @@ int hoy_state_remove_bridge(struct hoy_state *state, const char *name, struct ho
 		return r;
 	spec = bridge->spec;
 	*bridge = state->bridges[--state->n_bridges];
+	if (spec.kind != HOY_NET_BRIDGED && !has_parent(state, spec.parent))
+		hoy_links_remove_vlan(state->links, spec.parent);
 	return change_bridge(state, HOY_RULESET_DELETE, &spec, err);
 }
 
@@ -404,7 +416,8 @@ static void drop_endpoint(struct hoy_state *state, size_t index)
 	endpoint_free(ep);
 }
 
-void hoy_state_detach(struct hoy_state *state, const uint8_t id[HOY_NET_ID_LEN], bool at_once)
+void hoy_state_detach(
+	struct hoy_state *state, const uint8_t id[HOY_NET_ID_LEN], bool at_once, int netns, const char *ifname)
 {
 	struct endpoint *ep;
 	size_t index;
@@ -412,7 +425,9 @@ void hoy_state_detach(struct hoy_state *state, const uint8_t id[HOY_NET_ID_LEN],
 	ep = find_endpoint(state, id, &index);
 	if (!ep)
 		return;
-	if (at_once) {
+	if (at_once && ep->is_child) {
+		hoy_links_delete_inside(state->links, netns, ifname);
+	} else if (at_once) {
 		hoy_links_delete(state->links, ep->ifindex, ep->id);
 		ep->ifindex = 0;
 	}
@@ -437,12 +452,15 @@ static int bring_up(struct hoy_state *state, struct endpoint *ep, const struct h
 
 	if (!bridge)
 		return hoy_err_set(err, HOY_ERR_SYSTEM, ENODEV, "no bridge '%.*s'", IFNAMSIZ, attach->bridge);
+	ep->is_child = bridge->spec.kind != HOY_NET_BRIDGED;
 	if (attach->manner == HOY_NET_ADOPT)
 		return 0;
 	if (attach->manner == HOY_NET_AGAIN)
 		return attach->gateway ? hoy_links_set_gateway(state->links, &bridge->spec, attach, netns, err) : 0;
 	silence_former(state, &ep->address);
-	r = if_nametoindex(bridge->spec.name) ? 0 : hoy_links_bridge(state->links, &bridge->spec, err); /* taken away */
+	r = bridge->spec.kind == HOY_NET_BRIDGED && if_nametoindex(bridge->spec.name)
+		    ? 0
+		    : hoy_links_bridge(state->links, &bridge->spec, err); /* taken away */
 	if (r >= 0)
 		r = hoy_links_attach(state->links, &bridge->spec, attach, netns, &ep->ifindex, err);
 	return r < 0 ? hoy_err_wrap(err, "network interface") : 0;
@@ -477,7 +495,7 @@ int hoy_state_attach(struct hoy_state *state, struct hoy_net_attach *attach, int
 	if (r >= 0)
 		r = add_endpoint(state, ep, err);
 	if (r < 0) {
-		if (attach->manner == HOY_NET_FRESH)
+		if (attach->manner == HOY_NET_FRESH && !ep->is_child)
 			hoy_links_delete(state->links, ep->ifindex, ep->id);
 		return r;
 	}

@@ -25,8 +25,9 @@ int hoy_state_remove_bridge(struct hoy_state *state, const char *name, struct ho
 /* Fills in the host ports found. ret_reason and ret_failed_port say more about a port that could not be had. */
 int hoy_state_attach(struct hoy_state *state, struct hoy_net_attach *attach, int netns, uint32_t *ret_reason,
 	uint32_t *ret_failed_port, struct hoy_err *err);
-/* With `at_once` its interface is gone when this returns, else it may linger. */
-void hoy_state_detach(struct hoy_state *state, const uint8_t id[HOY_NET_ID_LEN], bool at_once);
+/* With `at_once` its interface (`ifname` in the namespace `netns`) is gone when this returns, else it may linger. */
+void hoy_state_detach(
+	struct hoy_state *state, const uint8_t id[HOY_NET_ID_LEN], bool at_once, int netns, const char *ifname);
 
 /* The sockets of a container's name server, in its namespace (HOY_DNS_N_SOCKETS, the caller's), and the rules that lead
  * to them. A second time: new ones, and the rules lead to these. */
