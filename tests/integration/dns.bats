@@ -22,6 +22,7 @@ setup_file() {
     export HOYD_PID RESOLVERS
 }
 teardown_file() {
+    [ ! -e "$T/hoyd.pid" ] || HOYD_PID=$(cat "$T/hoyd.pid") # a test may have started it anew
     stop_hoyd
     for pid in $RESOLVERS; do kill "$pid"; done
     umount /etc/resolv.conf

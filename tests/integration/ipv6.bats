@@ -21,6 +21,7 @@ setup_file() {
     export HOYD_PID
 }
 teardown_file() {
+    [ ! -e "$T/hoyd.pid" ] || HOYD_PID=$(cat "$T/hoyd.pid") # a test may have started it anew
     stop_hoyd
     ip netns del outside
     remove_test_dir
