@@ -368,7 +368,8 @@ static void explain(struct hoy_attachment *attachment, const struct hoy_net_repl
 	char id[HOY_NETWORK_ID_MAX], host[INET6_ADDRSTRLEN + 2], container[INET_ADDRSTRLEN];
 
 	hoy_hex(attach->id, sizeof attach->id, id);
-	host_text(port, host);
+	if (reply->reason != HOY_NET_REASON_NONE) /* it is about a port, so there is one */
+		host_text(port, host);
 	if (reply->reason == HOY_NET_PORT_ALLOCATED)
 		(void) hoy_err_set(err, HOY_ERR_SYSTEM, EADDRINUSE,
 			"Bind for %s:%u failed: port is already allocated%s%s", host, port->host_port,
