@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "supervisor/api/build_request.h"
 #include "supervisor/api/internal.h"
 #include "supervisor/api/platform.h"
 #include "supervisor/api/progress.h"
@@ -189,14 +190,7 @@ static bool on_credentials(const char *reference, struct hoy_registry_credential
 /* --- the request
  * ------------------------------------------------------------------------------------------------------- */
 
-struct parameters {
-	char **build_args, **labels;
-	char *platform;
-	struct hoy_buf host;
-	const char **tags;
-};
-
-static void parameters_done(struct parameters *p)
+void hoy_build_parameters_done(struct hoy_build_parameters *p)
 {
 	hoy_strv_free(p->build_args);
 	hoy_strv_free(p->labels);
@@ -294,10 +288,11 @@ static int refuse(const struct hoy_uri *uri, struct hoy_err *err)
 	const char *version = hoy_uri_query(uri, "version"), *remote = hoy_uri_query(uri, "remote");
 	const char *outputs = hoy_uri_query(uri, "outputs");
 
+	/* Not served yet; see build_session.c. */
 	if (version && *version && strcmp(version, "1") != 0)
 		return hoy_err_unsupported(err,
 			"the BuildKit API is not supported by this version of Hoy: set DOCKER_BUILDKIT=0, or build with hoy");
-	if (remote && *remote && strcmp(remote, "client-session") != 0)
+	if (remote && *remote && strcmp(remote, "client-session") != 0 && strcmp(remote, "upload-request") != 0)
 		return hoy_err_unsupported(err, "remote build contexts are not supported by this version of Hoy");
 	if (hoy_uri_query_bool(uri, "squash", false))
 		return hoy_err_unsupported(err, "squash is not supported: use stages and COPY --from instead");
@@ -306,7 +301,7 @@ static int refuse(const struct hoy_uri *uri, struct hoy_err *err)
 	return 0;
 }
 
-static int take_parameters(const struct hoy_uri *uri, struct parameters *p, struct hoy_err *err)
+int hoy_build_parameters_take(const struct hoy_uri *uri, struct hoy_build_parameters *p, struct hoy_err *err)
 {
 	int r = refuse(uri, err);
 
@@ -329,7 +324,7 @@ static int take_parameters(const struct hoy_uri *uri, struct parameters *p, stru
 	return r;
 }
 
-static int body_pipe(struct hoy_api_request *rq, struct hoy_err *err)
+int hoy_build_body_pipe(struct hoy_api_request *rq, struct hoy_err *err)
 {
 	int fds[2], r;
 
@@ -342,17 +337,11 @@ static int body_pipe(struct hoy_api_request *rq, struct hoy_err *err)
 	return r;
 }
 
-static int start(struct exchange *e, const struct parameters *p, struct hoy_err *err)
+void hoy_build_parameters_fill(
+	const struct hoy_uri *uri, const struct hoy_build_parameters *p, struct hoy_build_request *ret)
 {
-	const struct hoy_uri *uri = &e->rq->uri;
-	const struct hoy_build_handler handler = { .text = on_text,
-		.progress = on_progress,
-		.credentials = on_credentials,
-		.is_behind = is_behind,
-		.made = on_made,
-		.done = on_done,
-		.userdata = e };
-	struct hoy_build_request request = {
+	*ret = (struct hoy_build_request){
+		.context = -EBADF,
 		.dockerfile = hoy_uri_query(uri, "dockerfile"),
 		.target = hoy_uri_query(uri, "target"),
 		.platform = p->platform,
@@ -367,15 +356,29 @@ static int start(struct exchange *e, const struct parameters *p, struct hoy_err 
 		.keep_failed_containers = !hoy_uri_query_bool(uri, "rm", true) &&
 					  !hoy_uri_query_bool(uri, "forcerm", false),
 	};
+}
 
-	request.context = body_pipe(e->rq, err);
+static int start(struct exchange *e, const struct hoy_build_parameters *p, struct hoy_err *err)
+{
+	const struct hoy_uri *uri = &e->rq->uri;
+	const struct hoy_build_handler handler = { .text = on_text,
+		.progress = on_progress,
+		.credentials = on_credentials,
+		.is_behind = is_behind,
+		.made = on_made,
+		.done = on_done,
+		.userdata = e };
+	struct hoy_build_request request = { .context = -EBADF };
+
+	hoy_build_parameters_fill(uri, p, &request);
+	request.context = hoy_build_body_pipe(e->rq, err);
 	return request.context < 0 ? request.context
 				   : hoy_build_start(e->rq->api->o.builds, &request, &handler, &e->build, err);
 }
 
 static int build(struct hoy_api_request *rq, struct hoy_err *err)
 {
-	auto_(parameters_done) struct parameters p = { 0 };
+	auto_(hoy_build_parameters_done) struct hoy_build_parameters p = { 0 };
 	struct exchange *e = calloc(1, sizeof *e);
 	int r;
 
@@ -386,7 +389,7 @@ static int build(struct hoy_api_request *rq, struct hoy_err *err)
 	e->quiet = hoy_uri_query_bool(&rq->uri, "q", false);
 	r = take_registry_config(e, err);
 	if (r == 0)
-		r = take_parameters(&rq->uri, &p, err);
+		r = hoy_build_parameters_take(&rq->uri, &p, err);
 	if (r == 0)
 		r = start(e, &p, err);
 	if (r < 0)

@@ -296,8 +296,10 @@ void hoy_builds_stop(struct hoy_builds *builds)
 		if (!ended)
 			build->handler.done(&err, /* exit_code= */ 0, /* id= */ NULL, build->handler.userdata);
 	}
-	if (builds)
+	if (builds) {
+		hoy_build_sessions_stop(builds);
 		hoy_builds_cache_free(builds);
+	}
 }
 
 void hoy_builds_free(struct hoy_builds *builds)

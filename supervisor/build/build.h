@@ -45,6 +45,7 @@ struct hoy_build_request {
 	const char
 		*context_dir; /* the context itself, a directory of hoy_images_new_dir(); taken over, also on failure */
 	int dockerfile_fd;    /* with context_dir: the Dockerfile's text, borrowed; its ignore file was applied */
+	const char *session;  /* the client's, for secrets and keys */
 	const char *dockerfile; /* path in the context */
 	const char *target;
 	const char *platform;    /* "os[/arch[/variant]]" of the result */

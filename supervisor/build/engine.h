@@ -6,6 +6,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "supervisor/build/build.h"
+#include "supervisor/build/session.h"
 #include "supervisor/image/building.h"
 #include "supervisor/worker/build/protocol.h"
 
@@ -34,7 +35,9 @@ struct hoy_builds {
 	struct hoy_build_entry **entries;
 	size_t n_entries;
 	uint64_t serial; /* of the last build */
-	uint64_t turn;   /* grows whenever something begins to be brought to disk: what was made before is there then */
+	struct hoy_build_session *sessions; /* session.c */
+	struct hoy_session_wait *session_waits;
+	uint64_t turn; /* grows whenever something begins to be brought to disk: what was made before is there then */
 };
 
 /* A base image, resolved. */

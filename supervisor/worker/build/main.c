@@ -17,15 +17,18 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/base64.h"
 #include "base/buf.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/loop.h"
 #include "base/str.h"
 #include "libocispec/image.h"
 #include "supervisor/worker/build/context.h"
 #include "supervisor/worker/build/emit.h"
 #include "supervisor/worker/build/protocol.h"
+#include "supervisor/worker/build/session.h"
 #include "supervisor/worker/layer/apply.h"
 #include "supervisor/worker/layer/confine.h"
 #include "supervisor/worker/layer/stream.h"
@@ -36,8 +39,8 @@
 
 struct worker {
 	struct hoy_json *request;
-	int input, dockerfile, target, output; /* what came with the request; -EBADF: nothing */
-	int root;                  /* the context */
+	int input, dockerfile, connection, target, output; /* what came with the request; -EBADF: nothing */
+	int root;                                          /* the context */
 	struct hoy_layer_stream *stream;
 	struct hoy_dockerfile *file;
 	struct hoy_build_image images[MAX_IMAGES];
@@ -74,8 +77,8 @@ static int take_fds(struct worker *w, int *fds, size_t n, struct hoy_err *err)
 	const struct {
 		const char *name;
 		int *fd;
-	} places[] = { { "input", &w->input }, { "dockerfile", &w->dockerfile }, { "target", &w->target },
-		{ "output", &w->output } };
+	} places[] = { { "input", &w->input }, { "dockerfile", &w->dockerfile }, { "connection", &w->connection },
+		{ "target", &w->target }, { "output", &w->output } };
 	size_t used = 0;
 
 	hoy_json_each(name, hoy_json_get(w->request, "fds"))
@@ -88,7 +91,9 @@ static int take_fds(struct worker *w, int *fds, size_t n, struct hoy_err *err)
 	}
 	while (n > used)
 		hoy_fd_close(&fds[--n]);
-	return w->target >= 0 && w->output >= 0 ? 0 : hoy_err_code(err, -EPROTO, "request without its descriptors");
+	return w->target >= 0 && (w->output >= 0 || w->connection >= 0)
+		       ? 0
+		       : hoy_err_code(err, -EPROTO, "request without its descriptors");
 }
 
 static int receive_request(struct worker *w, struct hoy_err *err)
@@ -150,7 +155,7 @@ static int confine(struct worker *w, struct hoy_err *err)
 		r = hoy_layer_limit_resources(err);
 	if (r == 0)
 		r = become_nobody(err);
-	return r < 0 ? r : hoy_layer_filter_calls(err);
+	return r < 0 ? r : hoy_layer_filter_calls(w->connection >= 0, err);
 }
 
 /* --- the context ---------------------------------------------------------------------------------------------------
@@ -327,6 +332,28 @@ static int make_plan(struct worker *w, struct hoy_arena *arena, struct hoy_build
 	return r;
 }
 
+/* --- a client's session ------------------------------------------------------------------------------------------- */
+
+static int serve_session(struct worker *w, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf extra = { 0 };
+	auto_ptr(hoy_loop_free) struct hoy_loop *loop = NULL;
+	int r = hoy_loop_new(&loop, err);
+
+	if (r == 0 && hoy_base64_decode(&extra, text_of(w->request, "extra")) < 0)
+		r = hoy_err_code(err, -EPROTO, "request of hoyd");
+	if (r == 0)
+		r = confine(w, err);
+	return r < 0 ? r
+		     : hoy_session_serve(&(struct hoy_session_options){ .loop = loop,
+						 .sock = HOY_BUILD_SOCKET_FD,
+						 .connection = TAKE_FD(w->connection),
+						 .root = w->root,
+						 .extra = extra.data,
+						 .extra_len = extra.len },
+			       err);
+}
+
 static int run(struct worker *w, struct hoy_err *err)
 {
 	auto_ptr(hoy_build_plan_free) struct hoy_build_plan *plan = NULL;
@@ -334,6 +361,8 @@ static int run(struct worker *w, struct hoy_err *err)
 	auto_(hoy_arena_done) struct hoy_arena arena = { 0 };
 	int r = receive_request(w, err);
 
+	if (r == 0 && w->connection >= 0)
+		return serve_session(w, err);
 	if (r == 0)
 		r = open_stream(w, err);
 	if (r == 0)
@@ -358,7 +387,12 @@ static int run(struct worker *w, struct hoy_err *err)
 
 int main(void)
 {
-	struct worker w = { .input = -EBADF, .dockerfile = -EBADF, .target = -EBADF, .output = -EBADF, .root = -EBADF };
+	struct worker w = { .input = -EBADF,
+		.dockerfile = -EBADF,
+		.connection = -EBADF,
+		.target = -EBADF,
+		.output = -EBADF,
+		.root = -EBADF };
 	struct hoy_build_reply reply = { .type = HOY_BUILD_PLAN };
 	struct hoy_err err = { 0 };
 	struct stat st;
@@ -376,6 +410,8 @@ int main(void)
 
 	w.packet = malloc(HOY_BUILD_PACKET_MAX);
 	r = w.packet ? run(&w, &err) : hoy_err_oom(&err);
+	if (strcmp(text_of(w.request, "role"), "session") == 0)
+		_exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 	if (r < 0) {
 		reply.type = HOY_BUILD_ERROR;
 		reply.err = err;

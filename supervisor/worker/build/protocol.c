@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "supervisor/worker/build/session_protocol.h"
+
 int hoy_build_reply_check(const struct hoy_build_reply *reply, size_t len, struct hoy_err *err)
 {
 	size_t head = offsetof(struct hoy_build_reply, text);
@@ -21,5 +23,17 @@ int hoy_build_reply_check(const struct hoy_build_reply *reply, size_t len, struc
 				return 0;
 			break;
 		}
+	return hoy_err_code(err, -EPROTO, "unexpected message from hoy-build");
+}
+
+int hoy_session_reply_check(const struct hoy_session_reply *reply, size_t len, struct hoy_err *err)
+{
+	size_t head = offsetof(struct hoy_session_reply, text);
+
+	if (len >= head && reply->type == HOY_SESSION_DONE && len > head && !reply->text[len - head - 1])
+		return 0;
+	if (len == offsetof(struct hoy_session_reply, err) + sizeof reply->err && reply->type == HOY_SESSION_ERROR &&
+		memchr(reply->err.msg, '\0', sizeof reply->err.msg))
+		return 0;
 	return hoy_err_code(err, -EPROTO, "unexpected message from hoy-build");
 }

@@ -177,7 +177,7 @@ static int drop_capabilities(struct hoy_err *err)
 	return r;
 }
 
-int hoy_layer_filter_calls(struct hoy_err *err)
+int hoy_layer_filter_calls(bool sockets, struct hoy_err *err)
 {
 	static const int allowed[] = { SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev),
 		SCMP_SYS(pread64), SCMP_SYS(pwrite64), SCMP_SYS(lseek), SCMP_SYS(close), SCMP_SYS(fcntl),
@@ -192,11 +192,16 @@ int hoy_layer_filter_calls(struct hoy_err *err)
 		SCMP_SYS(getrandom), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(tgkill), SCMP_SYS(rt_sigaction),
 		SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack), SCMP_SYS(restart_syscall),
 		SCMP_SYS(exit), SCMP_SYS(exit_group) };
+	static const int of_sockets[] = { SCMP_SYS(recvfrom), SCMP_SYS(recvmsg), SCMP_SYS(accept4),
+		SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl), SCMP_SYS(timerfd_settime),
+		SCMP_SYS(close_range) };
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	int r = filter ? 0 : -ENOMEM;
 
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(allowed); i++)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
+	for (size_t i = 0; r == 0 && sockets && i < ARRAY_LEN(of_sockets); i++)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, of_sockets[i], 0);
 	if (r == 0)
 		r = seccomp_load(filter);
 	seccomp_release(filter);
@@ -209,7 +214,7 @@ int hoy_layer_restrict(struct hoy_err *err)
 
 	if (r == 0)
 		r = drop_capabilities(err);
-	return r < 0 ? r : hoy_layer_filter_calls(err);
+	return r < 0 ? r : hoy_layer_filter_calls(/* sockets= */ false, err);
 }
 
 int hoy_layer_confine(int tree, int *ret_root, struct hoy_err *err)

@@ -28,7 +28,8 @@ int hoy_layer_restrict(struct hoy_err *err);
 
 /* The parts of the last one, for a worker that keeps other capabilities. */
 int hoy_layer_limit_resources(struct hoy_err *err);
-int hoy_layer_filter_calls(struct hoy_err *err);
+/* `sockets`: it speaks with strangers over those that it has. */
+int hoy_layer_filter_calls(bool sockets, struct hoy_err *err);
 
 /* Makes `tree` the root directory and gives up the rest. *ret_root is a descriptor of the new root. */
 int hoy_layer_confine(int tree, int *ret_root, struct hoy_err *err);

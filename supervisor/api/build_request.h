@@ -1,0 +1,30 @@
+/* The parameters that both roads of POST /build share. */
+#ifndef HOY_API_BUILD_REQUEST_H
+#define HOY_API_BUILD_REQUEST_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "supervisor/api/uri.h"
+
+struct hoy_api_request;
+struct hoy_build_request;
+
+struct hoy_build_parameters {
+	char **build_args, **labels;
+	char *platform;
+	struct hoy_buf host; /* members of HostConfig */
+	const char **tags;
+};
+int hoy_build_parameters_take(const struct hoy_uri *uri, struct hoy_build_parameters *p, struct hoy_err *err);
+void hoy_build_parameters_done(struct hoy_build_parameters *p);
+/* All but the context; borrows from both. */
+void hoy_build_parameters_fill(
+	const struct hoy_uri *uri, const struct hoy_build_parameters *p, struct hoy_build_request *ret);
+
+/* The read end of a pipe into which the request's body goes. */
+int hoy_build_body_pipe(struct hoy_api_request *rq, struct hoy_err *err);
+
+/* build_session.c: POST /build?version=2 */
+int hoy_api_build_by_session(struct hoy_api_request *rq, struct hoy_err *err);
+
+#endif

@@ -1,0 +1,443 @@
+/*
+ * BuildKit's road: POST /session becomes a connection on which the client serves its files, and POST /build?version=2
+ * builds from there. The answer is BuildKit's progress: protobuf messages in base64, one a line. Not in the router yet
+ * (both are refused by name): a plain build by docker 20.10 was seen working, but cancelling, credentials and a client
+ * that lies were not tried.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/base64.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "supervisor/api/build_request.h"
+#include "supervisor/api/build_trace.h"
+#include "supervisor/api/internal.h"
+#include "supervisor/api/progress.h"
+#include "supervisor/build/build.h"
+#include "supervisor/build/session.h"
+#include "supervisor/image/image.h"
+#include "libocispec/reference.h"
+
+#define UNREAD_MAX ((size_t) 1 << 20)
+#define NO_VERTEX SIZE_MAX
+
+struct exchange {
+	struct hoy_api_request *rq;
+	struct hoy_http_exchange *x; /* NULL: the client is gone */
+	struct hoy_builds *builds;
+	char *session;
+	struct hoy_session_wait *wait;
+	struct hoy_session_sync *sync;
+	struct hoy_session_request *asking; /* for credentials */
+	struct hoy_build *build;
+	struct hoy_build_trace *trace;
+	size_t loading, pulling; /* vertices */
+	size_t *steps;           /* vertices by number of the step, plus one */
+	size_t n_steps;
+	char *username, *secret; /* of the registry that is being pulled from */
+};
+
+static void forget_credentials(struct exchange *e)
+{
+	if (e->secret)
+		explicit_bzero(e->secret, strlen(e->secret));
+	free(e->secret);
+	free(e->username);
+	e->secret = e->username = NULL;
+}
+
+static void exchange_free(struct exchange *e)
+{
+	hoy_build_session_wait_cancel(e->wait);
+	hoy_session_sync_cancel(e->sync);
+	hoy_session_request_cancel(e->asking);
+	hoy_build_trace_free(e->trace);
+	forget_credentials(e);
+	free(e->session);
+	free(e->steps);
+	free(e);
+}
+
+/* --- the answer --------------------------------------------------------------------------------------------------- */
+
+static void send_line(struct exchange *e, const char *id, const char *raw)
+{
+	auto_(hoy_buf_done) struct hoy_buf line = { 0 };
+
+	(void) hoy_buf_addf(&line, "{\"id\":\"%s\",\"aux\":%s}\r\n", id, raw);
+	if (e->x && hoy_buf_check(&line, "progress", NULL) == 0)
+		(void) hoy_http_stream_write(e->x, line.data, line.len);
+}
+
+static void on_trace(const struct hoy_buf *message, void *userdata)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = { 0 };
+
+	(void) hoy_buf_addc(&text, '"');
+	(void) hoy_base64_encode(&text, message->data, message->len, /* url_safe= */ false);
+	(void) hoy_buf_addc(&text, '"');
+	if (hoy_buf_check(&text, "progress", NULL) == 0)
+		send_line(userdata, "moby.buildkit.trace", text.data);
+}
+
+/* The answer's end; `err` NULL: the image `id` was made. */
+static void finish(struct exchange *e, const struct hoy_err *err, const char *id)
+{
+	auto_free char *aux = id ? hoy_str_printf("{\"ID\":\"%s\"}", id) : NULL;
+
+	if (e->x && err) {
+		hoy_build_trace_end_all(e->trace, err->errnum == ECANCELED ? "context canceled" : hoy_err_str(err));
+		hoy_progress_failure(e->x, err, /* exit_code= */ 0);
+	} else if (e->x) {
+		hoy_build_trace_end_all(e->trace, NULL);
+		if (aux)
+			send_line(e, "moby.image.id", aux);
+	}
+	if (e->x)
+		hoy_http_stream_end(e->x);
+	exchange_free(e);
+}
+
+static void on_gone(struct hoy_http_exchange *x, void *userdata)
+{
+	struct exchange *e = userdata;
+
+	(void) x;
+	e->x = NULL;
+	e->rq = NULL;
+	if (e->build)
+		hoy_build_cancel(e->build);
+	else
+		exchange_free(e);
+}
+
+static void on_drained(struct hoy_http_exchange *x, void *userdata)
+{
+	struct exchange *e = userdata;
+
+	(void) x;
+	if (e->build)
+		hoy_build_go_on(e->build);
+}
+
+static bool is_behind(void *userdata)
+{
+	const struct exchange *e = userdata;
+
+	return e->x && hoy_http_stream_pending(e->x) > UNREAD_MAX;
+}
+
+/* --- what the engine tells ---------------------------------------------------------------------------------------- */
+
+static void on_text(const char *text, size_t len, void *userdata)
+{
+	(void) text;
+	(void) len;
+	(void) userdata; /* the classic builder's words */
+}
+
+static size_t *vertex_of(struct exchange *e, size_t step)
+{
+	if (step >= e->n_steps) {
+		size_t n = step + 16, *steps = reallocarray(e->steps, n, sizeof *steps);
+
+		if (!steps)
+			return NULL;
+		memset(steps + e->n_steps, 0, (n - e->n_steps) * sizeof *steps);
+		e->steps = steps;
+		e->n_steps = n;
+	}
+	return &e->steps[step];
+}
+
+static void end_pulling(struct exchange *e)
+{
+	hoy_build_trace_end(e->trace, e->pulling, /* cached= */ false, NULL);
+	e->pulling = NO_VERTEX;
+}
+
+static void on_step(const struct hoy_build_event *event, void *userdata)
+{
+	struct exchange *e = userdata;
+	size_t *vertex = vertex_of(e, event->step);
+
+	if (!vertex)
+		return;
+	end_pulling(e);
+	if (*vertex == 0)
+		*vertex = hoy_build_trace_begin(e->trace, event->title) + 1;
+	switch (event->kind) {
+	case HOY_BUILD_STEP_BEGUN:
+		break;
+	case HOY_BUILD_STEP_CACHED:
+		hoy_build_trace_end(e->trace, *vertex - 1, /* cached= */ true, NULL);
+		break;
+	case HOY_BUILD_STEP_DONE:
+		hoy_build_trace_end(e->trace, *vertex - 1, /* cached= */ false, NULL);
+		break;
+	case HOY_BUILD_STEP_FAILED: {
+		auto_free char *text = strndup(event->text, event->len);
+
+		hoy_build_trace_end(e->trace, *vertex - 1, /* cached= */ false, text ? text : "failed");
+		break;
+	}
+	case HOY_BUILD_STEP_OUTPUT:
+		hoy_build_trace_log(e->trace, *vertex - 1, event->stream, event->text, event->len);
+		break;
+	}
+}
+
+/* A pull comes before there are steps: it has a vertex of its own. */
+static void on_progress(const struct hoy_image_progress *progress, void *userdata)
+{
+	struct exchange *e = userdata;
+	auto_free char *id = progress->id ? hoy_str_printf("%s %s", progress->id, progress->status) : NULL;
+
+	if (e->pulling == NO_VERTEX)
+		e->pulling = hoy_build_trace_begin(e->trace, "[internal] pull base images");
+	if (id && !progress->is_message)
+		hoy_build_trace_status(e->trace, e->pulling, id, progress->current, progress->total,
+			progress->total > 0 && progress->current >= progress->total);
+}
+
+static void tell_image(struct exchange *e, const char *id)
+{
+	size_t vertex = hoy_build_trace_begin(e->trace, "exporting to image");
+	auto_free char *text = hoy_str_printf("writing image %s", id);
+	auto_free const char **tags = e->rq ? hoy_uri_query_all(&e->rq->uri, "t") : NULL;
+
+	if (text)
+		hoy_build_trace_status(e->trace, vertex, text, 0, 0, /* done= */ true);
+	for (const char **tag = tags; tag && *tag; tag++) {
+		auto_free char *naming = hoy_str_printf("naming to %s", *tag);
+
+		if (naming)
+			hoy_build_trace_status(e->trace, vertex, naming, 0, 0, /* done= */ true);
+	}
+}
+
+static void on_done(const struct hoy_err *err, int exit_code, const char *id, void *userdata)
+{
+	struct exchange *e = userdata;
+
+	(void) exit_code;
+	e->build = NULL;
+	if (!err && id)
+		tell_image(e, id);
+	finish(e, err, id);
+}
+
+/* --- credentials, which the client has ---------------------------------------------------------------------------- */
+
+static void on_credentials_told(const struct hoy_err *err, const char *text, void *userdata)
+{
+	auto_ptr(hoy_json_free) struct hoy_json *doc = NULL;
+	struct exchange *e = userdata;
+	const char *username, *secret;
+
+	e->asking = NULL;
+	forget_credentials(e);
+	if (!err && hoy_json_parse(text, strlen(text), /* limits= */ NULL, &doc, NULL) == 0) {
+		username = hoy_json_string(hoy_json_get(doc, "username"));
+		secret = hoy_json_string(hoy_json_get(doc, "secret"));
+		if (secret && *secret) {
+			e->username = strdup(username ? username : "");
+			e->secret = strdup(secret);
+		}
+	}
+	if (e->build)
+		hoy_build_go_on_pulling(e->build);
+}
+
+static bool ask_credentials(const char *reference, void *userdata)
+{
+	auto_(hoy_reference_done) struct hoy_reference ref = { 0 };
+	struct exchange *e = userdata;
+	struct hoy_session_question question = {
+		.op = "credentials", .member = "host", .fd = -EBADF, .answer = on_credentials_told, .userdata = e
+	};
+
+	forget_credentials(e);
+	if (e->asking || hoy_reference_parse(reference, &ref, NULL) < 0)
+		return false;
+	question.value = strcmp(ref.domain, "docker.io") == 0 ? "registry-1.docker.io" : ref.domain;
+	return hoy_build_session_ask(e->builds, e->session, &question, &e->asking, NULL) == 0;
+}
+
+/* What clients give without a name is an identity token. */
+static bool on_credentials(const char *reference, struct hoy_registry_credentials *ret, void *userdata)
+{
+	const struct exchange *e = userdata;
+
+	(void) reference;
+	if (!e->username || !e->secret)
+		return false;
+	*ret = *e->username ? (struct hoy_registry_credentials){ .username = e->username, .password = e->secret }
+			    : (struct hoy_registry_credentials){ .identity_token = e->secret };
+	return true;
+}
+
+/* --- the build ---------------------------------------------------------------------------------------------------- */
+
+static int start(struct exchange *e, const char *context_dir, int dockerfile, struct hoy_err *err)
+{
+	auto_(hoy_build_parameters_done) struct hoy_build_parameters p = { 0 };
+	const struct hoy_build_handler handler = { .step = on_step,
+		.text = on_text,
+		.progress = on_progress,
+		.ask_credentials = ask_credentials,
+		.credentials = on_credentials,
+		.is_behind = is_behind,
+		.done = on_done,
+		.userdata = e };
+	struct hoy_build_request request;
+	int r = hoy_build_parameters_take(&e->rq->uri, &p, err);
+
+	if (r < 0)
+		return r;
+	hoy_build_parameters_fill(&e->rq->uri, &p, &request);
+	request.context_dir = context_dir;
+	request.dockerfile_fd = dockerfile;
+	request.session = e->session;
+	request.keep_containers = request.keep_failed_containers = false;
+	return hoy_build_start(e->builds, &request, &handler, &e->build, err);
+}
+
+static void on_synced(const struct hoy_err *failed, char *context_dir, int dockerfile, const char *text, void *userdata)
+{
+	struct exchange *e = userdata;
+	auto_free char *dir = context_dir;
+	auto_fd int fd = dockerfile;
+	struct hoy_err err = { 0 };
+
+	(void) text;
+	e->sync = NULL;
+	if (failed) {
+		err = *failed;
+		finish(e, &err, NULL);
+		return;
+	}
+	hoy_build_trace_end(e->trace, e->loading, /* cached= */ false, NULL);
+	if (start(e, dir, fd, &err) < 0)
+		finish(e, &err, NULL);
+}
+
+static void on_session(struct hoy_build_session *session, void *userdata)
+{
+	struct exchange *e = userdata;
+	const char *file = hoy_uri_query(&e->rq->uri, "dockerfile");
+	struct hoy_err err = { 0 };
+
+	e->wait = NULL;
+	e->loading = hoy_build_trace_begin(e->trace, "[internal] load build definition and context");
+	if (!session)
+		(void) hoy_err_invalid(&err, "no active session for %s: the client has opened none", e->session);
+	else
+		(void) hoy_build_session_sync(
+			e->builds, e->session, file && *file ? file : "Dockerfile", on_synced, e, &e->sync, &err);
+	if (err.errnum)
+		finish(e, &err, NULL);
+}
+
+static int check(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	auto_(hoy_build_parameters_done) struct hoy_build_parameters p = { 0 };
+	const char *remote = hoy_uri_query(&rq->uri, "remote"), *session = hoy_uri_query(&rq->uri, "session");
+	int r = hoy_build_parameters_take(&rq->uri, &p, err);
+
+	if (r < 0)
+		return r;
+	if (!remote || strcmp(remote, "client-session") != 0)
+		return hoy_err_unsupported(err,
+			"a build context from stdin is not supported with BuildKit by this version of Hoy: set DOCKER_BUILDKIT=0");
+	return session && *session ? 0 : hoy_err_invalid(err, "a build with BuildKit needs a session");
+}
+
+int hoy_api_build_by_session(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	const char *id = hoy_uri_query(&rq->uri, "buildid");
+	struct exchange *e;
+	int r = check(rq, err);
+
+	if (r < 0)
+		return r;
+	e = calloc(1, sizeof *e);
+	if (!e)
+		return hoy_err_oom(err);
+	*e = (struct exchange){ .rq = rq,
+		.x = rq->x,
+		.builds = rq->api->o.builds,
+		.session = strdup(hoy_uri_query(&rq->uri, "session")),
+		.loading = NO_VERTEX,
+		.pulling = NO_VERTEX };
+	e->trace = hoy_build_trace_new(id ? id : "", on_trace, e);
+	r = e->session && e->trace ? hoy_build_session_wait(e->builds, e->session, on_session, e, &e->wait, err)
+				   : hoy_err_oom(err);
+	if (r == 0)
+		r = hoy_http_stream_begin(e->x, 200, "application/json", on_gone, e, err);
+	if (r < 0) {
+		exchange_free(e);
+		return r;
+	}
+	hoy_http_stream_on_drained(e->x, on_drained);
+	return 0;
+}
+
+/* --- POST /session ------------------------------------------------------------------------------------------------ */
+
+struct opening {
+	struct hoy_builds *builds;
+	char *id;
+};
+
+static void on_taken(void *userdata, int fd, const void *extra, size_t extra_len)
+{
+	struct opening *opening = userdata;
+	struct hoy_err err = { 0 };
+
+	if (fd >= 0 && hoy_build_session_start(opening->builds, opening->id, fd, extra, extra_len, &err) < 0)
+		hoy_log_ignored(&err, "serve the session of a build");
+	free(opening->id);
+	free(opening);
+}
+
+static int open_session(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	const char *id = hoy_http_header(rq->x, "X-Docker-Expose-Session-Uuid");
+	const char *protocol = hoy_http_header(rq->x, "Upgrade");
+	struct opening *opening;
+
+	if (!protocol || strcasecmp(protocol, "h2c") != 0)
+		return hoy_err_invalid(err, "a session is an upgrade to h2c");
+	if (!id || !*id || strlen(id) > 128)
+		return hoy_err_invalid(err, "a session needs its id in X-Docker-Expose-Session-Uuid");
+	opening = calloc(1, sizeof *opening);
+	if (!opening)
+		return hoy_err_oom(err);
+	opening->builds = rq->api->o.builds;
+	opening->id = strdup(id);
+	if (!opening->id) {
+		free(opening);
+		return hoy_err_oom(err);
+	}
+	hoy_http_hijack(rq->x, "application/vnd.docker.raw-stream", on_taken, opening);
+	return 0;
+}
+
+/* Clients that cancel also leave, which is what ends a build. */
+static int cancel(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	(void) err;
+	hoy_api_reply_empty(rq, 200);
+	return 0;
+}
+
+const struct hoy_api_route hoy_api_build_session_routes[] = {
+	{ "POST", "/session", open_session, 0, 31 },
+	{ "POST", "/build/cancel", cancel, 0, 39 },
+	{ NULL, NULL, NULL, 0, 0 },
+};

@@ -1,0 +1,42 @@
+/*
+ * What hoyd and a hoy-build process that serves a client's session say to each other, over the SEQPACKET socket that is
+ * the worker's descriptor 3. The session is a connection on which the client is a gRPC server: its files, secrets,
+ *keys.
+ *
+ *	hoyd: {"role": "session", "fds": ["connection", "target"], "extra": BASE64}: what was read of it already;
+ *"target" is an empty directory, which becomes the worker's root hoyd: requests: {"id": N, "op": OP, "fds": [...],
+ *...}; a worker answers each once, in any order worker: struct hoy_session_reply: DONE or ERROR of a request. The end
+ *of the session is the process's
+ *
+ *	op           members      fds             does
+ *	sync         dir, file    "dockerfile"    the client's context becomes the new directory `dir` of the root,
+ *without what the ignore file says; the Dockerfile `file` is written into the descriptor credentials  host DONE's text
+ *is {"username", "secret"}; empty ones: none secret       name         "output"        is written into the descriptor;
+ *ENOENT: the client has none ssh          name         "listener"      connections to the socket go to the client's
+ *agent, until `ssh-end`; ENOENT: the client has none ssh-end      of                           of the request with that
+ *id
+ */
+#ifndef HOY_SUPERVISOR_WORKER_BUILD_SESSION_PROTOCOL_H
+#define HOY_SUPERVISOR_WORKER_BUILD_SESSION_PROTOCOL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define HOY_SESSION_SECRET_MAX ((size_t) 500 << 10)
+
+enum hoy_session_reply_type { HOY_SESSION_DONE = 1, HOY_SESSION_ERROR };
+
+struct hoy_session_reply {
+	uint32_t type, id;
+	union {
+		struct hoy_err err;
+		char text[64 << 10]; /* DONE: with its NUL; the packet ends there */
+	};
+};
+
+/* Checks a packet of `len` bytes: type, size, text terminated. 0 or -EPROTO. */
+int hoy_session_reply_check(const struct hoy_session_reply *reply, size_t len, struct hoy_err *err);
+
+#endif
