@@ -253,9 +253,9 @@ static void on_verified(const struct hoy_err *failed, const struct hoy_layer_rep
 /* All that the rooms keep in the data root; a name that is not here is not repaired, it may be somebody's. */
 static bool is_of_a_room(struct hoy_images *images, const char *name)
 {
-	static const char *const names[] = { "blobs", "containers", "downloads", "hoy.db", "hoy.db-journal",
-		"hoy.db-reserve", "hoy.db-shm", "hoy.db-wal", "hoyd.lock", "l", "tmp", "trash", "volumes", "lost+found",
-		NULL };
+	static const char *const names[] = { "blobs", "containers", "downloads", "events.log", "events.log.1", "hoy.db",
+		"hoy.db-journal", "hoy.db-reserve", "hoy.db-shm", "hoy.db-wal", "hoyd.lock", "l", "tmp", "trash",
+		"volumes", "lost+found", NULL };
 
 	(void) images;
 	return hoy_strv_has((char *const *) names, name);

@@ -336,7 +336,7 @@ P
     hoy tag busybox other # a line of its own behind the torn one
     [ "$(tail -1 "$T/data/events.log" | jq -r .action)" = tag ]
     stop_hoyd
-    for i in $(seq 6000); do echo "$entry"; done | head -c 1100000 >>"$T/data/events.log"
+    for i in $(seq 20000); do echo "$entry"; done | head -c 1100000 >>"$T/data/events.log"
     start_hoyd
     hoy tag busybox another
     [ -e "$T/data/events.log.1" ]

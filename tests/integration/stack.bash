@@ -63,6 +63,7 @@ stack_setup() {
 
 # A test that ended with hoyd killed has left what outlives it: a new one takes that over and puts it away.
 stack_teardown() {
+    [ -n "${T:-}" ] || return 0 # skipped before there was anything
     if [ -z "${HOYD_PID:-}" ] && [ -n "${T:-}" ] && pgrep -f "$T/run/" >/dev/null; then start_hoyd; fi
     stop_hoyd
     remove_test_dir

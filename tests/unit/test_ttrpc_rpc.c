@@ -147,7 +147,7 @@ START_TEST(a_late_answer_is_dropped)
 	struct pair pair;
 
 	setup(&pair);
-	ck_assert_int_gt(call(&pair, "Wait", 10000000, &wait), 0);
+	ck_assert_int_gt(call(&pair, "Wait", 500000000, &wait), 0);
 	run_until(&pair, &wait.n);
 	ck_assert_int_eq(wait.code, HOY_TTRPC_DEADLINE_EXCEEDED);
 	hoy_ttrpc_answer_empty(pair.parked);
