@@ -18,6 +18,7 @@
 #include "supervisor/cli/human.h"
 #include "supervisor/cli/lines.h"
 #include "supervisor/cli/rows.h"
+#include "supervisor/cli/stats.h"
 #include "supervisor/cli/text.h"
 
 #define DRAW_MS 500        /* no more often */
@@ -25,17 +26,13 @@
 #define NO_STREAM_MS 10000 /* and so long the only one */
 #define PIECE ((size_t) 16 << 10)
 
-struct stats_options {
-	bool all, no_stream, no_trunc;
-	const char *format;
-};
-static const struct hoy_option stats_options[] = {
-	HOY_OPTION('a', "all", HOY_OPTION_BOOL, NULL, struct stats_options, all,
+const struct hoy_option hoy_stats_options[] = {
+	HOY_OPTION('a', "all", HOY_OPTION_BOOL, NULL, struct hoy_stats_options, all,
 		"Show all containers (default shows just running)"),
-	HOY_OPTION(0, "format", HOY_OPTION_STRING, "string", struct stats_options, format, HOY_FORMAT_HELP),
-	HOY_OPTION(0, "no-stream", HOY_OPTION_BOOL, NULL, struct stats_options, no_stream,
+	HOY_OPTION(0, "format", HOY_OPTION_STRING, "string", struct hoy_stats_options, format, HOY_FORMAT_HELP),
+	HOY_OPTION(0, "no-stream", HOY_OPTION_BOOL, NULL, struct hoy_stats_options, no_stream,
 		"Disable streaming stats and only pull the first result"),
-	HOY_OPTION(0, "no-trunc", HOY_OPTION_BOOL, NULL, struct stats_options, no_trunc, "Do not truncate output"),
+	HOY_OPTION(0, "no-trunc", HOY_OPTION_BOOL, NULL, struct hoy_stats_options, no_trunc, "Do not truncate output"),
 	HOY_OPTION_END,
 };
 
@@ -81,7 +78,7 @@ struct row {
 
 struct stats {
 	struct hoy_cli *cli;
-	const struct stats_options *o;
+	const struct hoy_stats_options *o;
 	struct row **rows;
 	size_t n;
 	bool named; /* the containers of the command line, no others */
@@ -550,7 +547,7 @@ const struct hoy_command hoy_cmd_stats = {
 	.args = "[CONTAINER...]",
 	.max_args = SIZE_MAX,
 	.summary = "Display a live stream of container(s) resource usage statistics",
-	.options = stats_options,
-	.values_size = sizeof(struct stats_options),
+	.options = hoy_stats_options,
+	.values_size = sizeof(struct hoy_stats_options),
 	.run = cmd_stats,
 };

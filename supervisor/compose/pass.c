@@ -12,6 +12,7 @@
 #include "supervisor/cli/commands.h"
 #include "supervisor/cli/format.h"
 #include "supervisor/cli/lines.h"
+#include "supervisor/cli/stats.h"
 #include "supervisor/cli/tabs.h"
 #include "supervisor/cli/text.h"
 #include "supervisor/cli/wait.h"
@@ -390,23 +391,9 @@ const struct hoy_command hoy_cmd_compose_commit = {
 
 /* --- stats ------------------------------------------------------------------- */
 
-struct stats_options {
-	bool all, no_stream, no_trunc;
-	const char *format;
-};
-static const struct hoy_option stats_options[] = {
-	HOY_OPTION('a', "all", HOY_OPTION_BOOL, NULL, struct stats_options, all,
-		"Show all containers (default shows just running)"),
-	HOY_OPTION(0, "format", HOY_OPTION_STRING, "string", struct stats_options, format, HOY_FORMAT_HELP),
-	HOY_OPTION(0, "no-stream", HOY_OPTION_BOOL, NULL, struct stats_options, no_stream,
-		"Disable streaming stats and only pull the first result"),
-	HOY_OPTION(0, "no-trunc", HOY_OPTION_BOOL, NULL, struct stats_options, no_trunc, "Do not truncate output"),
-	HOY_OPTION_END,
-};
-
 static int cmd_stats(struct hoy_cli *cli)
 {
-	const struct stats_options *o = cli->values;
+	const struct hoy_stats_options *o = cli->values;
 	auto_(words_done) struct words words = {};
 	auto_(hoy_compose_done) struct hoy_compose app = {};
 	struct hoy_err err;
@@ -440,7 +427,7 @@ const struct hoy_command hoy_cmd_compose_stats = {
 	.args = "[SERVICE]",
 	.max_args = SIZE_MAX,
 	.summary = "Display a live stream of container(s) resource usage statistics",
-	.options = stats_options,
-	.values_size = sizeof(struct stats_options),
+	.options = hoy_stats_options,
+	.values_size = sizeof(struct hoy_stats_options),
 	.run = cmd_stats,
 };
