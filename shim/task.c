@@ -167,7 +167,10 @@ void hoy_process_start(struct hoy_process *process, struct hoy_ttrpc_request *re
 		hoy_exec_start(process, req);
 	else if (process->state == HOY_PROCESS_CREATED && !process->run)
 		start_init(process, req);
-	else
+	else if (process->state == HOY_PROCESS_STARTING && process->op && hoy_ttrpc_is_abandoned(process->op)) {
+		hoy_ttrpc_answer_empty(process->op); /* a supervisor that was killed; its follower hears how it ends */
+		process->op = req;
+	} else
 		hoy_ttrpc_answer_code(req, HOY_TTRPC_FAILED_PRECONDITION, "cannot start a %s process",
 			process->state == HOY_PROCESS_STOPPED ? "stopped" : "running");
 }

@@ -289,6 +289,11 @@ static void respond(struct hoy_ttrpc_request *req, const Hoy__Pb__RpcResponse *r
 	request_free(req);
 }
 
+bool hoy_ttrpc_is_abandoned(const struct hoy_ttrpc_request *req)
+{
+	return !req->peer && !req->done;
+}
+
 void hoy_ttrpc_answer_code(struct hoy_ttrpc_request *req, enum hoy_ttrpc_code code, const char *fmt, ...)
 {
 	Hoy__Pb__RpcResponse response = HOY__PB__RPC_RESPONSE__INIT;

@@ -132,6 +132,10 @@ size_t hoy_ttrpc_server_unsent(const struct hoy_ttrpc_server *server);
 /* How many connections are open. */
 size_t hoy_ttrpc_server_connections(const struct hoy_ttrpc_server *server);
 
+/* Has nobody any longer who would hear the answer: the asker's connection is gone. It has to be answered all the same.
+ */
+bool hoy_ttrpc_is_abandoned(const struct hoy_ttrpc_request *req);
+
 void hoy_ttrpc_answer(struct hoy_ttrpc_request *req, const ProtobufCMessage *message);
 void hoy_ttrpc_answer_empty(struct hoy_ttrpc_request *req);
 void hoy_ttrpc_answer_code(struct hoy_ttrpc_request *req, enum hoy_ttrpc_code code, const char *fmt, ...)

@@ -678,6 +678,35 @@ X
     task Shutdown
 }
 
+@test "a Start whose asker is gone is taken over by the next one" {
+    cat >"$T/runtime" <<X
+#!/bin/sh
+case " \$* " in *" start "*)
+    touch "$T/starting"
+    while [ ! -e "$T/go" ]; do sleep 0.05; done ;;
+esac
+exec "$HOYRUN" "\$@"
+X
+    chmod +x "$T/runtime"
+    sh_in 'exit 5'
+    start_shim "binary_name=$T/runtime"
+    create_task
+    /usr/bin/python3 "$TOP/tests/integration/shim-client.py" "$ADDRESS" Start "id=$ID" 3>&- 4>&- &
+    first=$!
+    wait_for 10 test -e "$T/starting"
+    run task Start
+    [[ "$output" == *"cannot start a running process"* ]]
+    kill -9 "$first"
+    wait "$first" || :
+    task Start >"$T/second" 3>&- 4>&- &
+    second=$!
+    sleep 0.3 # or else it is not under way any longer
+    touch "$T/go"
+    wait "$second"
+    [ "$(jq .pid "$T/second")" -gt 1 ]
+    [ "$(task Wait | jq .exit_status)" = 5 ]
+}
+
 @test "a runtime that is killed in the middle is an error, and can be tried again" {
     # it does its work and dies before anybody hears of it, once for each verb
     cat >"$T/runtime" <<X
