@@ -51,6 +51,7 @@ struct hoy_container {
 	bool shim_created;                    /* its Create was answered: there is something to delete */
 	bool network_pending;                 /* hoy_network_attach() was not answered yet */
 	bool start_waits;                     /* for the streams to be taken; then Start is sent */
+	bool started_again;                   /* recover.c has sent a second Start, which failed */
 	enum hoy_container_status was_status; /* before the Start, for when it fails */
 	struct hoy_err start_err;
 	struct hoy_op *starters; /* requests that wait for the start */

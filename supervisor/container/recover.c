@@ -39,7 +39,7 @@ static void drop_half_start(struct hoy_container *c)
 	c->info.error = strdup("hoyd ended during the start");
 	if (!c->info.error)
 		c->info.error = strdup("");
-	c->start_waits = false;
+	c->started_again = false;
 	c->info.status = c->info.finished.tv_sec ? HOY_CONTAINER_EXITED : HOY_CONTAINER_CREATED;
 	if (c->info.status == HOY_CONTAINER_CREATED)
 		c->info.started = (struct timespec){};
@@ -65,14 +65,14 @@ static void on_started_again(void *userdata, const struct hoy_err *err, pid_t pi
 	(void) pid;
 	if (c->phase != HOY_PHASE_RUNNING || hoy_container_teardown_is_on(c))
 		return;
-	c->start_waits = err != NULL; /* once more, then it has failed */
+	c->started_again = err != NULL; /* if it is still not started then, it has failed */
 	ask_state(c);
 }
 
 /* The row says that Start was sent: it got lost with its sender, or is being worked on. */
 static void start_again(struct hoy_container *c)
 {
-	if (c->start_waits || hoy_shim_start(c->shim, NULL, on_started_again, c, NULL) < 0)
+	if (c->started_again || hoy_shim_start(c->shim, NULL, on_started_again, c, NULL) < 0)
 		drop_half_start(c);
 }
 

@@ -492,7 +492,7 @@ say_and_leave() {
 }
 
 @test "many execs at once, and the container killed among them" {
-    sh_in 'sleep 100'
+    sh_in 'sleep 10000'
     start_shim
     create_task stdout=none: stderr=none:
     task Start
