@@ -4,6 +4,7 @@
 #include "supervisor/api/attach_ws.h"
 #include "supervisor/api/events.h"
 #include "supervisor/api/internal.h"
+#include "supervisor/store/store.h"
 
 int hoy_api_new(struct hoy_api **ret, const struct hoy_api_options *options, struct hoy_err *err)
 {
@@ -26,6 +27,7 @@ void hoy_api_free(struct hoy_api *api)
 {
 	if (!api)
 		return;
+	(void) hoy_store_flush(api->o.store, NULL); /* answers that wait for it */
 	hoy_http_server_free(api->server);
 	hoy_ws_relays_free(api);
 	hoy_api_events_free(api->events);

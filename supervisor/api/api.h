@@ -17,10 +17,12 @@ struct hoy_images;
 struct hoy_loop;
 struct hoy_networks;
 struct hoy_oci_kv;
+struct hoy_store;
 struct hoy_volumes;
 
 struct hoy_api_options {
 	struct hoy_loop *loop;
+	struct hoy_store *store; /* answers wait for its commits */
 	struct hoy_builds *builds;
 	struct hoy_containers *containers;
 	struct hoy_images *images;

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "supervisor/api/internal.h"
+#include "supervisor/store/store.h"
 
 int hoy_api_status_of(const struct hoy_err *err)
 {
@@ -25,9 +26,60 @@ int hoy_api_status_of(const struct hoy_err *err)
 	}
 }
 
+/* An answer that waits for the commit of what it speaks of. */
+struct held_answer {
+	struct hoy_api_request *rq;
+	int status;
+	const char *type; /* static */
+	struct hoy_buf body;
+};
+
+static void on_durable(void *userdata, const struct hoy_err *failed)
+{
+	auto_free struct held_answer *held = userdata;
+
+	if (failed)
+		hoy_api_reply_error(held->rq, failed);
+	else
+		hoy_http_reply(held->rq->x, held->status, held->type, held->type ? &held->body : NULL);
+	hoy_buf_done(&held->body);
+}
+
+static int answer_when_durable(struct hoy_api_request *rq, int status, const char *type, struct hoy_buf *body)
+{
+	auto_free struct held_answer *held = malloc(sizeof *held);
+	struct hoy_err err = { 0 };
+	int r;
+
+	if (!held)
+		return -ENOMEM;
+	*held = (struct held_answer){ rq, status, type, .body = body ? *body : (struct hoy_buf){ 0 } };
+	r = hoy_store_after_commit(rq->api->o.store, on_durable, held, &err);
+	if (r < 0)
+		return r;
+	(void) TAKE_PTR(held);
+	if (body)
+		*body = (struct hoy_buf){ 0 };
+	return 0;
+}
+
+static bool only_reads(const struct hoy_api_request *rq)
+{
+	const char *method = hoy_http_method(rq->x);
+
+	return !strcmp(method, "GET") || !strcmp(method, "HEAD");
+}
+
+/* The good news of a request that may have written leaves when its writes are on disk. */
+static void answer(struct hoy_api_request *rq, int status, const char *type, struct hoy_buf *body)
+{
+	if (status >= 400 || only_reads(rq) || answer_when_durable(rq, status, type, body) < 0)
+		hoy_http_reply(rq->x, status, type, body);
+}
+
 void hoy_api_reply_empty(struct hoy_api_request *rq, int status)
 {
-	hoy_http_reply(rq->x, status, /* type= */ NULL, /* body= */ NULL);
+	answer(rq, status, /* type= */ NULL, /* body= */ NULL);
 }
 
 void hoy_api_reply_error_status(struct hoy_api_request *rq, int status, const char *text)
@@ -66,7 +118,7 @@ void hoy_api_reply_json(struct hoy_api_request *rq, int status, struct hoy_buf *
 		hoy_api_reply_empty(rq, 500);
 		return;
 	}
-	hoy_http_reply(rq->x, status, "application/json", buf);
+	answer(rq, status, "application/json", buf);
 }
 
 int hoy_api_check_json_type(struct hoy_api_request *rq, struct hoy_err *err)

@@ -394,6 +394,7 @@ static int open_api(struct hoy_daemon *d, struct hoy_err *err)
 	int r = list_runtimes(d, err);
 	const struct hoy_api_options options = {
 		.loop = d->loop,
+		.store = d->store,
 		.builds = d->builds,
 		.containers = d->containers,
 		.images = d->images,
