@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -57,6 +58,16 @@ static int place_fds(const struct hoy_spawn *spawn)
 	return syscall(SYS_close_range, (unsigned int) n, ~0U, CLOSE_RANGE_CLOEXEC) < 0 ? -1 : 0;
 }
 
+static int limit_files(uint64_t max)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return -1;
+	files.rlim_cur = MIN(max, files.rlim_max);
+	return setrlimit(RLIMIT_NOFILE, &files);
+}
+
 static int set_up_child(struct child *c)
 {
 	const struct hoy_spawn *spawn = c->spawn;
@@ -86,6 +97,9 @@ static int set_up_child(struct child *c)
 		return -1;
 	c->step = "place descriptors for";
 	if (place_fds(spawn) < 0)
+		return -1;
+	c->step = "limit descriptors of";
+	if (spawn->max_files && limit_files(spawn->max_files) < 0)
 		return -1;
 	c->step = "exec";
 	return 0;

@@ -7,21 +7,23 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/err.h"
 
 struct hoy_spawn {
-	const char *path;  /* absolute, or looked up in PATH when it has no slash */
-	char *const *argv; /* argv[0] included */
-	char *const *envp; /* NULL: our environment */
-	const char *cwd;   /* NULL: ours */
-	const int *fds;    /* fds[i] becomes descriptor i in the child; -1 is /dev/null; everything else closes */
-	size_t n_fds;      /* fewer than 3: the missing ones of 0, 1, 2 are /dev/null */
-	bool new_session;  /* setsid() */
-	bool new_group;    /* setpgid(0, 0) */
-	int death_signal;  /* PR_SET_PDEATHSIG, 0: none */
-	int cgroup_fd;     /* CLONE_INTO_CGROUP when > 0 */
+	const char *path;   /* absolute, or looked up in PATH when it has no slash */
+	char *const *argv;  /* argv[0] included */
+	char *const *envp;  /* NULL: our environment */
+	const char *cwd;    /* NULL: ours */
+	const int *fds;     /* fds[i] becomes descriptor i in the child; -1 is /dev/null; everything else closes */
+	size_t n_fds;       /* fewer than 3: the missing ones of 0, 1, 2 are /dev/null */
+	bool new_session;   /* setsid() */
+	bool new_group;     /* setpgid(0, 0) */
+	int death_signal;   /* PR_SET_PDEATHSIG, 0: none */
+	int cgroup_fd;      /* CLONE_INTO_CGROUP when > 0 */
+	uint64_t max_files; /* soft RLIMIT_NOFILE, 0: ours */
 };
 
 /* Starts it. On success *ret_pid is the child and *ret_pidfd (may be NULL) a pidfd of the caller. The error of a failed

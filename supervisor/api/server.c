@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -26,9 +27,12 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/str.h"
+#include "supervisor/api/connections.h"
 
 #define CONNECTION_MEMORY ((size_t) 32 << 10) /* head and read buffer of one connection */
-#define CONNECTION_LIMIT 8192U
+#define CONNECTIONS_MAX 8192U
+#define CONNECTIONS_MIN 64U
+#define PAUSE_NS 100000000 /* without a free descriptor nothing is accepted for so long */
 #define LISTENERS_MAX 16
 #define ACCEPTS_PER_ROUND 64
 #define HEADERS_MAX 16
@@ -87,6 +91,9 @@ struct hoy_http_server {
 	struct hoy_source *epoll_source, *timer;
 	struct listener listeners[LISTENERS_MAX];
 	size_t n_listeners;
+	struct hoy_source *pause;
+	struct hoy_connections connections;
+	size_t connection_limit;
 	struct hoy_http_exchange *exchanges;
 	size_t n_exchanges;
 	bool stopping, run_again; /* run_again: something was resumed since the last MHD_run() began */
@@ -206,6 +213,25 @@ static uint64_t now_ns(void)
 	return (uint64_t) ts.tv_sec * 1000000000 + (uint64_t) ts.tv_nsec;
 }
 
+static struct hoy_connection *connection_of(struct MHD_Connection *conn)
+{
+	return MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
+static void on_connection_changed(
+	void *cls, struct MHD_Connection *conn, void **socket_context, enum MHD_ConnectionNotificationCode code)
+{
+	struct hoy_http_server *server = cls;
+
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		*socket_context = hoy_connection_new(&server->connections,
+			MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
+	} else {
+		hoy_connection_free(*socket_context);
+		*socket_context = NULL;
+	}
+}
+
 /* The request line was read. The return value becomes the exchange of the request. */
 static void *on_request_line(void *cls, const char *uri, struct MHD_Connection *conn)
 {
@@ -229,6 +255,7 @@ static void *on_request_line(void *cls, const char *uri, struct MHD_Connection *
 		x->next->link = &x->next;
 	server->exchanges = x;
 	server->n_exchanges++;
+	hoy_connection_request(connection_of(conn));
 	return x;
 }
 
@@ -251,10 +278,13 @@ static void on_request_completed(
 	struct hoy_http_exchange *x = *con_cls;
 
 	(void) cls;
-	(void) conn;
 	if (!x)
 		return;
 	*con_cls = NULL;
+	if (x->answer == ANSWER_HIJACK)
+		hoy_connection_busy(connection_of(conn)); /* the stream has another owner */
+	else
+		hoy_connection_idle(connection_of(conn));
 	disown(x);
 	hoy_log_debug("%s %s: %d, %.1f ms%s", x->method ? x->method : "?", x->target, x->status,
 		(double) (now_ns() - x->began) / 1e6, code == MHD_REQUEST_TERMINATED_COMPLETED_OK ? "" : ", cut off");
@@ -648,6 +678,8 @@ static enum MHD_Result begin(struct hoy_http_exchange *x, const char *method)
 		return MHD_NO;
 	x->body_mode = server->hooks->head(server->userdata, x, &x->body_limit);
 	hoy_buf_init(&x->body, x->body_limit);
+	if (x->body_mode == HOY_HTTP_BODY_STREAM)
+		hoy_connection_busy(connection_of(x->conn));
 	if (x->answer == ANSWER_NONE && x->body_mode == HOY_HTTP_BODY_STREAM)
 		server->hooks->run(server->userdata, x);
 	return MHD_YES;
@@ -662,6 +694,7 @@ static bool may_answer_early(const struct hoy_http_exchange *x)
 static void end_of_body(struct hoy_http_exchange *x)
 {
 	x->body_over = true;
+	hoy_connection_busy(connection_of(x->conn));
 	close_sink(x);
 	if (x->answer == ANSWER_NONE && x->body_mode == HOY_HTTP_BODY_BUFFER)
 		x->server->hooks->run(x->server->userdata, x);
@@ -719,6 +752,39 @@ static void log_peer(int fd)
 		hoy_log_debug("http: connection from pid %d, uid %u, gid %u", (int) cred.pid, cred.uid, cred.gid);
 }
 
+static void set_listening(struct hoy_http_server *server, bool on)
+{
+	for (size_t i = 0; i < server->n_listeners; i++)
+		(void) hoy_source_set_events(server->listeners[i].source, on ? EPOLLIN : 0, NULL);
+}
+
+static void on_pause_over(struct hoy_source *source, void *userdata)
+{
+	(void) source;
+	set_listening(userdata, true);
+}
+
+/* No descriptor is left: idle clients make room, and the next look is a little later. */
+static void pause_listening(struct hoy_http_server *server)
+{
+	hoy_log_warn("http: %zu connections and no descriptor left: %s", server->connections.n, strerror(errno));
+	for (int i = 0; i < ACCEPTS_PER_ROUND && hoy_connections_drop_idle(&server->connections); i++)
+		;
+	set_listening(server, false);
+	hoy_source_set_timer(server->pause, PAUSE_NS);
+}
+
+static void add_connection(struct hoy_http_server *server, int fd, const struct sockaddr_storage *addr, socklen_t len)
+{
+	log_peer(fd);
+	if (server->connections.n >= server->connection_limit && !hoy_connections_drop_idle(&server->connections)) {
+		hoy_log_warn("http: %zu connections, and none is idle: another one is refused", server->connections.n);
+		hoy_fd_close(&fd);
+		return;
+	}
+	(void) MHD_add_connection(server->mhd, fd, (const struct sockaddr *) addr, len); /* closes fd on failure */
+}
+
 static void on_connection(struct hoy_source *source, uint32_t events, void *userdata)
 {
 	struct hoy_http_server *server = userdata;
@@ -729,10 +795,11 @@ static void on_connection(struct hoy_source *source, uint32_t events, void *user
 		socklen_t len = sizeof addr;
 		int fd = accept4(hoy_source_fd(source), (struct sockaddr *) &addr, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
+		if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+			pause_listening(server);
 		if (fd < 0)
 			break;
-		log_peer(fd);
-		(void) MHD_add_connection(server->mhd, fd, (struct sockaddr *) &addr, len); /* closes fd on failure */
+		add_connection(server, fd, &addr, len);
 	}
 	run(server);
 }
@@ -772,6 +839,15 @@ size_t hoy_http_server_active(const struct hoy_http_server *server)
 
 /* --- life ----------------------------------------------------------------------------------------------------- */
 
+/* Half of the descriptors are for what clients ask for. */
+static size_t connection_limit(void)
+{
+	struct rlimit files = { .rlim_cur = CONNECTIONS_MAX };
+
+	(void) getrlimit(RLIMIT_NOFILE, &files);
+	return MAX(MIN(files.rlim_cur / 2, CONNECTIONS_MAX), CONNECTIONS_MIN);
+}
+
 int hoy_http_server_new(struct hoy_http_server **ret, struct hoy_loop *loop, const struct hoy_http_hooks *hooks,
 	void *userdata, struct hoy_err *err)
 {
@@ -786,10 +862,18 @@ int hoy_http_server_new(struct hoy_http_server **ret, struct hoy_loop *loop, con
 	server->loop = loop;
 	server->hooks = hooks;
 	server->userdata = userdata;
+	server->connection_limit = connection_limit();
+	r = hoy_connections_init(&server->connections, loop, err);
+	if (r >= 0)
+		r = hoy_loop_timer(loop, &server->pause, UINT64_MAX, on_pause_over, server, err);
+	if (r < 0)
+		return r;
 	server->mhd = MHD_start_daemon(flags, 0, NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_mhd_log,
 		NULL, MHD_OPTION_URI_LOG_CALLBACK, on_request_line, server, MHD_OPTION_NOTIFY_COMPLETED,
 		on_request_completed, server, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY,
-		MHD_OPTION_CONNECTION_LIMIT, CONNECTION_LIMIT, MHD_OPTION_END);
+		/* those that were shut down to make room are counted until it has seen it */
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned int) server->connection_limit + 2 * ACCEPTS_PER_ROUND,
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection_changed, server, MHD_OPTION_END);
 	if (!server->mhd)
 		return hoy_err_code(err, -EIO, "start http server");
 	info = MHD_get_daemon_info(server->mhd, MHD_DAEMON_INFO_EPOLL_FD);
@@ -800,6 +884,11 @@ int hoy_http_server_new(struct hoy_http_server **ret, struct hoy_loop *loop, con
 		return r;
 	*ret = TAKE_PTR(server);
 	return 0;
+}
+
+void hoy_http_server_set_patience(struct hoy_http_server *server, uint64_t idle_ms, uint64_t request_ms)
+{
+	hoy_connections_set_times(&server->connections, idle_ms, request_ms);
 }
 
 static void abort_exchange(struct hoy_http_exchange *x)
@@ -837,5 +926,7 @@ void hoy_http_server_free(struct hoy_http_server *server)
 		MHD_stop_daemon(server->mhd);
 	}
 	hoy_source_free(server->timer);
+	hoy_source_free(server->pause);
+	hoy_connections_done(&server->connections);
 	free(server);
 }

@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/buf.h"
@@ -51,6 +52,8 @@ int hoy_http_server_listen(struct hoy_http_server *server, int fd, struct hoy_er
 void hoy_http_server_stop_listening(struct hoy_http_server *server);
 /* Ends all streams as if their clients had left; other exchanges stay. */
 void hoy_http_server_abort_streams(struct hoy_http_server *server);
+/* How long clients may be silent (connections.h), where the defaults do not fit; for connections from now on. */
+void hoy_http_server_set_patience(struct hoy_http_server *server, uint64_t idle_ms, uint64_t request_ms);
 /* Exchanges that were begun and not finished. */
 size_t hoy_http_server_active(const struct hoy_http_server *server);
 

@@ -47,6 +47,7 @@ struct hoy_containers_options {
 	const char *runtime;   /* path of the OCI runtime; NULL: hoyrun, found beside hoyd */
 	bool debug;            /* shims log more */
 	int cgroup_fd;         /* shims are born in this v2 group; 0: in ours */
+	uint64_t max_files;    /* soft RLIMIT_NOFILE of shims and containers; 0: ours */
 };
 
 /*
@@ -283,7 +284,7 @@ struct hoy_container_attach {
 	bool stdin_;
 	bool stdout_;
 	bool stderr_;
-	bool raw; /* no frames, whether there is a terminal or not */
+	bool raw;                /* no frames, whether there is a terminal or not */
 	const char *detach_keys; /* NULL: ctrl-p,ctrl-q */
 };
 int hoy_container_attach_check(struct hoy_containers *containers, const char *ref,
@@ -306,7 +307,7 @@ struct hoy_container_logs {
 	bool stderr_;
 	bool timestamps;
 	bool details;
-	bool raw; /* no frames, whether there is a terminal or not */
+	bool raw;              /* no frames, whether there is a terminal or not */
 	struct timespec since; /* 0: from the start */
 	struct timespec until; /* 0: no end */
 	int64_t tail;          /* the last so many lines; -1: all */

@@ -28,7 +28,8 @@ struct hoy_shim_options {
 	const char *socket_dir;
 	const char *address; /* of hoyd */
 	bool debug;
-	int cgroup_fd; /* where the program is born; 0: with us */
+	int cgroup_fd;      /* where the program is born; 0: with us */
+	uint64_t max_files; /* its soft RLIMIT_NOFILE; 0: ours */
 	void (*lost)(void *userdata);
 	void *userdata; /* of `lost` and of the callbacks that get none of their own */
 };
@@ -101,7 +102,8 @@ int hoy_shim_update(
 
 int hoy_shim_shutdown(struct hoy_shim *shim, hoy_shim_done done, struct hoy_err *err);
 
-/* What the exit.json at `path` says. -ENOENT: the container did not end, or its shim was killed before it could tell. */
+/* What the exit.json at `path` says. -ENOENT: the container did not end, or its shim was killed before it could tell.
+ */
 struct hoy_shim_exit_record {
 	int status;
 	struct timespec when;

@@ -177,6 +177,7 @@ static int run_program(struct hoy_shim_spawn *spawn, const int fds[3], struct ho
 		.n_fds = 3,
 		.new_group = true,
 		.cgroup_fd = o->cgroup_fd,
+		.max_files = o->max_files,
 		/* a hoyd that comes back finds a shim with an address, or none */
 		.death_signal = SIGKILL };
 	struct hoy_spawn with_env = wanted;

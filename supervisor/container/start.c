@@ -283,6 +283,7 @@ int hoy_container_shim_new(struct hoy_container *c, struct hoy_err *err)
 		.address = o->address,
 		.debug = o->debug,
 		.cgroup_fd = o->cgroup_fd,
+		.max_files = o->max_files,
 		.lost = on_shim_lost,
 		.userdata = c,
 	};

@@ -310,6 +310,7 @@ static int open_containers(struct hoy_daemon *d, struct hoy_err *err)
 		.runtime = *runtime ? runtime : NULL,
 		.debug = d->options->debug,
 		.cgroup_fd = d->survivors,
+		.max_files = d->options->max_files,
 	};
 	int r = hoy_containers_open(&options, &d->containers, err);
 

@@ -1,5 +1,6 @@
 /* hoyd: serves the Docker Engine API over Hoy's rooms. main() reads the settings; the rest is daemon.c's. */
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -26,6 +27,20 @@ static int check_hosts(const struct hoy_daemon_options *options, struct hoy_err 
 	return 0;
 }
 
+/* hoyd itself may have as many descriptors as root lets it: each client has one, each container some. */
+static uint64_t raise_file_limit(void)
+{
+	struct rlimit files;
+	uint64_t before;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return 0;
+	before = files.rlim_cur;
+	files.rlim_cur = files.rlim_max;
+	(void) setrlimit(RLIMIT_NOFILE, &files);
+	return before;
+}
+
 static int serve(struct hoy_daemon_options *options)
 {
 	auto_ptr(hoy_daemon_close) struct hoy_daemon *daemon = NULL;
@@ -35,6 +50,7 @@ static int serve(struct hoy_daemon_options *options)
 		(void) hoy_err_set(&err, HOY_ERR_SYSTEM, EPERM, "hoyd needs root privileges");
 		return fail(&err);
 	}
+	options->max_files = raise_file_limit();
 	if (hoy_daemon_open(&daemon, options, &err) < 0)
 		return fail(&err);
 	if (hoy_daemon_run(daemon, &err) < 0)

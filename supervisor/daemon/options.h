@@ -36,6 +36,7 @@ struct hoy_daemon_options {
 	char *tlscacert, *tlscert, *tlskey;
 	bool debug;
 	bool help, version, validate;
+	uint64_t max_files; /* the soft RLIMIT_NOFILE hoyd was started with: what containers get */
 
 	bool by_flag[HOY_SETTINGS_MAX], by_file[HOY_SETTINGS_MAX]; /* where each setting came from */
 };

@@ -160,3 +160,22 @@ no_files_in_store() {
     [[ "$output" == *' 400' ]]
     hoyd_is_alive
 }
+
+@test "HTTP that is none, lies about its length or comes 10,000 times" {
+    start_hoyd
+    run "$TOP/tests/integration/http-abuse.py" "$T/hoy.sock" 10000
+    [ "$status" = 0 ] || { echo "$output"; false; }
+    hoyd_is_alive
+    wait_for 20 sh -c "[ \$(ls /proc/$HOYD_PID/fd | wc -l) -lt 64 ]"
+    run "$HOY" volume ls -q
+    [[ "$status" = 0 && "$output" != *evil* && "$output" != *hidden* && "$output" != *half* ]]
+}
+
+@test "a container's limit of descriptors is that of whoever started hoyd" {
+    ulimit -Sn 777
+    start_hoyd
+    load_busybox
+    [ "$(awk '/open files/ { print $4 == $5 }' "/proc/$HOYD_PID/limits")" = 1 ]
+    run "$HOY" run --rm --network none busybox sh -c 'ulimit -Sn'
+    [ "$output" = 777 ]
+}

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -361,6 +362,70 @@ START_TEST(nonsense_is_answered_and_closed)
 }
 END_TEST
 
+/* A request that waits for its answer, a stream and a body that is streamed take their time; a connection without a
+ * request, and one that does not come to the end of its own, are closed. */
+START_TEST(silent_clients_are_closed)
+{
+	auto_fd int waiting = -EBADF, stream = -EBADF, upload = -EBADF, silent = -EBADF, kept = -EBADF, head = -EBADF,
+		    body = -EBADF;
+	struct hoy_http_exchange *held;
+
+	hoy_http_server_set_patience(t.server, 50, 50);
+	waiting = dial("GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
+	turn(5);
+	held = t.held;
+	stream = dial("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+	expect(stream, "\r\n\r\n");
+	upload = dial("POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf");
+	silent = dial("");
+	kept = dial("GET /missing HTTP/1.1\r\nHost: x\r\n\r\n");
+	head = dial("GET /echo HTTP/1.1\r\nHost: ");
+	body = dial("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf");
+	expect(silent, NULL);
+	expect(kept, NULL);
+	expect(head, NULL);
+	expect(body, NULL);
+	for (int i = 0; i < 20; i++)
+		turn_for(10);
+	ck_assert_int_eq(t.gone, 0);
+	ck_assert_uint_eq(hoy_http_server_active(t.server), 3);
+	hoy_http_reply(held, 200, NULL, NULL);
+	expect(waiting, "200 OK");
+	ck_assert_int_eq(hoy_fd_write_all(upload, "+other", 6), 0);
+	turn(5);
+	hoy_http_reply(t.held, 204, NULL, NULL);
+	expect(upload, "204 No Content");
+}
+END_TEST
+
+START_TEST(the_longest_idle_makes_room)
+{
+	struct rlimit files;
+	int fds[80];
+	auto_fd int served = -EBADF;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &files), 0);
+	files.rlim_cur = 128; /* 64 connections are the least */
+	teardown();
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &files), 0);
+	setup();
+	files.rlim_cur = files.rlim_max;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &files), 0);
+	served = dial("GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+		fds[i] = dial("");
+		turn(1);
+	}
+	expect(fds[0], NULL);
+	ck_assert_int_eq(hoy_fd_write_all(fds[79], "GET /echo HTTP/1.1\r\nHost: x\r\n\r\n", 32), 0);
+	expect(fds[79], "GET:0");
+	hoy_http_reply(t.held, 200, NULL, NULL);
+	expect(served, "200 OK");
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		hoy_fd_close(&fds[i]);
+}
+END_TEST
+
 START_TEST(it_can_be_freed_in_the_middle)
 {
 	auto_fd int stream = dial("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -385,7 +450,8 @@ Suite *suite_server(void)
 		a_stream_sends_its_head_at_once, a_stream_hears_of_its_client_leaving, a_stream_is_capped,
 		hijack_with_upgrade, hijack_without_upgrade, bytes_behind_the_head_go_with_the_stream,
 		an_upload_goes_through_a_pipe_with_back_pressure, an_upload_nobody_reads_is_dropped,
-		nonsense_is_answered_and_closed, it_can_be_freed_in_the_middle };
+		nonsense_is_answered_and_closed, silent_clients_are_closed, the_longest_idle_makes_room,
+		it_can_be_freed_in_the_middle };
 	Suite *suite = suite_create("server");
 	TCase *tcase = tcase_create("server");
 

@@ -148,8 +148,10 @@ static int serve_one(SSL_CTX *ctx, int net, const char *socket_path, struct hoy_
 		return hoy_err_oom(err);
 	set_up_tcp(net);
 	limit_time(net, HANDSHAKE_SECONDS);
+	(void) alarm(HANDSHAKE_SECONDS); /* for one that comes byte by byte, too: this process is that client's alone */
 	if (SSL_accept(ssl) != 1)
 		return tls_error(err, "handshake");
+	(void) alarm(0);
 	return hoy_tls_relay(ssl, net, plain, /* ends_with_plain= */ true, err);
 }
 
