@@ -10,18 +10,10 @@
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <netinet/in.h>
-#include <netlink/addr.h>
 #include <netlink/attr.h>
 #include <netlink/errno.h>
 #include <netlink/msg.h>
-#include <netlink/netlink.h>
-#include <netlink/route/addr.h>
-#include <netlink/route/link.h>
-#include <netlink/route/link/ipvlan.h>
-#include <netlink/route/link/macvlan.h>
 #include <netlink/route/link/veth.h>
-#include <netlink/route/link/vlan.h>
-#include <netlink/route/route.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,176 +22,15 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/str.h"
+#include "supervisor/worker/net/child.h"
+#include "supervisor/worker/net/rtnl.h"
 
-#define BRIDGE_ALIAS "hoy"
 #define NAME_ID_DIGITS 7
 
 struct hoy_links {
 	struct nl_sock *sock;
 	int own_netns;
 };
-
-/* --- libnl's ways ----------------------------------------------------------- */
-
-static void free_sock(struct nl_sock **sock)
-{
-	nl_socket_free(*sock);
-}
-static void put_link(struct rtnl_link **link)
-{
-	rtnl_link_put(*link);
-}
-static void put_addr(struct nl_addr **addr)
-{
-	nl_addr_put(*addr);
-}
-static void put_rtnl_addr(struct rtnl_addr **addr)
-{
-	rtnl_addr_put(*addr);
-}
-static void put_route(struct rtnl_route **route)
-{
-	rtnl_route_put(*route);
-}
-
-/* libnl folds errno into numbers of its own; the ones we act on go back. */
-static int code_of(int nl)
-{
-	switch (-nl) {
-	case NLE_EXIST:
-		return -EEXIST;
-	case NLE_OBJ_NOTFOUND:
-	case NLE_NODEV:
-		return -ENODEV;
-	case NLE_PERM:
-	case NLE_NOACCESS:
-		return -EPERM;
-	case NLE_NOMEM:
-		return -ENOMEM;
-	case NLE_OPNOTSUPP:
-		return -EOPNOTSUPP;
-	case NLE_INVAL:
-	case NLE_RANGE:
-		return -EINVAL;
-	default:
-		return -EIO;
-	}
-}
-
-static int nl_err(struct hoy_err *err, int nl, const char *what, const char *on)
-{
-	return hoy_err_set(err, HOY_ERR_SYSTEM, -code_of(nl), "%s '%s': %s", what, on, nl_geterror(nl));
-}
-
-static int open_sock(struct nl_sock **ret, struct hoy_err *err)
-{
-	auto_(free_sock) struct nl_sock *sock = nl_socket_alloc();
-	int r;
-
-	if (!sock)
-		return hoy_err_oom(err);
-	r = nl_connect(sock, NETLINK_ROUTE); /* SOCK_CLOEXEC */
-	if (r < 0)
-		return hoy_err_set(err, HOY_ERR_SYSTEM, -code_of(r), "open route socket: %s", nl_geterror(r));
-	nl_socket_disable_msg_peek(sock); /* one message here is never larger than a page */
-	*ret = TAKE_PTR(sock);
-	return 0;
-}
-
-static struct nl_addr *ipv4_addr(uint32_t address, unsigned int prefix_len)
-{
-	const struct in_addr in = { htonl(address) };
-	struct nl_addr *addr = nl_addr_build(AF_INET, &in, sizeof in);
-
-	if (addr)
-		nl_addr_set_prefixlen(addr, (int) prefix_len);
-	return addr;
-}
-
-static struct nl_addr *ipv6_addr(const struct in6_addr *address, unsigned int prefix_len)
-{
-	struct in6_addr copy = *address;
-	struct nl_addr *addr = nl_addr_build(AF_INET6, &copy, sizeof copy);
-
-	if (addr)
-		nl_addr_set_prefixlen(addr, (int) prefix_len);
-	return addr;
-}
-
-/* -ENODEV when there is none. */
-static int link_by_name(struct nl_sock *sock, const char *name, struct rtnl_link **ret)
-{
-	int r = rtnl_link_get_kernel(sock, 0, name, ret);
-
-	return r < 0 ? code_of(r) : 0;
-}
-
-static int add_address(struct nl_sock *sock, int ifindex, uint32_t address, unsigned int prefix_len, const char *name,
-	struct hoy_err *err)
-{
-	auto_(put_rtnl_addr) struct rtnl_addr *addr = rtnl_addr_alloc();
-	auto_(put_addr) struct nl_addr *local = ipv4_addr(address, prefix_len);
-	auto_(put_addr) struct nl_addr *broadcast = ipv4_addr(
-		prefix_len < 32 ? address | ~0U >> prefix_len : address, prefix_len);
-	int r;
-
-	if (!addr || !local || !broadcast)
-		return hoy_err_oom(err);
-	rtnl_addr_set_ifindex(addr, ifindex);
-	rtnl_addr_set_prefixlen(addr, (int) prefix_len);
-	r = rtnl_addr_set_local(addr, local);
-	if (r >= 0 && prefix_len < 31)
-		r = rtnl_addr_set_broadcast(addr, broadcast);
-	if (r >= 0)
-		r = rtnl_addr_add(sock, addr, 0);
-	if (r < 0 && code_of(r) != -EEXIST)
-		return nl_err(err, r, "add address to", name);
-	return 0;
-}
-
-/* No duplicate is looked for: addresses are leased. */
-static int add_address6(struct nl_sock *sock, int ifindex, const struct in6_addr *address, unsigned int prefix_len,
-	const char *name, struct hoy_err *err)
-{
-	auto_(put_rtnl_addr) struct rtnl_addr *addr = rtnl_addr_alloc();
-	auto_(put_addr) struct nl_addr *local = ipv6_addr(address, prefix_len);
-	int r;
-
-	if (!addr || !local)
-		return hoy_err_oom(err);
-	rtnl_addr_set_ifindex(addr, ifindex);
-	rtnl_addr_set_flags(addr, IFA_F_NODAD);
-	r = rtnl_addr_set_local(addr, local);
-	if (r >= 0)
-		r = rtnl_addr_add(sock, addr, 0);
-	if (r < 0 && code_of(r) != -EEXIST)
-		return nl_err(err, r, "add IPv6 address to", name);
-	return 0;
-}
-
-static int raise_link(struct nl_sock *sock, int ifindex, const char *name, struct hoy_err *err)
-{
-	auto_(put_link) struct rtnl_link *link = rtnl_link_alloc();
-	auto_(put_link) struct rtnl_link *change = rtnl_link_alloc();
-	int r;
-
-	if (!link || !change)
-		return hoy_err_oom(err);
-	rtnl_link_set_ifindex(link, ifindex);
-	rtnl_link_set_flags(change, IFF_UP);
-	r = rtnl_link_change(sock, link, change, 0);
-	return r < 0 ? nl_err(err, r, "raise", name) : 0;
-}
-
-static int delete_index(struct nl_sock *sock, int ifindex)
-{
-	auto_(put_link) struct rtnl_link *link = rtnl_link_alloc();
-
-	if (!link)
-		return -ENOMEM;
-	rtnl_link_set_ifindex(link, ifindex);
-	return rtnl_link_delete(sock, link);
-}
 
 /* --- open ------------------------------------------------------------------- */
 
@@ -213,7 +44,7 @@ int hoy_links_open(struct hoy_links **ret, struct hoy_err *err)
 	links->own_netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (links->own_netns < 0)
 		return hoy_err_sys(err, "open '/proc/self/ns/net'");
-	r = open_sock(&links->sock, err);
+	r = hoy_rtnl_open(&links->sock, err);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(links);
@@ -242,16 +73,6 @@ static int set_sysctl(const char *dir, const char *name, const char *key, const 
 	if (hoy_file_read(AT_FDCWD, path, &now, NULL) >= 0 && now.data && hoy_str_starts(now.data, value))
 		return 0;
 	return hoy_file_set(AT_FDCWD, path, value, err);
-}
-
-/* The MAC of a bridge that has none of its own follows its ports; containers would lose their gateway at each change.
- */
-static struct nl_addr *mac_addr(const uint8_t mac[6])
-{
-	uint8_t copy[6];
-
-	memcpy(copy, mac, sizeof copy);
-	return nl_addr_build(AF_LLC, copy, sizeof copy);
 }
 
 static bool bridged_packets_meet_rules(void)
@@ -295,27 +116,14 @@ static int set_up_port(struct hoy_links *links, const struct hoy_net_bridge *bri
 	return r;
 }
 
-/* The kernel takes an alias only for a link that exists. */
-static int mark_ours(struct hoy_links *links, const char *name, struct hoy_err *err)
-{
-	auto_(put_link) struct rtnl_link *link = rtnl_link_alloc();
-	auto_(put_link) struct rtnl_link *change = rtnl_link_alloc();
-	int r;
-
-	if (!link || !change)
-		return hoy_err_oom(err);
-	rtnl_link_set_ifindex(link, (int) if_nametoindex(name));
-	rtnl_link_set_ifalias(change, BRIDGE_ALIAS);
-	r = rtnl_link_change(links->sock, link, change, 0);
-	return r < 0 ? nl_err(err, r, "mark bridge", name) : 0;
-}
-
+/* The MAC of a bridge that has none of its own follows its ports; containers would lose their gateway at each change.
+ */
 static int create_bridge(struct hoy_links *links, const struct hoy_net_bridge *bridge, struct hoy_err *err)
 {
 	auto_(put_link) struct rtnl_link *link = rtnl_link_alloc();
 	const uint8_t mac[6] = { 0x02, 0x42, bridge->address >> 24, bridge->address >> 16 & 0xff,
 		bridge->address >> 8 & 0xff, bridge->address & 0xff };
-	auto_(put_addr) struct nl_addr *addr = mac_addr(mac);
+	auto_(put_addr) struct nl_addr *addr = hoy_rtnl_mac(mac);
 	int r;
 
 	if (!link || !addr)
@@ -327,8 +135,8 @@ static int create_bridge(struct hoy_links *links, const struct hoy_net_bridge *b
 	if (r >= 0)
 		r = rtnl_link_add(links->sock, link, NLM_F_CREATE | NLM_F_EXCL);
 	if (r < 0)
-		return nl_err(err, r, "create bridge", bridge->name);
-	return mark_ours(links, bridge->name, err);
+		return hoy_rtnl_err(err, r, "create bridge", bridge->name);
+	return hoy_rtnl_mark(links->sock, bridge->name, err);
 }
 
 static int get_or_create(
@@ -336,13 +144,13 @@ static int get_or_create(
 {
 	auto_(put_link) struct rtnl_link *link = NULL;
 	const char *type;
-	int r = link_by_name(links->sock, bridge->name, &link);
+	int r = hoy_rtnl_link(links->sock, bridge->name, &link);
 
 	if (r == -ENODEV) {
 		r = create_bridge(links, bridge, err);
 		if (r < 0)
 			return r;
-		r = link_by_name(links->sock, bridge->name, &link);
+		r = hoy_rtnl_link(links->sock, bridge->name, &link);
 	}
 	if (r < 0)
 		return hoy_err_code(err, r, "find bridge '%s'", bridge->name);
@@ -392,108 +200,15 @@ static int set_up_ipv6(struct hoy_links *links, const struct hoy_net_bridge *bri
 	if (r >= 0)
 		r = set_sysctl("ipv6/conf", bridge->name, "disable_ipv6", "0", err);
 	if (r >= 0)
-		r = add_address6(links->sock, ifindex, &bridge->address6, bridge->prefix6_len, bridge->name, err);
+		r = hoy_rtnl_add_ipv6(links->sock, ifindex, &bridge->address6, bridge->prefix6_len, bridge->name, err);
 	if (r >= 0 && !(bridge->flags & HOY_NET_INTERNAL))
 		r = forward_ipv6(err);
 	return r;
 }
 
-/* --- parents of macvlan and ipvlan ------------------------------------------------ */
-
-/* "eth0.10" */
-static int create_vlan(struct hoy_links *links, const char *name, struct hoy_err *err)
-{
-	const char *dot = strrchr(name, '.');
-	auto_free char *base = dot ? strndup(name, (size_t) (dot - name)) : NULL;
-	auto_(put_link) struct rtnl_link *link = rtnl_link_vlan_alloc();
-	unsigned int id = 0, index = base ? if_nametoindex(base) : 0;
-	int r;
-
-	if (!link)
-		return hoy_err_oom(err);
-	if (index == 0 || hoy_str_to_uint(dot + 1, &id) < 0 || id < 1 || id > 4094)
-		return hoy_err_set(err, HOY_ERR_INVALID, ENODEV, "parent interface '%s' does not exist", name);
-	rtnl_link_set_name(link, name);
-	rtnl_link_set_link(link, (int) index);
-	r = rtnl_link_vlan_set_id(link, (uint16_t) id);
-	if (r >= 0)
-		r = rtnl_link_add(links->sock, link, NLM_F_CREATE | NLM_F_EXCL);
-	if (r < 0 && code_of(r) == -EOPNOTSUPP)
-		return hoy_err_unsupported(
-			err, "VLAN interface '%s' is not supported by this kernel: it has no module 8021q", name);
-	return r < 0 ? nl_err(err, r, "create VLAN interface", name) : mark_ours(links, name, err);
-}
-
-static struct rtnl_link *new_child(const struct hoy_net_bridge *bridge, const char *name, const uint8_t mac[6])
-{
-	bool is_macvlan = bridge->kind == HOY_NET_MACVLAN;
-	struct rtnl_link *link = is_macvlan ? rtnl_link_macvlan_alloc() : rtnl_link_ipvlan_alloc();
-	auto_(put_addr) struct nl_addr *addr = mac_addr(mac);
-
-	if (!link || !addr) {
-		rtnl_link_put(link);
-		return NULL;
-	}
-	rtnl_link_set_name(link, name);
-	rtnl_link_set_link(link, (int) if_nametoindex(bridge->parent));
-	if (bridge->mtu > 0)
-		rtnl_link_set_mtu(link, bridge->mtu);
-	if (is_macvlan) {
-		(void) rtnl_link_macvlan_set_mode(link, bridge->mode);
-		if (bridge->mode != MACVLAN_MODE_PASSTHRU)
-			rtnl_link_set_addr(link, addr);
-	} else {
-		(void) rtnl_link_ipvlan_set_mode(link, (uint16_t) bridge->mode);
-	}
-	return link;
-}
-
-static int child_err(struct hoy_err *err, int nl, const struct hoy_net_bridge *bridge)
-{
-	const char *kind = bridge->kind == HOY_NET_MACVLAN ? "macvlan" : "ipvlan";
-
-	if (code_of(nl) == -EOPNOTSUPP)
-		return hoy_err_unsupported(
-			err, "driver '%s' is not supported by this kernel: it has no module %s", kind, kind);
-	return hoy_err_set(err, HOY_ERR_SYSTEM, -code_of(nl), "create %s interface on '%s': %s", kind, bridge->parent,
-		nl_geterror(nl));
-}
-
-/* Whether the kernel has the kind is told by making one: here, not when the first container starts. */
-static int try_child(struct hoy_links *links, const struct hoy_net_bridge *bridge, struct hoy_err *err)
-{
-	static const uint8_t mac[6] = { 0x02, 0x42, 0xff, 0xff, 0xff, 0xfe };
-	auto_(put_link) struct rtnl_link *link = new_child(bridge, bridge->name, mac);
-	int r;
-
-	if (!link)
-		return hoy_err_oom(err);
-	r = rtnl_link_add(links->sock, link, NLM_F_CREATE | NLM_F_EXCL);
-	if (r < 0)
-		return child_err(err, r, bridge);
-	(void) delete_index(links->sock, (int) if_nametoindex(bridge->name));
-	return 0;
-}
-
-static int set_up_parent(struct hoy_links *links, const struct hoy_net_bridge *bridge, struct hoy_err *err)
-{
-	int r = 0;
-
-	if (if_nametoindex(bridge->parent) == 0) {
-		r = create_vlan(links, bridge->parent, err);
-		if (r >= 0)
-			r = raise_link(links->sock, (int) if_nametoindex(bridge->parent), bridge->parent, err);
-	}
-	return r >= 0 && bridge->kind == HOY_NET_IPVLAN ? try_child(links, bridge, err) : r;
-}
-
 void hoy_links_remove_vlan(struct hoy_links *links, const char *name)
 {
-	auto_(put_link) struct rtnl_link *link = NULL;
-
-	if (link_by_name(links->sock, name, &link) == 0 && hoy_str_eq(rtnl_link_get_type(link), "vlan") &&
-		hoy_str_eq(rtnl_link_get_ifalias(link), BRIDGE_ALIAS))
-		(void) delete_index(links->sock, rtnl_link_get_ifindex(link));
+	hoy_child_remove_vlan(links->sock, name);
 }
 
 int hoy_links_bridge(struct hoy_links *links, const struct hoy_net_bridge *bridge, struct hoy_err *err)
@@ -502,17 +217,17 @@ int hoy_links_bridge(struct hoy_links *links, const struct hoy_net_bridge *bridg
 	int r;
 
 	if (bridge->kind != HOY_NET_BRIDGED)
-		return set_up_parent(links, bridge, err);
+		return hoy_child_parent(links->sock, bridge, err);
 	r = get_or_create(links, bridge, &link, err);
 	if (r < 0)
 		return r;
 	r = set_up_ipv6(links, bridge, rtnl_link_get_ifindex(link), err);
 	if (r < 0)
 		return r;
-	r = add_address(
+	r = hoy_rtnl_add_ipv4(
 		links->sock, rtnl_link_get_ifindex(link), bridge->address, bridge->prefix_len, bridge->name, err);
 	if (r >= 0)
-		r = raise_link(links->sock, rtnl_link_get_ifindex(link), bridge->name, err);
+		r = hoy_rtnl_raise(links->sock, rtnl_link_get_ifindex(link), bridge->name, err);
 	if (r >= 0)
 		r = set_sysctl("ipv4/conf", bridge->name, "route_localnet", "1", err);
 	if (r >= 0)
@@ -523,16 +238,16 @@ int hoy_links_bridge(struct hoy_links *links, const struct hoy_net_bridge *bridg
 int hoy_links_remove_bridge(struct hoy_links *links, const char *name, struct hoy_err *err)
 {
 	auto_(put_link) struct rtnl_link *link = NULL;
-	int r = link_by_name(links->sock, name, &link);
+	int r = hoy_rtnl_link(links->sock, name, &link);
 
 	if (r == -ENODEV)
 		return 0;
 	if (r < 0)
 		return hoy_err_code(err, r, "find bridge '%s'", name);
-	if (!hoy_str_eq(rtnl_link_get_ifalias(link), BRIDGE_ALIAS))
+	if (!hoy_str_eq(rtnl_link_get_ifalias(link), HOY_RTNL_ALIAS))
 		return 0;
-	r = delete_index(links->sock, rtnl_link_get_ifindex(link));
-	return r < 0 ? nl_err(err, r, "delete bridge", name) : 0;
+	r = hoy_rtnl_delete(links->sock, rtnl_link_get_ifindex(link));
+	return r < 0 ? hoy_rtnl_err(err, r, "delete bridge", name) : 0;
 }
 
 /* --- names of host ends ------------------------------------------------------- */
@@ -569,7 +284,7 @@ static int create_pair(struct hoy_links *links, const struct hoy_net_bridge *bri
 	const struct hoy_net_attach *attach, int bridge_index, int netns, char name[IFNAMSIZ], struct hoy_err *err)
 {
 	auto_(put_link) struct rtnl_link *link = rtnl_link_veth_alloc();
-	auto_(put_addr) struct nl_addr *mac = mac_addr(attach->mac);
+	auto_(put_addr) struct nl_addr *mac = hoy_rtnl_mac(attach->mac);
 	struct rtnl_link *peer;
 	int r;
 
@@ -588,7 +303,7 @@ static int create_pair(struct hoy_links *links, const struct hoy_net_bridge *bri
 	rtnl_link_put(peer);
 
 	r = rtnl_link_add(links->sock, link, NLM_F_CREATE | NLM_F_EXCL);
-	return r < 0 ? nl_err(err, r, "create veth pair", name) : 0;
+	return r < 0 ? hoy_rtnl_err(err, r, "create veth pair", name) : 0;
 }
 
 /* In the place of another one, if there is. */
@@ -612,17 +327,17 @@ static int set_route(struct nl_sock *sock, int ifindex, struct nl_addr *any, str
 	r = rtnl_route_set_dst(route, any);
 	if (r >= 0)
 		r = rtnl_route_add(sock, route, NLM_F_CREATE | NLM_F_REPLACE);
-	return r < 0 ? nl_err(err, r, "set default route of", name) : 0;
+	return r < 0 ? hoy_rtnl_err(err, r, "set default route of", name) : 0;
 }
 
 static int set_default_routes(struct nl_sock *sock, int ifindex, const struct hoy_net_bridge *bridge,
 	const struct hoy_net_attach *attach, struct hoy_err *err)
 {
 	static const struct in6_addr none = IN6ADDR_ANY_INIT;
-	auto_(put_addr) struct nl_addr *any = ipv4_addr(0, 0);
-	auto_(put_addr) struct nl_addr *via = ipv4_addr(bridge->address, 32);
-	auto_(put_addr) struct nl_addr *any6 = ipv6_addr(&none, 0);
-	auto_(put_addr) struct nl_addr *via6 = ipv6_addr(&bridge->address6, 128);
+	auto_(put_addr) struct nl_addr *any = hoy_rtnl_ipv4(0, 0);
+	auto_(put_addr) struct nl_addr *via = hoy_rtnl_ipv4(bridge->address, 32);
+	auto_(put_addr) struct nl_addr *any6 = hoy_rtnl_ipv6(&none, 0);
+	auto_(put_addr) struct nl_addr *via6 = hoy_rtnl_ipv6(&bridge->address6, 128);
 	bool on_link = bridge->kind == HOY_NET_IPVLAN && bridge->mode != IPVLAN_MODE_L2; /* it routes by itself */
 	int r;
 
@@ -659,7 +374,7 @@ static int prepare_and_open(void *userdata, struct hoy_err *err)
 
 	(void) set_sysctl("ipv6/conf", "default", "accept_ra", "0", NULL);
 	(void) set_sysctl("ipv6/conf", "default", "disable_ipv6", entry->ipv6 ? "0" : "1", NULL);
-	return open_sock(&entry->sock, err);
+	return hoy_rtnl_open(&entry->sock, err);
 }
 
 static int socket_in(struct hoy_links *links, int netns, const struct hoy_net_attach *attach, struct nl_sock **ret,
@@ -688,8 +403,8 @@ static int add_link_local(struct nl_sock *inside, int ifindex, const struct hoy_
 
 		memcpy(&in, &address->s6_addr[12], sizeof in);
 		r = IN6_IS_ADDR_V4MAPPED(address)
-			    ? add_address(inside, ifindex, ntohl(in.s_addr), 16, attach->ifname, err)
-			    : add_address6(inside, ifindex, address, 64, attach->ifname, err);
+			    ? hoy_rtnl_add_ipv4(inside, ifindex, ntohl(in.s_addr), 16, attach->ifname, err)
+			    : hoy_rtnl_add_ipv6(inside, ifindex, address, 64, attach->ifname, err);
 	}
 	return r;
 }
@@ -699,18 +414,18 @@ static int configure_inside(struct nl_sock *inside, const struct hoy_net_bridge 
 {
 	auto_(put_link) struct rtnl_link *link = NULL;
 	const char *name = attach->ifname;
-	int r = link_by_name(inside, name, &link);
+	int r = hoy_rtnl_link(inside, name, &link);
 
 	if (r < 0)
 		return hoy_err_code(err, r, "find '%s'", name);
-	r = add_address(inside, rtnl_link_get_ifindex(link), attach->address, bridge->prefix_len, name, err);
+	r = hoy_rtnl_add_ipv4(inside, rtnl_link_get_ifindex(link), attach->address, bridge->prefix_len, name, err);
 	if (r >= 0 && bridge->prefix6_len > 0 && !IN6_IS_ADDR_UNSPECIFIED(&attach->address6))
-		r = add_address6(
+		r = hoy_rtnl_add_ipv6(
 			inside, rtnl_link_get_ifindex(link), &attach->address6, bridge->prefix6_len, name, err);
 	if (r >= 0)
 		r = add_link_local(inside, rtnl_link_get_ifindex(link), attach, err);
 	if (r >= 0)
-		r = raise_link(inside, rtnl_link_get_ifindex(link), name, err);
+		r = hoy_rtnl_raise(inside, rtnl_link_get_ifindex(link), name, err);
 	if (r >= 0 && attach->gateway)
 		r = set_default_routes(inside, rtnl_link_get_ifindex(link), bridge, attach, err);
 	return r;
@@ -725,7 +440,7 @@ int hoy_links_set_gateway(struct hoy_links *links, const struct hoy_net_bridge *
 
 	if (r < 0)
 		return r;
-	r = link_by_name(inside, attach->ifname, &link);
+	r = hoy_rtnl_link(inside, attach->ifname, &link);
 	if (r < 0)
 		return hoy_err_code(err, r, "find '%s'", attach->ifname);
 	return set_default_routes(inside, rtnl_link_get_ifindex(link), bridge, attach, err);
@@ -736,8 +451,8 @@ static void delete_left_over(struct nl_sock *inside, const char *name)
 {
 	auto_(put_link) struct rtnl_link *link = NULL;
 
-	if (link_by_name(inside, name, &link) == 0)
-		(void) delete_index(inside, rtnl_link_get_ifindex(link));
+	if (hoy_rtnl_link(inside, name, &link) == 0)
+		(void) hoy_rtnl_delete(inside, rtnl_link_get_ifindex(link));
 }
 
 /* Those of the endpoint, before it is up; inside its namespace. */
@@ -760,27 +475,14 @@ static int set_sysctls(void *userdata, struct hoy_err *err)
 	return r;
 }
 
-static int create_child(struct hoy_links *links, const struct hoy_net_bridge *bridge,
-	const struct hoy_net_attach *attach, int netns, struct hoy_err *err)
-{
-	auto_(put_link) struct rtnl_link *link = new_child(bridge, attach->ifname, attach->mac);
-	int r;
-
-	if (!link)
-		return hoy_err_oom(err);
-	rtnl_link_set_ns_fd(link, netns);
-	r = rtnl_link_add(links->sock, link, NLM_F_CREATE | NLM_F_EXCL);
-	return r < 0 ? child_err(err, r, bridge) : 0;
-}
-
 static int attach_child(struct hoy_links *links, const struct hoy_net_bridge *bridge,
 	const struct hoy_net_attach *attach, int netns, struct nl_sock *inside, struct hoy_err *err)
 {
-	int r = create_child(links, bridge, attach, netns, err);
+	int r = hoy_child_create(links->sock, bridge, attach, netns, err);
 
 	if (r == -EEXIST) {
 		delete_left_over(inside, attach->ifname);
-		r = create_child(links, bridge, attach, netns, err);
+		r = hoy_child_create(links->sock, bridge, attach, netns, err);
 	}
 	if (r < 0)
 		return r;
@@ -794,7 +496,7 @@ static int attach_child(struct hoy_links *links, const struct hoy_net_bridge *br
 
 static int open_inside(void *userdata, struct hoy_err *err)
 {
-	return open_sock(userdata, err);
+	return hoy_rtnl_open(userdata, err);
 }
 
 void hoy_links_delete_inside(struct hoy_links *links, int netns, const char *ifname)
@@ -817,7 +519,7 @@ int hoy_links_attach(struct hoy_links *links, const struct hoy_net_bridge *bridg
 		return hoy_err_sys(err, "find bridge '%s'", bridge->name);
 	r = socket_in(links, netns, attach, &inside, err);
 	if (r >= 0)
-		r = raise_link(inside, /* lo's ifindex in every namespace: */ 1, "lo", err);
+		r = hoy_rtnl_raise(inside, /* lo's ifindex in every namespace: */ 1, "lo", err);
 	if (r < 0)
 		return r;
 	if (bridge->kind != HOY_NET_BRIDGED)
@@ -832,13 +534,13 @@ int hoy_links_attach(struct hoy_links *links, const struct hoy_net_bridge *bridg
 	*ret_ifindex = (int) if_nametoindex(name);
 	r = set_up_port(links, bridge, *ret_ifindex);
 	if (r < 0)
-		r = nl_err(err, r, "set up bridge port", name);
+		r = hoy_rtnl_err(err, r, "set up bridge port", name);
 	else
 		r = hoy_links_inside(links, netns, set_sysctls, (void *) attach, err);
 	if (r >= 0)
 		r = configure_inside(inside, bridge, attach, err);
 	if (r < 0)
-		(void) delete_index(links->sock, *ret_ifindex);
+		(void) hoy_rtnl_delete(links->sock, *ret_ifindex);
 	return r;
 }
 
@@ -853,7 +555,7 @@ bool hoy_links_exists(struct hoy_links *links, int ifindex, const uint8_t id[HOY
 void hoy_links_delete(struct hoy_links *links, int ifindex, const uint8_t id[HOY_NET_ID_LEN])
 {
 	if (hoy_links_exists(links, ifindex, id))
-		(void) delete_index(links->sock, ifindex);
+		(void) hoy_rtnl_delete(links->sock, ifindex);
 }
 
 void hoy_links_silence(struct hoy_links *links, int ifindex, const uint8_t id[HOY_NET_ID_LEN])
@@ -896,7 +598,7 @@ int hoy_links_each(const char *bridge, hoy_links_found found, void *userdata, st
 
 	if (listing.bridge_index == 0)
 		return 0;
-	r = open_sock(&sock, err);
+	r = hoy_rtnl_open(&sock, err);
 	if (r < 0)
 		return r;
 	nl_socket_enable_msg_peek(sock);
@@ -905,5 +607,5 @@ int hoy_links_each(const char *bridge, hoy_links_found found, void *userdata, st
 		r = nl_rtgen_request(sock, RTM_GETLINK, AF_UNSPEC, NLM_F_DUMP);
 	if (r >= 0)
 		r = nl_recvmsgs_default(sock);
-	return r < 0 ? nl_err(err, r, "list ports of bridge", bridge) : 0;
+	return r < 0 ? hoy_rtnl_err(err, r, "list ports of bridge", bridge) : 0;
 }
