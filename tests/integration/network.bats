@@ -192,6 +192,72 @@ drive_ok shutdown
 EOF
 }
 
+@test "the operator's chain goes before our rules, and outlives hoyd, hoy-net, a flush and a clean end" {
+    on_host <<'EOF'
+start_driver
+container c1 tcp,,8080,80
+serve c1 80
+table=$(nft list tables | sed -n 's/table ip \(hoy.*\)/\1/p')
+ask 10.9.0.1 8080 outside; expect 10.9.0.2
+nft add rule ip "$table" user ip saddr 10.9.0.2 meta l4proto tcp ct original proto-dst 8080 drop
+nft add set ip "$table" mine '{ type ipv4_addr; elements = { 10.9.0.77 }; }'
+nft add rule ip "$table" user ip saddr @mine drop
+rules=$(nft list chain ip "$table" user)
+holds() {
+    [ "$(nft list chain ip "$table" user)" = "$rules" ] || fail "$(nft list ruleset)"
+    nft list set ip "$table" mine | has 10.9.0.77 || fail "the operator's set is gone"
+    ask 10.9.0.1 8080 outside; expect ""
+}
+holds
+kill -9 "$(hoy_net_pids)"
+stop_driver KILL
+start_driver
+drive_ok recover c1
+drive_ok attach c1 c1 /run/netns/c1
+soon 10.9.0.1 10.9.0.1 8080
+holds
+drive_ok detach c1
+drive_ok shutdown
+stop_driver
+[ "$(nft list chain ip "$table" user)" = "$rules" ] || fail "$(nft list ruleset)"
+! nft list ruleset | has hook || fail "more is left than the operator's: $(nft list ruleset)"
+start_driver
+drive_ok attach c1 c1 /run/netns/c1
+soon 10.9.0.1 10.9.0.1 8080
+holds
+# What a firewall service does when it starts over: all is flushed, and its file loaded.
+nft -f - <<END
+flush ruleset
+table ip $table {
+    chain user {
+        ip saddr 10.9.0.2 meta l4proto tcp ct original proto-dst 8080 drop
+    }
+}
+END
+soon 10.9.0.1 10.9.0.1 8080
+ask 10.9.0.1 8080 outside; expect ""
+# Of what an older hoy-net left in another shape nothing remains but the operator's rules.
+kill -9 "$(hoy_net_pids)"
+stop_driver KILL
+rules=$(nft list chain ip "$table" user)
+nft delete table ip "$table"
+nft add table ip "$table"
+nft add set ip "$table" bridges '{ type mark; }'
+nft add chain ip "$table" forward '{ type filter hook forward priority 7; policy drop; }'
+nft -f - <<<"$rules"
+start_driver
+drive_ok recover c1
+drive_ok attach c1 c1 /run/netns/c1
+soon 10.9.0.1 10.9.0.1 8080
+ask 10.9.0.1 8080 outside; expect ""
+nft flush chain ip "$table" user
+soon 10.9.0.2 10.9.0.1 8080 outside
+drive_ok detach c1
+drive_ok shutdown
+[ -z "$(nft list ruleset)" ] || fail "$(nft list ruleset)"
+EOF
+}
+
 @test "200 containers and a clean end leave nothing on the host" {
     on_host <<'EOF'
 ip netns add c

@@ -90,13 +90,32 @@ START_TEST(ipv6_has_a_table_of_its_own)
 }
 END_TEST
 
-START_TEST(the_frame_replaces_the_table)
+START_TEST(the_frame_leaves_what_is_not_ours)
 {
 	auto_(hoy_buf_done) struct hoy_buf text = {};
 
 	hoy_ruleset_frame(&text, "hoy-1", HOY_NET_V4);
-	ck_assert_int_eq(strncmp(text.data, "add table ip hoy-1\ndelete table ip hoy-1\nadd table ip hoy-1\n", 58), 0);
+	ck_assert_int_eq(strncmp(text.data, "add table ip hoy-1\nadd chain ip hoy-1 user\n", 42), 0);
+	ck_assert_ptr_null(strstr(text.data, "delete"));
+	ck_assert_ptr_null(strstr(text.data, "flush chain ip hoy-1 user"));
+	ck_assert_ptr_nonnull(strstr(text.data, "flush chain ip hoy-1 forward"));
+	ck_assert_ptr_nonnull(strstr(text.data,
+		"add map ip hoy-1 published_on { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }\n"
+		"flush map ip hoy-1 published_on\n"));
 	ck_assert_ptr_null(strstr(text.data, "%"));
+	hoy_buf_clear(&text);
+	hoy_ruleset_strip(&text, "hoy-1", HOY_NET_V4);
+	ck_assert_ptr_nonnull(strstr(text.data, "delete chain ip hoy-1 forward\n"));
+	ck_assert_ptr_nonnull(strstr(text.data, "delete set ip hoy-1 subnets\n"));
+	ck_assert_ptr_null(strstr(text.data, "delete chain ip hoy-1 user"));
+	ck_assert_ptr_null(strstr(text.data, "delete table"));
+}
+END_TEST
+
+START_TEST(an_empty_chain_has_no_rules)
+{
+	ck_assert(!hoy_ruleset_has_rules("table ip hoy {\n\tchain user {\n\t}\n}\n"));
+	ck_assert(hoy_ruleset_has_rules("table ip hoy {\n\tchain user {\n\t\tdrop\n\t}\n}\n"));
 }
 END_TEST
 
@@ -121,8 +140,8 @@ END_TEST
 Suite *suite_ruleset(void)
 {
 	const TTest *const tests[] = { ports_are_elements_of_two_maps, an_endpoint_without_ports_changes_nothing,
-		a_bridge_brings_its_subnet, the_frame_replaces_the_table, a_foreign_drop_is_found,
-		ipv6_has_a_table_of_its_own };
+		a_bridge_brings_its_subnet, the_frame_leaves_what_is_not_ours, an_empty_chain_has_no_rules,
+		a_foreign_drop_is_found, ipv6_has_a_table_of_its_own };
 
 	return hoy_unit_suite("ruleset", tests, ARRAY_LEN(tests));
 }

@@ -21,41 +21,54 @@ static const struct family families[] = {
 	{ "ip6", "ipv6_addr", "::1", true },
 };
 
+/* What is ours in the table; anything else there is the operator's. ADDRESS is the family's type of addresses. */
+static const struct {
+	const char *kind, *name, *definition;
+} sets[] = {
+	{ "set", "bridges", "type ifname;" },
+	{ "set", "internal", "type ifname;" },
+	{ "set", "subnets", "type ADDRESS; flags interval;" },
+	{ "set", "masqueraded", "type ADDRESS; flags interval;" },
+	{ "set", "neighbours", "type ifname . ifname;" },
+	{ "map", "published", "type inet_proto . inet_service : ADDRESS . inet_service;" },
+	{ "map", "published_on", "type ADDRESS . inet_proto . inet_service : ADDRESS . inet_service;" },
+};
+
 /*
  * guard       a container must not reach the host's 127/8 through route_localnet
  * publish     port to container; what comes from outside for 127/8 is left to die as a martian
  * postrouting to the outside as the host; from 127/8 and from a neighbour through a published port (hairpin) as the
  *             bridge, so that the answer comes back this way; else the client's address is kept
  * incoming    into a bridge: answers, published ports and neighbours only
- * forward     neighbours first; then nothing into or out of an internal bridge
+ * forward     the operator's rules; neighbours; then nothing into or out of an internal bridge
  *
  * Priorities are numbers because nft 1.0.6 knows the name "dstnat" in prerouting only.
  */
-static const char frame[] =
-	"add set %2$s %1$s bridges { type ifname; }\n"
-	"add set %2$s %1$s internal { type ifname; }\n"
-	"add set %2$s %1$s subnets { type %3$s; flags interval; }\n"
-	"add set %2$s %1$s masqueraded { type %3$s; flags interval; }\n"
-	"add set %2$s %1$s neighbours { type ifname . ifname; }\n"
-	"add map %2$s %1$s published { type inet_proto . inet_service : %3$s . inet_service; }\n"
-	"add map %2$s %1$s published_on { type %3$s . inet_proto . inet_service : %3$s . inet_service; }\n"
-	"add chain %2$s %1$s publish\n"
-	"add chain %2$s %1$s incoming\n"
-	"add chain %2$s %1$s guard { type filter hook prerouting priority -300; }\n"
-	"add chain %2$s %1$s prerouting { type nat hook prerouting priority -100; }\n"
-	"add chain %2$s %1$s output { type nat hook output priority -100; }\n"
-	"add chain %2$s %1$s postrouting { type nat hook postrouting priority 100; }\n"
-	"add chain %2$s %1$s forward { type filter hook forward priority 0; }\n"
-	"add rule %2$s %1$s guard iifname @bridges %2$s daddr %4$s drop\n"
+static const struct {
+	const char *name, *hook;
+} chains[] = {
+	{ "publish", "" },
+	{ "incoming", "" },
+	{ "guard", " { type filter hook prerouting priority -300; }" },
+	{ "prerouting", " { type nat hook prerouting priority -100; }" },
+	{ "output", " { type nat hook output priority -100; }" },
+	{ "postrouting", " { type nat hook postrouting priority 100; }" },
+	{ "forward", " { type filter hook forward priority 0; }" },
+};
+
+static const char rules[] =
+	"add rule %2$s %1$s guard iifname @bridges %2$s daddr %3$s drop\n"
 	"add rule %2$s %1$s publish dnat %2$s to %2$s daddr . meta l4proto . th dport map @published_on\n"
 	"add rule %2$s %1$s publish dnat %2$s to meta l4proto . th dport map @published\n"
-	"add rule %2$s %1$s prerouting iifname != \"lo\" %2$s daddr %4$s return\n"
+	"add rule %2$s %1$s prerouting iifname != \"lo\" %2$s daddr %3$s return\n"
 	"add rule %2$s %1$s prerouting fib daddr type local jump publish\n";
-static const char frame_end[] =
+static const char loopback_rules[] = "add rule %2$s %1$s output %2$s daddr %3$s return\n";
+static const char further_rules[] =
 	"add rule %2$s %1$s output fib daddr type local jump publish\n"
 	"add rule %2$s %1$s postrouting %2$s saddr @masqueraded oifname != @bridges masquerade\n"
 	"add rule %2$s %1$s postrouting %2$s saddr @subnets oifname @bridges ct status dnat masquerade\n"
 	"add rule %2$s %1$s postrouting %2$s saddr %3$s oifname @bridges masquerade\n"
+	"add rule %2$s %1$s forward jump " HOY_RULESET_USER "\n"
 	"add rule %2$s %1$s forward iifname . oifname @neighbours accept\n"
 	"add rule %2$s %1$s forward iifname @internal drop\n"
 	"add rule %2$s %1$s forward oifname @internal drop\n"
@@ -93,6 +106,25 @@ void hoy_ruleset_nameserver(struct hoy_buf *out, uint16_t udp_port, uint16_t tcp
 		table, udp_port, tcp_port);
 }
 
+/* Whatever is ours is there then, and empty. Adding what exists is fine; flushing what doesn't is not. */
+static void empty_frame(struct hoy_buf *out, const struct family *f, const char *table)
+{
+	(void) hoy_buf_addf(
+		out, "add table %s %s\nadd chain %s %s %s\n", f->name, table, f->name, table, HOY_RULESET_USER);
+	for (size_t i = 0; i < ARRAY_LEN(chains); i++)
+		(void) hoy_buf_addf(out, "add chain %2$s %1$s %3$s%4$s\nflush chain %2$s %1$s %3$s\n", table, f->name,
+			chains[i].name, chains[i].hook);
+	for (size_t i = 0; i < ARRAY_LEN(sets); i++) {
+		const char *definition = sets[i].definition;
+
+		(void) hoy_buf_addf(out, "add %s %s %s %s { ", sets[i].kind, f->name, table, sets[i].name);
+		for (const char *type; (type = strstr(definition, "ADDRESS")); definition = type + strlen("ADDRESS"))
+			(void) hoy_buf_addf(out, "%.*s%s", (int) (type - definition), definition, f->address);
+		(void) hoy_buf_addf(
+			out, "%s }\nflush %s %s %s %s\n", definition, sets[i].kind, f->name, table, sets[i].name);
+	}
+}
+
 void hoy_ruleset_frame(struct hoy_buf *out, const char *table, unsigned int which)
 {
 	for (size_t i = 0; i < ARRAY_LEN(families); i++) {
@@ -100,14 +132,37 @@ void hoy_ruleset_frame(struct hoy_buf *out, const char *table, unsigned int whic
 
 		if (!(which & 1U << i))
 			continue;
-		remove_table(out, f->name, table);
-		(void) hoy_buf_addf(out, "add table %s %s\n", f->name, table);
-		(void) hoy_buf_addf(out, frame, table, f->name, f->address, f->loopback);
+		empty_frame(out, f, table);
+		(void) hoy_buf_addf(out, rules, table, f->name, f->loopback);
 		if (f->loopback_is_ours)
-			(void) hoy_buf_addf(
-				out, "add rule %2$s %1$s output %2$s daddr %3$s return\n", table, f->name, f->loopback);
-		(void) hoy_buf_addf(out, frame_end, table, f->name, f->loopback);
+			(void) hoy_buf_addf(out, loopback_rules, table, f->name, f->loopback);
+		(void) hoy_buf_addf(out, further_rules, table, f->name, f->loopback);
 	}
+}
+
+void hoy_ruleset_strip(struct hoy_buf *out, const char *table, unsigned int which)
+{
+	for (size_t i = 0; i < ARRAY_LEN(families); i++) {
+		const struct family *f = &families[i];
+
+		if (!(which & 1U << i))
+			continue;
+		empty_frame(out, f, table);
+		for (size_t j = 0; j < ARRAY_LEN(chains); j++)
+			(void) hoy_buf_addf(out, "delete chain %s %s %s\n", f->name, table, chains[j].name);
+		for (size_t j = 0; j < ARRAY_LEN(sets); j++)
+			(void) hoy_buf_addf(out, "delete %s %s %s %s\n", sets[j].kind, f->name, table, sets[j].name);
+	}
+}
+
+/* "table ... {", "chain user {", two times "}" */
+bool hoy_ruleset_has_rules(const char *listing)
+{
+	size_t lines = 0;
+
+	for (const char *c = listing; *c; c++)
+		lines += *c == '\n';
+	return lines > 4;
 }
 
 struct ipv4_text {

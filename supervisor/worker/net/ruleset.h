@@ -11,11 +11,18 @@
 #include "base/buf.h"
 #include "supervisor/worker/net/proto.h"
 
-/* Replaces whole tables (`which`: hoy_net_family) by the frame (chains, sets, no elements), as the first part of a
- * transaction. */
+/* The operator's chain in our table: forwarded packets meet it before ours. What is in it is never touched. */
+#define HOY_RULESET_USER "user"
+
+/* Makes what is ours in the tables (`which`: hoy_net_family) as new: chains, sets without elements; as the first part
+ * of a transaction. */
 void hoy_ruleset_frame(struct hoy_buf *out, const char *table, unsigned int which);
 /* Removes tables; fine when there are none. */
 void hoy_ruleset_remove(struct hoy_buf *out, const char *table, unsigned int which);
+/* Removes what is ours in them; what is the operator's stays. */
+void hoy_ruleset_strip(struct hoy_buf *out, const char *table, unsigned int which);
+/* Has the operator's chain rules? `listing` is the text of `list chain`. */
+bool hoy_ruleset_has_rules(const char *listing);
 
 enum hoy_ruleset_verb { HOY_RULESET_ADD, HOY_RULESET_DELETE };
 /* Elements of one network, added or deleted. */

@@ -92,16 +92,48 @@ static bool has_table(struct hoy_state *state, const char *family)
 	return command && hoy_firewall_list(state->firewall, command);
 }
 
+/* The rules of the operator's chain, as text that adds them again; NULL: there are none. The caller's. */
+static char *user_rules(struct hoy_state *state, const char *family)
+{
+	auto_free char *command = hoy_str_printf("list chain %s %s %s", family, state->table, HOY_RULESET_USER);
+	const char *listing = command ? hoy_firewall_list(state->firewall, command) : NULL;
+
+	return listing && hoy_ruleset_has_rules(listing) ? strdup(listing) : NULL;
+}
+
+static void remove_table(struct hoy_state *state, struct hoy_buf *text, enum hoy_net_family family)
+{
+	auto_free char *rules = user_rules(state, family == HOY_NET_V4 ? "ip" : "ip6");
+
+	if (rules)
+		hoy_ruleset_strip(text, state->table, family);
+	else
+		hoy_ruleset_remove(text, state->table, family);
+}
+
+/* Another version of hoy-net may have left chains and sets of other types: then the tables are made from nothing. */
+static int replace_all(struct hoy_state *state, unsigned int which, const struct hoy_buf *all, struct hoy_err *err)
+{
+	auto_free char *rules = user_rules(state, "ip"), *rules6 = which & HOY_NET_V6 ? user_rules(state, "ip6") : NULL;
+	auto_(hoy_buf_done) struct hoy_buf text = {};
+
+	hoy_ruleset_remove(&text, state->table, which);
+	(void) hoy_buf_addf(&text, "%s%s", rules ? rules : "", rules6 ? rules6 : "");
+	(void) hoy_buf_add(&text, all->data, all->len);
+	return hoy_firewall_run(state->firewall, &text, err);
+}
+
 /* The whole tables, from what we know. */
 static int install_all(struct hoy_state *state, struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf text = {};
 	bool ipv6 = wants_ipv6(state);
+	unsigned int which = ipv6 ? HOY_NET_V4 | HOY_NET_V6 : HOY_NET_V4;
 	int r;
 
 	if (!ipv6 && has_table(state, "ip6"))
-		hoy_ruleset_remove(&text, state->table, HOY_NET_V6);
-	hoy_ruleset_frame(&text, state->table, ipv6 ? HOY_NET_V4 | HOY_NET_V6 : HOY_NET_V4);
+		remove_table(state, &text, HOY_NET_V6);
+	hoy_ruleset_frame(&text, state->table, which);
 	for (size_t i = 0; i < state->n_bridges; i++)
 		if (state->bridges[i].spec.kind == HOY_NET_BRIDGED)
 			hoy_ruleset_bridge(&text, state->table, HOY_RULESET_ADD, &state->bridges[i].spec);
@@ -110,7 +142,9 @@ static int install_all(struct hoy_state *state, struct hoy_err *err)
 
 		hoy_ruleset_ports(&text, state->table, HOY_RULESET_ADD, &ep->address, ep->ports, ep->n_ports);
 	}
-	r = hoy_firewall_run(state->firewall, &text, err);
+	r = hoy_firewall_run(state->firewall, &text, NULL);
+	if (r < 0)
+		r = replace_all(state, which, &text, err);
 	if (r >= 0) {
 		state->table_exists = true;
 		state->table6_exists = ipv6;
@@ -163,7 +197,9 @@ static int change_ports(
 
 static void remove_tables(struct hoy_state *state, struct hoy_buf *text)
 {
-	hoy_ruleset_remove(text, state->table, has_table(state, "ip6") ? HOY_NET_V4 | HOY_NET_V6 : HOY_NET_V4);
+	remove_table(state, text, HOY_NET_V4);
+	if (has_table(state, "ip6"))
+		remove_table(state, text, HOY_NET_V6);
 	state->table_exists = state->table6_exists = false;
 }
 
