@@ -85,6 +85,8 @@ static void queue(struct hoy_names *names, enum hoy_dns_op op, const char *id, c
 	struct message *message = calloc(1, sizeof *message + len);
 
 	for (size_t i = 0; i < n_sockets; i++) {
+		if (sockets[i] < 0)
+			continue; /* told already, with all others, when the connection was made */
 		if (message)
 			message->fds[message->n_fds++] = TAKE_FD(sockets[i]);
 		else

@@ -82,3 +82,11 @@ knows() { [ "$(hoy exec "$1" sh -c "grep -w $2 /etc/hosts | cut -f1")" = "$3" ];
     hoy rm -f up app late
     hoy network rm own
 }
+
+@test "names are served when the first that needs them is a container that runs already" {
+    hoy network create first
+    hoy run -d --name web busybox sleep 1000
+    hoy network connect --alias www.example first web
+    run hoy run --rm --network first busybox nslookup www.example
+    [[ "$status" = 0 && "$output" == *"$(address web first)"* ]]
+}
