@@ -255,14 +255,27 @@ groups_below() {
     [[ "$output" == *"unknown cgroup manager specified: 'docker'"* ]]
 }
 
-@test "kill and delete: crun's patterns are refused" {
-    running
-    for c in kill delete; do
-        run r $c --regex "$ID"
-        [ "$status" = 1 ]
-        [[ "$output" == *"--regex: patterns of container names are not supported"* ]]
+@test "kill and delete --regex: those whose ids match, and no others" {
+    config '.process.args = ["sleep", "1000"]'
+    for i in 1 2 22 x; do
+        r run -d -b "$B" "$ID-$i" </dev/null >"$T/out" 2>"$T/err" 3>&- 4>&-
     done
-    is_status running
+    r kill --regex "^$ID-(1|2+)\$" KILL
+    for i in 1 2 22; do
+        wait_for 10 is_status stopped "$ID-$i"
+    done
+    is_status running "$ID-x"
+    # One of them runs: it is named, the others go.
+    run r delete --regex "^$ID-"
+    [ "$status" = 1 ]
+    [[ "$output" == *"$ID-x: "*"cannot delete container"*"--regex: 1 of 4 containers: see the warnings"* ]]
+    [ "$(r list -q | grep "^$ID-")" = "$ID-x" ]
+    r delete --force -r "^$ID-[^0-9]"
+    [ -z "$(r list -q | grep "^$ID-")" ]
+    r kill --regex "^$ID-nothing"
+    run r kill --regex "("
+    [ "$status" = 1 ]
+    [[ "$output" == *"--regex: '(' without ')'"* ]]
 }
 
 @test "update: each CPU, memory and pids option" {

@@ -63,8 +63,8 @@ pid_of() {
     r state "${1:-$ID}" | jq -r .pid
 }
 
-is_status() { # STATUS
-    [ "$(status_of)" = "$1" ]
+is_status() { # STATUS [ID]
+    [ "$(status_of "${2:-}")" = "$1" ]
 }
 
 # nothing_left: no state, no cgroup, no mount of this test.
