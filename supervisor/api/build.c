@@ -371,6 +371,7 @@ static int start(struct exchange *e, const struct hoy_build_parameters *p, struc
 	struct hoy_build_request request = { .context = -EBADF };
 
 	hoy_build_parameters_fill(uri, p, &request);
+	request.colour_stderr = !hoy_uri_query_bool(uri, "plain", false);
 	request.context = hoy_build_body_pipe(e->rq, err);
 	return request.context < 0 ? request.context
 				   : hoy_build_start(e->rq->api->o.builds, &request, &handler, &e->build, err);

@@ -174,6 +174,7 @@ static int take_request(struct hoy_build *build, const struct hoy_build_request 
 	build->pull = request->pull;
 	build->keep_containers = request->keep_containers;
 	build->keep_failed_containers = request->keep_failed_containers;
+	build->colour_stderr = request->colour_stderr;
 	build->packet = calloc(1, sizeof *build->packet);
 	if (request->tags)
 		build->tags = hoy_strv_copy(request->tags);

@@ -58,6 +58,7 @@ struct hoy_build_request {
 	bool pull;                   /* base images are asked for again */
 	bool keep_containers;        /* those of RUN that went well */
 	bool keep_failed_containers; /* and the one that did not */
+	bool colour_stderr;          /* what RUN writes there is red */
 };
 
 /* What becomes of the steps of a plan, for clients that draw them. */

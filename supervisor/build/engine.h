@@ -34,7 +34,7 @@ struct hoy_builds {
 	struct hoy_build *list;
 	struct hoy_build_entry **entries;
 	size_t n_entries;
-	uint64_t serial; /* of the last build */
+	uint64_t serial;                    /* of the last build */
 	struct hoy_build_session *sessions; /* session.c */
 	struct hoy_session_wait *session_waits;
 	uint64_t turn; /* grows whenever something begins to be brought to disk: what was made before is there then */
@@ -117,7 +117,7 @@ struct hoy_build {
 	/* the request */
 	char **tags;
 	char *network, *host_config;
-	bool no_cache, pull, keep_containers, keep_failed_containers;
+	bool no_cache, pull, keep_containers, keep_failed_containers, colour_stderr;
 
 	/* hoy-build */
 	struct hoy_worker_run *worker;

@@ -18,6 +18,8 @@
 #include "supervisor/store/store.h"
 
 #define FRAME_HEAD 8
+#define RED "\x1b[91m"
+#define PLAIN "\x1b[0m"
 #define FRAME_MAX ((size_t) 1 << 20)
 
 /* --- the container's end --------------------------------------------------------------------------------------------
@@ -106,6 +108,18 @@ void hoy_build_run_end(struct hoy_build_task *task, bool keep)
 
 static void look_at_end(struct hoy_build_task *task);
 
+/* Clients of the classic endpoint are told which text was stderr by its colour. */
+static void print_frame(struct hoy_build_task *task, const char *text, size_t len, bool is_stderr)
+{
+	bool coloured = is_stderr && task->build->colour_stderr;
+
+	if (coloured)
+		hoy_build_print(task, RED, strlen(RED));
+	hoy_build_print(task, text, len);
+	if (coloured)
+		hoy_build_print(task, PLAIN, strlen(PLAIN));
+}
+
 /* Whole frames of the multiplexed stream: what both streams say, in order. */
 static void tell_frames(struct hoy_build_task *task)
 {
@@ -119,7 +133,7 @@ static void tell_frames(struct hoy_build_task *task)
 			hoy_build_tell(task->build, HOY_BUILD_STEP_OUTPUT, task->step, task->frame.data + FRAME_HEAD,
 				len, head[0]);
 		if (len > 0)
-			hoy_build_print(task, task->frame.data + FRAME_HEAD, len);
+			print_frame(task, task->frame.data + FRAME_HEAD, len, head[0] == 2);
 		hoy_buf_consume(&task->frame, FRAME_HEAD + len);
 	}
 }

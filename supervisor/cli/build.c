@@ -295,6 +295,7 @@ static int make_path(const struct hoy_cli *cli, const struct source *source, str
 	add_number(path, "nocache", o->no_cache);
 	add_number(path, "pull", o->pull);
 	add_number(path, "forcerm", o->force_rm);
+	add_number(path, "plain", !isatty(STDOUT_FILENO)); /* hoyd's: no colours */
 	add_number(path, "memory", o->memory);
 	add_number(path, "memswap", o->memory_swap);
 	add_number(path, "shmsize", o->shm_size);

@@ -8,7 +8,8 @@
 #include "libocispec/field.h"
 #include "supervisor/network/network_internal.h"
 
-#define OPTION_SYSCTLS "com.docker.network.endpoint.sysctls"
+#define OPTIONS_OF_DOCKER "com.docker.network."
+#define OPTION_SYSCTLS OPTIONS_OF_DOCKER "endpoint.sysctls"
 #define INTERFACE ".IFNAME."
 
 /* "net.ipv4.conf.IFNAME.log_martians=1" as "net/ipv4/conf/eth0/log_martians=1\n", into `out` if there is one. */
@@ -71,9 +72,12 @@ int hoy_endpoint_options_check(const struct hoy_network_request *request, struct
 	int r = 0;
 
 	for (size_t i = 0; i < request->n_driver_opts && r >= 0; i++) {
-		if (!hoy_str_eq(request->driver_opts[i].key, OPTION_SYSCTLS))
-			return hoy_err_unsupported(
-				err, "driver option '%s' of an endpoint is not supported", request->driver_opts[i].key);
+		const char *key = request->driver_opts[i].key;
+
+		if (!hoy_str_eq(key, OPTION_SYSCTLS) && hoy_str_starts(key, OPTIONS_OF_DOCKER))
+			return hoy_err_unsupported(err, "driver option '%s' of an endpoint is not supported", key);
+		if (!hoy_str_eq(key, OPTION_SYSCTLS))
+			continue; /* somebody else's: kept and shown */
 		r = add_sysctls(request->driver_opts[i].value, "eth0", NULL, err);
 	}
 	for (; request->link_local && request->link_local[n] && r >= 0; n++)

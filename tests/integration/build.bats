@@ -161,6 +161,9 @@ what_is() { "$HOY" image inspect "$1" | jq -r ".[0] | $2"; }
     [[ $output == *"Step 3/3 : CMD cat /out"*"Successfully tagged viadocker:latest"* ]]
     [ "$(docker run --rm viadocker)" = hi ]
     [ "$(docker build -q .)" = "$(docker build -q .)" ]
+    say 'FROM busybox' 'RUN echo wrong >&2'
+    [[ "$(docker build --no-cache .)" == *$'\e[91mwrong\n\e[0m'* ]]
+    [[ "$("$HOY" build --no-cache .)" == *$'\nwrong\n'* ]]
     printf 'FROM busybox\nRUN echo why; exit 5\n' >Dockerfile
     run docker build -q .
     [ $status = 5 ] && [[ $output == *"returned a non-zero code: 5"* ]]

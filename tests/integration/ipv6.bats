@@ -242,7 +242,9 @@ X
     [ "$(hoy exec ca cat /proc/sys/net/ipv4/neigh/eth1/ucast_solicit)" = 7 ]
     hoy exec ca ip addr show eth0 | grep -q "inet6 fe80::7:8/64"
     one() { hoy run --label t --network "name=plain,driver-opt=$1" busybox true; }
-    refused "driver option 'com.example' of an endpoint is not supported" one com.example=1
+    refused "driver option 'com.docker.network.x' of an endpoint is not supported" one com.docker.network.x=1
+    hoy create --label t --name theirs --network name=plain,driver-opt=com.example=1 busybox true
+    [ "$(hoy inspect -f '{{json .NetworkSettings.Networks.plain.DriverOpts}}' theirs)" = '{"com.example":"1"}' ]
     refused "invalid sysctl 'net.ipv4.conf.all.log_martians=1'" one "$sysctls=net.ipv4.conf.all.log_martians=1"
     refused "invalid sysctl 'net.ipv4.conf.IFNAME.../../../x=1'" one "$sysctls=net.ipv4.conf.IFNAME.../../../x=1"
     refused "eth0/no_such_key" one "$sysctls=net.ipv4.conf.IFNAME.no_such_key=1"
