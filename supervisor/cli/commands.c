@@ -83,17 +83,21 @@ static int row_matches(const struct hoy_command *command, char *const *words)
 	return n;
 }
 
+/* The longest name counts: "compose convert kubernetes" before "compose convert". */
 const struct hoy_command *hoy_command_find(char *const *words, int *ret_words)
 {
+	const struct hoy_command *found = NULL;
+
+	*ret_words = 0;
 	for (size_t i = 0; hoy_commands[i]; i++) {
 		int n = row_matches(hoy_commands[i], words);
 
-		if (n) {
+		if (n > *ret_words) {
 			*ret_words = n;
-			return hoy_commands[i];
+			found = hoy_commands[i];
 		}
 	}
-	return NULL;
+	return found;
 }
 
 const struct hoy_command_group *hoy_command_group_find(const char *word)

@@ -1,9 +1,11 @@
 /* What callers ask of a loaded project. */
 #include "supervisor/compose/project.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/str.h"
 
 void hoy_compose_project_free(struct hoy_compose_project *project)
@@ -54,6 +56,23 @@ struct hoy_compose_file_object *hoy_compose_config_find(const struct hoy_compose
 const char *hoy_compose_getenv(const struct hoy_compose_project *project, const char *name)
 {
 	return project->environment ? hoy_env_get(project->environment, name) : NULL;
+}
+
+int hoy_compose_read_object(const struct hoy_compose_project *project, const struct hoy_compose_file_object *object,
+	const char *what, struct hoy_buf *out, struct hoy_err *err)
+{
+	const char *text = object->content;
+
+	if (object->file)
+		return hoy_file_read(AT_FDCWD, object->file, out, err);
+	if (object->environment) {
+		text = hoy_compose_getenv(project, object->environment);
+		if (!text)
+			return hoy_err_invalid(err, "environment variable \"%s\" required by %s \"%s\" is not set",
+				object->environment, what, object->name);
+	}
+	(void) hoy_buf_adds(out, text ? text : "");
+	return hoy_buf_check(out, what, err);
 }
 
 const char *hoy_compose_pair_get(const struct hoy_compose_pair *pairs, const char *key)

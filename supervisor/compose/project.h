@@ -539,6 +539,10 @@ struct hoy_compose_file_object *hoy_compose_config_find(const struct hoy_compose
 
 /* "K=V" lookup of what hoy_compose_load() replaced variables from; NULL: unset. */
 const char *hoy_compose_getenv(const struct hoy_compose_project *project, const char *name);
+/* What a config or secret that isn't external holds: of its file, its variable, its content. `what`: "config" or
+ * "secret", for messages. */
+int hoy_compose_read_object(const struct hoy_compose_project *project, const struct hoy_compose_file_object *object,
+	const char *what, struct hoy_buf *out, struct hoy_err *err);
 const char *hoy_compose_pair_get(const struct hoy_compose_pair *pairs, const char *key);
 
 /* Moves the named services, and unless `no_deps` what they depend on, from `disabled` into `services`, and leaves only

@@ -82,24 +82,6 @@ static int id_of(const char *what, const char *text, unsigned int *ret, struct h
 	return 0;
 }
 
-/* What the file has in it. */
-static int read_content(struct hoy_compose *app, const struct hoy_compose_file_object *object, const char *what,
-	struct hoy_buf *out, struct hoy_err *err)
-{
-	const char *text = object->content;
-
-	if (object->file)
-		return hoy_file_read(AT_FDCWD, object->file, out, err);
-	if (object->environment) {
-		text = hoy_compose_getenv(app->project, object->environment);
-		if (!text)
-			return hoy_err_invalid(err, "environment variable \"%s\" required by %s \"%s\" is not set",
-				object->environment, what, object->name);
-	}
-	(void) hoy_buf_adds(out, text ? text : "");
-	return hoy_buf_check(out, what, err);
-}
-
 static int add_mounts(
 	struct hoy_compose *app, struct hoy_compose_mount **list, bool secret, struct hoy_buf *out, struct hoy_err *err)
 {
@@ -123,7 +105,7 @@ static int add_mounts(
 		if (r == 0)
 			r = id_of("gid", m->gid, &gid, err);
 		if (r == 0)
-			r = read_content(app, object, what, &data, err);
+			r = hoy_compose_read_object(app->project, object, what, &data, err);
 		if (r == 0)
 			r = hoy_compose_tar_add(out, target, data.data ? data.data : "", data.len, uid, gid,
 				m->mode ? (unsigned int) *m->mode : 0444, err);

@@ -1,6 +1,6 @@
 /*
  * Any bytes as a compose file: it loads or tells why. What loads prints as YAML that loads again and prints the same,
- * and as JSON that parses.
+ * as JSON that parses, and as objects of Kubernetes or not for a reason.
  */
 #include <assert.h>
 #include <stdint.h>
@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "base/str.h"
+#include "supervisor/compose/kubernetes.h"
 #include "supervisor/compose/project.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -60,6 +61,17 @@ static void check_again(struct hoy_compose_project *project)
 		assert(again.len == text.len && !memcmp(again.data, text.data, text.len));
 }
 
+static void check_kubernetes(const struct hoy_compose_project *project)
+{
+	const struct hoy_kubernetes_options options = { .runtime_class = "hoy", .volume_size = "1Gi" };
+	auto_(hoy_buf_done) struct hoy_buf text = {};
+	auto_ptr(hoy_strv_free) char **warnings = NULL;
+	struct hoy_err err = {};
+
+	if (hoy_compose_kubernetes(project, &options, &text, &warnings, &err) < 0)
+		assert(err.errnum > 0 && err.msg[0]);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	auto_ptr(hoy_compose_project_free) struct hoy_compose_project *project = NULL;
@@ -68,7 +80,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (memmem(data, size, "include", 7) || memmem(data, size, "file:", 5))
 		return 0;
 	project = load(data, size);
-	if (project)
+	if (project) {
 		check_again(project);
+		check_kubernetes(project);
+	}
 	return 0;
 }
