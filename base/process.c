@@ -257,7 +257,8 @@ int hoy_process_run(const struct hoy_spawn *spawn, size_t cap, char **ret_output
 	read_end = pipes[0];
 	write_end = pipes[1];
 	fds[0] = spawn->n_fds ? spawn->fds[0] : -1;
-	fds[1] = fds[2] = write_end;
+	fds[1] = write_end;
+	fds[2] = spawn->n_fds > 2 ? spawn->fds[2] : write_end;
 	with_pipe.fds = fds;
 	with_pipe.n_fds = 3;
 	r = hoy_process_spawn(&with_pipe, &pid, NULL, err);

@@ -33,7 +33,8 @@ int hoy_process_spawn(const struct hoy_spawn *spawn, pid_t *ret_pid, int *ret_pi
 /* Waits for `pid` through EINTR; fills *ret_si. 0 or -errno. */
 int hoy_process_wait(pid_t pid, siginfo_t *ret_si, struct hoy_err *err);
 
-/* Spawns, feeds nothing, collects at most `cap` bytes of stdout+stderr, waits. *ret_status is a shell-like status. */
+/* Spawns, feeds nothing, collects at most `cap` bytes of stdout and stderr (of stdout, when `fds` has a third one),
+ * waits. *ret_status is a shell-like status. */
 int hoy_process_run(const struct hoy_spawn *spawn, size_t cap, char **ret_output, int *ret_status, struct hoy_err *err);
 
 /* Exit code, or 128 + signal. */

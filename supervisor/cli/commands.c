@@ -181,7 +181,19 @@ static bool is_common(const struct line *line)
 	return false;
 }
 
-void hoy_commands_help(const struct hoy_option *globals, FILE *out)
+static void print_plugins(const struct hoy_plugins *plugins, FILE *out)
+{
+	if (plugins->n)
+		(void) fputs("\nPlugins:\n", out);
+	for (size_t i = 0; i < plugins->n; i++) {
+		const struct hoy_plugin *p = &plugins->list[i];
+
+		(void) fprintf(out, "  %s*%*s%s (%s%s%s)\n", p->name, MAX(11 - (int) strlen(p->name), 1), "",
+			p->summary, p->vendor, *p->version ? ", " : "", p->version);
+	}
+}
+
+void hoy_commands_help(const struct hoy_option *globals, const struct hoy_plugins *plugins, FILE *out)
 {
 	auto_(hoy_buf_done) struct hoy_buf options = {};
 	struct line lines[MAX_LINES], group_lines[32], inside[MAX_LINES];
@@ -204,6 +216,7 @@ void hoy_commands_help(const struct hoy_option *globals, FILE *out)
 		if (!is_common(&lines[i]))
 			lines[rest++] = lines[i];
 	print_lines(lines, rest, /* sort= */ true, out);
+	print_plugins(plugins, out);
 	hoy_options_help(globals, "Global Options", &options);
 	(void) fputs(options.data ? options.data : "", out);
 	(void) fputs("\nRun 'hoy COMMAND --help' for more information on a command.\n", out);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "supervisor/cli/cli.h"
+#include "supervisor/cli/plugin.h"
 
 /* "network": a word that is followed by one of its commands. */
 struct hoy_command_group {
@@ -24,7 +25,8 @@ const struct hoy_command_group *hoy_command_group_find(const char *word);
  * word is *ret_len bytes of the row, not terminated. */
 const char *hoy_command_name_in(const struct hoy_command *command, const char *group, size_t *ret_len);
 
-void hoy_commands_help(const struct hoy_option *globals, FILE *out);
+/* Of all commands, and of plugins, which stand with a star. */
+void hoy_commands_help(const struct hoy_option *globals, const struct hoy_plugins *plugins, FILE *out);
 void hoy_command_group_help(const struct hoy_command_group *group, FILE *out);
 /* `called`: the words that were typed. */
 void hoy_command_help(const struct hoy_command *command, const char *called, FILE *out);

@@ -3,11 +3,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/str.h"
 #include "supervisor/cli/cli.h"
 #include "supervisor/cli/context.h"
 #include "supervisor/cli/format.h"
 #include "supervisor/cli/human.h"
+#include "supervisor/cli/plugin.h"
 
 struct info_options {
 	const char *format;
@@ -169,9 +171,45 @@ static void print_registries(const struct hoy_json *info)
 static void print_client(struct hoy_cli *cli)
 {
 	auto_free char *context = hoy_context_current(NULL, &cli->config);
+	auto_(hoy_plugins_done) struct hoy_plugins plugins = {};
+	struct hoy_err err;
 
 	(void) printf("Client:\n Version:    %s\n Context:    %s\n Debug Mode: %s\n", PACKAGE_VERSION,
 		context ? context : "default", cli->debug ? "true" : "false");
+	if (hoy_plugins_load(&cli->config, &plugins, &err) < 0)
+		hoy_log_err(&err, "look for plugins");
+	if (plugins.n)
+		(void) puts(" Plugins:");
+	for (size_t i = 0; i < plugins.n; i++) {
+		const struct hoy_plugin *p = &plugins.list[i];
+
+		(void) printf("  %s: %s (%s)\n", p->name, p->summary, p->vendor);
+		if (*p->version)
+			(void) printf("    Version:  %s\n", p->version);
+		(void) printf("    Path:     %s\n", p->path);
+	}
+}
+
+static int add_client_plugins(struct hoy_json_writer *w, const struct hoy_config *config, struct hoy_err *err)
+{
+	auto_(hoy_plugins_done) struct hoy_plugins plugins = {};
+	int r = hoy_plugins_load(config, &plugins, err);
+
+	hoy_json_array(w, "Plugins");
+	for (size_t i = 0; i < plugins.n; i++) {
+		const struct hoy_plugin *p = &plugins.list[i];
+
+		hoy_json_object(w, NULL);
+		hoy_json_add_string(w, "SchemaVersion", "0.1.0");
+		hoy_json_add_string(w, "Vendor", p->vendor);
+		hoy_json_add_string(w, "Version", p->version);
+		hoy_json_add_string(w, "ShortDescription", p->summary);
+		hoy_json_add_string(w, "Name", p->name);
+		hoy_json_add_string(w, "Path", p->path);
+		hoy_json_end(w);
+	}
+	hoy_json_end(w);
+	return r;
 }
 
 static void print_info(struct hoy_cli *cli, const struct hoy_json *info)
@@ -208,8 +246,9 @@ static int with_client(struct hoy_cli *cli, const struct hoy_json *info, struct 
 	hoy_json_add_bool(&w, "Debug", cli->debug);
 	hoy_json_add_string(&w, "Version", PACKAGE_VERSION);
 	hoy_json_add_string(&w, "Context", context ? context : "default");
-	hoy_json_array(&w, "Plugins");
-	hoy_json_end(&w);
+	r = add_client_plugins(&w, &cli->config, err);
+	if (r < 0)
+		return r;
 	hoy_json_add_null(&w, "Warnings");
 	hoy_json_end(&w);
 	hoy_json_end(&w);

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include "supervisor/cli/cli.h"
 #include "supervisor/cli/commands.h"
 #include "supervisor/cli/context.h"
+#include "supervisor/cli/plugin.h"
 #include "supervisor/cli/tls.h"
 #include "supervisor/compose/globals.h"
 
@@ -61,15 +63,53 @@ static int set_log_level(const struct globals *globals, struct hoy_err *err)
 	return hoy_err_invalid(err, "unable to parse logging level: %s (debug, info, warn, error)", name);
 }
 
-/* What stands where a command should: a group's help, or a word that names nothing. */
-static int no_command(char *const *words, bool help)
+/* The line as it was typed, for those who get all of it. */
+struct invocation {
+	const struct globals *globals;
+	char **argv;
+};
+
+static int help_of_all(const struct hoy_config *config)
+{
+	auto_(hoy_plugins_done) struct hoy_plugins plugins = {};
+	struct hoy_err err;
+
+	if (hoy_plugins_load(config, &plugins, &err) < 0)
+		hoy_log_err(&err, "look for plugins");
+	hoy_commands_help(global_options, &plugins, stdout);
+	return 0;
+}
+
+/* Becomes the plugin of that name, if there is one: it reads the configuration itself, but does not know our default
+ * socket. */
+static void become_plugin(const struct invocation *invocation, const char *name, const struct hoy_config *config)
+{
+	const struct globals *globals = invocation->globals;
+	auto_free char *path = hoy_plugin_find(config, name);
+	auto_free char *context = hoy_context_current(globals->context, config);
+	bool is_default = !globals->host && !getenv("DOCKER_HOST") && context && strcmp(context, "default") == 0;
+	struct hoy_err err;
+
+	if (path && hoy_plugin_exec(path, invocation->argv, is_default ? "unix://" HOY_DEFAULT_SOCKET : NULL, &err) < 0)
+		hoy_log_err(&err, "plugin '%s'", name);
+}
+
+/* What stands where a command should: a plugin's name, a group's help, or a word that names nothing. */
+static int no_command(const struct invocation *invocation, char *const *words, bool help)
 {
 	const struct hoy_command_group *group = words[0] ? hoy_command_group_find(words[0]) : NULL;
 	const char *next = group ? words[1] : NULL;
 
-	if (!words[0]) {
-		hoy_commands_help(global_options, stdout);
-		return 0;
+	if (!group) {
+		auto_(hoy_config_done) struct hoy_config config = {};
+		struct hoy_err err;
+
+		if (hoy_config_load(invocation->globals->config, &config, &err) < 0)
+			hoy_log_err(&err, "plugins are not looked for");
+		else if (words[0])
+			become_plugin(invocation, words[0], &config);
+		if (!words[0])
+			return help_of_all(&config);
 	}
 	if (!group || (next && next[0] != '-'))
 		return hoy_command_unknown(group, group ? next : words[0]);
@@ -83,13 +123,13 @@ static int no_command(char *const *words, bool help)
 	return 0;
 }
 
-static int help_for(char *const *words)
+static int help_for(const struct invocation *invocation, char *const *words)
 {
 	int used = 0;
 	const struct hoy_command *command = words[0] ? hoy_command_find(words, &used) : NULL;
 
 	if (!command)
-		return no_command(words, /* help= */ true);
+		return no_command(invocation, words, /* help= */ true);
 	hoy_command_help(command, command->name, stdout);
 	return 0;
 }
@@ -177,8 +217,9 @@ static int take_compose(struct hoy_cli *cli, char **words, struct hoy_compose_gl
 	return 1;
 }
 
-static int run(struct hoy_cli *cli, const struct globals *globals, char **words)
+static int run(struct hoy_cli *cli, const struct invocation *invocation, char **words)
 {
+	const struct globals *globals = invocation->globals;
 	auto_free char *called = NULL;
 	struct hoy_err err;
 	int used = 0, r;
@@ -186,7 +227,7 @@ static int run(struct hoy_cli *cli, const struct globals *globals, char **words)
 	cli->debug = globals->debug;
 	cli->command = words[0] ? hoy_command_find(words, &used) : NULL;
 	if (!cli->command)
-		return no_command(words, /* help= */ false);
+		return no_command(invocation, words, /* help= */ false);
 	cli->called = called = used == 1 ? strdup(words[0]) : hoy_str_printf("%s %s", words[0], words[1]);
 	r = called ? prepare(cli, globals, &err) : hoy_err_oom(&err);
 	/* The command's own words start with its (last) name. */
@@ -200,6 +241,7 @@ int main(int argc, char **argv)
 	auto_(hoy_compose_globals_done) struct hoy_compose_globals compose = {};
 	struct hoy_cli cli = { .program = "hoy" };
 	struct globals globals = {};
+	const struct invocation invocation = { &globals, argv };
 	bool help = false;
 	int r;
 
@@ -218,8 +260,8 @@ int main(int argc, char **argv)
 			return r < 0 ? HOY_EXIT_ENGINE : 0;
 	}
 	if (help || (words[0] && strcmp(words[0], "help") == 0))
-		return help_for(help ? words : words + 1);
-	r = run(&cli, &globals, words);
+		return help_for(&invocation, help ? words : words + 1);
+	r = run(&cli, &invocation, words);
 	hoy_http_host_done(&cli.host);
 	hoy_config_done(&cli.config);
 	return r;

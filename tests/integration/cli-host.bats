@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # Which engine: contexts, ssh, headers; and what hoy says without one: help, completion.
+bats_require_minimum_version 1.5.0
 load lib
 load stack
 
@@ -168,4 +169,45 @@ EOF
         ! command -v scdoc >/dev/null || scdoc <"$T/page" >"$T/$page"
     done <"$T/pages"
     grep -q -- '--subnet' <("$HOY" __man network create)
+}
+
+@test "programs named docker-NAME are commands" {
+    mkdir "$T/client/cli-plugins" "$T/more"
+    cat >"$T/client/cli-plugins/docker-hello" <<'P'
+#!/bin/sh
+if [ "$1" = docker-cli-plugin-metadata ]; then
+    echo noise >&2
+    echo '{"SchemaVersion": "0.1.0", "Vendor": "Tests", "Version": "v1.2", "ShortDescription": "Says hello"}'
+    exit
+fi
+echo "$DOCKER_HOST|$DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND|$*"
+exit 7
+P
+    chmod +x "$T/client/cli-plugins/docker-hello"
+    sed 's/Says hello/of another directory/' "$T/client/cli-plugins/docker-hello" >"$T/more/docker-other"
+    cp "$T/more/docker-other" "$T/more/docker-hello"          # the first one wins
+    cp "$T/more/docker-other" "$T/client/cli-plugins/docker-ps" # never in place of ours
+    printf '#!/bin/sh\necho no metadata\n' >"$T/more/docker-broken"
+    chmod +x "$T/more"/* "$T/client/cli-plugins"/*
+    echo "{\"cliPluginsExtraDirs\": [\"$T/more\"]}" >"$T/client/config.json"
+    unset DOCKER_HOST
+    run -7 "$HOY" hello a --b
+    [ "$output" = "unix:///run/hoy/hoy.sock|$HOY|hello a --b" ]
+    run -7 "$HOY" -H unix:///far hello --help
+    [ "$output" = "|$HOY|-H unix:///far hello --help" ]
+    DOCKER_HOST=unix:///near run -7 "$HOY" help hello
+    [ "$output" = "unix:///near|$HOY|help hello" ]
+    "$HOY" context create far --docker host=unix:///far
+    run -7 "$HOY" --context far hello
+    [ "$output" = "|$HOY|--context far hello" ]
+    run -1 "$HOY" ps
+    [[ "$output" == *"Cannot connect"* ]]
+    run -1 "$HOY" ../hello
+    [[ "$output" == *"unknown command"* ]]
+    "$HOY" --help >"$T/help"
+    grep -q '^  hello\*      Says hello (Tests, v1.2)$' "$T/help"
+    grep -q '^  other\*      of another directory (Tests, v1.2)$' "$T/help"
+    ! grep -q broken "$T/help"
+    run "$HOY" -H unix:///nonexistent info
+    [[ "$output" == *"  hello: Says hello (Tests)"$'\n'"    Version:  v1.2"$'\n'"    Path:     $T/client/cli-plugins/docker-hello"* ]]
 }
