@@ -370,6 +370,16 @@ static void encode_execs(struct hoy_json_writer *w, const struct hoy_api *api, c
 	hoy_json_add_strv(w, "ExecIDs", (char *const *) ids);
 }
 
+static const char *apparmor_profile(const struct hoy_container_host_config *host)
+{
+	const char *profile = "";
+
+	for (size_t i = 0; host->security_opt && host->security_opt[i]; i++)
+		if (hoy_str_starts(host->security_opt[i], "apparmor"))
+			profile = host->security_opt[i] + strcspn(host->security_opt[i], "=:");
+	return *profile ? profile + 1 : "";
+}
+
 static void encode_files(struct hoy_json_writer *w, const struct hoy_api *api, const struct hoy_container_info *c)
 {
 	auto_free char *name = hoy_str_printf("/%s", c->name);
@@ -385,7 +395,7 @@ static void encode_files(struct hoy_json_writer *w, const struct hoy_api *api, c
 	hoy_json_add_string(w, "Platform", "linux");
 	hoy_json_add_string(w, "MountLabel", "");
 	hoy_json_add_string(w, "ProcessLabel", "");
-	hoy_json_add_string(w, "AppArmorProfile", "");
+	hoy_json_add_string(w, "AppArmorProfile", apparmor_profile(&c->config->host));
 	encode_execs(w, api, c);
 }
 

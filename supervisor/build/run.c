@@ -111,13 +111,17 @@ static void look_at_end(struct hoy_build_task *task);
 /* Clients of the classic endpoint are told which text was stderr by its colour. */
 static void print_frame(struct hoy_build_task *task, const char *text, size_t len, bool is_stderr)
 {
-	bool coloured = is_stderr && task->build->colour_stderr;
+	auto_(hoy_buf_done) struct hoy_buf red = { 0 };
 
-	if (coloured)
-		hoy_build_print(task, RED, strlen(RED));
-	hoy_build_print(task, text, len);
-	if (coloured)
-		hoy_build_print(task, PLAIN, strlen(PLAIN));
+	if (!is_stderr || !task->build->colour_stderr) {
+		hoy_build_print(task, text, len);
+		return;
+	}
+	(void) hoy_buf_adds(&red, RED);
+	(void) hoy_buf_add(&red, text, len);
+	(void) hoy_buf_adds(&red, PLAIN);
+	if (!red.failed)
+		hoy_build_print(task, red.data, red.len);
 }
 
 /* Whole frames of the multiplexed stream: what both streams say, in order. */

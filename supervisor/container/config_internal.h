@@ -30,7 +30,8 @@ struct hoy_security {
 	bool no_new_privileges;
 	bool seccomp_unconfined;
 	bool system_paths_unconfined;
-	const char *seccomp_profile; /* JSON text inside the config, NULL: the default profile */
+	const char *apparmor_profile; /* inside the config; NULL: none, we have no default one */
+	const char *seccomp_profile;  /* JSON text inside the config, NULL: the default profile */
 };
 int hoy_security_parse(const struct hoy_container_config *config, struct hoy_security *ret, struct hoy_err *err);
 

@@ -132,6 +132,8 @@ static int new_container(struct hoy_containers *room, const struct hoy_container
 	if (r >= 0)
 		r = hoy_container_shared_check(c, err);
 	if (r >= 0)
+		r = hoy_container_modules_check(c, err);
+	if (r >= 0)
 		r = hoy_device_requests_resolve(&config->host, err);
 	if (r >= 0)
 		r = resolve_image(c, base, err);

@@ -248,6 +248,8 @@ int hoy_container_bundle_restarts(const struct hoy_container *c);
 
 /* At create: are there containers of those names? */
 int hoy_container_shared_check(struct hoy_container *c, struct hoy_err *err);
+/* At create: has the host the security modules that are asked for? */
+int hoy_container_modules_check(const struct hoy_container *c, struct hoy_err *err);
 /* The running container that "container:REF" names; *ret NULL when `mode` names none. */
 int hoy_container_shared(
 	struct hoy_container *c, const char *mode, const char *what, struct hoy_container **ret, struct hoy_err *err);

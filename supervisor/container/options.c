@@ -133,8 +133,10 @@ static int security_option(const char *option, struct hoy_security *security, st
 		security->system_paths_unconfined = true;
 		return 0;
 	}
-	if (IS("apparmor") && !strcmp(value, "unconfined"))
-		return 0; /* no profile is ever loaded */
+	if (IS("apparmor") && *value) {
+		security->apparmor_profile = strcmp(value, "unconfined") != 0 ? value : NULL;
+		return 0;
+	}
 	if (IS("label") && !strcmp(value, "disable"))
 		return 0; /* no label is ever set */
 	if (IS("apparmor") || IS("label") || IS("writable-cgroups") || IS("systempaths"))

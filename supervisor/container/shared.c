@@ -1,5 +1,6 @@
-/* Namespaces that a container shares with another one. */
+/* What a container needs that is not its own: namespaces of another one, a security module of the host. */
 #include <errno.h>
+#include <unistd.h>
 
 #include "base/defs.h"
 #include "supervisor/container/config_internal.h"
@@ -19,6 +20,17 @@ int hoy_container_shared_check(struct hoy_container *c, struct hoy_err *err)
 			return hoy_err_invalid(err, "No such container: %s", name);
 	}
 	return 0;
+}
+
+int hoy_container_modules_check(const struct hoy_container *c, struct hoy_err *err)
+{
+	struct hoy_security security;
+	int r = hoy_security_parse(c->config, &security, err);
+
+	if (r >= 0 && security.apparmor_profile && access("/sys/module/apparmor/parameters/enabled", F_OK) < 0)
+		return hoy_err_invalid(err, "--security-opt apparmor=%s: AppArmor is not enabled on this host",
+			security.apparmor_profile);
+	return r;
 }
 
 int hoy_container_shared(

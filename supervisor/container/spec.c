@@ -148,6 +148,8 @@ int hoy_spec_build_process(const struct hoy_spec_input *in, struct hoy_oci_proce
 	if (r < 0)
 		return r;
 	p->no_new_privileges = security.no_new_privileges;
+	if (security.apparmor_profile && !(p->apparmor_profile = strdup(security.apparmor_profile)))
+		return hoy_err_oom(err);
 	r = build_args(in, &p->args);
 	if (r < 0)
 		return hoy_err_oom(err);

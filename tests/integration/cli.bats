@@ -250,6 +250,12 @@ pty() { "$TOP/tests/integration/pty-run" "$@"; }
     [ "${lines[4]}" = 50 ]
     [[ " ${lines[5]} " == *' 77 '* ]]
     [ "${lines[6]}" = 500 ]
+    if [ -e /sys/module/apparmor/parameters/enabled ]; then
+        [ "$("$HOY" inspect -f '{{.AppArmorProfile}}' "$("$HOY" create --security-opt apparmor=mine busybox)")" = mine ]
+    else
+        run "$HOY" create --security-opt apparmor=mine busybox
+        [ "$status" = 125 ] && [[ "$output" == *"apparmor=mine: AppArmor is not enabled on this host"* ]]
+    fi
 }
 
 @test "names and addresses reach the container's files" {

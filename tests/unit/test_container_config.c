@@ -139,7 +139,7 @@ START_TEST(unsupported_members_are_refused_by_name)
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"LogConfig\":{\"Config\":{\"compress\":\"true\"}}}}", "compress" },
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"Mounts\":[{\"Type\":\"image\",\"Target\":\"/d\"}]}}",
 			"type 'image'" },
-		{ "{\"Image\":\"x\",\"HostConfig\":{\"SecurityOpt\":[\"apparmor=x\"]}}", "apparmor" },
+		{ "{\"Image\":\"x\",\"HostConfig\":{\"SecurityOpt\":[\"label=type:x\"]}}", "label" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(requests); i++)

@@ -305,10 +305,11 @@ START_TEST(security_options_open_one_thing_each)
 {
 	auto_ptr(hoy_oci_spec_free) struct hoy_oci_spec *spec = built(
 		"{\"Image\":\"x\",\"HostConfig\":{\"SecurityOpt\":[\"no-new-privileges\",\"seccomp=unconfined\","
-		"\"systempaths=unconfined\"]}}");
+		"\"systempaths=unconfined\",\"apparmor=my-profile\"]}}");
 
 	ck_assert(spec->process->no_new_privileges);
 	ck_assert_ptr_null(spec->linux_->seccomp);
+	ck_assert_str_eq(spec->process->apparmor_profile, "my-profile");
 	ck_assert_uint_eq(hoy_strv_len(spec->linux_->masked_paths), 0);
 	ck_assert_uint_eq(hoy_strv_len(spec->process->capabilities->bounding), 14);
 }
