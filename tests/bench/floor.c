@@ -4,7 +4,9 @@
  * what a real runtime takes longer is what it does itself.
  *
  *	floor [--cgroupns=no] [--filter FILE] [--binds N] [--root DIR] VERB [ARGS]
- *	run ID | create ID | start ID | exec ID PROGRAM | state ID | kill ID SIGNAL | delete ID
+ *	run ID | create ID | start ID | exec ID PROGRAM | state ID | kill ID SIGNAL | delete ID | list DIR
+ *
+ * `list` reads the state files of another runtime, DIR/ID/state.json, and nothing else.
  *
  * The bundle is the working directory. `run` executes /bin/true, `create` /bin/sleep 1000. The cgroups are those below
  * /sys/fs/cgroup: the v2 tree, or the v1 hierarchies. --filter loads a seccomp program (see compile-filter.c), --binds
@@ -559,6 +561,28 @@ static int do_kill(char **args)
 	return kill(saved_pid(), SIGKILL) == 0 ? 0 : 1;
 }
 
+static int do_list(char **args)
+{
+	char state[4096];
+	struct dirent *e;
+	DIR *dir = opendir(args[0]);
+
+	if (!dir)
+		die(args[0]);
+	while ((e = readdir(dir))) {
+		int fd;
+
+		if (e->d_name[0] == '.')
+			continue;
+		(void) snprintf(state, sizeof state, "%s/state.json", e->d_name);
+		fd = openat(dirfd(dir), state, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || read(fd, state, sizeof state) < 0)
+			die(e->d_name);
+		(void) close(fd);
+	}
+	return closedir(dir);
+}
+
 static const struct {
 	const char *name;
 	int (*run)(char **args);
@@ -570,6 +594,7 @@ static const struct {
 	{ "state", do_state },
 	{ "kill", do_kill },
 	{ "delete", do_delete },
+	{ "list", do_list },
 };
 
 int main(int argc, char **argv)
