@@ -288,10 +288,8 @@ static int refuse(const struct hoy_uri *uri, struct hoy_err *err)
 	const char *version = hoy_uri_query(uri, "version"), *remote = hoy_uri_query(uri, "remote");
 	const char *outputs = hoy_uri_query(uri, "outputs");
 
-	/* Not served yet; see build_session.c. */
-	if (version && *version && strcmp(version, "1") != 0)
-		return hoy_err_unsupported(err,
-			"the BuildKit API is not supported by this version of Hoy: set DOCKER_BUILDKIT=0, or build with hoy");
+	if (version && *version && strcmp(version, "1") != 0 && strcmp(version, "2") != 0)
+		return hoy_err_invalid(err, "invalid version of the builder: '%s'", version);
 	if (remote && *remote && strcmp(remote, "client-session") != 0 && strcmp(remote, "upload-request") != 0)
 		return hoy_err_unsupported(err, "remote build contexts are not supported by this version of Hoy");
 	if (hoy_uri_query_bool(uri, "squash", false))
@@ -380,9 +378,12 @@ static int start(struct exchange *e, const struct hoy_build_parameters *p, struc
 static int build(struct hoy_api_request *rq, struct hoy_err *err)
 {
 	auto_(hoy_build_parameters_done) struct hoy_build_parameters p = { 0 };
-	struct exchange *e = calloc(1, sizeof *e);
+	struct exchange *e;
 	int r;
 
+	if (hoy_str_eq(hoy_uri_query(&rq->uri, "version"), "2"))
+		return hoy_api_build_by_session(rq, err);
+	e = calloc(1, sizeof *e);
 	if (!e)
 		return hoy_err_oom(err);
 	e->rq = rq;

@@ -1,8 +1,7 @@
 /*
  * BuildKit's road: POST /session becomes a connection on which the client serves its files, and POST /build?version=2
- * builds from there. The answer is BuildKit's progress: protobuf messages in base64, one a line. Not in the router yet
- * (both are refused by name): a plain build by docker 20.10 was seen working, but cancelling, credentials and a client
- * that lies were not tried.
+ * builds from there. The answer is BuildKit's progress: protobuf messages in base64, one a line. A client that ends the
+ * build says so by POST /build/cancel, and goes on reading.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -25,10 +24,13 @@
 #define UNREAD_MAX ((size_t) 1 << 20)
 #define NO_VERTEX SIZE_MAX
 
-struct exchange {
+struct hoy_session_build {
+	struct hoy_session_build *next;
+	struct hoy_api *api;
 	struct hoy_api_request *rq;
 	struct hoy_http_exchange *x; /* NULL: the client is gone */
 	struct hoy_builds *builds;
+	char *id; /* the client's name for it */
 	char *session;
 	struct hoy_session_wait *wait;
 	struct hoy_session_sync *sync;
@@ -41,7 +43,7 @@ struct exchange {
 	char *username, *secret; /* of the registry that is being pulled from */
 };
 
-static void forget_credentials(struct exchange *e)
+static void forget_credentials(struct hoy_session_build *e)
 {
 	if (e->secret)
 		explicit_bzero(e->secret, strlen(e->secret));
@@ -50,13 +52,20 @@ static void forget_credentials(struct exchange *e)
 	e->secret = e->username = NULL;
 }
 
-static void exchange_free(struct exchange *e)
+static void exchange_free(struct hoy_session_build *e)
 {
+	struct hoy_session_build **at = &e->api->session_builds;
+
+	while (*at && *at != e)
+		at = &(*at)->next;
+	if (*at)
+		*at = e->next;
 	hoy_build_session_wait_cancel(e->wait);
 	hoy_session_sync_cancel(e->sync);
 	hoy_session_request_cancel(e->asking);
 	hoy_build_trace_free(e->trace);
 	forget_credentials(e);
+	free(e->id);
 	free(e->session);
 	free(e->steps);
 	free(e);
@@ -64,7 +73,7 @@ static void exchange_free(struct exchange *e)
 
 /* --- the answer --------------------------------------------------------------------------------------------------- */
 
-static void send_line(struct exchange *e, const char *id, const char *raw)
+static void send_line(struct hoy_session_build *e, const char *id, const char *raw)
 {
 	auto_(hoy_buf_done) struct hoy_buf line = { 0 };
 
@@ -85,7 +94,7 @@ static void on_trace(const struct hoy_buf *message, void *userdata)
 }
 
 /* The answer's end; `err` NULL: the image `id` was made. */
-static void finish(struct exchange *e, const struct hoy_err *err, const char *id)
+static void finish(struct hoy_session_build *e, const struct hoy_err *err, const char *id)
 {
 	auto_free char *aux = id ? hoy_str_printf("{\"ID\":\"%s\"}", id) : NULL;
 
@@ -104,7 +113,7 @@ static void finish(struct exchange *e, const struct hoy_err *err, const char *id
 
 static void on_gone(struct hoy_http_exchange *x, void *userdata)
 {
-	struct exchange *e = userdata;
+	struct hoy_session_build *e = userdata;
 
 	(void) x;
 	e->x = NULL;
@@ -117,7 +126,7 @@ static void on_gone(struct hoy_http_exchange *x, void *userdata)
 
 static void on_drained(struct hoy_http_exchange *x, void *userdata)
 {
-	struct exchange *e = userdata;
+	struct hoy_session_build *e = userdata;
 
 	(void) x;
 	if (e->build)
@@ -126,7 +135,7 @@ static void on_drained(struct hoy_http_exchange *x, void *userdata)
 
 static bool is_behind(void *userdata)
 {
-	const struct exchange *e = userdata;
+	const struct hoy_session_build *e = userdata;
 
 	return e->x && hoy_http_stream_pending(e->x) > UNREAD_MAX;
 }
@@ -140,7 +149,7 @@ static void on_text(const char *text, size_t len, void *userdata)
 	(void) userdata; /* the classic builder's words */
 }
 
-static size_t *vertex_of(struct exchange *e, size_t step)
+static size_t *vertex_of(struct hoy_session_build *e, size_t step)
 {
 	if (step >= e->n_steps) {
 		size_t n = step + 16, *steps = reallocarray(e->steps, n, sizeof *steps);
@@ -154,7 +163,7 @@ static size_t *vertex_of(struct exchange *e, size_t step)
 	return &e->steps[step];
 }
 
-static void end_pulling(struct exchange *e)
+static void end_pulling(struct hoy_session_build *e)
 {
 	hoy_build_trace_end(e->trace, e->pulling, /* cached= */ false, NULL);
 	e->pulling = NO_VERTEX;
@@ -162,7 +171,7 @@ static void end_pulling(struct exchange *e)
 
 static void on_step(const struct hoy_build_event *event, void *userdata)
 {
-	struct exchange *e = userdata;
+	struct hoy_session_build *e = userdata;
 	size_t *vertex = vertex_of(e, event->step);
 
 	if (!vertex)
@@ -194,7 +203,7 @@ static void on_step(const struct hoy_build_event *event, void *userdata)
 /* A pull comes before there are steps: it has a vertex of its own. */
 static void on_progress(const struct hoy_image_progress *progress, void *userdata)
 {
-	struct exchange *e = userdata;
+	struct hoy_session_build *e = userdata;
 	auto_free char *id = progress->id ? hoy_str_printf("%s %s", progress->id, progress->status) : NULL;
 
 	if (e->pulling == NO_VERTEX)
@@ -204,7 +213,7 @@ static void on_progress(const struct hoy_image_progress *progress, void *userdat
 			progress->total > 0 && progress->current >= progress->total);
 }
 
-static void tell_image(struct exchange *e, const char *id)
+static void tell_image(struct hoy_session_build *e, const char *id)
 {
 	size_t vertex = hoy_build_trace_begin(e->trace, "exporting to image");
 	auto_free char *text = hoy_str_printf("writing image %s", id);
@@ -222,7 +231,7 @@ static void tell_image(struct exchange *e, const char *id)
 
 static void on_done(const struct hoy_err *err, int exit_code, const char *id, void *userdata)
 {
-	struct exchange *e = userdata;
+	struct hoy_session_build *e = userdata;
 
 	(void) exit_code;
 	e->build = NULL;
@@ -236,7 +245,7 @@ static void on_done(const struct hoy_err *err, int exit_code, const char *id, vo
 static void on_credentials_told(const struct hoy_err *err, const char *text, void *userdata)
 {
 	auto_ptr(hoy_json_free) struct hoy_json *doc = NULL;
-	struct exchange *e = userdata;
+	struct hoy_session_build *e = userdata;
 	const char *username, *secret;
 
 	e->asking = NULL;
@@ -256,7 +265,7 @@ static void on_credentials_told(const struct hoy_err *err, const char *text, voi
 static bool ask_credentials(const char *reference, void *userdata)
 {
 	auto_(hoy_reference_done) struct hoy_reference ref = { 0 };
-	struct exchange *e = userdata;
+	struct hoy_session_build *e = userdata;
 	struct hoy_session_question question = {
 		.op = "credentials", .member = "host", .fd = -EBADF, .answer = on_credentials_told, .userdata = e
 	};
@@ -271,7 +280,7 @@ static bool ask_credentials(const char *reference, void *userdata)
 /* What clients give without a name is an identity token. */
 static bool on_credentials(const char *reference, struct hoy_registry_credentials *ret, void *userdata)
 {
-	const struct exchange *e = userdata;
+	const struct hoy_session_build *e = userdata;
 
 	(void) reference;
 	if (!e->username || !e->secret)
@@ -283,7 +292,7 @@ static bool on_credentials(const char *reference, struct hoy_registry_credential
 
 /* --- the build ---------------------------------------------------------------------------------------------------- */
 
-static int start(struct exchange *e, const char *context_dir, int dockerfile, struct hoy_err *err)
+static int start(struct hoy_session_build *e, const char *context_dir, int dockerfile, struct hoy_err *err)
 {
 	auto_(hoy_build_parameters_done) struct hoy_build_parameters p = { 0 };
 	const struct hoy_build_handler handler = { .step = on_step,
@@ -309,7 +318,7 @@ static int start(struct exchange *e, const char *context_dir, int dockerfile, st
 
 static void on_synced(const struct hoy_err *failed, char *context_dir, int dockerfile, const char *text, void *userdata)
 {
-	struct exchange *e = userdata;
+	struct hoy_session_build *e = userdata;
 	auto_free char *dir = context_dir;
 	auto_fd int fd = dockerfile;
 	struct hoy_err err = { 0 };
@@ -328,7 +337,7 @@ static void on_synced(const struct hoy_err *failed, char *context_dir, int docke
 
 static void on_session(struct hoy_build_session *session, void *userdata)
 {
-	struct exchange *e = userdata;
+	struct hoy_session_build *e = userdata;
 	const char *file = hoy_uri_query(&e->rq->uri, "dockerfile");
 	struct hoy_err err = { 0 };
 
@@ -360,7 +369,7 @@ static int check(struct hoy_api_request *rq, struct hoy_err *err)
 int hoy_api_build_by_session(struct hoy_api_request *rq, struct hoy_err *err)
 {
 	const char *id = hoy_uri_query(&rq->uri, "buildid");
-	struct exchange *e;
+	struct hoy_session_build *e;
 	int r = check(rq, err);
 
 	if (r < 0)
@@ -368,14 +377,18 @@ int hoy_api_build_by_session(struct hoy_api_request *rq, struct hoy_err *err)
 	e = calloc(1, sizeof *e);
 	if (!e)
 		return hoy_err_oom(err);
-	*e = (struct exchange){ .rq = rq,
+	*e = (struct hoy_session_build){ .next = rq->api->session_builds,
+		.api = rq->api,
+		.rq = rq,
 		.x = rq->x,
 		.builds = rq->api->o.builds,
+		.id = strdup(id ? id : ""),
 		.session = strdup(hoy_uri_query(&rq->uri, "session")),
 		.loading = NO_VERTEX,
 		.pulling = NO_VERTEX };
+	rq->api->session_builds = e;
 	e->trace = hoy_build_trace_new(id ? id : "", on_trace, e);
-	r = e->session && e->trace ? hoy_build_session_wait(e->builds, e->session, on_session, e, &e->wait, err)
+	r = e->id && e->session && e->trace ? hoy_build_session_wait(e->builds, e->session, on_session, e, &e->wait, err)
 				   : hoy_err_oom(err);
 	if (r == 0)
 		r = hoy_http_stream_begin(e->x, 200, "application/json", on_gone, e, err);
@@ -428,10 +441,30 @@ static int open_session(struct hoy_api_request *rq, struct hoy_err *err)
 	return 0;
 }
 
-/* Clients that cancel also leave, which is what ends a build. */
+/* The build's own answer tells that it has ended. */
+static void cancel_build(struct hoy_session_build *e)
+{
+	struct hoy_err err = { 0 };
+
+	if (e->build) {
+		hoy_build_cancel(e->build);
+		return;
+	}
+	(void) hoy_err_set(&err, HOY_ERR_SYSTEM, ECANCELED, "the build was canceled");
+	finish(e, &err, NULL);
+}
+
 static int cancel(struct hoy_api_request *rq, struct hoy_err *err)
 {
-	(void) err;
+	const char *id = hoy_uri_query(&rq->uri, "id");
+
+	if (!id || !*id)
+		return hoy_err_invalid(err, "build ID not provided");
+	for (struct hoy_session_build *e = rq->api->session_builds, *next; e; e = next) {
+		next = e->next;
+		if (strcmp(e->id, id) == 0)
+			cancel_build(e);
+	}
 	hoy_api_reply_empty(rq, 200);
 	return 0;
 }

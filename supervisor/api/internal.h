@@ -15,6 +15,7 @@
 #include "supervisor/api/uri.h"
 
 struct hoy_api_events; /* events.h */
+struct hoy_session_build; /* build_session.c */
 struct hoy_ws_relay;   /* attach_ws.h */
 
 struct hoy_api {
@@ -22,6 +23,7 @@ struct hoy_api {
 	struct hoy_http_server *server;
 	struct hoy_api_events *events;
 	struct hoy_ws_relay *relays; /* attached by websockets */
+	struct hoy_session_build *session_builds;
 };
 
 struct hoy_api_route;

@@ -431,8 +431,8 @@ int hoy_build_session_start(
 
 void hoy_build_sessions_stop(struct hoy_builds *builds)
 {
-	while (builds->session_waits)
-		hoy_build_session_wait_cancel(builds->session_waits);
 	while (builds->sessions)
 		session_free(builds->sessions);
+	while (builds->session_waits)
+		on_wait(builds->session_waits->timer, builds->session_waits);
 }
