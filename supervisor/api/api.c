@@ -2,6 +2,7 @@
 #include "supervisor/api/api.h"
 
 #include "supervisor/api/attach_ws.h"
+#include "supervisor/api/build_request.h"
 #include "supervisor/api/events.h"
 #include "supervisor/api/internal.h"
 #include "supervisor/store/store.h"
@@ -30,6 +31,7 @@ void hoy_api_free(struct hoy_api *api)
 	(void) hoy_store_flush(api->o.store, NULL); /* answers that wait for it */
 	hoy_http_server_free(api->server);
 	hoy_ws_relays_free(api);
+	hoy_api_uploads_free(api);
 	hoy_api_events_free(api->events);
 	free(api);
 }

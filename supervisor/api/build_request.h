@@ -24,6 +24,13 @@ void hoy_build_parameters_fill(
 /* The read end of a pipe into which the request's body goes. */
 int hoy_build_body_pipe(struct hoy_api_request *rq, struct hoy_err *err);
 
+/* build_upload.c: the context of the build `id` comes with this request; taking it when it is there (a descriptor, or
+ * -ENOENT). */
+int hoy_api_upload_keep(struct hoy_api_request *rq, const char *id, struct hoy_err *err);
+struct hoy_api;
+int hoy_api_upload_find(struct hoy_api *api, const char *id);
+void hoy_api_uploads_free(struct hoy_api *api);
+
 /* build_session.c: POST /build?version=2 */
 int hoy_api_build_by_session(struct hoy_api_request *rq, struct hoy_err *err);
 

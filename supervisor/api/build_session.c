@@ -11,6 +11,7 @@
 #include "base/base64.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/str.h"
 #include "supervisor/api/build_request.h"
 #include "supervisor/api/build_trace.h"
@@ -23,6 +24,8 @@
 
 #define UNREAD_MAX ((size_t) 1 << 20)
 #define NO_VERTEX SIZE_MAX
+#define UPLOAD "upload-request:" /* before the build's id, in that of the request which brings its context */
+#define UPLOAD_NS (10 * 1000000000ULL)
 
 struct hoy_session_build {
 	struct hoy_session_build *next;
@@ -34,6 +37,8 @@ struct hoy_session_build {
 	char *session;
 	struct hoy_session_wait *wait;
 	struct hoy_session_sync *sync;
+	int context; /* the pipe that brings an uploaded one; -EBADF: none */
+	struct hoy_source *patience;
 	struct hoy_session_request *asking; /* for credentials */
 	struct hoy_build *build;
 	struct hoy_build_trace *trace;
@@ -62,6 +67,8 @@ static void exchange_free(struct hoy_session_build *e)
 		*at = e->next;
 	hoy_build_session_wait_cancel(e->wait);
 	hoy_session_sync_cancel(e->sync);
+	hoy_source_free(e->patience);
+	hoy_fd_close(&e->context);
 	hoy_session_request_cancel(e->asking);
 	hoy_build_trace_free(e->trace);
 	forget_credentials(e);
@@ -105,6 +112,8 @@ static void finish(struct hoy_session_build *e, const struct hoy_err *err, const
 		hoy_build_trace_end_all(e->trace, NULL);
 		if (aux)
 			send_line(e, "moby.image.id", aux);
+		if (id && hoy_uri_query_bool(&e->rq->uri, "q", false))
+			hoy_progress_stream(e->x, "%s\n", id);
 	}
 	if (e->x)
 		hoy_http_stream_end(e->x);
@@ -292,6 +301,7 @@ static bool on_credentials(const char *reference, struct hoy_registry_credential
 
 /* --- the build ---------------------------------------------------------------------------------------------------- */
 
+/* Of a directory that is there already, or of what the client uploads. */
 static int start(struct hoy_session_build *e, const char *context_dir, int dockerfile, struct hoy_err *err)
 {
 	auto_(hoy_build_parameters_done) struct hoy_build_parameters p = { 0 };
@@ -309,6 +319,7 @@ static int start(struct hoy_session_build *e, const char *context_dir, int docke
 	if (r < 0)
 		return r;
 	hoy_build_parameters_fill(&e->rq->uri, &p, &request);
+	request.context = TAKE_FD(e->context);
 	request.context_dir = context_dir;
 	request.dockerfile_fd = dockerfile;
 	request.session = e->session;
@@ -335,6 +346,57 @@ static void on_synced(const struct hoy_err *failed, char *context_dir, int docke
 		finish(e, &err, NULL);
 }
 
+/* --- contexts that are uploaded, by a request of their own -------------------------------------------------------- */
+
+static bool wants_upload(const struct hoy_session_build *e)
+{
+	return e->rq && hoy_str_eq(hoy_uri_query(&e->rq->uri, "remote"), "upload-request");
+}
+
+static void on_no_upload(struct hoy_source *source, void *userdata)
+{
+	struct hoy_err err = { 0 };
+
+	(void) source;
+	(void) hoy_err_invalid(&err, "the client has not uploaded its build context");
+	finish(userdata, &err, NULL);
+}
+
+static void begin_uploaded(struct hoy_session_build *e)
+{
+	struct hoy_err err = { 0 };
+
+	e->patience = hoy_source_free(e->patience);
+	hoy_build_trace_end(e->trace, e->loading, /* cached= */ false, NULL);
+	if (start(e, /* context_dir= */ NULL, -EBADF, &err) < 0)
+		finish(e, &err, NULL);
+}
+
+/* The other half of a build that waits for it, or will. */
+static int take_upload(struct hoy_api_request *rq, const char *id, struct hoy_err *err)
+{
+	struct hoy_session_build *e = rq->api->session_builds;
+
+	while (e && (strcmp(e->id, id) != 0 || !wants_upload(e) || e->build || e->context >= 0))
+		e = e->next;
+	if (!e)
+		return hoy_api_upload_keep(rq, id, err);
+	e->context = hoy_build_body_pipe(rq, err);
+	if (e->context < 0)
+		return e->context;
+	hoy_api_reply_empty(rq, 200);
+	if (e->patience)
+		begin_uploaded(e);
+	return 0;
+}
+
+static int check(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	auto_(hoy_build_parameters_done) struct hoy_build_parameters p = { 0 };
+
+	return hoy_build_parameters_take(&rq->uri, &p, err);
+}
+
 static void on_session(struct hoy_build_session *session, void *userdata)
 {
 	struct hoy_session_build *e = userdata;
@@ -343,8 +405,14 @@ static void on_session(struct hoy_build_session *session, void *userdata)
 
 	e->wait = NULL;
 	e->loading = hoy_build_trace_begin(e->trace, "[internal] load build definition and context");
-	if (!session)
+	if (check(e->rq, &err) < 0)
+		; /* not before: clients whose builds are refused before their sessions are open wait forever */
+	else if (!session)
 		(void) hoy_err_invalid(&err, "no active session for %s: the client has opened none", e->session);
+	else if (wants_upload(e) && e->context >= 0)
+		begin_uploaded(e);
+	else if (wants_upload(e))
+		(void) hoy_loop_timer(e->api->o.loop, &e->patience, UPLOAD_NS, on_no_upload, e, &err);
 	else
 		(void) hoy_build_session_sync(
 			e->builds, e->session, file && *file ? file : "Dockerfile", on_synced, e, &e->sync, &err);
@@ -352,28 +420,16 @@ static void on_session(struct hoy_build_session *session, void *userdata)
 		finish(e, &err, NULL);
 }
 
-static int check(struct hoy_api_request *rq, struct hoy_err *err)
-{
-	auto_(hoy_build_parameters_done) struct hoy_build_parameters p = { 0 };
-	const char *remote = hoy_uri_query(&rq->uri, "remote"), *session = hoy_uri_query(&rq->uri, "session");
-	int r = hoy_build_parameters_take(&rq->uri, &p, err);
-
-	if (r < 0)
-		return r;
-	if (!remote || strcmp(remote, "client-session") != 0)
-		return hoy_err_unsupported(err,
-			"a build context from stdin is not supported with BuildKit by this version of Hoy: set DOCKER_BUILDKIT=0");
-	return session && *session ? 0 : hoy_err_invalid(err, "a build with BuildKit needs a session");
-}
-
 int hoy_api_build_by_session(struct hoy_api_request *rq, struct hoy_err *err)
 {
-	const char *id = hoy_uri_query(&rq->uri, "buildid");
+	const char *id = hoy_uri_query(&rq->uri, "buildid"), *session = hoy_uri_query(&rq->uri, "session");
 	struct hoy_session_build *e;
-	int r = check(rq, err);
+	int r;
 
-	if (r < 0)
-		return r;
+	if (id && hoy_str_starts(id, UPLOAD))
+		return take_upload(rq, id + strlen(UPLOAD), err);
+	if (!session || !*session)
+		return hoy_err_invalid(err, "a build with BuildKit needs a session");
 	e = calloc(1, sizeof *e);
 	if (!e)
 		return hoy_err_oom(err);
@@ -383,13 +439,17 @@ int hoy_api_build_by_session(struct hoy_api_request *rq, struct hoy_err *err)
 		.x = rq->x,
 		.builds = rq->api->o.builds,
 		.id = strdup(id ? id : ""),
-		.session = strdup(hoy_uri_query(&rq->uri, "session")),
+		.session = strdup(session),
+		.context = -EBADF,
 		.loading = NO_VERTEX,
 		.pulling = NO_VERTEX };
 	rq->api->session_builds = e;
+	if (wants_upload(e))
+		e->context = hoy_api_upload_find(rq->api, e->id ? e->id : "");
 	e->trace = hoy_build_trace_new(id ? id : "", on_trace, e);
-	r = e->id && e->session && e->trace ? hoy_build_session_wait(e->builds, e->session, on_session, e, &e->wait, err)
-				   : hoy_err_oom(err);
+	r = e->id && e->session && e->trace
+		    ? hoy_build_session_wait(e->builds, e->session, on_session, e, &e->wait, err)
+		    : hoy_err_oom(err);
 	if (r == 0)
 		r = hoy_http_stream_begin(e->x, 200, "application/json", on_gone, e, err);
 	if (r < 0) {

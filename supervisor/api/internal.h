@@ -14,9 +14,10 @@
 #include "supervisor/api/server.h"
 #include "supervisor/api/uri.h"
 
-struct hoy_api_events; /* events.h */
-struct hoy_session_build; /* build_session.c */
-struct hoy_ws_relay;   /* attach_ws.h */
+struct hoy_api_events;     /* events.h */
+struct hoy_session_build;  /* build_session.c */
+struct hoy_session_upload; /* build_upload.c */
+struct hoy_ws_relay;       /* attach_ws.h */
 
 struct hoy_api {
 	struct hoy_api_options o;
@@ -24,6 +25,7 @@ struct hoy_api {
 	struct hoy_api_events *events;
 	struct hoy_ws_relay *relays; /* attached by websockets */
 	struct hoy_session_build *session_builds;
+	struct hoy_session_upload *session_uploads;
 };
 
 struct hoy_api_route;

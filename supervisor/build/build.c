@@ -67,6 +67,7 @@ static void build_free(struct hoy_build *build)
 	hoy_strv_free(build->tags);
 	free(build->network);
 	free(build->host_config);
+	free(build->session);
 	free(build->image_id);
 	free(build->steps);
 	free(build);
@@ -170,6 +171,7 @@ static int take_request(struct hoy_build *build, const struct hoy_build_request 
 {
 	build->network = copy_of(request->network);
 	build->host_config = copy_of(request->host_config);
+	build->session = copy_of(request->session);
 	build->no_cache = request->no_cache;
 	build->pull = request->pull;
 	build->keep_containers = request->keep_containers;
@@ -178,7 +180,7 @@ static int take_request(struct hoy_build *build, const struct hoy_build_request 
 	build->packet = calloc(1, sizeof *build->packet);
 	if (request->tags)
 		build->tags = hoy_strv_copy(request->tags);
-	if (!build->network || !build->host_config || !build->packet || (request->tags && !build->tags))
+	if (!build->network || !build->host_config || !build->session || !build->packet || (request->tags && !build->tags))
 		return hoy_err_oom(err);
 	if (!request->context_dir)
 		return hoy_images_new_dir(build->builds->options.images, &build->context, err);
@@ -273,6 +275,8 @@ int hoy_builds_open(const struct hoy_builds_options *options, struct hoy_builds 
 	builds->turn = 1;
 	r = hoy_helper_find("hoy-build", HOY_HELPER_LIBEXEC, &builds->helper, err);
 	if (r >= 0)
+		r = hoy_builds_secrets_sweep(builds, err);
+	if (r >= 0)
 		r = hoy_builds_cache_open(builds, err);
 	if (r >= 0)
 		r = remove_leftovers(builds, err);
@@ -311,5 +315,6 @@ void hoy_builds_free(struct hoy_builds *builds)
 		build_free(builds->list);
 	hoy_builds_cache_free(builds);
 	free(builds->helper);
+	free(builds->secrets);
 	free(builds);
 }

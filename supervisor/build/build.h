@@ -29,6 +29,7 @@ struct hoy_builds_options {
 	struct hoy_containers *containers;
 	struct hoy_volumes *volumes; /* tells where hoy-files is */
 	const char *root;            /* the data root, absolute */
+	const char *exec_root;
 };
 
 /* Reads the cache, whose layers are held from now on (so before hoy_images_sweep()), and removes the containers of

@@ -30,7 +30,8 @@ struct hoy_build_entry {
 
 struct hoy_builds {
 	struct hoy_builds_options options;
-	char *helper; /* path of hoy-build */
+	char *helper;  /* path of hoy-build */
+	char *secrets; /* directory of secrets and agents' sockets */
 	struct hoy_build *list;
 	struct hoy_build_entry **entries;
 	size_t n_entries;
@@ -72,6 +73,12 @@ struct hoy_build_mounted {
 	char *path; /* NULL: not known yet */
 	bool is_copy;
 	char *dir; /* it was made in this directory, which goes with the step; NULL: it stays */
+
+	/* of the client */
+	bool asked;
+	struct hoy_session_request *request;
+	char *secret;       /* file or socket, which goes with the step */
+	unsigned int agent; /* number of the request for it; 0: none */
 };
 
 /* A step that is being done, or waits in the middle. It lives as long as its build. */
@@ -117,6 +124,7 @@ struct hoy_build {
 	/* the request */
 	char **tags;
 	char *network, *host_config;
+	char *session; /* ID, or "" */
 	bool no_cache, pull, keep_containers, keep_failed_containers, colour_stderr;
 
 	/* hoy-build */
@@ -215,6 +223,19 @@ int hoy_build_mounts_prune(struct hoy_builds *builds,
 	bool (*wanted)(const struct hoy_build_record *record, void *userdata), void *userdata, char ***ret_ids,
 	struct hoy_err *err);
 void hoy_build_mounts_end(struct hoy_build_task *task); /* lets go of caches and scripts; others may go on */
+const struct hoy_json *hoy_build_mount_at(const struct hoy_build_task *task, size_t index);
+
+/* --- run_secrets.c --- */
+
+/* Makes the directory, empties it. */
+int hoy_builds_secrets_sweep(struct hoy_builds *builds, struct hoy_err *err);
+bool hoy_build_is_secret(const struct hoy_json *mount); /* or an agent */
+/* 1: asked the client, hoy_build_run() is called again. 0: there is none, and need be none. */
+int hoy_build_secret_ask(struct hoy_build_task *task, size_t index, struct hoy_err *err);
+void hoy_build_secret_end(struct hoy_build_task *task, struct hoy_build_mounted *mounted);
+char *hoy_build_secret_target(const struct hoy_build_task *task, size_t index); /* heap */
+/* SSH_AUTH_SOCK, where there is an agent. */
+int hoy_build_secrets_add_env(const struct hoy_build_task *task, struct hoy_json_writer *w, struct hoy_err *err);
 
 /* --- cache.c --- */
 

@@ -341,6 +341,20 @@ static int add_host(
 	return r;
 }
 
+static int add_env(const struct hoy_build_task *task, struct hoy_json_writer *w, struct hoy_err *err)
+{
+	int r;
+
+	hoy_json_array(w, "Env");
+	hoy_json_each(value, hoy_json_get(task->step->json, "env"))
+	{
+		hoy_json_add_value(w, NULL, value);
+	}
+	r = hoy_build_secrets_add_env(task, w, err);
+	hoy_json_end(w);
+	return r;
+}
+
 static int print_config(struct hoy_build_task *task, struct hoy_buf *text, struct hoy_err *err)
 {
 	const struct hoy_build_step *step = task->step;
@@ -354,12 +368,13 @@ static int print_config(struct hoy_build_task *task, struct hoy_buf *text, struc
 	hoy_json_object(&w, NULL);
 	hoy_json_add_string(&w, "Image", step->base ? step->base->id : "scratch");
 	hoy_json_add_value(&w, "Cmd", hoy_json_get(step->json, "args"));
-	hoy_json_add_value(&w, "Env", hoy_json_get(step->json, "env"));
+	r = add_env(task, &w, err);
 	hoy_json_add_string(&w, "WorkingDir", hoy_build_text(step->json, "cwd"));
 	hoy_json_add_string(&w, "User", hoy_build_text(step->json, "user"));
 	hoy_json_add_bool(&w, "AttachStdout", true);
 	hoy_json_add_bool(&w, "AttachStderr", true);
-	r = add_host(task, theirs, &w, err);
+	if (r == 0)
+		r = add_host(task, theirs, &w, err);
 	hoy_json_end(&w);
 	return r < 0 ? r : hoy_buf_check(text, "config of a build container", err);
 }

@@ -220,7 +220,7 @@ static int prepare_bind(struct hoy_build_task *task, const struct hoy_json *moun
 /* --- copies ---------------------------------------------------------------------------------------------------------
  */
 
-static const struct hoy_json *mount_at(const struct hoy_build_task *task, size_t index)
+const struct hoy_json *hoy_build_mount_at(const struct hoy_build_task *task, size_t index)
 {
 	const struct hoy_json *mount = hoy_json_first(hoy_json_get(task->step->json, "mounts"));
 
@@ -253,7 +253,7 @@ static void on_mount_copied(const struct hoy_err *failed, void *userdata)
 {
 	struct hoy_build_task *task = userdata;
 	struct hoy_build_mounted *mounted = &task->mounted[task->copying];
-	const struct hoy_json *mount = mount_at(task, task->copying);
+	const struct hoy_json *mount = hoy_build_mount_at(task, task->copying);
 	struct hoy_err err = { 0 };
 	int r = 0;
 
@@ -327,6 +327,7 @@ static int prepare(struct hoy_build_task *task, const struct hoy_json *mount, st
 static void drop_mounted(struct hoy_build_task *task)
 {
 	for (size_t i = 0; i < task->n_mounted; i++) {
+		hoy_build_secret_end(task, &task->mounted[i]);
 		if (task->mounted[i].dir)
 			hoy_images_drop_dir(task->build->builds->options.images, task->mounted[i].dir);
 		free(task->mounted[i].dir);
@@ -367,10 +368,18 @@ int hoy_build_mounts_prepare(struct hoy_build_task *task, struct hoy_err *err)
 		}
 	}
 	for (size_t i = 0; i < task->n_mounted; i++) {
+		const struct hoy_json *mount = hoy_build_mount_at(task, i);
+
+		if (hoy_build_is_secret(mount) && !task->mounted[i].asked) {
+			r = hoy_build_secret_ask(task, i, err);
+			if (r == 0)
+				continue;
+			return r < 0 ? r : 2;
+		}
 		if (!task->mounted[i].is_copy || task->mounted[i].path)
 			continue;
 		task->copying = i;
-		r = start_copy(task, mount_at(task, i), &task->mounted[i], err);
+		r = start_copy(task, mount, &task->mounted[i], err);
 		return r < 0 ? r : 2;
 	}
 	return 0;
@@ -389,14 +398,19 @@ static void add_tmpfs(const struct hoy_json *mount, struct hoy_json_writer *w)
 	hoy_json_end(w);
 }
 
-/* Clients of the classic endpoint have none to give: what is not required is left out, as docker does. */
-static int skip_secret(const struct hoy_json *mount, struct hoy_err *err)
+/* What the client has not got is left out. */
+static int add_secret(struct hoy_build_task *task, size_t index, struct hoy_json_writer *w, struct hoy_err *err)
 {
-	if (!hoy_json_bool(hoy_json_get(mount, "required")))
+	auto_free char *target = hoy_build_secret_target(task, index);
+
+	if (!target)
+		return hoy_err_oom(err);
+	if (!task->mounted[index].path)
 		return 0;
-	return hoy_err_unsupported(err,
-		"RUN --mount=type=%s,required: '%s': secrets and agents are not supported by this version of Hoy",
-		hoy_build_text(mount, "type"), hoy_build_text(mount, "id"));
+	/* An agent's socket is connected to, not written to: it may be read-only as well. */
+	add_mount(w, "bind", task->mounted[index].path, target, /* read_only= */ true);
+	hoy_json_end(w);
+	return 0;
 }
 
 /* /dev/pipes/NAME, a directory with one file. */
@@ -437,14 +451,14 @@ int hoy_build_mounts_add(struct hoy_build_task *task, struct hoy_json_writer *w,
 
 		if (r != 0)
 			break;
-		if (path) {
+		if (hoy_build_is_secret(mount)) {
+			r = add_secret(task, i - 1, w, err);
+		} else if (path) {
 			add_mount(w, "bind", path, hoy_build_text(mount, "target"),
 				hoy_json_bool(hoy_json_get(mount, "read_only")));
 			hoy_json_end(w);
 		} else if (strcmp(type, "tmpfs") == 0) {
 			add_tmpfs(mount, w);
-		} else {
-			r = skip_secret(mount, err);
 		}
 	}
 	hoy_json_each(file, hoy_json_get(task->step->json, "files"))

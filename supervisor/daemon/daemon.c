@@ -328,6 +328,7 @@ static int open_builds(struct hoy_daemon *d, struct hoy_err *err)
 		.containers = d->containers,
 		.volumes = d->volumes,
 		.root = d->options->data_root,
+		.exec_root = d->options->exec_root,
 	};
 
 	return hoy_builds_open(&options, &d->builds, err);

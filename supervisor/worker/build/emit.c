@@ -87,6 +87,7 @@ static int emit_run(struct hoy_json_writer *w, const struct hoy_build_plan *plan
 		hoy_json_add_string(w, "source", m->source);
 		hoy_json_add_string(w, "target", m->target);
 		hoy_json_add_string(w, "id", m->id);
+		hoy_json_add_string(w, "env", m->env);
 		hoy_json_add_bool(w, "read_only", m->read_only);
 		hoy_json_add_bool(w, "required", m->required);
 		hoy_json_add_i64(w, "size", m->size);

@@ -376,8 +376,9 @@ static int on_packet(struct hoy_filesync *sync, const char *data, size_t len, st
 		sync->finished = true;
 		return 0;
 	case PACKET_ERR:
-		return hoy_err_invalid(err, "%.*s", (int) MIN(content.len, (size_t) 500),
-			content.data ? content.data : "the client could not read its files");
+		return content.len == 0 ? hoy_err_invalid(err, "the client could not read its files")
+					: hoy_err_invalid(err, "the client's files: %.*s",
+						  (int) MIN(content.len, (size_t) 500), content.data);
 	default:
 		return hoy_err_invalid(err, "unknown packet %u of the client", (unsigned int) type);
 	}
@@ -397,7 +398,7 @@ int hoy_filesync_try(int dir, const char *packet, size_t len, struct hoy_err *er
 	while (r == 0 && (r = hoy_wire_next(&wire, &field)) > 0)
 		r = field.type == HOY_WIRE_BYTES ? on_packet(sync, field.data, field.len, err) : 0;
 	sync_free(sync);
-	return r;
+	return r == -EPROTO ? hoy_err_code(err, r, "read packets") : r;
 }
 
 /* --- the call ----------------------------------------------------------------------------------------------------- */
