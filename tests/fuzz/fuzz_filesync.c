@@ -1,5 +1,4 @@
 /* Packets of a client that sends files: fields of one message, each of them a packet. */
-#define _GNU_SOURCE
 #include <assert.h>
 #include <fcntl.h>
 #include <ftw.h>
