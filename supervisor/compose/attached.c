@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/fd.h"
 #include "base/str.h"
@@ -16,6 +17,7 @@
 #include "supervisor/compose/actions.h"
 #include "supervisor/compose/labels.h"
 #include "supervisor/compose/logs.h"
+#include "supervisor/compose/watch.h"
 
 enum presence { GONE, AWAITED /* its start event is to come */, RUNNING };
 
@@ -31,6 +33,8 @@ struct attached {
 	bool stopping, interrupted;
 	int exit_code;
 	struct hoy_http events;
+	char **former; /* ids of containers that others took the place of; a thread may be printing from one */
+	size_t n_former;
 };
 
 struct follower {
@@ -150,6 +154,8 @@ static void *run_stop(void *userdata)
 
 	if (stop_all(a, &err) < 0)
 		(void) fprintf(stderr, "%s\n", hoy_err_str(&err));
+	if (a->options->watcher) /* there may have been nothing that could end */
+		(void) shutdown(a->events.fd, SHUT_RDWR);
 	end_thread(a);
 	return NULL;
 }
@@ -207,6 +213,8 @@ static size_t slot_of(const struct attached *a, const char *id)
 /* What is to start again doesn't any more when everything is stopped. */
 static bool is_over(const struct attached *a)
 {
+	if (a->options->watcher && !a->stopping) /* the next change may start something */
+		return false;
 	for (size_t i = 0; i < a->plan->n; i++)
 		if (a->presence[i] == RUNNING || (a->presence[i] == AWAITED && !a->stopping))
 			return false;
@@ -249,6 +257,32 @@ static void on_exit_of(struct attached *a, size_t nth, long long code)
 	}
 }
 
+/* What the watch rebuilt stands in its slot: a new container of that service and number. */
+static size_t slot_of_new(struct attached *a, const struct hoy_json *actor)
+{
+	const struct hoy_json *attributes = hoy_json_get(actor, "Attributes");
+	const char *service = hoy_cli_text(attributes, HOY_COMPOSE_SERVICE);
+	long long number = strtoll(hoy_cli_text(attributes, HOY_COMPOSE_NUMBER), NULL, 10);
+	char **former = reallocarray(a->former, a->n_former + 1, sizeof(char *)), *id;
+	size_t i = 0;
+
+	a->former = former ? former : a->former;
+	while (i < a->plan->n &&
+		(strcmp(a->plan->slots[i].service->name, service) != 0 || a->plan->slots[i].number != number))
+		i++;
+	if (i == a->plan->n || strcmp(hoy_cli_text(attributes, HOY_COMPOSE_ONEOFF), "True") == 0)
+		return a->plan->n;
+	id = strdup(hoy_cli_text(actor, "ID"));
+	if (!id || !former) {
+		free(id);
+		return a->plan->n;
+	}
+	former[a->n_former++] = a->plan->slots[i].id;
+	a->plan->slots[i].id = id;
+	a->presence[i] = AWAITED;
+	return i;
+}
+
 static int on_event(const struct hoy_json *event, void *userdata, struct hoy_err *err)
 {
 	struct attached *a = userdata;
@@ -257,6 +291,8 @@ static int on_event(const struct hoy_json *event, void *userdata, struct hoy_err
 	size_t nth = slot_of(a, hoy_cli_text(actor, "ID"));
 
 	(void) err;
+	if (nth == a->plan->n && a->options->watcher && strcmp(action, "start") == 0)
+		nth = slot_of_new(a, actor);
 	if (nth == a->plan->n)
 		return 0;
 	if (strcmp(action, "start") == 0 && a->presence[nth] != RUNNING) {
@@ -333,10 +369,11 @@ static int watch(struct attached *a, struct hoy_err *err)
 			begin_follow(a, i, NULL);
 		}
 	}
-	if (is_over(a))
-		return 0;
+	r = a->options->watcher ? hoy_compose_watcher_begin(a->options->watcher, err) : 0;
+	if (r < 0 || is_over(a))
+		return r;
 	r = hoy_lines_read(&a->events, on_event, a, err);
-	return r == -ECANCELED ? 0 : r;
+	return r == -ECANCELED || (a->options->watcher && a->stopping) ? 0 : r;
 }
 
 /* The names get their room before the first line. */

@@ -312,6 +312,8 @@ void hoy_compose_body_warn(const struct hoy_compose_service *s)
 		{ reserved && reserved->cpus > 0, "deploy.resources.reservations.cpus has no effect" },
 		{ reserved && reserved->generic_resources,
 			"deploy.resources.reservations.generic_resources has no effect" },
+		{ d && (d->update_config || d->rollback_config),
+			"deploy.update_config and rollback_config have no effect: each container is stopped before the one in its place starts" },
 		{ restart && (restart->delay || restart->window),
 			"deploy.restart_policy.delay and window have no effect: the engine waits longer each time" },
 	};

@@ -5,13 +5,16 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "base/time.h"
 #include "supervisor/cli/commands.h"
 #include "supervisor/cli/pull.h"
 #include "supervisor/compose/project.h"
+#include "supervisor/compose/shape_scalar.h"
 #include "supervisor/compose/work.h"
 
 char *hoy_compose_image_name(const struct hoy_compose *app, const struct hoy_compose_service *service)
@@ -42,7 +45,7 @@ const struct hoy_compose_image *hoy_compose_images_find(
 
 /* --- one image --------------------------------------------------------------- */
 
-/* Its id; 0 and NULL when it isn't there. */
+/* Its id, and when its name was last given to it; 0 and NULL when it isn't there. */
 static int look(struct hoy_compose *app, struct hoy_compose_image *image, struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf path = {};
@@ -59,6 +62,7 @@ static int look(struct hoy_compose *app, struct hoy_compose_image *image, struct
 		return 0;
 	if (r < 0)
 		return r;
+	(void) hoy_time_parse(hoy_cli_text(hoy_json_get(info, "Metadata"), "LastTagTime"), &image->tagged);
 	free(image->id);
 	image->id = strdup(hoy_cli_text(info, "Id"));
 	return image->id ? 0 : hoy_err_oom(err);
@@ -196,6 +200,34 @@ int hoy_compose_build_image(
 /* What is to be done for an image that is there or not. */
 enum need { NEED_NOTHING, NEED_PULL, NEED_BUILD };
 
+/* "daily", "weekly", "every_12h", "refresh" (with pull_refresh_after): how old an image may become, in nanoseconds. 0:
+ * a policy that has no time. */
+static int age_limit(const struct hoy_compose_service *s, const char *policy, int64_t *ret, struct hoy_err *err)
+{
+	const char *text = strcmp(policy, "daily") == 0       ? "1d"
+			   : strcmp(policy, "weekly") == 0    ? "1w"
+			   : strcmp(policy, "refresh") == 0   ? s->pull_refresh_after
+			   : hoy_str_starts(policy, "every_") ? policy + strlen("every_")
+							      : NULL;
+
+	*ret = 0;
+	if (!text && strcmp(policy, "refresh") == 0)
+		return hoy_err_invalid(err, "service \"%s\": pull_policy refresh needs pull_refresh_after", s->name);
+	if (text && (!hoy_shape_parse_duration(text, ret) || *ret <= 0))
+		return hoy_err_invalid(err, "service \"%s\": \"%s\" is no time after which to pull", s->name, text);
+	return 0;
+}
+
+/* Was the image pulled (or named) longer ago than that? */
+static bool is_older(const struct hoy_compose_image *image, int64_t limit)
+{
+	struct timespec now;
+
+	(void) clock_gettime(CLOCK_REALTIME, &now);
+	return (double) (now.tv_sec - image->tagged.tv_sec) * 1e9 + (double) (now.tv_nsec - image->tagged.tv_nsec) >
+	       (double) limit;
+}
+
 static int need_of(const struct hoy_compose_image *image, const struct hoy_compose_image_options *o, enum need *ret,
 	struct hoy_err *err)
 {
@@ -203,13 +235,12 @@ static int need_of(const struct hoy_compose_image *image, const struct hoy_compo
 	const char *policy = o->pull && strcmp(o->pull, "policy") != 0 ? o->pull
 			     : s->pull_policy                          ? s->pull_policy
 								       : "missing";
-	bool always = strcmp(policy, "always") == 0;
+	int64_t limit;
+	int r = age_limit(s, policy, &limit, err);
+	bool always = strcmp(policy, "always") == 0 || (r == 0 && limit > 0 && image->id && is_older(image, limit));
 
-	if (strcmp(policy, "refresh") == 0 || strcmp(policy, "daily") == 0 || strcmp(policy, "weekly") == 0 ||
-		hoy_str_starts(policy, "every_"))
-		return hoy_err_unsupported(err,
-			"service \"%s\": pull_policy \"%s\" is not supported: always, missing, never or build", s->name,
-			policy);
+	if (r < 0)
+		return r;
 	*ret = NEED_NOTHING;
 	if (s->build && !o->no_build &&
 		(o->build || strcmp(policy, "build") == 0 || (!image->id && (!s->image || !always))))
@@ -269,6 +300,7 @@ static int run_lookups(struct hoy_compose *app, struct hoy_compose_images *image
 			continue;
 		free(images->all[i].id);
 		images->all[i].id = strdup(images->all[first[i]].id);
+		images->all[i].tagged = images->all[first[i]].tagged;
 	}
 	return r;
 }

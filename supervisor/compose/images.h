@@ -2,6 +2,8 @@
 #ifndef HOY_COMPOSE_IMAGES_H
 #define HOY_COMPOSE_IMAGES_H
 
+#include <time.h>
+
 #include "supervisor/compose/app.h"
 
 struct hoy_compose_service;
@@ -15,7 +17,8 @@ struct hoy_compose_image_options {
 /* An image of the project: what it is called and its id now. */
 struct hoy_compose_image {
 	const struct hoy_compose_service *service;
-	char *name, *id; /* id NULL: not there */
+	char *name, *id;        /* id NULL: not there */
+	struct timespec tagged; /* when the name was last given to it: pulled, built, tagged */
 };
 struct hoy_compose_images {
 	struct hoy_compose_image *all; /* one for each service */

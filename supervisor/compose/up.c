@@ -8,10 +8,11 @@
 #include "supervisor/compose/health.h"
 #include "supervisor/compose/resources.h"
 #include "supervisor/compose/up.h"
+#include "supervisor/compose/watch.h"
 
 struct up_options {
 	bool detach, build, no_build, force_recreate, no_recreate, always_recreate_deps, no_deps, no_start,
-		remove_orphans, renew_volumes, wait, quiet_pull, quiet_build, yes;
+		remove_orphans, renew_volumes, wait, quiet_pull, quiet_build, yes, watch;
 	const char *pull;
 	char **scale;
 	int64_t wait_timeout;
@@ -76,7 +77,8 @@ static const struct hoy_option up_options[] = {
 		"Wait for services to be running|healthy. Implies detached mode."),
 	HOY_OPTION(0, "wait-timeout", HOY_OPTION_INT, "int", struct up_options, wait_timeout,
 		"Maximum duration in seconds to wait for the project to be running|healthy"),
-	HOY_OPTION_REFUSE('w', "watch", NULL, "up does not watch: run compose watch beside it"),
+	HOY_OPTION('w', "watch", HOY_OPTION_BOOL, NULL, struct up_options, watch,
+		"Watch source code and rebuild/refresh containers when files are updated."),
 	HOY_OPTION_END,
 };
 
@@ -99,6 +101,9 @@ static int check(const struct up_options *o, struct hoy_err *err)
 			"--abort-on-container-failure cannot be combined with --abort-on-container-exit as it stops all containers if any container was stopped");
 	if (o->pull && !hoy_strv_has((char *const *) pulls, o->pull))
 		return hoy_err_invalid(err, "--pull \"%s\": always, missing, never or build", o->pull);
+	if (o->watch && (o->detach || o->wait || o->no_start || aborts))
+		return hoy_err_invalid(err,
+			"--watch cannot be combined with --detach, --wait, --no-start, --abort-on-container-exit, --abort-on-container-failure or --exit-code-from");
 	if (o->wait && o->no_start)
 		return hoy_err_invalid(err, "--wait and --no-start are incompatible");
 	return 0;
@@ -133,7 +138,8 @@ static struct hoy_compose_converge_options converge_options(const struct hoy_com
 	return c;
 }
 
-static int run_plan(struct hoy_compose_plan *plan, const struct up_options *o, struct hoy_err *err)
+static int run_plan(struct hoy_compose_plan *plan, const struct up_options *o, struct hoy_compose_watcher **watcher,
+	struct hoy_err *err)
 {
 	struct hoy_compose *app = plan->app;
 	struct hoy_compose_attach_options attached = o->attached;
@@ -143,6 +149,7 @@ static int run_plan(struct hoy_compose_plan *plan, const struct up_options *o, s
 		return r;
 	if (!o->detach && !o->wait && !app->globals->dry_run) {
 		attached.services = app->cli->args;
+		attached.watcher = TAKE_PTR(*watcher);
 		attached.abort_on_exit = attached.abort_on_exit ||
 					 (attached.exit_code_from && !attached.abort_on_failure);
 		return hoy_compose_run_attached(plan, &attached, err);
@@ -165,8 +172,11 @@ static int up(struct hoy_compose *app, const struct up_options *o, struct hoy_er
 		.quiet_build = o->quiet_build };
 	struct hoy_compose_converge_options options = converge_options(app, o);
 	struct hoy_compose_plan plan = {};
+	auto_ptr(hoy_compose_watcher_free) struct hoy_compose_watcher *watcher = NULL;
 	int r = select_services(app, o, err);
 
+	if (r == 0 && o->watch)
+		r = hoy_compose_watcher_new(app->cli, &watcher, err);
 	if (r == 0 && !app->project->n_services)
 		r = hoy_err_invalid(err, "no service selected");
 	if (r == 0)
@@ -174,7 +184,7 @@ static int up(struct hoy_compose *app, const struct up_options *o, struct hoy_er
 	if (r == 0)
 		r = hoy_compose_plan_make(app, &options, &images, &plan, err);
 	if (r == 0)
-		r = run_plan(&plan, o, err);
+		r = run_plan(&plan, o, &watcher, err);
 	hoy_compose_end_report(app);
 	hoy_compose_plan_done(&plan);
 	return r;

@@ -4,13 +4,16 @@
 
 #include "supervisor/compose/converge.h"
 
+struct hoy_compose_watcher;
+
 struct hoy_compose_attach_options {
 	bool no_color, no_prefix, timestamps;
 	bool abort_on_exit, abort_on_failure;
 	const char *exit_code_from; /* a service; NULL: the first that ended */
 	int64_t timeout;
-	char **attach, **no_attach; /* services whose output is (not) shown */
-	char *const *services;      /* those that were named; empty: all */
+	char **attach, **no_attach;          /* services whose output is (not) shown */
+	char *const *services;               /* those that were named; empty: all */
+	struct hoy_compose_watcher *watcher; /* begins once all run; then only a signal ends. NULL: none; taken over */
 };
 
 /* Starts the plan and shows the output until all containers have ended, or the user or a flag ends it. The first

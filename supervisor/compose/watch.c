@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include "supervisor/compose/sources.h"
 #include "supervisor/compose/tar.h"
 #include "supervisor/compose/up.h"
+#include "supervisor/compose/watch.h"
 
 #define SETTLE_MS 200 /* after the last change: an editor or a checkout writes more than one file */
 #define FILE_MAX ((size_t) 64 << 20)
@@ -345,14 +347,19 @@ static void watching_done(struct watching *w)
 	free(w->fds);
 }
 
+/* Watched before the start: what changes meanwhile is not lost. */
+static int prepare(struct watching *w, struct hoy_err *err)
+{
+	int r = hoy_compose_select(w->app->project, w->app->cli->args, /* no_deps= */ false, err);
+
+	return r < 0 ? r : add_rules(w, err);
+}
+
 static int watch(struct hoy_compose *app, const struct watch_options *o, struct hoy_err *err)
 {
 	auto_(watching_done) struct watching w = { .app = app, .options = o };
-	int r = hoy_compose_select(app->project, app->cli->args, /* no_deps= */ false, err);
+	int r = prepare(&w, err);
 
-	/* Watched before the start: what changes meanwhile is not lost. */
-	if (r == 0)
-		r = add_rules(&w, err);
 	if (r == 0 && !o->no_up)
 		r = hoy_compose_up_services(app->cli, app->cli->args, /* no_deps= */ false, o->quiet, err);
 	if (r == 0)
@@ -372,6 +379,68 @@ static int cmd_watch(struct hoy_cli *cli)
 	if (r == 0)
 		r = watch(&app, cli->values, &err);
 	return r < 0 ? hoy_cli_fail(cli, 1, &err) : 0;
+}
+
+/* --- beside up --------------------------------------------------------------- */
+
+struct hoy_compose_watcher {
+	struct hoy_cli *cli;
+	struct hoy_compose app;
+	struct watching watching;
+};
+
+int hoy_compose_watcher_new(struct hoy_cli *cli, struct hoy_compose_watcher **ret, struct hoy_err *err)
+{
+	struct hoy_compose_watcher *w = calloc(1, sizeof *w);
+	int r;
+
+	if (!w)
+		return hoy_err_oom(err);
+	w->cli = cli;
+	r = hoy_compose_open(cli, HOY_COMPOSE_NEEDS_FILE | HOY_COMPOSE_NO_CONTAINERS, cli->args, &w->app, err);
+	w->watching = (struct watching){ .app = &w->app, .options = &watch_defaults };
+	if (r == 0)
+		r = prepare(&w->watching, err);
+	if (r < 0)
+		hoy_compose_watcher_free(w);
+	else
+		*ret = w;
+	return r;
+}
+
+void hoy_compose_watcher_free(struct hoy_compose_watcher *watcher)
+{
+	if (!watcher)
+		return;
+	watching_done(&watcher->watching);
+	hoy_compose_done(&watcher->app);
+	free(watcher);
+}
+
+static void *run_watcher(void *userdata)
+{
+	struct hoy_compose_watcher *w = userdata;
+	struct hoy_err err;
+	int r = first_sync(&w->watching, &err);
+
+	if (r == 0) {
+		(void) fputs("Watch enabled\n", stderr);
+		r = loop(&w->watching, &err);
+	}
+	if (r < 0)
+		(void) fprintf(stderr, "WARN: watch: %s\n", hoy_err_str(&err));
+	return NULL;
+}
+
+int hoy_compose_watcher_begin(struct hoy_compose_watcher *watcher, struct hoy_err *err)
+{
+	pthread_t thread;
+	int r = pthread_create(&thread, NULL, run_watcher, watcher);
+
+	if (r != 0)
+		return hoy_err_code(err, -r, "start a thread");
+	(void) pthread_detach(thread);
+	return 0;
 }
 
 const struct hoy_command hoy_cmd_compose_watch = {

@@ -175,3 +175,41 @@ X
     [[ "$output" == *"none of the selected services is configured for watch"* ]]
     hoy rm -f wat-s-1 wat-r-1 wat-b-1
 }
+
+@test "compose: up --watch shows the output, watches beside it and ends with a signal" {
+    mkdir src app
+    printf 'FROM busybox\nCOPY app/said /said\nCMD ["sh", "-c", "cat /said; sleep 1000"]\n' >Dockerfile
+    echo one >app/said
+    cat >compose.yaml <<'X'
+name: uww
+services:
+  s: {image: busybox, init: true, command: [sh, -c, "echo hello; sleep 1000"], develop: {watch: [{path: ./src, action: sync, target: /to}]}}
+  b: {build: ., init: true, develop: {watch: [{path: ./app, action: rebuild}]}}
+X
+    "$HOY" compose up --watch -t 0 >out 2>err 3>&- &
+    pid=$!
+    wait_for 40 grep -q 'Watch enabled' err
+    wait_for 20 grep -q 's-1  | hello' out
+    wait_for 20 grep -q 'b-1  | one' out
+    echo x >src/file
+    synced() { [ "$(hoy exec uww-s-1 cat /to/file)" = x ]; }
+    wait_for 20 synced
+    # what is rebuilt is shown from its first line, and its end before that is not ours
+    echo two >app/said
+    wait_for 40 grep -q 'b-1  | two' out
+    kill -0 $pid
+    # nothing runs any more: a change may start something
+    hoy kill uww-s-1 uww-b-1
+    wait_for 20 grep -q 's-1 exited with code 137' out
+    kill -0 $pid
+    kill -INT $pid
+    status=0; wait $pid || status=$?
+    [ "$status" = 130 ]
+    run compose up -d --watch
+    [ "$status" = 1 ]
+    [[ "$output" == *"--watch cannot be combined with --detach"* ]]
+    sed -i 's/develop:.*/}/; s/, }/}/' compose.yaml
+    run compose up --watch
+    [ "$status" = 1 ]
+    [[ "$output" == *"none of the selected services is configured for watch"* ]]
+}

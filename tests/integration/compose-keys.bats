@@ -316,6 +316,21 @@ X
     made_again ""
 }
 
+@test "keys: an image is pulled anew when it is older than its policy allows" {
+    hoy tag busybox 127.0.0.1:9/old:1
+    printf 'name: kp\nservices:\n  a: {image: "127.0.0.1:9/old:1", command: "true", pull_policy: "${POLICY:-missing}", pull_refresh_after: "${AFTER:-}"}\n' >compose.yaml
+    for policy in daily weekly every_3d12h; do POLICY=$policy compose up -d; done
+    AFTER=5h POLICY=refresh compose up -d
+    POLICY=every_1ms run compose up -d
+    [ "$status" = 1 ]
+    [[ "$output" == *"Failed to connect to 127.0.0.1 port 9"* ]] || { echo "$output"; false; }
+    AFTER=1ms POLICY=refresh run compose up -d
+    [ "$status" = 1 ]
+    POLICY=every_1ms compose up -d --pull missing
+    compose down -t 0
+    hoy rmi 127.0.0.1:9/old:1 2>&1
+}
+
 @test "keys: which services there are, and what holds them back" {
     cat >base.yaml <<'X'
 services:
@@ -419,15 +434,16 @@ X
     refuses 'use_api_socket: true' 'service "x": use_api_socket is not supported'
     refuses 'deploy: {mode: global}' 'service "x": deploy.mode: only replicated is supported'
     refuses 'secrets: [s]' 'unsupported external secret s' 'secrets: {s: {external: true}}'
-    refuses 'pull_policy: daily' 'pull_policy "daily" is not supported'
+    refuses 'pull_policy: refresh' 'pull_policy refresh needs pull_refresh_after'
+    refuses 'pull_policy: every_0s' '"0s" is no time after which to pull'
     for key in additional_contexts:\ {a:\ b} secrets:\ [s] ssh:\ [default] cache_to:\ [x] privileged:\ true platforms:\ [linux/amd64]; do
         refuses "build: {context: ., $key}" "build.${key%%:*} is not supported" 'secrets: {s: {file: f}}'
     done
     # what one host has no use for is told
-    printf 'name: k7\nservices:\n  x:\n    image: busybox\n    platform: linux/%s\n    deploy: {placement: {constraints: [a==b]}, endpoint_mode: vip, restart_policy: {condition: any, delay: 1s}}\n' "$(hoy version -f '{{.Server.Arch}}')" >compose.yaml
+    printf 'name: k7\nservices:\n  x:\n    image: busybox\n    platform: linux/%s\n    deploy: {placement: {constraints: [a==b]}, endpoint_mode: vip, restart_policy: {condition: any, delay: 1s}, update_config: {order: start-first}}\n' "$(hoy version -f '{{.Server.Arch}}')" >compose.yaml
     run compose create
     [ "$status" = 0 ]
-    for key in placement endpoint_mode restart_policy.delay; do [[ "$output" == *"WARN: service \"x\": deploy.$key"* ]]; done
+    for key in placement endpoint_mode restart_policy.delay update_config; do [[ "$output" == *"WARN: service \"x\": deploy.$key"* ]]; done
     sed -i 's/platform: .*/platform: linux\/s390x/' compose.yaml
     run compose create
     [ "$status" = 1 ]
