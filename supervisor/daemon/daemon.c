@@ -41,6 +41,7 @@ struct hoy_daemon {
 	struct hoy_source *watchdog; /* NULL: nobody watches */
 	struct hoy_store *store;
 	struct hoy_registry_settings registries;
+	struct hoy_image_limits image_limits;
 	struct hoy_images *images;
 	struct hoy_networks *networks;
 	struct hoy_volumes *volumes;
@@ -250,6 +251,7 @@ static void set_registries(struct hoy_daemon *d)
 		.downloads = o->downloads,
 		.uploads = o->uploads,
 		.attempts = o->download_attempts };
+	d->image_limits = (struct hoy_image_limits){ .entries = o->layer_entries, .bytes = o->layer_bytes };
 }
 
 static int open_images(struct hoy_daemon *d, struct hoy_err *err)
@@ -259,6 +261,7 @@ static int open_images(struct hoy_daemon *d, struct hoy_err *err)
 		.store = d->store,
 		.data_root = d->options->data_root,
 		.registries = &d->registries,
+		.limits = &d->image_limits,
 	};
 
 	set_registries(d);

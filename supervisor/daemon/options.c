@@ -510,6 +510,10 @@ void hoy_daemon_options_reload(struct hoy_daemon_options *options, struct hoy_da
 		options->downloads = fresh->downloads;
 	if (!came_by_flag(options, "max-concurrent-uploads"))
 		options->uploads = fresh->uploads;
+	if (!came_by_flag(options, "max-layer-entries"))
+		options->layer_entries = fresh->layer_entries;
+	if (!came_by_flag(options, "max-layer-bytes"))
+		options->layer_bytes = fresh->layer_bytes;
 	if (!came_by_flag(options, "max-download-attempts"))
 		options->download_attempts = fresh->download_attempts;
 }

@@ -32,6 +32,7 @@ struct hoy_daemon_options {
 	char *http_proxy, *https_proxy, *no_proxy;
 	char *signature_policy;
 	int64_t downloads, uploads, download_attempts; /* 0: the defaults */
+	int64_t layer_entries, layer_bytes;            /* 0: the defaults */
 	bool tls, tlsverify;
 	char *tlscacert, *tlscert, *tlskey;
 	bool debug;

@@ -59,12 +59,20 @@ struct hoy_registry_settings {
 	int64_t downloads, uploads, attempts;            /* at once; at each request. 0: the defaults 3, 5, 5 */
 };
 
+/* What an image that comes from outside may be at most, each of its layers for itself. 0: hoy-layer's defaults.
+ * Borrowed and read anew, as above. */
+struct hoy_image_limits {
+	int64_t entries; /* files, directories and all else */
+	int64_t bytes;   /* decompressed */
+};
+
 struct hoy_images_options {
 	struct hoy_loop *loop;
 	struct hoy_store *store;
 	const char *data_root; /* absolute */
 	const char *helper;    /* path of hoy-layer; NULL: looked for as programs look for their helpers */
 	const struct hoy_registry_settings *registries; /* NULL: the defaults */
+	const struct hoy_image_limits *limits;          /* NULL: the defaults */
 	/* Asked before an image is deleted: does a container use it? A running one is to be preferred. May be NULL. */
 	void (*in_use)(const char *image_id, struct hoy_image_user *ret, void *userdata);
 	/* Told after a commit: "load", "import", "pull", "tag", "untag", "delete" of `image_id` under `name` (familiar

@@ -100,11 +100,22 @@ void hoy_image_job_discard(struct hoy_image_job *job)
 	job_free(job);
 }
 
+struct hoy_layer_limits hoy_images_layer_limits(const struct hoy_images *images)
+{
+	const struct hoy_image_limits *limits = images->options.limits;
+
+	return limits ? (struct hoy_layer_limits){ .max_entries = (uint64_t) limits->entries,
+		.max_bytes = (uint64_t) limits->bytes }
+		      : (struct hoy_layer_limits){ 0 };
+}
+
 int hoy_image_job_run(struct hoy_image_job *job, struct hoy_layer_run_options *options, struct hoy_err *err)
 {
 	options->loop = job->images->options.loop;
 	options->helper = job->images->helper;
 	options->userdata = job;
+	if (options->request.op == HOY_LAYER_APPLY)
+		options->request.limits = hoy_images_layer_limits(job->images);
 	return hoy_layer_run_start(options, &job->run, err);
 }
 
@@ -196,6 +207,21 @@ void hoy_image_job_pause_unpack(struct hoy_image_job *job)
 {
 	job->state = JOB_WORKING;
 	start_next_unpack(job->images);
+}
+
+void hoy_image_jobs_requeue(struct hoy_images *images)
+{
+	for (struct hoy_image_job *job = images->jobs; job; job = job->next) {
+		if (job->waits_for_layer && job->state == JOB_WORKING)
+			job->state = JOB_WAITS_TO_UNPACK;
+		job->waits_for_layer = false;
+	}
+}
+
+void hoy_image_jobs_wake(struct hoy_images *images)
+{
+	hoy_image_jobs_requeue(images);
+	start_next_unpack(images);
 }
 
 /* --- the end --- */

@@ -6,6 +6,7 @@
 #define HOY_SUPERVISOR_IMAGE_JOB_H
 
 #include "supervisor/image/image_internal.h"
+#include "supervisor/worker/layer/protocol.h"
 
 struct hoy_source;
 
@@ -23,6 +24,7 @@ struct hoy_image_job {
 	struct hoy_image_job_handler handler;
 	const char *event; /* "load", "import" */
 	enum job_state state;
+	bool waits_for_layer;                           /* that is unpacked ahead: JOB_WORKING until it is */
 	void (*unpack)(struct hoy_image_job *job);      /* its turn has come */
 	void (*free_detail)(struct hoy_image_job *job); /* the kind's own members, then the job itself */
 	void (*on_read)(void *userdata);                /* commit: told when the container was read; may be NULL */
@@ -52,6 +54,9 @@ void hoy_image_job_discard(struct hoy_image_job *job);
 struct hoy_layer_run_options;
 int hoy_image_job_run(struct hoy_image_job *job, struct hoy_layer_run_options *options, struct hoy_err *err);
 
+/* For a worker that unpacks a layer: what hoyd's settings allow. */
+struct hoy_layer_limits hoy_images_layer_limits(const struct hoy_images *images);
+
 /* Counts on a layer or blob until the job ends. 0 or -ENOMEM. */
 int hoy_image_job_keep_layer(struct hoy_image_job *job, struct layer *layer, struct hoy_err *err);
 int hoy_image_job_keep_blob(struct hoy_image_job *job, struct blob *blob, struct hoy_err *err);
@@ -64,6 +69,11 @@ int hoy_image_job_add(
 void hoy_image_job_queue_unpack(struct hoy_image_job *job);
 /* It can't go on at the moment: others may. To be queued again. */
 void hoy_image_job_pause_unpack(struct hoy_image_job *job);
+
+/* A layer that was unpacked ahead is ready, or is not to be: those that wait for it wait for their turn now. */
+void hoy_image_jobs_requeue(struct hoy_images *images);
+/* The same, and the next one has its turn at once: from the loop. */
+void hoy_image_jobs_wake(struct hoy_images *images);
 
 /* All files are in place: sync, rows, commit, done. The job is gone when this returns, or some time later. */
 void hoy_image_job_complete(struct hoy_image_job *job);

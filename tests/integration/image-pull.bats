@@ -253,3 +253,33 @@ X
         [ "$(sha256sum <"$blob" | cut -d' ' -f1)" = "$(basename "$blob")" ]
     done
 }
+
+# refused_to WHAT COMMAND...: it fails, and says why; what came in before the reload counted goes again.
+refused_to() {
+    local why=$1
+    shift
+    if "$@" >"$T/refused" 2>&1; then
+        "$HOY" images -q | xargs -r "$HOY" rmi -f >/dev/null
+        return 1
+    fi
+    grep -q "$why" "$T/refused" || { cat "$T/refused"; return 1; }
+}
+
+@test "what a layer may hold is limited for pull, load and import, as daemon.json says, and a reload changes it" {
+    head -c 3000000 /dev/zero >"$T/zeros"
+    tar c -C "$T" zeros daemon.json >"$T/zeros.tar"
+    serve bomb --scratch --compress gzip --layer-tar "$T/zeros.tar"
+    start_registry
+    for limit in "bytes 1000000 larger than 1000000 bytes when decompressed" "entries 1 more than 1 entries"; do
+        read -r what most why <<<"$limit"
+        echo "{\"max-layer-$what\": $most}" >"$T/daemon.json"
+        kill -HUP "$HOYD_PID"
+        wait_for 10 refused_to "$why" "$HOY" load -q -i "$T/served.tar"
+        refused_to "$why" "$HOY" pull -q "$R/bomb"
+        refused_to "$why" "$HOY" import "$T/zeros.tar"
+        wait_for 10 nothing_kept
+    done
+    echo '{}' >"$T/daemon.json"
+    kill -HUP "$HOYD_PID"
+    wait_for 10 "$HOY" pull -q "$R/bomb"
+}

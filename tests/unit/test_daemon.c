@@ -187,16 +187,18 @@ END_TEST
 
 START_TEST(numbers_of_transfers_come_from_flag_or_file)
 {
-	static const char text[] = "{\"max-concurrent-uploads\": 7, \"max-download-attempts\": 2, \"proxies\": "
+	static const char text[] = "{\"max-concurrent-uploads\": 7, \"max-download-attempts\": 2, \"max-layer-entries\": 12, \"proxies\": "
 				   "{\"http-proxy\": \"http://p:1\"}}";
 	static const char twice[] = "{\"max-concurrent-downloads\": 4}";
 	auto_(hoy_daemon_options_done) struct hoy_daemon_options o = { 0 };
 
-	ck_assert_int_eq(parse(&o, NULL, "--max-concurrent-downloads=9", NULL, NULL), 0);
+	ck_assert_int_eq(parse(&o, NULL, "--max-concurrent-downloads=9", "--max-layer-bytes=10", NULL), 0);
 	ck_assert_int_eq(hoy_daemon_options_load_text(&o, text, strlen(text), NULL), 0);
 	ck_assert_int_eq(o.downloads, 9);
 	ck_assert_int_eq(o.uploads, 7);
 	ck_assert_int_eq(o.download_attempts, 2);
+	ck_assert_int_eq(o.layer_entries, 12);
+	ck_assert_int_eq(o.layer_bytes, 10);
 	ck_assert_str_eq(o.http_proxy, "http://p:1");
 	ck_assert_int_eq(hoy_daemon_options_load_text(&o, twice, strlen(twice), NULL), -EINVAL);
 }
