@@ -23,6 +23,7 @@ struct archive_entry_info {
 	int64_t size;
 	bool stored;   /* the store has it: it is not among the job's files */
 	bool missing;  /* it is on its way: neither has it */
+	bool coming;   /* it is written into downloads/ by the job's own hoy-fetch */
 	bool is_layer; /* pull: else a document */
 	char digest[DIGEST_MAX];
 };

@@ -181,6 +181,13 @@ void hoy_downloads_leave(struct hoy_images *images, struct hoy_downloader *who)
 				d->waiting[i] = d->waiting[--d->n_waiting];
 }
 
+int hoy_download_open(struct hoy_images *images, const char *digest, struct hoy_err *err)
+{
+	int fd = openat(images->downloads_fd, file_of(digest), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 ? hoy_err_sys(err, "open the file of blob %s", digest) : fd;
+}
+
 int hoy_download_link(struct hoy_images *images, const char *digest, int dir, const char *name, struct hoy_err *err)
 {
 	if (linkat(images->downloads_fd, file_of(digest), dir, name, 0) < 0)

@@ -36,6 +36,8 @@ void hoy_downloads_stop(struct hoy_images *images, struct hoy_downloader *who);
 /* After that, when `who` goes too. */
 void hoy_downloads_leave(struct hoy_images *images, struct hoy_downloader *who);
 
+/* For reading, while it is written. */
+int hoy_download_open(struct hoy_images *images, const char *digest, struct hoy_err *err);
 /* Gives it a second name. -ENOENT: it is not there (any more). */
 int hoy_download_link(struct hoy_images *images, const char *digest, int dir, const char *name, struct hoy_err *err);
 /* It is stored, or no good: its name goes, unless somebody writes it now. */

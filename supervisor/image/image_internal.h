@@ -73,6 +73,7 @@ struct hoy_images {
 	struct hoy_layer_run *remover;  /* empties the trash; NULL: nothing to do */
 	bool trash_waits;               /* there is some that the remover has not seen */
 	struct hoy_image_job *jobs;     /* all that run */
+	struct hoy_ahead *aheads;       /* layers that are unpacked before their turn (unpack_ahead.h) */
 	struct hoy_download *downloads; /* layers that a hoy-fetch writes (downloads.h) */
 };
 

@@ -20,7 +20,7 @@
 #include "libocispec/reference.h"
 #include "supervisor/image/policy.h"
 #include "supervisor/image/registry.h"
-#include "supervisor/image/unpack.h"
+#include "supervisor/image/unpack_ahead.h"
 
 #define MAX_BLOBS 2000
 
@@ -160,6 +160,7 @@ static int take_stored(struct pull *pull, struct blob *blob, struct hoy_err *err
 		return wrong_size(entry, blob->size, err);
 	entry->stored = true;
 	entry->missing = false;
+	hoy_unpacking_grown(&pull->u, entry->digest, UINT64_MAX);
 	look_later(pull);
 	return hoy_image_job_keep_blob(&pull->u.job, blob, err);
 }
@@ -187,7 +188,7 @@ static int on_want(const struct hoy_fetch_packet *want, struct hoy_fetch_answer 
 {
 	struct pull *pull = userdata;
 	struct blob *blob = hoy_images_blob(pull->u.job.images, want->blob.digest);
-	const struct archive_entry_info *entry = entry_of(pull, want->blob.digest);
+	struct archive_entry_info *entry = entry_of(pull, want->blob.digest);
 	int r;
 
 	tell_begin(pull);
@@ -205,8 +206,10 @@ static int on_want(const struct hoy_fetch_packet *want, struct hoy_fetch_answer 
 	if (!entry->missing)
 		return 0; /* an earlier hoy-fetch has brought it */
 	r = give_file(pull, entry, ret_fd, err);
-	if (r == 0 && *ret_fd >= 0)
+	if (r == 0 && *ret_fd >= 0) {
 		answer->type = HOY_FETCH_GIVE;
+		entry->coming = entry->is_layer;
+	}
 	return r;
 }
 
@@ -220,6 +223,7 @@ static int on_packet(const struct hoy_fetch_packet *packet, void *userdata, stru
 	(void) err;
 	if (packet->type == HOY_FETCH_PROGRESS && packet->kind == HOY_FETCH_LAYER) {
 		tell(pull, digest, "Downloading", packet->blob.current, packet->blob.size);
+		hoy_unpacking_grown(&pull->u, digest, packet->blob.current);
 		hoy_download_progress(images, &pull->downloader, digest, packet->blob.current, packet->blob.size);
 	} else if (packet->type == HOY_FETCH_GOT && packet->kind == HOY_FETCH_LAYER) {
 		hoy_download_got(images, &pull->downloader, digest);
@@ -269,6 +273,7 @@ static void on_there(const char *digest, void *userdata)
 		return;
 	}
 	entry->missing = false;
+	hoy_unpacking_grown(&pull->u, digest, UINT64_MAX);
 	tell(pull, digest, "Download complete", 0, 0);
 	look_later(pull);
 }
@@ -347,7 +352,11 @@ static int go_on(struct pull *pull, struct hoy_err *err)
 	if (r < 0 && whole)
 		return r;
 	pull->u.incomplete = !whole;
-	if (pull->planned && pull->u.job.state == JOB_WORKING && hoy_unpacking_is_ready(&pull->u))
+	if (!pull->planned || pull->u.job.state != JOB_WORKING)
+		return 0;
+	hoy_unpacking_run_ahead(&pull->u);
+	pull->u.job.waits_for_layer = !hoy_unpacking_is_ready(&pull->u);
+	if (!pull->u.job.waits_for_layer)
 		hoy_image_job_queue_unpack(&pull->u.job);
 	return 0;
 }

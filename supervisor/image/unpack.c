@@ -1,6 +1,6 @@
 /*
- * From a plan to images: the layers that are not there yet are unpacked one after the other (each sees the ones below
- * it), blobs move into the content store.
+ * From a plan to images: the layers that are not there yet are entered one after the other. Most were unpacked before
+ * their turn (unpack_ahead.h); the rest is unpacked here, and sees the ones below. Blobs move into the content store.
  */
 #include "supervisor/image/unpack.h"
 
@@ -12,9 +12,11 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "supervisor/image/layer_run.h"
+#include "supervisor/image/unpack_ahead.h"
+#include "supervisor/worker/layer/attrs.h"
 
 /* What is already in the store is read from there. */
-static int open_entry(const struct hoy_unpacking *u, const struct archive_entry_info *entry)
+int hoy_unpacking_open(const struct hoy_unpacking *u, const struct archive_entry_info *entry)
 {
 	char number[16];
 
@@ -112,11 +114,17 @@ static const struct plan_layer *current(const struct hoy_unpacking *u)
 }
 
 /* As docker calls it: a loaded layer by its content, a pulled one by its blob. */
-static void short_layer_id(const struct hoy_unpacking *u, char ret[13])
+static void short_layer_id(const struct hoy_unpacking *u, const struct plan_layer *layer, char ret[13])
 {
-	const struct plan_layer *layer = current(u);
-
 	(void) snprintf(ret, 13, "%.12s", (u->by_blob ? layer->blob : layer->diff_id) + strlen("sha256:"));
+}
+
+void hoy_unpacking_tell(struct hoy_unpacking *u, const struct plan_layer *layer, int64_t current, int64_t total)
+{
+	char id[13];
+
+	short_layer_id(u, layer, id);
+	hoy_image_job_progress(&u->job, id, u->status, current, total);
 }
 
 static void next_layer(struct hoy_unpacking *u)
@@ -140,7 +148,7 @@ static bool blob_is_unverified(const struct hoy_unpacking *u, const struct plan_
 	return u->unverified && entry && !entry->stored && !hoy_images_blob(u->job.images, layer->blob);
 }
 
-static int enter_layer(struct hoy_unpacking *u, const struct hoy_layer_reply *done, struct hoy_err *err)
+static int enter_layer(struct hoy_unpacking *u, const char *digest, uint64_t unpacked, struct hoy_err *err)
 {
 	struct hoy_images *images = u->job.images;
 	const struct plan_layer *plan = current(u);
@@ -150,8 +158,8 @@ static int enter_layer(struct hoy_unpacking *u, const struct hoy_layer_reply *do
 	int r;
 
 	/* Who brought the blob may have been mistaken, or worse. */
-	if (strcmp(done->done.digest, plan->blob) != 0)
-		return hoy_err_invalid(err, "layer %s has the digest %s", plan->blob, done->done.digest);
+	if (strcmp(digest, plan->blob) != 0)
+		return hoy_err_invalid(err, "layer %s has the digest %s", plan->blob, digest);
 	if (u->there) {
 		hoy_images_trash(images, images->layers_fd, u->layer_temp);
 		free(u->layer_temp);
@@ -165,8 +173,7 @@ static int enter_layer(struct hoy_unpacking *u, const struct hoy_layer_reply *do
 		return hoy_err_sys(err, "keep layer %s", plan->diff_id);
 	free(u->layer_temp);
 	u->layer_temp = NULL;
-	layer = hoy_images_layer_add(
-		images, plan->chain_id, plan->diff_id, u->below, number, (int64_t) done->done.unpacked);
+	layer = hoy_images_layer_add(images, plan->chain_id, plan->diff_id, u->below, number, (int64_t) unpacked);
 	if (!layer)
 		return hoy_err_oom(err);
 	r = hoy_image_job_keep_layer(&u->job, layer, err);
@@ -177,6 +184,53 @@ static int enter_layer(struct hoy_unpacking *u, const struct hoy_layer_reply *do
 
 static void unpack_next(struct hoy_unpacking *u);
 
+static int open_layer(const struct hoy_unpacking *u, const char *name, struct hoy_err *err)
+{
+	int fd = openat(u->job.images->layers_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? hoy_err_sys(err, "open layer '%s'", name) : fd;
+}
+
+/* What hoy-layer does, when it has the layers below: without an entry for it, the root is what it is there. */
+static int inherit_root(const struct hoy_unpacking *u, struct hoy_err *err)
+{
+	char name[LAYER_NAME_MAX];
+	auto_fd int from = -EBADF, to = -EBADF;
+	struct stat st;
+	int r;
+
+	hoy_images_layer_name(u->below->number, name);
+	from = open_layer(u, name, err);
+	to = from < 0 ? from : open_layer(u, u->layer_temp, err);
+	if (to < 0)
+		return to;
+	r = hoy_layer_attrs_copy(from, to, &st, err);
+	if (r == 0 && futimens(to, (const struct timespec[2]){ st.st_mtim, st.st_mtim }) < 0)
+		r = hoy_err_sys(err, "set the time of a layer's root");
+	return r;
+}
+
+/* 1: it was unpacked before its turn, and is entered. 0: it was not. */
+static int enter_ahead(struct hoy_unpacking *u, struct hoy_err *err)
+{
+	const struct plan_layer *plan = current(u);
+	const struct archive_entry_info *entry = hoy_archive_entry_by_digest(&u->entries, plan->blob);
+	struct hoy_ahead_layer got;
+	char id[13];
+	int r = hoy_ahead_take(u, plan, &got, err);
+
+	short_layer_id(u, plan, id);
+	if (r <= 0)
+		return r < 0 ? hoy_err_wrap(err, "unpack layer %s", id) : 0;
+	u->layer_temp = got.temp;
+	if (entry)
+		hoy_unpacking_tell(u, plan, entry->size, entry->size);
+	r = got.root_implied && u->below && !u->there ? inherit_root(u, err) : 0;
+	if (r == 0)
+		r = enter_layer(u, got.digest, got.unpacked, err);
+	return r < 0 ? r : 1;
+}
+
 static void on_unpacked(const struct hoy_err *failed, const struct hoy_layer_reply *reply, void *userdata)
 {
 	struct hoy_unpacking *u = userdata;
@@ -185,7 +239,7 @@ static void on_unpacked(const struct hoy_err *failed, const struct hoy_layer_rep
 	int r;
 
 	u->job.run = hoy_layer_run_free(u->job.run);
-	short_layer_id(u, id);
+	short_layer_id(u, current(u), id);
 	if (failed) {
 		err = *failed;
 		(void) hoy_err_wrap(&err, "unpack layer %s", id);
@@ -193,7 +247,7 @@ static void on_unpacked(const struct hoy_err *failed, const struct hoy_layer_rep
 		return;
 	}
 	hoy_image_job_progress(&u->job, id, u->status, u->blob_size, u->blob_size);
-	r = enter_layer(u, reply, &err);
+	r = enter_layer(u, reply->done.digest, reply->done.unpacked, &err);
 	if (r < 0)
 		hoy_image_job_fail(&u->job, &err);
 	else
@@ -203,10 +257,8 @@ static void on_unpacked(const struct hoy_err *failed, const struct hoy_layer_rep
 static void on_unpack_progress(uint64_t read, void *userdata)
 {
 	struct hoy_unpacking *u = userdata;
-	char id[13];
 
-	short_layer_id(u, id);
-	hoy_image_job_progress(&u->job, id, u->status, (int64_t) read, u->blob_size);
+	hoy_unpacking_tell(u, current(u), (int64_t) read, u->blob_size);
 }
 
 /* Names of the layers below, top first. */
@@ -237,15 +289,15 @@ static int start_unpack(struct hoy_unpacking *u, struct hoy_err *err)
 	int r;
 
 	u->blob_size = entry->size;
-	input = open_entry(u, entry);
+	input = hoy_unpacking_open(u, entry);
 	if (input < 0)
 		return hoy_err_sys(err, "open layer %s", plan->blob);
 	r = hoy_images_make_temp_dir(images, images->layers_fd, 0755, &u->layer_temp, err);
 	if (r < 0)
 		return r;
-	target = openat(images->layers_fd, u->layer_temp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	target = open_layer(u, u->layer_temp, err);
 	if (target < 0)
-		return hoy_err_sys(err, "open directory '%s'", u->layer_temp);
+		return target;
 	r = list_lowers(u, &lowers, err);
 	if (r < 0)
 		return r;
@@ -273,7 +325,9 @@ bool hoy_unpacking_is_ready(const struct hoy_unpacking *u)
 	if (u->layer == u->plan.images[u->image].n_layers)
 		return true;
 	entry = hoy_archive_entry_by_digest(&u->entries, current(u)->blob);
-	return !entry || !entry->missing;
+	if (entry && entry->missing)
+		return false;
+	return hoy_images_layer(u->job.images, current(u)->chain_id) || !hoy_ahead_runs(u->job.images, current(u));
 }
 
 /* Goes on to the next layer that is not there. Those that are, are kept until the end. */
@@ -282,10 +336,12 @@ static void unpack_next(struct hoy_unpacking *u)
 	struct hoy_err err = { 0 };
 	int r = 0;
 
+	hoy_unpacking_run_ahead(u);
 	while (r == 0) {
 		struct layer *there;
 
 		if (!hoy_unpacking_is_ready(u)) {
+			u->job.waits_for_layer = true;
 			hoy_image_job_pause_unpack(&u->job);
 			return;
 		}
@@ -297,17 +353,21 @@ static void unpack_next(struct hoy_unpacking *u)
 			u->image++;
 			u->layer = 0;
 			u->below = NULL;
+			hoy_unpacking_run_ahead(u);
 			continue;
 		}
 		there = hoy_images_layer(u->job.images, current(u)->chain_id);
-		if (!there)
-			break;
-		r = hoy_image_job_keep_layer(&u->job, there, &err);
-		if (r == 0 && blob_is_unverified(u, current(u))) {
-			u->there = there;
-			break;
+		r = there ? hoy_image_job_keep_layer(&u->job, there, &err) : 0;
+		if (r == 0 && there && !blob_is_unverified(u, current(u))) {
+			pass_layer(u, there);
+			continue;
 		}
-		pass_layer(u, there);
+		u->there = there;
+		if (r == 0)
+			r = enter_ahead(u, &err);
+		if (r == 0)
+			break;
+		r = MIN(r, 0);
 	}
 	if (r == 0)
 		r = start_unpack(u, &err);
@@ -331,6 +391,7 @@ int hoy_unpacking_init(struct hoy_unpacking *u, struct hoy_images *images, const
 
 static void forget_plan(struct hoy_unpacking *u)
 {
+	hoy_unpacking_end_ahead(u);
 	if (u->layer_temp)
 		hoy_images_trash(u->job.images, u->job.images->layers_fd, u->layer_temp);
 	free(u->layer_temp);

@@ -34,6 +34,15 @@ bool hoy_unpacking_is_ready(const struct hoy_unpacking *u);
 /* Forgets the plan and begins anew; a worker that runs is ended. */
 void hoy_unpacking_reset(struct hoy_unpacking *u);
 
+/* The file of a layer that comes has `bytes` now; one more than it is to have: nobody can write it any more. */
+void hoy_unpacking_grown(struct hoy_unpacking *u, const char *digest, uint64_t bytes);
+
+/* How far the unpacking of a layer is, in bytes of its blob. */
+void hoy_unpacking_tell(struct hoy_unpacking *u, const struct plan_layer *layer, int64_t current, int64_t total);
+
+/* For reading, whether it is the job's or the store's. */
+int hoy_unpacking_open(const struct hoy_unpacking *u, const struct archive_entry_info *entry);
+
 /* An archive_reader over the job's files; `userdata` is the hoy_unpacking. */
 int hoy_unpacking_read(
 	const struct archive_entry_info *entry, struct hoy_buf *buf, void *userdata, struct hoy_err *err);

@@ -132,6 +132,49 @@ store_is_whole() {
     store_is_whole
 }
 
+in_work() { sh -c 'test -s "$0"/data/l/tmp-*/"$1"' "$T" "$1"; } # FILE: of a layer that is being unpacked
+layer_of() { find "$T/data/l" -path "*/$1" -printf '%H/%P\n' | sed "s|/$1\$||"; } # FILE: directory of the layer that has it
+
+@test "a layer is unpacked while it comes, the one above it too, which inherits its root" {
+    mkdir "$T/tree"
+    head -c 300000 /dev/urandom >"$T/tree/noise"
+    chmod 0711 "$T/tree"
+    touch -d '2001-02-03 04:05:06' "$T/tree"
+    tar c -C "$T/tree" . >"$T/large.tar"
+    echo above >"$T/above"
+    tar c -C "$T" above >"$T/above.tar"
+    serve web --compress gzip --scratch --layer-tar "$T/large.tar" --layer-tar "$T/above.tar"
+    large_layer web
+    start_registry hold=1
+    pull_behind web out
+    wait_for 10 in_work noise
+    wait_for 10 in_work above
+    ! grep -q "Pull complete" "$T/out" || false
+    touch "$T/reg/go"
+    wait "$PULL" || { cat "$T/out"; false; }
+    cmp "$T/tree/noise" "$(layer_of noise)/noise"
+    [ "$(stat -c '%a %Y' "$(layer_of above)")" = "711 $(stat -c %Y "$T/tree")" ]
+    [ "$(stat -c '%a %Y' "$(layer_of noise)")" = "711 $(stat -c %Y "$T/tree")" ]
+    store_is_whole
+    [ -z "$(find "$T/data/l" -maxdepth 1 -name 'tmp-*')" ]
+}
+
+@test "a layer that needs the ones below is unpacked after them" {
+    "$MAKE_LAYER" '{"name": "d/", "type": "dir", "mode": "0751", "uid": 5}' '{"name": "d/low", "data": "low", "mode": "0640"}' >"$T/low.tar"
+    "$MAKE_LAYER" '{"name": "d/hard", "type": "hardlink", "link": "d/low"}' >"$T/hard.tar"
+    "$MAKE_LAYER" '{"name": "d/implied", "data": "x"}' >"$T/implied.tar"
+    serve web --scratch --layer-tar "$T/low.tar" --layer-tar "$T/hard.tar" --layer-tar "$T/implied.tar"
+    start_registry
+    for way in pull load; do
+        if [ $way = pull ]; then "$HOY" pull -q "$R/web"; else "$HOY" load -q -i "$T/served.tar"; fi
+        [ "$(stat -c '%a %u' "$(layer_of d/implied)/d")" = "751 5" ]
+        [ "$(stat -c '%a %u' "$(layer_of d/hard)/d")" = "751 5" ]
+        [ "$(stat -c '%a %h' "$(layer_of d/hard)/d/hard") $(cat "$(layer_of d/hard)/d/hard")" = "640 2 low" ]
+        "$HOY" rmi "$("$HOY" images -q)"
+        wait_for 10 sh -c '! ls -d "$0"/data/l/tmp-* "$0"/data/l/[1-9a-z]* 2>/dev/null' "$T"
+    done
+}
+
 @test "what nobody goes on with goes: after a day, or by image prune" {
     old=$(printf old | sha256sum | cut -d' ' -f1) young=$(printf young | sha256sum | cut -d' ' -f1)
     echo x >"$T/data/downloads/$old"

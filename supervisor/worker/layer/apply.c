@@ -24,6 +24,7 @@ struct applying {
 	const struct hoy_layer_apply *how;
 	struct hoy_layer_archive archive;
 	struct hoy_layer_tree tree;
+	bool has_root;             /* there was an entry for the root */
 	uint64_t written, checked; /* bytes of content; how many of them when space was last looked at */
 };
 
@@ -212,6 +213,7 @@ static int apply_dir(struct applying *a, int parent, const struct hoy_layer_name
 	auto_fd int fd = -EBADF;
 	int r;
 
+	a->has_root = a->has_root || !*name->path;
 	if (*name->path)
 		fd = hoy_layer_tree_mkdir(&a->tree, parent, name->base, err);
 	else
@@ -396,6 +398,7 @@ int hoy_layer_apply(const struct hoy_layer_apply *apply, struct hoy_layer_stream
 	int r;
 
 	hoy_layer_tree_init(&a.tree, apply->root, apply->lower);
+	a.tree.alone = apply->alone;
 	r = hoy_layer_archive_open(&a.archive, stream, apply->limits.max_entries, err);
 	if (r < 0)
 		return r;
@@ -408,6 +411,7 @@ int hoy_layer_apply(const struct hoy_layer_apply *apply, struct hoy_layer_stream
 	if (*apply->diff_id && strcmp(apply->diff_id, done->done.diff_id) != 0)
 		return hoy_err_invalid(
 			err, "the layer's content is %s, but %s was announced", done->done.diff_id, apply->diff_id);
+	done->done.root_implied = !a.has_root;
 	done->done.unpacked = a.written;
 	done->done.entries = a.archive.entries;
 	return 0;

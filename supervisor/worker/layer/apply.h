@@ -9,8 +9,9 @@
 #include "supervisor/worker/layer/stream.h"
 
 struct hoy_layer_apply {
-	int root;  /* empty directory that becomes the layer */
-	int lower; /* the merged lower layers, read-only; -1: none */
+	int root;   /* empty directory that becomes the layer */
+	int lower;  /* the merged lower layers, read-only; -1: none */
+	bool alone; /* there are lower layers, but not at hand: HOY_LAYER_ALONE */
 	struct hoy_layer_limits limits;
 	const char *diff_id; /* what the raw bytes must hash to; "": anything */
 

@@ -30,9 +30,9 @@
 
 struct worker {
 	struct hoy_layer_request request;
-	int input, target, output, copy, lowers; /* what came with the request; -EBADF: nothing */
-	int root;                                /* the target, once it is our root */
-	int lower;                               /* the merged lower layers */
+	int input, target, output, copy, lowers, follow; /* what came with the request; -EBADF: nothing */
+	int root;                                        /* the target, once it is our root */
+	int lower;                                       /* the merged lower layers */
 	struct hoy_layer_stream *stream;
 	struct timespec told; /* when progress was told last */
 };
@@ -44,7 +44,8 @@ static int send_reply(const struct hoy_layer_reply *reply, size_t len, struct ho
 	return n < 0 ? hoy_err_code(err, (int) n, "tell hoyd") : 0;
 }
 
-/* The descriptors come in the order input, target, output, copy, lowers, without those that the request does not need.
+/* The descriptors come in the order input, target, output, copy, lowers, follow, without those that the request does
+ * not need.
  */
 static int take_fds(struct worker *w, int *fds, size_t n, struct hoy_err *err)
 {
@@ -61,11 +62,14 @@ static int take_fds(struct worker *w, int *fds, size_t n, struct hoy_err *err)
 		w->copy = fds[used++];
 	if ((w->request.flags & HOY_LAYER_LOWERS) && used < n)
 		w->lowers = fds[used++];
+	if ((w->request.flags & HOY_LAYER_FOLLOW) && used < n)
+		w->follow = fds[used++];
 	while (n > used)
 		hoy_fd_close(&fds[--n]);
 	if (w->target < 0 || (stream && w->input < 0) || (w->request.op == HOY_LAYER_PACK && w->output < 0) ||
 		((w->request.flags & HOY_LAYER_COPY) && w->copy < 0) ||
-		((w->request.flags & HOY_LAYER_LOWERS) && w->lowers < 0))
+		((w->request.flags & HOY_LAYER_LOWERS) && w->lowers < 0) ||
+		((w->request.flags & HOY_LAYER_FOLLOW) && w->follow < 0))
 		return hoy_err_code(err, -EPROTO, "request without its descriptors");
 	return 0;
 }
@@ -149,6 +153,9 @@ static int open_stream(struct worker *w, struct hoy_err *err)
 	const struct hoy_layer_stream_options options = {
 		.fd = w->input,
 		.copy_fd = w->copy,
+		.follow = w->follow >= 0,
+		.follow_fd = w->follow,
+		.follow_size = w->request.input_size,
 		.max_bytes = w->request.limits.max_bytes ? w->request.limits.max_bytes : DEFAULT_MAX_BYTES,
 		.no_digests = w->request.op == HOY_LAYER_SPLIT,
 		.foreign = w->request.op == HOY_LAYER_SPLIT || (w->request.flags & HOY_LAYER_COPY),
@@ -186,7 +193,11 @@ static int serve(struct worker *w, struct hoy_layer_reply *done, struct hoy_err 
 		.root = w->root, .max_entries = w->request.limits.max_entries, .on_entry = on_entry
 	};
 	const struct hoy_layer_apply apply = {
-		.root = w->root, .lower = w->lower, .limits = w->request.limits, .diff_id = w->request.diff_id
+		.root = w->root,
+		.lower = w->lower,
+		.alone = w->request.flags & HOY_LAYER_ALONE,
+		.limits = w->request.limits,
+		.diff_id = w->request.diff_id,
 	};
 
 	switch ((enum hoy_layer_op) w->request.op) {
@@ -245,6 +256,7 @@ int main(void)
 		.output = -EBADF,
 		.copy = -EBADF,
 		.lowers = -EBADF,
+		.follow = -EBADF,
 		.root = -EBADF,
 		.lower = -EBADF };
 	struct hoy_layer_reply reply = { .type = HOY_LAYER_DONE };

@@ -33,8 +33,9 @@ static bool is_done(const struct hoy_layer_reply *reply)
 {
 	bool no_stream = reply->done.digest[0] == '\0' && reply->done.diff_id[0] == '\0';
 
-	return reply->done.compression <= HOY_LAYER_ZSTD && reply->done.raw_size <= INT64_MAX &&
-	       reply->done.size <= INT64_MAX && reply->done.unpacked <= INT64_MAX &&
+	return reply->done.compression <= HOY_LAYER_ZSTD && reply->done.root_implied <= 1 &&
+	       reply->done.raw_size <= INT64_MAX && reply->done.size <= INT64_MAX &&
+	       reply->done.unpacked <= INT64_MAX &&
 	       (no_stream || (is_digest(reply->done.digest) && is_digest(reply->done.diff_id)));
 }
 

@@ -11,6 +11,7 @@
 #ifndef HOY_SUPERVISOR_WORKER_LAYER_PROTOCOL_H
 #define HOY_SUPERVISOR_WORKER_LAYER_PROTOCOL_H
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -49,7 +50,16 @@ enum {
 	HOY_LAYER_PACK_GZIP = 1 << 3,    /* compressed, and DONE has digests */
 	HOY_LAYER_PACK_DIFF = 1 << 4,    /* a container's own layer becomes one of an image */
 	HOY_LAYER_PACK_NEUTRAL = 1 << 5, /* no owners, modes and times */
+	/* APPLY: there are lower layers, but not at hand. What needs them ends with HOY_LAYER_NEEDS_LOWERS, and a root
+	 * that the layer has no entry for is the asker's to complete (DONE: root_implied). */
+	HOY_LAYER_ALONE = 1 << 6,
+	/* APPLY: the input is a file of `input_size` bytes that still grows. An eventfd is a further descriptor: the
+	 * sum of what is added to it is how many bytes may be read, and is one more when nobody can write the file any
+	 * more. */
+	HOY_LAYER_FOLLOW = 1 << 7,
 };
+
+#define HOY_LAYER_NEEDS_LOWERS ENOLINK /* an ERROR's errnum */
 
 struct hoy_layer_limits {
 	uint64_t max_entries; /* 0: the default, see limits.c */
@@ -60,6 +70,7 @@ struct hoy_layer_request {
 	uint32_t op;
 	uint32_t flags;
 	struct hoy_layer_limits limits;
+	uint64_t input_size;                /* FOLLOW */
 	char diff_id[HOY_LAYER_DIGEST_MAX]; /* APPLY: what the raw bytes must hash to; "": anything */
 };
 
@@ -87,9 +98,10 @@ struct hoy_layer_reply {
 		} entry;
 		struct {
 			uint32_t compression;
-			uint64_t size;     /* of the input, as it came */
-			uint64_t raw_size; /* decompressed */
-			uint64_t unpacked; /* bytes of file content written (APPLY) or packed (PACK) */
+			uint32_t root_implied; /* APPLY: there was no entry for the root */
+			uint64_t size;         /* of the input, as it came */
+			uint64_t raw_size;     /* decompressed */
+			uint64_t unpacked;     /* bytes of file content written (APPLY) or packed (PACK) */
 			uint64_t entries;
 			uint64_t left_out;                  /* PACK: what is in the directory and not in the layer */
 			char digest[HOY_LAYER_DIGEST_MAX];  /* APPLY: of the input, as it came; PACK: of the output */

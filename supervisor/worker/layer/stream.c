@@ -11,6 +11,7 @@
 #include "supervisor/worker/layer/hash.h"
 
 #define IN_SIZE ((size_t) 256 << 10)
+#define MAGIC_SIZE ((size_t) 512) /* read at once, for the compression to be seen */
 #define OUT_SIZE ((size_t) 1 << 20)
 
 struct hoy_layer_stream {
@@ -24,6 +25,7 @@ struct hoy_layer_stream {
 	bool ended;
 	struct hoy_err failed;
 	uint64_t size, raw_size;
+	uint64_t grown;   /* sum of what follow_fd has said */
 	const void *next; /* input not decoded yet */
 	size_t next_len;
 	unsigned char *in, *out;
@@ -110,17 +112,63 @@ static int sniff(struct hoy_layer_stream *s, struct hoy_err *err)
 	return hoy_layer_decoder_new(s->compression, &s->decoder, err);
 }
 
+/* Waits until the file has more than `pos` bytes, or (pos == follow_size) until nobody can write it any more. */
+static int wait_grown(struct hoy_layer_stream *s, uint64_t pos, struct hoy_err *err)
+{
+	while (s->grown <= pos) {
+		uint64_t more;
+		ssize_t n = read(s->options.follow_fd, &more, sizeof more);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n != sizeof more)
+			return hoy_err_sys(err, "wait for more of the layer");
+		s->grown += more;
+	}
+	return 0;
+}
+
+/* A download that begins again makes the file shorter for a while: then there is nothing to read where more was said to
+ * be, and the next word counts. */
+static ssize_t read_following(struct hoy_layer_stream *s, void *data, size_t len, struct hoy_err *err)
+{
+	const uint64_t whole = s->options.follow_size, first = MIN(MAGIC_SIZE, whole);
+	uint64_t wanted = s->sniffed ? s->size : first - 1;
+
+	while (s->size < whole) {
+		uint64_t there;
+		ssize_t n;
+		int r = wait_grown(s, wanted, err);
+
+		if (r < 0)
+			return r;
+		there = MIN(s->grown, whole) - s->size;
+		n = pread(s->options.fd, data, (size_t) MIN(len, there), (off_t) s->size);
+		if (n > 0)
+			return n;
+		if (n < 0 && errno != EINTR)
+			return hoy_err_sys(err, "read the archive");
+		if (n == 0 && s->grown > whole)
+			return hoy_err_invalid(err, "the layer ends after %llu of %llu bytes",
+				(unsigned long long) s->size, (unsigned long long) whole);
+		wanted = n == 0 ? s->grown : wanted;
+	}
+	return 0;
+}
+
 /* The first read is a full one, so that the magic number is never split. */
 static ssize_t read_input(struct hoy_layer_stream *s, struct hoy_err *err)
 {
 	ssize_t n;
 
+	if (s->options.follow)
+		return read_following(s, s->in, IN_SIZE, err);
 	if (s->sniffed)
 		do
 			n = read(s->options.fd, s->in, IN_SIZE);
 		while (n < 0 && errno == EINTR);
 	else
-		n = hoy_fd_read_full(s->options.fd, s->in, 512);
+		n = hoy_fd_read_full(s->options.fd, s->in, MAGIC_SIZE);
 	if (n < 0)
 		return hoy_err_sys(err, "read the archive");
 	return n;
@@ -130,7 +178,8 @@ static ssize_t read_input(struct hoy_layer_stream *s, struct hoy_err *err)
  * was decoded. */
 static int keep_bytes(struct hoy_layer_stream *s, const void *data, size_t len, struct hoy_err *err)
 {
-	int r = s->options.no_digests ? 0 : hoy_layer_hash_add(&s->hash, data, len, err);
+	bool hashed = !s->options.no_digests && !s->options.follow;
+	int r = hashed ? hoy_layer_hash_add(&s->hash, data, len, err) : 0;
 
 	if (r == 0 && s->options.copy_fd >= 0) {
 		r = hoy_fd_write_all(s->options.copy_fd, data, len);
@@ -228,13 +277,19 @@ static ssize_t next_block(struct hoy_layer_stream *s, const void **ret, struct h
 	}
 }
 
+/* Else the decoded bytes are those of the input, which has been hashed. */
+static bool has_raw_hash(const struct hoy_layer_stream *s)
+{
+	return !s->options.no_digests && (s->decoder || s->options.follow);
+}
+
 static int count(struct hoy_layer_stream *s, const void *data, size_t len, struct hoy_err *err)
 {
 	s->raw_size += len;
 	if (s->raw_size > s->options.max_bytes)
 		return hoy_err_invalid(
 			err, "larger than %llu bytes when decompressed", (unsigned long long) s->options.max_bytes);
-	return s->decoder && !s->options.no_digests ? hoy_layer_hash_add(&s->raw_hash, data, len, err) : 0;
+	return has_raw_hash(s) ? hoy_layer_hash_add(&s->raw_hash, data, len, err) : 0;
 }
 
 ssize_t hoy_layer_stream_next(struct hoy_layer_stream *stream, const void **ret, struct hoy_err *err)
@@ -249,6 +304,27 @@ ssize_t hoy_layer_stream_next(struct hoy_layer_stream *stream, const void **ret,
 			return n;
 	}
 	return hoy_err_import(err, &stream->failed);
+}
+
+/* The file that was followed, as it stays. */
+static int hash_followed(struct hoy_layer_stream *s, struct hoy_err *err)
+{
+	uint64_t at = 0;
+	int r = wait_grown(s, s->options.follow_size, err);
+
+	while (r == 0) {
+		ssize_t n = pread(s->options.fd, s->in, IN_SIZE, (off_t) at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return hoy_err_sys(err, "read the layer again");
+		if (n == 0)
+			break;
+		at += (uint64_t) n;
+		r = hoy_layer_hash_add(&s->hash, s->in, (size_t) n, err);
+	}
+	return r;
 }
 
 int hoy_layer_stream_finish(struct hoy_layer_stream *stream, struct hoy_layer_reply *done, struct hoy_err *err)
@@ -268,10 +344,12 @@ int hoy_layer_stream_finish(struct hoy_layer_stream *stream, struct hoy_layer_re
 	done->done.raw_size = stream->raw_size;
 	if (stream->options.no_digests)
 		return 0;
-	r = hoy_layer_hash_finish(&stream->hash, done->done.digest, err);
+	r = stream->options.follow ? hash_followed(stream, err) : 0;
+	if (r == 0)
+		r = hoy_layer_hash_finish(&stream->hash, done->done.digest, err);
 	if (r < 0)
 		return r;
-	if (stream->decoder)
+	if (has_raw_hash(stream))
 		return hoy_layer_hash_finish(&stream->raw_hash, done->done.diff_id, err);
 	memcpy(done->done.diff_id, done->done.digest, HOY_LAYER_DIGEST_MAX);
 	return 0;

@@ -16,11 +16,16 @@
 struct hoy_layer_stream;
 
 struct hoy_layer_stream_options {
-	int fd;             /* borrowed, blocking */
-	int copy_fd;        /* gets the bytes as they came; < 0: nobody does. Borrowed */
-	uint64_t max_bytes; /* of decompressed data */
-	bool foreign;       /* xz and bzip2 are taken too; the bytes as they came are the decoded ones then */
-	bool no_digests;    /* nobody wants to know them: they stay "" */
+	int fd;      /* borrowed, blocking */
+	int copy_fd; /* gets the bytes as they came; < 0: nobody does. Borrowed */
+	/* The file at `fd` still grows, an eventfd says how far (HOY_LAYER_FOLLOW). Who writes it may change what was
+	 * read already: the digest of the input is made of the file as it is when nobody can any more. */
+	bool follow;
+	int follow_fd;        /* borrowed */
+	uint64_t follow_size; /* what it grows to */
+	uint64_t max_bytes;   /* of decompressed data */
+	bool foreign;         /* xz and bzip2 are taken too; the bytes as they came are the decoded ones then */
+	bool no_digests;      /* nobody wants to know them: they stay "" */
 	/* Called after every read of input; < 0 ends the stream with that error. May be NULL. */
 	int (*on_read)(uint64_t total, void *userdata, struct hoy_err *err);
 	void *userdata;

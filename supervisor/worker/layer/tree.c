@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "supervisor/worker/layer/attrs.h"
+#include "supervisor/worker/layer/protocol.h"
 
 #define OPAQUE_XATTR "user.overlay.opaque"
 #define MAX_DIRS ((size_t) 2000000)
@@ -48,6 +49,11 @@ static int open_in(int root, const char *path, uint64_t flags)
 	return (int) syscall(SYS_openat2, root, *path ? path : ".", &how, sizeof how);
 }
 
+static int needs_lowers(struct hoy_err *err)
+{
+	return hoy_err_code(err, -HOY_LAYER_NEEDS_LOWERS, "the layers below are needed");
+}
+
 static bool is_whiteout(const struct stat *st)
 {
 	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0);
@@ -65,7 +71,7 @@ static void distrust_parent(struct hoy_layer_tree *tree)
 static int make_implied(
 	struct hoy_layer_tree *tree, int parent, const char *base, const char *path, struct hoy_err *err)
 {
-	auto_fd int dir = hoy_layer_tree_mkdir(tree, parent, base, err);
+	auto_fd int dir = tree->alone ? needs_lowers(err) : hoy_layer_tree_mkdir(tree, parent, base, err);
 	auto_fd int lower = -EBADF;
 	struct stat st;
 	int r;
@@ -234,6 +240,8 @@ static int copy_up(struct hoy_layer_tree *tree, const struct hoy_layer_name *tar
 	auto_fd int from = -EBADF, to = -EBADF;
 	struct stat st;
 
+	if (tree->alone)
+		return needs_lowers(err);
 	if (tree->lower >= 0)
 		from = open_in(tree->lower, target->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
 	if (from < 0 || fstat(from, &st) < 0 || !S_ISREG(st.st_mode))

@@ -16,6 +16,7 @@
 struct hoy_layer_tree {
 	int root;   /* borrowed */
 	int lower;  /* the merged lower layers, read-only; -1: there are none. Borrowed */
+	bool alone; /* there are some, but not at hand: what needs them fails with -HOY_LAYER_NEEDS_LOWERS */
 	int parent; /* cached: the directory `parent_path` */
 	char *parent_path;
 	struct hoy_layer_dir *dirs; /* times to set when everything is written */
