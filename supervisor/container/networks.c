@@ -166,6 +166,7 @@ static bool look(void *userdata, const char *container_id, struct hoy_network_co
 	*ret = (struct hoy_network_container){
 		.name = c->info.name,
 		.hostname = c->config->hostname,
+		.pid = c->info.pid,
 		.dns = c->config->host.dns,
 	};
 	return true;

@@ -18,7 +18,7 @@
 
 struct message {
 	struct message *next;
-	int fds[HOY_DNS_N_SOCKETS];
+	int fds[HOY_DNS_N_FDS];
 	size_t n_fds;
 	size_t size;
 	struct hoy_dns_message head;
@@ -78,19 +78,17 @@ static void push(struct hoy_names *names)
 	(void) hoy_source_set_events(names->io, names->first ? EPOLLIN | EPOLLOUT : EPOLLIN, NULL);
 }
 
-/* Takes the sockets. Without memory hoy-dns is behind until the next message of the kind. */
+/* Takes the descriptors. Without memory hoy-dns is behind until the next message of the kind. */
 static void queue(struct hoy_names *names, enum hoy_dns_op op, const char *id, const char *text, size_t len, bool more,
-	int *sockets, size_t n_sockets)
+	int *fds, size_t n_fds)
 {
 	struct message *message = calloc(1, sizeof *message + len);
 
-	for (size_t i = 0; i < n_sockets; i++) {
-		if (sockets[i] < 0)
-			continue; /* told already, with all others, when the connection was made */
+	for (size_t i = 0; i < n_fds; i++) {
 		if (message)
-			message->fds[message->n_fds++] = TAKE_FD(sockets[i]);
+			message->fds[message->n_fds++] = TAKE_FD(fds[i]);
 		else
-			hoy_fd_close(&sockets[i]);
+			hoy_fd_close(&fds[i]);
 	}
 	if (!message) {
 		hoy_log_error("hoy-dns: out of memory");
@@ -259,17 +257,15 @@ void hoy_names_network_gone(struct hoy_names *names, const char *id)
 	push(names);
 }
 
-void hoy_names_container(
-	struct hoy_names *names, const char *id, const struct hoy_buf *text, int *sockets, size_t n_sockets)
+void hoy_names_container(struct hoy_names *names, const char *id, const struct hoy_buf *text, int *fds, size_t n_fds)
 {
 	hoy_names_start(names);
 	if (names->sock < 0) { /* it will be asked for again */
-		for (size_t i = 0; i < n_sockets; i++)
-			hoy_fd_close(&sockets[i]);
+		for (size_t i = 0; i < n_fds; i++)
+			hoy_fd_close(&fds[i]);
 		return;
 	}
-	queue(names, HOY_DNS_CONTAINER, id, text->data, MIN(text->len, (size_t) HOY_DNS_TEXT_MAX), false, sockets,
-		n_sockets);
+	queue(names, HOY_DNS_CONTAINER, id, text->data, MIN(text->len, (size_t) HOY_DNS_TEXT_MAX), false, fds, n_fds);
 	push(names);
 }
 

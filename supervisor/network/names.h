@@ -36,9 +36,9 @@ void hoy_names_quit(struct hoy_names *names);
 /* Texts as in worker/dns/proto.h. Nothing is sent while there is no connection: the next one is told everything. */
 void hoy_names_network(struct hoy_names *names, const char *id, const struct hoy_buf *text);
 void hoy_names_network_gone(struct hoy_names *names, const char *id);
-/* With `n_sockets` 0: the settings of one that is known. Starts hoy-dns if need be. The sockets are taken. */
-void hoy_names_container(
-	struct hoy_names *names, const char *id, const struct hoy_buf *text, int *sockets, size_t n_sockets);
+/* With `n_fds` 0: the settings of one that is known. Starts hoy-dns if need be. `fds` (HOY_DNS_N_SOCKETS,
+ * or HOY_DNS_N_FDS) are taken. */
+void hoy_names_container(struct hoy_names *names, const char *id, const struct hoy_buf *text, int *fds, size_t n_fds);
 void hoy_names_container_gone(struct hoy_names *names, const char *id);
 
 #endif

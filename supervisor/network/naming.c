@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "base/str.h"
 #include "supervisor/network/names.h"
 #include "supervisor/network/network_internal.h"
@@ -149,18 +150,41 @@ static void container_text(const struct hoy_sandbox *sandbox, struct hoy_buf *te
 		(void) hoy_buf_adds(text, "internal\n");
 }
 
+/* By it hoy-dns sees the container end. -EBADF: not known. */
+static int open_pidfd(const struct hoy_sandbox *sandbox)
+{
+	const struct hoy_network_containers *containers = &sandbox->networks->containers;
+	struct hoy_network_container container = {};
+
+	if (!containers->look || !containers->look(containers->userdata, sandbox->container_id, &container) ||
+		container.pid <= 0)
+		return -EBADF;
+	return hoy_pidfd_open(container.pid);
+}
+
 static void tell_container(struct hoy_sandbox *sandbox)
 {
 	struct hoy_networks *networks = sandbox->networks;
 	auto_(hoy_buf_done) struct hoy_buf text = {};
+	auto_fd int pidfd = -EBADF;
+	int fds[HOY_DNS_N_FDS];
+	size_t n;
 
 	container_text(sandbox, &text);
-	if (text.len > 0)
-		hoy_names_container(
-			networks->names, sandbox->container_id, &text, sandbox->sockets, sandbox->n_sockets);
-	for (size_t i = 0; i < sandbox->n_sockets; i++)
-		hoy_fd_close(&sandbox->sockets[i]); /* taken, unless there was no memory */
+	if (text.len == 0) {
+		hoy_naming_close(sandbox);
+		return;
+	}
+	hoy_names_start(networks->names); /* a new connection is told everything, this container and its sockets too */
+	n = sandbox->n_sockets;
+	for (size_t i = 0; i < n; i++)
+		fds[i] = TAKE_FD(sandbox->sockets[i]);
 	sandbox->n_sockets = 0;
+	if (n > 0)
+		pidfd = open_pidfd(sandbox);
+	if (pidfd >= 0)
+		fds[n++] = TAKE_FD(pidfd);
+	hoy_names_container(networks->names, sandbox->container_id, &text, fds, n);
 }
 
 void hoy_naming_container_changed(struct hoy_sandbox *sandbox)

@@ -24,6 +24,7 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -59,6 +60,7 @@ HOY_DEFINE_AUTO_PTR(struct hoy_networks, hoy_network_free);
 struct hoy_network_container {
 	const char *name;
 	const char *hostname;
+	pid_t pid;        /* its first process; 0: not known */
 	char *const *dns; /* the name servers its user wants; NULL or empty: the host's */
 };
 struct hoy_network_containers {

@@ -220,11 +220,26 @@ options ndots:0" ]
     names=$(seq -s, -f many-%g 10)
     [ "$(ask cli "$names" A | sort -u | wc -l)" = 10 ]
     [ "$(ask cli many A edns=1232 | wc -w)" = 12 ]
-    [ "$(fds)" = $((before + 80)) ]
+    [ "$(fds)" = $((before + 90)) ] # eight sockets and a pidfd each
     seq -f many-%g 10 | xargs "$HOY" rm -f
     [ "$(ask cli many A)" = NXDOMAIN ]
     are_back() { [ "$(fds)" -le $((before + 4)) ]; } # four more to ask the host's resolver
     wait_for 10 are_back
+}
+
+@test "dns: the sockets of a container that ends while hoyd is away are closed, its interface goes with it" {
+    fds() { ls "/proc/$(dns_pid)/fd" | wc -l; }
+    veths() { ip -o link show type veth | wc -l; }
+    sleeper ends --network one
+    pid=$(pid_of ends)
+    before=$(fds) ports=$(veths)
+    kill_hoyd
+    kill -KILL "$pid"
+    are_closed() { [ "$(fds)" = $((before - 10)) ] && [ "$(veths)" -lt "$ports" ]; } # eight, the pidfd, hoyd's own
+    wait_for 30 are_closed
+    start_hoyd
+    [ "$(hoy inspect -f '{{.State.Status}}' ends)" = exited ]
+    [ "$(ask cli ends A)" = NXDOMAIN ]
 }
 
 @test "dns: hostile packets do no harm" {

@@ -4,7 +4,8 @@
  *
  * After each connection hoyd tells everything once more: HELLO, NETWORK..., CONTAINER..., SYNC_END, and what was not
  * named is forgotten. A container's sockets (CONTAINER's descriptors) stay with hoy-dns: when it has none for a
- * container that is named without, because it was started anew, it says NEED, and hoyd has hoy-net open new ones.
+ * container that is named without, because it was started anew, it says NEED, and hoyd has hoy-net open new ones. They
+ * are closed when the container ends, whether hoyd is there to say so or not: they keep its network namespace alive.
  *
  * The text of NETWORK is a snapshot of the names on it, in lines; `version` counts its snapshots:
  *
@@ -23,7 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HOY_DNS_VERSION 1
+#define HOY_DNS_VERSION 2
 #define HOY_DNS_TEXT_MAX (48 * 1024)
 #define HOY_DNS_ID_MAX 65
 
@@ -34,6 +35,8 @@ enum hoy_dns_socket {
 	HOY_DNS_OUT_UDP,
 	HOY_DNS_OUT_TCP = HOY_DNS_OUT_UDP + 4,
 	HOY_DNS_N_SOCKETS = HOY_DNS_OUT_TCP + 2,
+	HOY_DNS_PIDFD = HOY_DNS_N_SOCKETS, /* beside them */
+	HOY_DNS_N_FDS,
 };
 
 /* Where a container finds its name server, and the port that DNAT rules of its namespace lead away from. */
@@ -41,10 +44,10 @@ enum hoy_dns_socket {
 #define HOY_DNS_PORT 53
 
 enum hoy_dns_op {
-	HOY_DNS_HELLO = 1,      /* version; answered by one with hoy-dns's. Another version: hoy-dns is told to QUIT */
-	HOY_DNS_NETWORK,        /* id, text */
-	HOY_DNS_NETWORK_GONE,   /* id */
-	HOY_DNS_CONTAINER,      /* id, text; HOY_DNS_N_SOCKETS descriptors or none */
+	HOY_DNS_HELLO = 1,    /* version; answered by one with hoy-dns's. Another version: hoy-dns is told to QUIT */
+	HOY_DNS_NETWORK,      /* id, text */
+	HOY_DNS_NETWORK_GONE, /* id */
+	HOY_DNS_CONTAINER,    /* id, text; no descriptors, or HOY_DNS_N_SOCKETS and, last, the pidfd of the container */
 	HOY_DNS_CONTAINER_GONE, /* id */
 	HOY_DNS_SYNC_END,
 	HOY_DNS_QUIT,

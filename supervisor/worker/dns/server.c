@@ -23,6 +23,9 @@ struct container {
 	struct container *next;
 	char id[HOY_DNS_ID_MAX];
 	struct hoy_dns_resolver *resolver; /* NULL: its sockets are still to come */
+	struct hoy_dns_service *service;
+	int pidfd; /* -EBADF: hoyd alone says when it has ended */
+	struct hoy_source *ending;
 	bool stale;
 };
 
@@ -79,7 +82,19 @@ static void forget(struct hoy_dns_service *service, struct container *c)
 		link = &(*link)->next;
 	*link = c->next;
 	hoy_dns_resolver_free(c->resolver);
+	c->ending = hoy_source_free(c->ending);
+	hoy_fd_close(&c->pidfd);
 	free(c);
+}
+
+/* hoyd may be away: its sockets would keep its namespace, and with that its interfaces. */
+static void on_ended(struct hoy_source *source, uint32_t events, void *userdata)
+{
+	struct container *c = userdata;
+
+	(void) source;
+	(void) events;
+	forget(c->service, c);
 }
 
 static int add(struct hoy_dns_service *service, const char *id, struct container **ret, struct hoy_err *err)
@@ -91,6 +106,8 @@ static int add(struct hoy_dns_service *service, const char *id, struct container
 		if (!c)
 			return hoy_err_oom(err);
 		(void) snprintf(c->id, sizeof c->id, "%s", id);
+		c->service = service;
+		c->pidfd = -EBADF;
 		c->next = service->containers;
 		service->containers = c;
 	}
@@ -99,8 +116,23 @@ static int add(struct hoy_dns_service *service, const char *id, struct container
 }
 
 /* New sockets are of a new run of the container. */
-static int tell_container(struct hoy_dns_service *service, const struct hoy_dns_message *message, size_t len,
-	int *sockets, size_t n, struct hoy_err *err)
+static int serve(struct hoy_dns_service *service, struct container *c, int *fds, size_t n, struct hoy_err *err)
+{
+	int r;
+
+	hoy_dns_resolver_free(c->resolver);
+	c->resolver = NULL;
+	c->ending = hoy_source_free(c->ending);
+	hoy_fd_close(&c->pidfd);
+	r = hoy_dns_resolver_new(service->loop, fds, &c->resolver, err);
+	if (r < 0 || n < HOY_DNS_N_FDS)
+		return r;
+	c->pidfd = TAKE_FD(fds[HOY_DNS_PIDFD]);
+	return hoy_loop_io(service->loop, &c->ending, c->pidfd, EPOLLIN, on_ended, c, err);
+}
+
+static int tell_container(struct hoy_dns_service *service, const struct hoy_dns_message *message, size_t len, int *fds,
+	size_t n, struct hoy_err *err)
 {
 	struct container *c = NULL;
 	int r = add(service, message->id, &c, err);
@@ -108,11 +140,8 @@ static int tell_container(struct hoy_dns_service *service, const struct hoy_dns_
 	if (r < 0)
 		return r;
 	c->stale = false;
-	if (n == HOY_DNS_N_SOCKETS) {
-		hoy_dns_resolver_free(c->resolver);
-		c->resolver = NULL;
-		r = hoy_dns_resolver_new(service->loop, sockets, &c->resolver, err);
-	}
+	if (n >= HOY_DNS_N_SOCKETS)
+		r = serve(service, c, fds, n, err);
 	if (r >= 0 && c->resolver)
 		r = hoy_dns_resolver_tell(c->resolver, service->names, message->text, len, err);
 	else if (r >= 0)
@@ -164,8 +193,8 @@ static void sweep(struct hoy_dns_service *service)
 	hoy_dns_names_sweep(service->names);
 }
 
-static int act(struct hoy_dns_service *service, const struct hoy_dns_message *message, size_t len, int *sockets,
-	size_t n, struct hoy_err *err)
+static int act(struct hoy_dns_service *service, const struct hoy_dns_message *message, size_t len, int *fds, size_t n,
+	struct hoy_err *err)
 {
 	switch (message->op) {
 	case HOY_DNS_HELLO:
@@ -177,7 +206,7 @@ static int act(struct hoy_dns_service *service, const struct hoy_dns_message *me
 		hoy_dns_names_gone(service->names, message->id);
 		return 0;
 	case HOY_DNS_CONTAINER:
-		return tell_container(service, message, len, sockets, n, err);
+		return tell_container(service, message, len, fds, n, err);
 	case HOY_DNS_CONTAINER_GONE:
 		container_gone(service, message->id);
 		return 0;
