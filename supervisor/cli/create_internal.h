@@ -32,6 +32,8 @@ int hoy_create_mounts(struct hoy_json_writer *w, const struct hoy_run_options *o
 /* Config.Volumes: the anonymous ones. */
 void hoy_create_volumes(struct hoy_json_writer *w, const struct hoy_run_options *o);
 /* The name for HostConfig.NetworkMode. Heap. */
+/* The driver's option that --egress stands for. */
+int hoy_create_add_egress(char ***options, const char *rule);
 int hoy_create_network_mode(const struct hoy_run_options *o, char **ret, struct hoy_err *err);
 /* NetworkingConfig, when there is something to say. */
 int hoy_create_networking(struct hoy_json_writer *w, const struct hoy_run_options *o, struct hoy_err *err);

@@ -80,6 +80,13 @@ static int add_all(char ***to, char *const *from, struct hoy_err *err)
 	return 0;
 }
 
+int hoy_create_add_egress(char ***options, const char *rule)
+{
+	auto_free char *text = hoy_str_printf("hoy.egress=%s", rule);
+
+	return text ? hoy_strv_add(options, text) : -ENOMEM;
+}
+
 /* The flags without a network in them are about the first one. */
 static int network_add_flags(struct network *n, const struct hoy_run_options *o, struct hoy_err *err)
 {
@@ -100,7 +107,11 @@ static int network_add_flags(struct network *n, const struct hoy_run_options *o,
 	r = add_all(&n->aliases, o->network_alias, err);
 	if (r == 0)
 		r = add_all(&n->links, o->link, err);
-	return r < 0 ? r : add_all(&n->link_local, o->link_local_ip, err);
+	if (r == 0)
+		r = add_all(&n->link_local, o->link_local_ip, err);
+	if (r == 0 && o->egress && hoy_create_add_egress(&n->driver_opts, o->egress) < 0)
+		r = hoy_err_oom(err);
+	return r;
 }
 
 static bool user_defined(const char *name)

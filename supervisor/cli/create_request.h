@@ -36,6 +36,7 @@ struct hoy_run_options {
 	double cpus;
 	/* networks */
 	char **network, **network_alias, **link, **link_local_ip;
+	const char *egress;
 	const char *ip, *ip6, *mac_address;
 };
 

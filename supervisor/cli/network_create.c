@@ -11,7 +11,7 @@
 
 struct create_options {
 	bool attachable, config_only, ingress, internal, ipv4, ipv4_given, ipv6, ipv6_given;
-	const char *config_from, *driver, *ipam_driver, *scope;
+	const char *config_from, *driver, *egress, *ipam_driver, *scope;
 	char **aux_address, **gateway, **ip_range, **ipam_opt, **label, **opt, **subnet;
 };
 static const struct create_options create_defaults = { .driver = "bridge", .ipam_driver = "default", .ipv4 = true };
@@ -27,6 +27,7 @@ static const struct hoy_option create_options[] = {
 	O(0, "config-from", STRING, "string", config_from, "Network whose configuration is copied"),
 	O(0, "config-only", BOOL, NULL, config_only, "Create a configuration only"),
 	O('d', "driver", STRING, "string", driver, "Driver of the network (default \"bridge\")"),
+	O(0, "egress", STRING, "string", egress, "What leaves the network: none or allow=ADDRESS[/BITS][:PORT],..."),
 	O(0, "gateway", STRINGS, "strings", gateway, "Gateway of the subnet, IPv4 or IPv6"),
 	O(0, "ingress", BOOL, NULL, ingress, "Create the swarm's routing-mesh network"),
 	O(0, "internal", BOOL, NULL, internal, "No way from the network to the outside"),
@@ -138,9 +139,16 @@ static int print_ipam(struct hoy_json_writer *w, const struct create_options *o,
 
 static int print_request(const struct create_options *o, const char *name, struct hoy_buf *out, struct hoy_err *err)
 {
+	auto_ptr(hoy_strv_free) char **options = NULL;
 	struct hoy_json_writer w = { .buf = out };
-	int r;
+	int r = 0;
 
+	for (char **opt = o->opt; opt && *opt && r == 0; opt++)
+		r = hoy_strv_add(&options, *opt);
+	if (r == 0 && o->egress)
+		r = hoy_create_add_egress(&options, o->egress);
+	if (r < 0)
+		return hoy_err_oom(err);
 	hoy_json_object(&w, NULL);
 	hoy_json_add_string(&w, "Name", name);
 	hoy_json_add_string(&w, "Driver", o->driver);
@@ -163,7 +171,7 @@ static int print_request(const struct create_options *o, const char *name, struc
 		hoy_json_add_string(&w, "Network", o->config_from);
 		hoy_json_end(&w);
 	}
-	hoy_create_add_map(&w, "Options", o->opt);
+	hoy_create_add_map(&w, "Options", options);
 	hoy_create_add_map(&w, "Labels", o->label);
 	hoy_json_end(&w);
 	return hoy_buf_check(out, "the request", err);

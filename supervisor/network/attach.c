@@ -221,6 +221,12 @@ static int make_request(struct hoy_networks *networks, const struct hoy_endpoint
 	if (shape.kind == HOY_NET_IPVLAN) /* it has its parent's */
 		memset(request->attach.mac, 0, sizeof request->attach.mac);
 	r = hoy_endpoint_options_put(endpoint, &request->attach, err);
+	if (r >= 0)
+		r = hoy_egress_put(network, endpoint, &request->attach, err);
+	if (r >= 0 && request->attach.restricted && shape.kind != HOY_NET_BRIDGED)
+		r = hoy_err_unsupported(err,
+			"egress rules with driver '%s' are not supported: no packet of it passes the host's rules",
+			network->driver);
 	if (r < 0)
 		free(request);
 	else
@@ -583,7 +589,7 @@ static int prepare(struct hoy_networks *networks, const char *container_id, cons
 	size_t n = 0, gateway = 0;
 	int r = hoy_endpoints_list(networks->store, container_id, &rows, &n, err);
 
-	if (r >= 0 && n == 0)
+	if (r >= 0 && n == 0 && !bound) /* one that runs may have been taken off all of them */
 		r = hoy_err_not_found(err, "container %s has no network endpoint", container_id);
 	if (r >= 0)
 		r = hoy_endpoints_gateway(networks, rows, n, &gateway, err);

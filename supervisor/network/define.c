@@ -21,6 +21,7 @@
 #define OPTION_MASQUERADE "com.docker.network.bridge.enable_ip_masquerade"
 #define OPTION_HOST_IP "com.docker.network.bridge.host_binding_ipv4"
 #define OPTION_MTU "com.docker.network.driver.mtu"
+#define OPTION_PUBLISH "hoy.publish"
 
 #define MAX_DEFINITION ((size_t) 64 << 10) /* of options or labels, as JSON */
 
@@ -147,12 +148,27 @@ static int set_child_option(struct hoy_network_shape *shape, const char *key, co
 	return 0;
 }
 
+/* Where ports without an address are published: as docker everywhere, or for the host itself. */
+static int set_publish(struct hoy_network_shape *shape, const char *text, struct hoy_err *err)
+{
+	if (hoy_str_eq(text, "host-firewall"))
+		return hoy_err_unsupported(err, "publish policy '%s' is not supported", text);
+	if (!hoy_str_eq(text, "open") && !hoy_str_eq(text, "local"))
+		return -EINVAL;
+	if (hoy_str_eq(text, "local"))
+		shape->host_ip = INADDR_LOOPBACK;
+	return 0;
+}
+
 static int set_option(struct hoy_network_shape *shape, const char *key, const char *text, struct hoy_err *err)
 {
+	struct hoy_net_attach unused;
 	int r;
 
 	if (shape->kind != HOY_NET_BRIDGED)
 		return set_child_option(shape, key, text, err);
+	if (hoy_str_eq(key, HOY_EGRESS_OPTION))
+		return hoy_egress_parse(text, &unused, err);
 	if (hoy_str_eq(key, OPTION_NAME))
 		r = set_bridge(shape, text);
 	else if (hoy_str_eq(key, OPTION_MTU))
@@ -161,13 +177,15 @@ static int set_option(struct hoy_network_shape *shape, const char *key, const ch
 		r = set_flag(shape, HOY_NET_SEPARATE, text);
 	else if (hoy_str_eq(key, OPTION_MASQUERADE))
 		r = set_flag(shape, HOY_NET_NO_MASQUERADE, text);
+	else if (hoy_str_eq(key, OPTION_PUBLISH))
+		r = set_publish(shape, text, err);
 	else if (hoy_str_eq(key, OPTION_HOST_IP))
 		r = *text ? hoy_ipv4_parse(text, &shape->host_ip) : 0;
 	else
 		return hoy_err_unsupported(err, "network option '%s' is not supported", key);
-	if (r < 0)
+	if (r == -EINVAL)
 		return hoy_err_invalid(err, "invalid value '%s' of network option '%s'", text, key);
-	return 0;
+	return r;
 }
 
 int hoy_network_shape(struct hoy_networks *networks, const struct hoy_network_row *row, struct hoy_network_shape *ret,

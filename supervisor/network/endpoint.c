@@ -255,9 +255,22 @@ static void add_port(struct hoy_endpoint_info *info, const struct hoy_port_row *
 	(void) snprintf(port->host_ip, sizeof port->host_ip, "%s", host_ip);
 }
 
-static int info_ports(
-	struct hoy_networks *networks, const char *container_id, struct hoy_endpoint_info *info, struct hoy_err *err)
+/* Published without an address: where the network says, or everywhere. */
+static void add_everywhere(
+	struct hoy_endpoint_info *info, const struct hoy_port_row *row, const struct hoy_net_port *port)
 {
+	char address[INET_ADDRSTRLEN];
+
+	add_port(info, row, hoy_ipv4_format(port ? port->host_ip : 0, address));
+	if (port ? port->families & HOY_NET_V6 : *info->address6)
+		add_port(info, row, "::");
+}
+
+/* `attachment` NULL: it is not up. */
+static int info_ports(struct hoy_networks *networks, const char *container_id, const struct hoy_attachment *attachment,
+	struct hoy_endpoint_info *info, struct hoy_err *err)
+{
+	const struct hoy_net_attach *attach = attachment ? &attachment->request->attach : NULL;
 	struct hoy_port_row *rows = NULL;
 	size_t n = 0;
 	int r = hoy_ports_list(networks->store, container_id, &rows, &n, err);
@@ -266,9 +279,10 @@ static int info_ports(
 		return r;
 	info->ports = calloc(MAX(2 * n, (size_t) 1), sizeof *info->ports);
 	for (size_t i = 0; info->ports && i < n; i++) {
-		add_port(info, &rows[i], rows[i].host_ip[0] ? rows[i].host_ip : "0.0.0.0");
-		if (!rows[i].host_ip[0] && *info->address6)
-			add_port(info, &rows[i], "::");
+		if (rows[i].host_ip[0])
+			add_port(info, &rows[i], rows[i].host_ip);
+		else
+			add_everywhere(info, &rows[i], attach && i < attach->n_ports ? &attach->ports[i] : NULL);
 	}
 	hoy_port_rows_free(rows, n);
 	return info->ports ? 0 : hoy_err_oom(err);
@@ -345,7 +359,7 @@ static int info_from(struct hoy_networks *networks, struct hoy_endpoint_row *row
 		info_address(attachment, &network, &info);
 	r = info_asked(row, &info, err);
 	if (r >= 0 && is_gateway)
-		r = info_ports(networks, info.container_id, &info, err);
+		r = info_ports(networks, info.container_id, info.attached ? attachment : NULL, &info, err);
 	if (r < 0)
 		return r;
 	*ret = info;

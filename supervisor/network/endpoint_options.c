@@ -67,18 +67,21 @@ static int parse_link_local(const char *text, struct in6_addr *ret, struct hoy_e
 
 int hoy_endpoint_options_check(const struct hoy_network_request *request, struct hoy_err *err)
 {
+	struct hoy_net_attach unused;
 	struct in6_addr ignored;
 	size_t n = 0;
 	int r = 0;
 
 	for (size_t i = 0; i < request->n_driver_opts && r >= 0; i++) {
-		const char *key = request->driver_opts[i].key;
+		const char *key = request->driver_opts[i].key, *value = request->driver_opts[i].value;
 
-		if (!hoy_str_eq(key, OPTION_SYSCTLS) && hoy_str_starts(key, OPTIONS_OF_DOCKER))
-			return hoy_err_unsupported(err, "driver option '%s' of an endpoint is not supported", key);
-		if (!hoy_str_eq(key, OPTION_SYSCTLS))
-			continue; /* somebody else's: kept and shown */
-		r = add_sysctls(request->driver_opts[i].value, "eth0", NULL, err);
+		if (hoy_str_eq(key, HOY_EGRESS_OPTION))
+			r = hoy_egress_parse(value, &unused, err);
+		else if (hoy_str_eq(key, OPTION_SYSCTLS))
+			r = add_sysctls(value, "eth0", NULL, err);
+		else if (hoy_str_starts(key, OPTIONS_OF_DOCKER) || hoy_str_starts(key, "hoy."))
+			r = hoy_err_unsupported(err, "driver option '%s' of an endpoint is not supported", key);
+		/* somebody else's: kept and shown */
 	}
 	for (; request->link_local && request->link_local[n] && r >= 0; n++)
 		r = parse_link_local(request->link_local[n], &ignored, err);

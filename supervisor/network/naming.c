@@ -108,9 +108,19 @@ void hoy_naming_network_changed(struct hoy_networks *networks, const char *netwo
 		hoy_names_network(networks->names, network_id, &text);
 }
 
+/* What a container may not reach hoy-dns does not ask for it. */
+static void add_server(const struct hoy_attachment *gateway, const char *server, bool from_host, struct hoy_buf *text)
+{
+	const struct hoy_net_attach *attach = &gateway->request->attach;
+
+	if (attach->restricted && (from_host || !hoy_egress_allows_resolver(attach, server)))
+		return;
+	(void) hoy_buf_addf(text, "server %s %s\n", server, from_host ? "host" : "container");
+}
+
 /* Those that the user named are asked from the container's namespace. Of the host's the ones on loopback are the
  * host's own; so are those of IPv6. */
-static void add_servers(const struct hoy_sandbox *sandbox, struct hoy_buf *text)
+static void add_servers(const struct hoy_sandbox *sandbox, const struct hoy_attachment *gateway, struct hoy_buf *text)
 {
 	const struct hoy_network_containers *containers = &sandbox->networks->containers;
 	struct hoy_network_container container = {};
@@ -120,32 +130,31 @@ static void add_servers(const struct hoy_sandbox *sandbox, struct hoy_buf *text)
 	if (containers->look)
 		(void) containers->look(containers->userdata, sandbox->container_id, &container);
 	for (size_t i = 0; container.dns && container.dns[i]; i++)
-		(void) hoy_buf_addf(
-			text, "server %s %s\n", container.dns[i], strchr(container.dns[i], ':') ? "host" : "container");
+		add_server(gateway, container.dns[i], strchr(container.dns[i], ':'), text);
 	if (container.dns && container.dns[0])
 		return;
 	if (hoy_file_read(AT_FDCWD, "/etc/resolv.conf", &file, NULL) < 0 ||
 		hoy_network_resolv_servers(file.data ? file.data : "", file.len, &servers) < 0)
 		return;
 	for (size_t i = 0; servers && servers[i]; i++)
-		(void) hoy_buf_addf(text, "server %s %s\n", servers[i],
-			strchr(servers[i], ':') || hoy_str_starts(servers[i], "127.") ? "host" : "container");
+		add_server(gateway, servers[i], strchr(servers[i], ':') || hoy_str_starts(servers[i], "127."), text);
 }
 
-/* Of a container that is on internal networks alone nothing is sent on. */
+/* Of a container that is on internal networks alone, or may send nothing out, nothing is sent on. */
 static void container_text(const struct hoy_sandbox *sandbox, struct hoy_buf *text)
 {
-	bool reaches_out = false;
+	const struct hoy_attachment *gateway = NULL;
 
 	for (size_t i = 0; i < sandbox->n_attachments; i++) {
 		const struct hoy_attachment *attachment = sandbox->attachments[i];
 
-		reaches_out = reaches_out || attachment->is_gateway;
+		if (attachment->is_gateway)
+			gateway = attachment;
 		if (attachment->names)
 			(void) hoy_buf_addf(text, "network %s\n", attachment->network_id);
 	}
-	if (reaches_out)
-		add_servers(sandbox, text);
+	if (gateway && !(gateway->request->attach.restricted && gateway->request->attach.n_allowed == 0))
+		add_servers(sandbox, gateway, text);
 	else
 		(void) hoy_buf_adds(text, "internal\n");
 }

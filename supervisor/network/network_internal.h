@@ -118,6 +118,17 @@ int hoy_endpoint_options_check(const struct hoy_network_request *request, struct
 /* Tells hoy-net of them; attach->ifname is set. */
 int hoy_endpoint_options_put(const struct hoy_endpoint_row *row, struct hoy_net_attach *attach, struct hoy_err *err);
 
+/* --- egress.c --- */
+
+#define HOY_EGRESS_OPTION "hoy.egress" /* of a network or an endpoint */
+/* Sets `restricted` and `allowed`; "" restricts nothing. */
+int hoy_egress_parse(const char *text, struct hoy_net_attach *ret, struct hoy_err *err);
+/* What holds for an endpoint: its own option, else its network's. */
+int hoy_egress_put(const struct hoy_network_row *network, const struct hoy_endpoint_row *endpoint,
+	struct hoy_net_attach *attach, struct hoy_err *err);
+/* May a restricted endpoint ask this name server? */
+bool hoy_egress_allows_resolver(const struct hoy_net_attach *attach, const char *server);
+
 /* --- define.c --- */
 
 /* What the options of a network with driver bridge come to. */

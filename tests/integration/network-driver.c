@@ -3,7 +3,7 @@
  *
  *	network-driver EXEC_ROOT DATABASE [BIP [BRIDGE]]
  *
- *	allocate ID NETWORK [PROTO,HOST_IP,HOST_PORT[-LAST],PORT ...]     ok | error TEXT
+ *	allocate ID NETWORK [egress=...] [PROTO,HOST_IP,HOST_PORT[-LAST],PORT ...]   ok | error TEXT
  *	attach ID NAME NETNS_PATH                                         ok MICROSECONDS | error TEXT
  *	detach ID, release ID, recover ID..., shutdown
  *	info ID          ok ADDRESS/LEN GATEWAY MAC [HOST_IP:HOST_PORT->PORT/PROTO ...]
@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "base/loop.h"
 #include "base/str.h"
+#include "libocispec/field.h"
 #include "supervisor/network/network.h"
 #include "supervisor/store/store.h"
 
@@ -89,9 +90,16 @@ static int do_allocate(struct driver *d, char **arg, size_t n, struct hoy_err *e
 {
 	static struct hoy_network_port ports[MAX_PORTS];
 	struct hoy_network_request request = { .container_id = arg[1], .network = arg[2], .ports = ports };
+	char key[] = "hoy.egress";
+	struct hoy_oci_kv egress = { .key = key };
 	int r;
 
-	for (size_t i = 3; i < n; i++)
+	if (n > 3 && hoy_str_starts(arg[3], "egress=")) {
+		egress.value = arg[3] + strlen("egress=");
+		request.driver_opts = &egress;
+		request.n_driver_opts = 1;
+	}
+	for (size_t i = 3 + request.n_driver_opts; i < n; i++)
 		if (request.n_ports >= MAX_PORTS || parse_port(arg[i], &ports[request.n_ports++]) < 0)
 			return hoy_err_invalid(err, "bad port '%s'", arg[i]);
 	r = hoy_store_begin(d->store, err);

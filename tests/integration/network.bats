@@ -258,6 +258,69 @@ drive_ok shutdown
 EOF
 }
 
+@test "a restricted container sends nothing off its network but to where it may, and answers" {
+    on_host <<'EOF'
+ip -n outside addr add 10.9.1.5/32 dev lo
+start_driver
+container c1 egress=none tcp,,8080,80
+container c2 egress=allow=10.9.0.2:7,10.9.1.0/24,10.9.1.5,10.9.1.5:9
+container c3
+for port in 7 8; do serve outside $port; done
+"$HOY_BUILD/peer-server" 99 &
+serve c1 80
+serve c3 80
+table=$(nft list tables | sed -n 's/table ip \(hoy.*\)/\1/p')
+holds() {
+    soon 10.9.0.1 10.9.0.2 7 c3
+    ask 10.9.0.2 7 c1;   expect ""
+    ask 10.9.0.1 99 c1;  expect ""         # the host's own services
+    ask 172.17.0.4 80 c1; expect 172.17.0.2 # its neighbours
+    ask 10.9.0.1 8080 outside; expect 10.9.0.2
+    ask 10.9.0.2 7 c2;   expect 10.9.0.1
+    ask_udp 10.9.0.2 7 c2; expect 10.9.0.1
+    ask 10.9.0.2 8 c2;   expect ""
+    ask 10.9.1.5 8 c2;   expect 10.9.0.1
+}
+soon 172.17.0.4 10.9.0.1 99 c3
+holds
+# With another address than its own it reaches nobody, not even where it may.
+ip -n c1 addr add 172.17.0.77/16 dev eth0
+ip -n c1 route add 10.9.0.2 via 172.17.0.1 src 172.17.0.77
+ask 10.9.0.2 7 c1; expect ""
+ip -n c1 route del 10.9.0.2
+ip -n c1 addr del 172.17.0.77/16 dev eth0
+# Said at once, not found out by waiting; and counted.
+began=$SECONDS
+ask 10.9.0.2 8 c2; expect ""
+[ $((SECONDS - began)) -le 2 ] || fail "it waited"
+nft list set ip "$table" denied | has '172.17.0.3 counter packets [1-9]' || fail "$(nft list ruleset)"
+# Rules come back with hoy-net, and after a flush.
+is_back() { for _ in $(seq 100); do if nft list set bridge "$table" source 2>/dev/null | has 172.17.0.3; then return 0; fi; sleep 0.05; done; fail "$(nft list ruleset)"; }
+before=$(nft -s list ruleset | sort)
+kill -9 "$(hoy_net_pids)"
+container c4
+is_back
+holds
+[ "$(nft -s list ruleset | sort)" = "$before" ] || { diff <(echo "$before") <(nft -s list ruleset | sort); fail "other rules"; }
+nft flush ruleset
+is_back
+holds
+drive_ok detach c1
+drive_ok detach c2
+nft list set ip "$table" allowed | has 172.17.0.3 && fail "rules of a container that has ended"
+container c5 egress=none
+drive_ok detach c3
+drive_ok detach c4
+drive_ok detach c5
+drive allocate c6 bridge egress=allow=example.org:443
+[ "$R" = "error egress to 'example.org:443' is not supported: give an address, names are not looked up" ] || fail "$R"
+drive allocate c6 bridge egress=allow=10.0.0.0/33
+[[ "$R" = "error invalid egress '10.0.0.0/33'"* ]] || fail "$R"
+drive_ok shutdown
+[ -z "$(nft list ruleset)" ] || fail "$(nft list ruleset)"
+EOF
+}
+
 @test "200 containers and a clean end leave nothing on the host" {
     on_host <<'EOF'
 ip netns add c

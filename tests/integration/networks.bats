@@ -156,6 +156,33 @@ two" ]
     run ! grep -q 8080 <(nft list ruleset)
 }
 
+@test "networks: --egress and the publish policy, of a network and of a container" {
+    hoy() { timeout 60 "$HOY" "$@"; }
+    hoy network create --egress none --subnet 10.50.0.0/24 shut
+    docker network create -o hoy.publish=local --subnet 10.51.0.0/24 near
+    sleeper ca --network shut --ip 10.50.0.10
+    sleeper cb --network near -p 8080:80 -p 10.51.0.1:8081:80
+    hoy run -d --name cc --network near --egress allow=10.50.0.1,10.50.0.10:80 busybox sleep 1000
+    docker exec -d ca httpd -f -p 80 -h /etc
+    reaches cb 10.50.0.1
+    reaches cc 10.50.0.1
+    run ! reaches cc 10.51.0.1
+    run ! reaches ca 10.51.0.1
+    [ "$(docker port cb | sort | xargs)" = "80/tcp -> 10.51.0.1:8081 80/tcp -> 127.0.0.1:8080" ]
+    [ "$(docker inspect -f '{{index .NetworkSettings.Networks.near.DriverOpts "hoy.egress"}}' cc)" = "allow=10.50.0.1,10.50.0.10:80" ]
+    running_hoyd_is_new
+    run ! reaches ca 10.51.0.1
+    # near is the gateway then, and as open as it is
+    docker network connect near ca
+    reaches ca 10.51.0.1
+    docker network disconnect near ca
+    run ! reaches ca 10.51.0.1
+    refused "publish policy 'host-firewall' is not supported" docker network create -o hoy.publish=host-firewall x
+    refused "invalid value 'nowhere' of network option 'hoy.publish'" docker network create -o hoy.publish=nowhere x
+    refused "names are not looked up" docker network create -o hoy.egress=allow=example.org x
+    refused "want none or allow=" docker network connect --driver-opt hoy.egress=some near ca
+}
+
 @test "networks: hoyd and hoy-net killed: networks, rules and addresses are as before" {
     docker network create --subnet 10.50.0.0/24 one
     docker network create --subnet 10.51.0.0/24 two

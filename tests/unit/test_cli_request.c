@@ -287,7 +287,10 @@ START_TEST(networks_in_both_forms)
 		"name=a,alias=one,alias=two,ip=10.0.0.6,driver-opt=k=v,gw-priority=3,mac-address=02:00:00:00:00:02",
 		"--network", "b", "x");
 	auto_ptr(hoy_json_free) struct hoy_json *none = REQUEST("--net", "host", "x");
+	auto_ptr(hoy_json_free) struct hoy_json *egress = REQUEST("--egress", "allow=10.0.0.0/8,10.1.1.1:53", "x");
 
+	assert_at(egress, "NetworkingConfig.EndpointsConfig",
+		"{\"default\":{\"DriverOpts\":{\"hoy.egress\":\"allow=10.0.0.0/8,10.1.1.1:53\"}}}");
 	assert_at(plain, "HostConfig.NetworkMode", "\"mine\"");
 	assert_at(plain, "HostConfig.Links", "[\"db:d\"]");
 	assert_at(plain, "MacAddress", "\"02:00:00:00:00:01\"");

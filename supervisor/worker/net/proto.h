@@ -19,12 +19,13 @@
 
 #include "base/err.h"
 
-#define HOY_NET_VERSION 6
+#define HOY_NET_VERSION 7
 #define HOY_NET_ID_LEN 32
 #define HOY_NET_MAX_PORTS 4096
 #define HOY_NET_TABLE_MAX 32
 #define HOY_NET_SYSCTLS_MAX 1024
 #define HOY_NET_MAX_LINK_LOCAL 8
+#define HOY_NET_MAX_ALLOWED 64
 
 enum hoy_net_op {
 	HOY_NET_HELLO = 1,     /* version, table; -EPROTO: another version, the reply says which */
@@ -86,6 +87,13 @@ struct hoy_net_bridge {
 	uint32_t prefix6_len; /* 0: no IPv6 */
 };
 
+/* Where a container may send to that may not send to everywhere. */
+struct hoy_net_allowed {
+	struct in6_addr address; /* of IPv4 mapped */
+	uint8_t prefix_len;      /* of IPv4 at most 32 */
+	uint16_t port;           /* 0: every port, every protocol */
+};
+
 enum hoy_net_manner {
 	HOY_NET_FRESH, /* the interface is to be made */
 	HOY_NET_ADOPT, /* it is up already, from before this hoy-net: only ports and rules */
@@ -104,6 +112,9 @@ struct hoy_net_attach {
 	char sysctls[HOY_NET_SYSCTLS_MAX]; /* below /proc/sys: "net/ipv4/conf/eth0/log_martians=1\n" ... */
 	uint32_t n_link_local;
 	struct in6_addr link_local[HOY_NET_MAX_LINK_LOCAL]; /* further addresses; those of IPv4 mapped */
+	uint8_t restricted; /* sends nothing off its network but to these, and answers */
+	uint32_t n_allowed;
+	struct hoy_net_allowed allowed[HOY_NET_MAX_ALLOWED];
 	uint32_t n_ports;
 	struct hoy_net_port ports[]; /* n_ports */
 };

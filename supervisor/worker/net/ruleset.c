@@ -30,6 +30,10 @@ static const struct {
 	{ "set", "subnets", "type ADDRESS; flags interval;" },
 	{ "set", "masqueraded", "type ADDRESS; flags interval;" },
 	{ "set", "neighbours", "type ifname . ifname;" },
+	{ "set", "restricted", "type ADDRESS;" },
+	{ "set", "denied", "type ADDRESS; counter;" },
+	{ "set", "allowed", "type ADDRESS . ADDRESS; flags interval;" },
+	{ "set", "allowed_ports", "type ADDRESS . ADDRESS . inet_proto . inet_service; flags interval;" },
 	{ "map", "published", "type inet_proto . inet_service : ADDRESS . inet_service;" },
 	{ "map", "published_on", "type ADDRESS . inet_proto . inet_service : ADDRESS . inet_service;" },
 };
@@ -40,7 +44,10 @@ static const struct {
  * postrouting to the outside as the host; from 127/8 and from a neighbour through a published port (hairpin) as the
  *             bridge, so that the answer comes back this way; else the client's address is kept
  * incoming    into a bridge: answers, published ports and neighbours only
+ * egress      what a restricted container sends off its network: answers, and to where it may; the rest is counted
+ *             by its address, logged now and then, and refused
  * forward     the operator's rules; neighbours; then nothing into or out of an internal bridge
+ * input       to the host itself
  *
  * Priorities are numbers because nft 1.0.6 knows the name "dstnat" in prerouting only.
  */
@@ -49,11 +56,13 @@ static const struct {
 } chains[] = {
 	{ "publish", "" },
 	{ "incoming", "" },
+	{ "egress", "" },
 	{ "guard", " { type filter hook prerouting priority -300; }" },
 	{ "prerouting", " { type nat hook prerouting priority -100; }" },
 	{ "output", " { type nat hook output priority -100; }" },
 	{ "postrouting", " { type nat hook postrouting priority 100; }" },
 	{ "forward", " { type filter hook forward priority 0; }" },
+	{ "input", " { type filter hook input priority 0; }" },
 };
 
 static const char rules[] =
@@ -70,12 +79,43 @@ static const char further_rules[] =
 	"add rule %2$s %1$s postrouting %2$s saddr %3$s oifname @bridges masquerade\n"
 	"add rule %2$s %1$s forward jump " HOY_RULESET_USER "\n"
 	"add rule %2$s %1$s forward iifname . oifname @neighbours accept\n"
+	"add rule %2$s %1$s forward iifname @bridges %2$s saddr @restricted jump egress\n"
+	"add rule %2$s %1$s input iifname @bridges %2$s saddr @restricted jump egress\n"
 	"add rule %2$s %1$s forward iifname @internal drop\n"
 	"add rule %2$s %1$s forward oifname @internal drop\n"
 	"add rule %2$s %1$s forward oifname @bridges jump incoming\n"
 	"add rule %2$s %1$s incoming ct state established,related accept\n"
 	"add rule %2$s %1$s incoming ct status dnat accept\n"
-	"add rule %2$s %1$s incoming drop\n";
+	"add rule %2$s %1$s incoming drop\n"
+	"add rule %2$s %1$s egress ct state established,related return\n"
+	"add rule %2$s %1$s egress %2$s saddr . %2$s daddr @allowed return\n"
+	"add rule %2$s %1$s egress %2$s saddr . %2$s daddr . meta l4proto . th dport @allowed_ports return\n"
+	"add rule %2$s %1$s egress meta l4proto ipv6-icmp @th,0,8 { 135, 136 } return\n" /* who has an address */
+	"add rule %2$s %1$s egress %2$s saddr @denied limit rate 10/second burst 20 packets "
+	"log prefix \"hoy: egress denied: \"\n"
+	"add rule %2$s %1$s egress meta l4proto tcp reject with tcp reset\n"
+	"add rule %2$s %1$s egress reject\n";
+
+/* Ports of bridges through which nothing may come but from the addresses of their containers: rules by source address
+ * would mean nothing else. ARP is no way out. */
+static const char sources[] =
+	"add table bridge %1$s\n"
+	"add set bridge %1$s restricted { type ifname; }\n"
+	"flush set bridge %1$s restricted\n"
+	"add set bridge %1$s source { type ifname . ipv4_addr; }\n"
+	"flush set bridge %1$s source\n"
+	"add set bridge %1$s source6 { type ifname . ipv6_addr; }\n"
+	"flush set bridge %1$s source6\n"
+	"add chain bridge %1$s check\n"
+	"flush chain bridge %1$s check\n"
+	"add chain bridge %1$s prerouting { type filter hook prerouting priority -300; }\n"
+	"flush chain bridge %1$s prerouting\n"
+	"add rule bridge %1$s prerouting iifname @restricted jump check\n"
+	"add rule bridge %1$s check ether type arp accept\n"
+	"add rule bridge %1$s check ether type ip iifname . ip saddr @source accept\n"
+	"add rule bridge %1$s check ether type ip6 iifname . ip6 saddr @source6 accept\n"
+	"add rule bridge %1$s check ether type ip6 meta l4proto ipv6-icmp @th,0,8 { 131, 132, 135, 136, 143 } accept\n"
+	"add rule bridge %1$s check drop\n";
 
 /* Adding before deleting makes the delete succeed whether or not the table exists. */
 static void remove_table(struct hoy_buf *out, const char *family, const char *table)
@@ -138,6 +178,16 @@ void hoy_ruleset_frame(struct hoy_buf *out, const char *table, unsigned int whic
 			(void) hoy_buf_addf(out, loopback_rules, table, f->name, f->loopback);
 		(void) hoy_buf_addf(out, further_rules, table, f->name, f->loopback);
 	}
+}
+
+void hoy_ruleset_sources(struct hoy_buf *out, const char *table)
+{
+	(void) hoy_buf_addf(out, sources, table);
+}
+
+void hoy_ruleset_remove_sources(struct hoy_buf *out, const char *table)
+{
+	remove_table(out, "bridge", table);
 }
 
 void hoy_ruleset_strip(struct hoy_buf *out, const char *table, unsigned int which)
@@ -240,13 +290,18 @@ struct list {
 	size_t n;
 };
 
-static void add_element(struct list *list, const char *on, const struct hoy_net_port *port, const char *to)
+static void add_name(struct list *list)
 {
 	if (list->n++ == 0)
 		(void) hoy_buf_addf(
 			list->out, "%s element %s %s %s {", list->verb, list->family, list->table, list->map);
 	else
 		(void) hoy_buf_addc(list->out, ',');
+}
+
+static void add_element(struct list *list, const char *on, const struct hoy_net_port *port, const char *to)
+{
+	add_name(list);
 	if (on)
 		(void) hoy_buf_addf(list->out, " %s .", on);
 	(void) hoy_buf_addf(list->out, " %u . %u : %s . %u", port->proto, port->host_port, to, port->container_port);
@@ -292,6 +347,59 @@ void hoy_ruleset_ports(struct hoy_buf *out, const char *table, enum hoy_ruleset_
 		if (!IN6_IS_ADDR_UNSPECIFIED(&to->address6))
 			add_ports6(&list6, to, ports, n, on_address);
 	}
+}
+
+/* --- egress ---------------------------------------------------------------------- */
+
+/* Without port: those that are allowed on all of them. */
+static void add_allowed(struct list *list, const char *from, const struct hoy_net_allowed *allowed, size_t n,
+	bool is_v4, bool with_port)
+{
+	static const unsigned int protocols[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP };
+
+	for (size_t i = 0; i < n; i++) {
+		const struct hoy_net_allowed *a = &allowed[i];
+		char to[INET6_ADDRSTRLEN];
+
+		if (IN6_IS_ADDR_V4MAPPED(&a->address) != is_v4 || (a->port != 0) != with_port)
+			continue;
+		(void) inet_ntop(is_v4 ? AF_INET : AF_INET6, &a->address.s6_addr[is_v4 ? 12 : 0], to, sizeof to);
+		for (size_t j = 0; j < (with_port ? ARRAY_LEN(protocols) : 1); j++) {
+			add_name(list);
+			(void) hoy_buf_addf(list->out, " %s . %s/%u", from, to, a->prefix_len);
+			if (with_port)
+				(void) hoy_buf_addf(list->out, " . %u . %u", protocols[j], a->port);
+		}
+	}
+	end_list(list);
+}
+
+static void add_egress(struct hoy_buf *out, const char *table, const char *verb, const char *family, const char *from,
+	const struct hoy_ruleset_egress *egress)
+{
+	bool is_v4 = hoy_str_eq(family, "ip");
+	struct list list = { out, table, verb, family, "allowed", 0 };
+	struct list ports = { out, table, verb, family, "allowed_ports", 0 };
+
+	(void) hoy_buf_addf(out, "%s element %s %s restricted { %s }\n", verb, family, table, from);
+	(void) hoy_buf_addf(out, "%s element %s %s denied { %s }\n", verb, family, table, from);
+	add_allowed(&list, from, egress->allowed, egress->n_allowed, is_v4, false);
+	add_allowed(&ports, from, egress->allowed, egress->n_allowed, is_v4, true);
+	if (*egress->port)
+		(void) hoy_buf_addf(out, "%s element bridge %s %s { \"%s\" . %s }\n", verb, table,
+			is_v4 ? "source" : "source6", egress->port, from);
+}
+
+void hoy_ruleset_egress(struct hoy_buf *out, const char *table, enum hoy_ruleset_verb verb,
+	const struct hoy_ruleset_target *from, const struct hoy_ruleset_egress *egress)
+{
+	const char *do_ = verb_text(verb);
+
+	add_egress(out, table, do_, "ip", ipv4(from->address).text, egress);
+	if (!IN6_IS_ADDR_UNSPECIFIED(&from->address6))
+		add_egress(out, table, do_, "ip6", ipv6(&from->address6).text, egress);
+	if (*egress->port)
+		(void) hoy_buf_addf(out, "%s element bridge %s restricted { \"%s\" }\n", do_, table, egress->port);
 }
 
 /* "ip hoy", "ip6 hoy" */

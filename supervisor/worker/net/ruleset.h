@@ -36,6 +36,19 @@ struct hoy_ruleset_target {
 void hoy_ruleset_ports(struct hoy_buf *out, const char *table, enum hoy_ruleset_verb verb,
 	const struct hoy_ruleset_target *to, const struct hoy_net_port *ports, size_t n);
 
+/* What a restricted endpoint may send, added or deleted. `port` is the interface of its bridge that it is behind ("":
+ * not known), whose frames are checked by the rules of hoy_ruleset_sources(). */
+struct hoy_ruleset_egress {
+	const char *port;
+	const struct hoy_net_allowed *allowed;
+	size_t n_allowed;
+};
+void hoy_ruleset_egress(struct hoy_buf *out, const char *table, enum hoy_ruleset_verb verb,
+	const struct hoy_ruleset_target *from, const struct hoy_ruleset_egress *egress);
+/* The table of family bridge for them, as new, and its removal. */
+void hoy_ruleset_sources(struct hoy_buf *out, const char *table);
+void hoy_ruleset_remove_sources(struct hoy_buf *out, const char *table);
+
 /* Inside a container's namespace: what is sent to the name server's port goes to those its sockets have. Replaces the
  * table that is there. */
 void hoy_ruleset_nameserver(struct hoy_buf *out, uint16_t udp_port, uint16_t tcp_port);

@@ -98,7 +98,8 @@ static int do_attach(struct hoy_server *server, struct hoy_net_request *request,
 
 	if (!is_terminated(attach->bridge, sizeof attach->bridge) ||
 		!is_terminated(attach->ifname, sizeof attach->ifname) || attach->manner > HOY_NET_AGAIN ||
-		!memchr(attach->sysctls, '\0', sizeof attach->sysctls) || attach->n_link_local > HOY_NET_MAX_LINK_LOCAL)
+		!memchr(attach->sysctls, '\0', sizeof attach->sysctls) ||
+		attach->n_link_local > HOY_NET_MAX_LINK_LOCAL || attach->n_allowed > HOY_NET_MAX_ALLOWED)
 		return hoy_err_invalid(&reply->err, "bad endpoint");
 	if (attach->manner == HOY_NET_FRESH && netns < 0)
 		return hoy_err_invalid(&reply->err, "no network namespace beside the request");

@@ -43,6 +43,10 @@ struct endpoint {
 	int ifindex; /* of the host's end; 0: not known, or a child of the host's interface has none */
 	bool is_child;
 	bool stale;
+	bool restricted;
+	char port[IFNAMSIZ]; /* restricted: the host's end as the rules have it; "": not yet */
+	uint32_t n_allowed;
+	struct hoy_net_allowed *allowed;
 	uint32_t n_ports;
 	struct hoy_net_port *ports;
 	struct held_port *held;
@@ -61,6 +65,7 @@ struct hoy_state {
 	char table[HOY_NET_TABLE_MAX];
 	bool table_exists;  /* as far as we know */
 	bool table6_exists; /* that of IPv6, which only networks with IPv6 need */
+	bool sources_exist; /* the table of family bridge, which only restricted endpoints need */
 	bool syncing;
 	char foreign[128];
 	struct bridge *bridges;
@@ -85,9 +90,17 @@ static bool wants_ipv6(const struct hoy_state *state)
 	return false;
 }
 
+static bool wants_sources(const struct hoy_state *state)
+{
+	for (size_t i = 0; i < state->n_endpoints; i++)
+		if (state->endpoints[i]->restricted)
+			return true;
+	return false;
+}
+
 static bool has_table(struct hoy_state *state, const char *family)
 {
-	auto_free char *command = hoy_str_printf("list chain %s %s guard", family, state->table);
+	auto_free char *command = hoy_str_printf("list chain %s %s prerouting", family, state->table);
 
 	return command && hoy_firewall_list(state->firewall, command);
 }
@@ -123,31 +136,43 @@ static int replace_all(struct hoy_state *state, unsigned int which, const struct
 	return hoy_firewall_run(state->firewall, &text, err);
 }
 
+static void put_endpoint(
+	struct hoy_state *state, struct hoy_buf *text, enum hoy_ruleset_verb verb, const struct endpoint *ep)
+{
+	const struct hoy_ruleset_egress egress = { ep->port, ep->allowed, ep->n_allowed };
+
+	if (ep->restricted)
+		hoy_ruleset_egress(text, state->table, verb, &ep->address, &egress);
+	hoy_ruleset_ports(text, state->table, verb, &ep->address, ep->ports, ep->n_ports);
+}
+
 /* The whole tables, from what we know. */
 static int install_all(struct hoy_state *state, struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf text = {};
-	bool ipv6 = wants_ipv6(state);
+	bool ipv6 = wants_ipv6(state), sources = wants_sources(state);
 	unsigned int which = ipv6 ? HOY_NET_V4 | HOY_NET_V6 : HOY_NET_V4;
 	int r;
 
 	if (!ipv6 && has_table(state, "ip6"))
 		remove_table(state, &text, HOY_NET_V6);
 	hoy_ruleset_frame(&text, state->table, which);
+	if (sources)
+		hoy_ruleset_sources(&text, state->table);
+	else if (has_table(state, "bridge"))
+		hoy_ruleset_remove_sources(&text, state->table);
 	for (size_t i = 0; i < state->n_bridges; i++)
 		if (state->bridges[i].spec.kind == HOY_NET_BRIDGED)
 			hoy_ruleset_bridge(&text, state->table, HOY_RULESET_ADD, &state->bridges[i].spec);
-	for (size_t i = 0; i < state->n_endpoints; i++) {
-		const struct endpoint *ep = state->endpoints[i];
-
-		hoy_ruleset_ports(&text, state->table, HOY_RULESET_ADD, &ep->address, ep->ports, ep->n_ports);
-	}
+	for (size_t i = 0; i < state->n_endpoints; i++)
+		put_endpoint(state, &text, HOY_RULESET_ADD, state->endpoints[i]);
 	r = hoy_firewall_run(state->firewall, &text, NULL);
 	if (r < 0)
 		r = replace_all(state, which, &text, err);
 	if (r >= 0) {
 		state->table_exists = true;
 		state->table6_exists = ipv6;
+		state->sources_exist = sources;
 	}
 	return r;
 }
@@ -169,7 +194,8 @@ static void on_restore(struct hoy_source *source, void *userdata)
 	struct hoy_err err = {};
 
 	(void) source;
-	if (!state->table_exists || (has_table(state, "ip") && (!state->table6_exists || has_table(state, "ip6"))))
+	if (!state->table_exists || (has_table(state, "ip") && (!state->table6_exists || has_table(state, "ip6")) &&
+					    (!state->sources_exist || has_table(state, "bridge"))))
 		return;
 	hoy_log_warn("nftables table '%s' was removed by somebody, restoring it", state->table);
 	if (install_all(state, &err) < 0)
@@ -184,10 +210,10 @@ static int change_ports(
 	auto_(hoy_buf_done) struct hoy_buf text = {};
 	int r;
 
-	if (state->syncing || ep->n_ports == 0)
+	if (state->syncing || (ep->n_ports == 0 && !ep->restricted))
 		return 0;
-	hoy_ruleset_ports(&text, state->table, verb, &ep->address, ep->ports, ep->n_ports);
-	r = hoy_firewall_run(state->firewall, &text, NULL);
+	put_endpoint(state, &text, verb, ep);
+	r = ep->restricted && !state->sources_exist ? -ENOENT : hoy_firewall_run(state->firewall, &text, NULL);
 	if (r < 0)
 		r = install_all(state, err);
 	if (r >= 0)
@@ -200,7 +226,9 @@ static void remove_tables(struct hoy_state *state, struct hoy_buf *text)
 	remove_table(state, text, HOY_NET_V4);
 	if (has_table(state, "ip6"))
 		remove_table(state, text, HOY_NET_V6);
-	state->table_exists = state->table6_exists = false;
+	if (has_table(state, "bridge"))
+		hoy_ruleset_remove_sources(text, state->table);
+	state->table_exists = state->table6_exists = state->sources_exist = false;
 }
 
 int hoy_state_set_table(struct hoy_state *state, const char *table, struct hoy_err *err)
@@ -393,6 +421,7 @@ static void endpoint_free(struct endpoint *ep)
 		hoy_fd_close(&ep->held[i].sock[1]);
 	}
 	free(ep->held);
+	free(ep->allowed);
 	free(ep->ports);
 	free(ep);
 }
@@ -406,11 +435,15 @@ static struct endpoint *endpoint_new(const struct hoy_net_attach *attach)
 		return NULL;
 	ep->ports = calloc(MAX(attach->n_ports, 1U), sizeof *ep->ports);
 	ep->held = calloc(MAX(attach->n_ports, 1U), sizeof *ep->held);
-	if (!ep->ports || !ep->held)
+	ep->allowed = calloc(MAX(attach->n_allowed, 1U), sizeof *ep->allowed);
+	if (!ep->ports || !ep->held || !ep->allowed)
 		return NULL;
 	memcpy(ep->id, attach->id, sizeof ep->id);
 	ep->address.address = attach->address;
 	ep->address.address6 = attach->address6;
+	ep->restricted = attach->restricted;
+	ep->n_allowed = attach->n_allowed;
+	memcpy(ep->allowed, attach->allowed, attach->n_allowed * sizeof *ep->allowed);
 	ep->n_ports = attach->n_ports;
 	memcpy(ep->ports, attach->ports, attach->n_ports * sizeof *ep->ports);
 	for (uint32_t i = 0; i < ep->n_ports; i++)
@@ -480,6 +513,13 @@ static void silence_former(struct hoy_state *state, const struct hoy_ruleset_tar
 			hoy_links_silence(state->links, state->departed[i].ifindex, state->departed[i].id);
 }
 
+/* Rules of a restricted endpoint are by the name of the host's end, too. */
+static void note_port(struct endpoint *ep)
+{
+	if (ep->ifindex && !if_indextoname((unsigned int) ep->ifindex, ep->port))
+		ep->port[0] = '\0';
+}
+
 static int bring_up(struct hoy_state *state, struct endpoint *ep, const struct hoy_net_attach *attach, int netns,
 	struct hoy_err *err)
 {
@@ -521,7 +561,8 @@ int hoy_state_attach(struct hoy_state *state, struct hoy_net_attach *attach, int
 	if (known) {
 		if (attach->manner == HOY_NET_AGAIN) {
 			ep->ifindex = known->ifindex;
-			known->ifindex = 0; /* not departed */
+			known->ifindex = 0;        /* not departed */
+			known->restricted = false; /* its rules go on without a gap */
 		}
 		drop_endpoint(state, index);
 	}
@@ -536,6 +577,7 @@ int hoy_state_attach(struct hoy_state *state, struct hoy_net_attach *attach, int
 		return r;
 	}
 	memcpy(attach->ports, ep->ports, ep->n_ports * sizeof *ep->ports);
+	note_port(ep);
 	TAKE_PTR(ep);
 	r = change_ports(state, HOY_RULESET_ADD, state->endpoints[state->n_endpoints - 1], err);
 	if (r < 0)
@@ -570,8 +612,10 @@ static void claim_link(void *userdata, int ifindex, const char *name)
 	struct hoy_state *state = userdata;
 
 	for (size_t i = 0; i < state->n_endpoints; i++)
-		if (state->endpoints[i]->ifindex == 0 && hoy_links_name_is(name, state->endpoints[i]->id))
+		if (state->endpoints[i]->ifindex == 0 && hoy_links_name_is(name, state->endpoints[i]->id)) {
 			state->endpoints[i]->ifindex = ifindex;
+			note_port(state->endpoints[i]);
+		}
 }
 
 static void drop_stale_bridges(struct hoy_state *state)
@@ -589,17 +633,18 @@ static void drop_stale_bridges(struct hoy_state *state)
 
 int hoy_state_sync_end(struct hoy_state *state, struct hoy_err *err)
 {
-	int r;
-
 	for (size_t i = state->n_endpoints; i-- > 0;)
 		if (state->endpoints[i]->stale)
 			drop_endpoint(state, i);
 	drop_stale_bridges(state);
 	state->syncing = false;
-	r = install_all(state, err);
-	for (size_t i = 0; i < state->n_bridges && r >= 0; i++)
-		r = hoy_links_each(state->bridges[i].spec.name, claim_link, state, err);
-	return r;
+	for (size_t i = 0; i < state->n_bridges; i++) { /* rules have their names */
+		struct hoy_err why = {};
+
+		if (hoy_links_each(state->bridges[i].spec.name, claim_link, state, &why) < 0)
+			hoy_log_ignored(&why, "ports of a bridge");
+	}
+	return install_all(state, err);
 }
 
 int hoy_state_nameserver(struct hoy_state *state, int netns, int *ret_sockets, struct hoy_err *err)

@@ -31,7 +31,8 @@ static bool is_deletion_of(struct nlmsghdr *message, const char *table)
 
 	if (message->nlmsg_type != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_DELTABLE) ||
 		!nlmsg_valid_hdr(message, sizeof *header) ||
-		(header->nfgen_family != NFPROTO_IPV4 && header->nfgen_family != NFPROTO_IPV6))
+		(header->nfgen_family != NFPROTO_IPV4 && header->nfgen_family != NFPROTO_IPV6 &&
+			header->nfgen_family != NFPROTO_BRIDGE))
 		return false;
 	name = nlmsg_find_attr(message, sizeof *header, NFTA_TABLE_NAME);
 	return name && nla_strcmp(name, table) == 0;
