@@ -201,6 +201,9 @@ int hoy_container_connect(struct hoy_containers *containers, const char *ref,
 	auto_fd int netns = -EBADF;
 	int r = hoy_containers_lookup(containers, ref, &c, err);
 
+	if (r >= 0 && hoy_container_mode_names(c->config->host.network_mode))
+		return hoy_err_conflict(err,
+			"container sharing network namespace with another container or host cannot be connected to any other network");
 	if (r >= 0)
 		r = open_netns(c, &netns, err);
 	if (r >= 0)
