@@ -19,12 +19,12 @@ setup_file() {
     load_busybox
     "$HOY" network create one
     "$HOY" run -d --name cli --network one busybox sleep 10000
-    export HOYD_PID RESOLVERS
+    export HOYD_PID
 }
 teardown_file() {
     [ ! -e "$T/hoyd.pid" ] || HOYD_PID=$(cat "$T/hoyd.pid") # a test may have started it anew
     stop_hoyd
-    for pid in $RESOLVERS; do kill "$pid"; done
+    xargs kill <"$T/resolvers" 2>/dev/null || : # those in containers may have gone with them
     umount /etc/resolv.conf
     remove_test_dir
 }
@@ -55,7 +55,7 @@ start_resolver() {
     rm -f "$T/resolver.out" # an older one says that it is ready
     [ -z "$1" ] || enter=(nsenter -t "$(pid_of "$1")" -n)
     "${enter[@]}" "$TOOL" serve "$2" 53 "${3:-outside.test}" >"$T/resolver.out" 2>&1 3>&- &
-    RESOLVERS="${RESOLVERS:-} $!"
+    echo $! >>"$T/resolvers"
     wait_for 10 grep -q ready "$T/resolver.out"
 }
 dns_pid() { pgrep -f "^hoy-dns $T/"; }

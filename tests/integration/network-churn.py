@@ -11,6 +11,7 @@ DIR, NETWORKS, CONTAINERS, KILLS, HOYD = sys.argv[1], int(sys.argv[2]), int(sys.
 TOOL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "dns-tool.py")
 WORKERS = 8
 wrong = []
+hoyds = []
 
 
 class Unix(http.client.HTTPConnection):
@@ -70,7 +71,8 @@ def wait_until(what, condition, *args):
 
 def start():
     with open(DIR + "/hoyd.log", "ab") as log:
-        return subprocess.Popen(HOYD, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        hoyds.append(subprocess.Popen(HOYD, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
+    return hoyds[-1]
 
 
 def answers():
@@ -230,4 +232,8 @@ def main():
     raise SystemExit(1 if wrong else 0)
 
 
-main()
+try:
+    main()
+finally:
+    if hoyds:
+        hoyds[-1].kill()
