@@ -303,3 +303,27 @@ X
     fi
     [ -z "$(hoy network ls -q -f name=x)" ]
 }
+
+@test "ipv6: what a container may send off its network" {
+    net --ipv6 --subnet 10.63.0.0/24 --subnet fd00:63::/64 some
+    sleeper free --network some
+    sleeper shut --network some --egress none
+    sleeper part --network some --egress 'allow=[fd00:9::2]:99,10.0.0.0/8'
+    ip netns exec outside "$HOY_BUILD/peer-server" 98 6 3>&- &
+    SERVERS="$SERVERS $!"
+    ip netns exec outside "$HOY_BUILD/peer-server" 99 6 3>&- &
+    SERVERS="$SERVERS $!"
+    from() { nsenter -t "$(hoy inspect -f '{{.State.Pid}}' "$1")" -n timeout 5 bash -c "exec 3<>/dev/tcp/$2/$3 && cat <&3"; }
+    wait_for 10 answers fd00:9::1 from free fd00:9::2 98
+    [ "$(from part fd00:9::2 99)" = fd00:9::1 ]
+    run ! from part fd00:9::2 98
+    run ! from shut fd00:9::2 99
+    # neighbours are found and reached, the host is not, by no address of it
+    pings shut "$(hoy inspect -f '{{.NetworkSettings.Networks.some.GlobalIPv6Address}}' free)"
+    pings free fd00:63::1
+    run ! pings shut fd00:63::1
+    bridge=br-$(hoy network inspect -f '{{slice .Id 0 12}}' some)
+    local=$(ip -6 -o addr show dev "$bridge" scope link | awk '{ sub("/.*", "", $4); print $4 }')
+    pings free "$local%eth0"
+    run ! pings shut "$local%eth0"
+}
