@@ -335,3 +335,14 @@ pty() { "$TOP/tests/integration/pty-run" "$@"; }
     run "$HOY" run --disable-content-trust=false busybox
     [ "$status" = 125 ]
 }
+
+@test "system doctor tells what this machine has, and fails where containers can't run" {
+    run "$HOY" system doctor
+    [ "$status" = 0 ] || { echo "$output"; false; }
+    for line in 'ok *kernel *[0-9]' 'ok *overlay' 'ok *seccomp' '(ok|note) *cgroups *v[12]' 'ok *firewall' 'ok *programs' \
+        '(ok|note) *limits *.*descriptors' 'ok *engine *version .* containers' "(ok|note) *storage *$T/data: "; do
+        grep -qE "^$line" <<<"$output" || { echo "no '$line' in: $output"; false; }
+    done
+    run "$HOY" -H "unix://$T/nobody.sock" system doctor
+    [ "$status" = 1 ] && grep -qE '^FAIL *engine .*nobody.sock' <<<"$output"
+}
