@@ -294,7 +294,7 @@ static int refuse(const struct hoy_uri *uri, struct hoy_err *err)
 		return hoy_err_unsupported(err, "remote build contexts are not supported by this version of Hoy");
 	if (hoy_uri_query_bool(uri, "squash", false))
 		return hoy_err_unsupported(err, "squash is not supported: use stages and COPY --from instead");
-	if (outputs && *outputs && strcmp(outputs, "[]") != 0 && strcmp(outputs, "null") != 0)
+	if (!hoy_str_eq(version, "2") && outputs && *outputs && strcmp(outputs, "[]") != 0 && strcmp(outputs, "null") != 0)
 		return hoy_err_unsupported(err, "outputs are not supported by this version of Hoy");
 	return 0;
 }

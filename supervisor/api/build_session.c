@@ -39,6 +39,7 @@ struct hoy_session_build {
 	struct hoy_session_sync *sync;
 	int context; /* the pipe that brings an uploaded one; -EBADF: none */
 	struct hoy_source *patience;
+	enum hoy_build_export export;
 	struct hoy_session_request *asking; /* for credentials */
 	struct hoy_build *build;
 	struct hoy_build_trace *trace;
@@ -323,6 +324,7 @@ static int start(struct hoy_session_build *e, const char *context_dir, int docke
 	request.context_dir = context_dir;
 	request.dockerfile_fd = dockerfile;
 	request.session = e->session;
+	request.export = e->export;
 	request.keep_containers = request.keep_failed_containers = false;
 	return hoy_build_start(e->builds, &request, &handler, &e->build, err);
 }
@@ -390,6 +392,34 @@ static int take_upload(struct hoy_api_request *rq, const char *id, struct hoy_er
 	return 0;
 }
 
+/* "outputs": none is the engine's images. */
+static int take_output(struct hoy_session_build *e, struct hoy_err *err)
+{
+	static const struct {
+		const char *type;
+		enum hoy_build_export export;
+	} types[] = { { "", HOY_BUILD_TO_IMAGE }, { "moby", HOY_BUILD_TO_IMAGE }, { "local", HOY_BUILD_TO_FILES },
+		{ "tar", HOY_BUILD_TO_TAR }, { "cacheonly", HOY_BUILD_TO_NOWHERE } };
+	auto_ptr(hoy_json_free) struct hoy_json *doc = NULL;
+	const char *text = hoy_uri_query(&e->rq->uri, "outputs"), *type;
+	int r = text && *text ? hoy_json_parse(text, strlen(text), /* limits= */ NULL, &doc, err) : 0;
+
+	if (r < 0)
+		return hoy_err_wrap(err, "outputs");
+	if (hoy_json_len(doc) == 0)
+		return 0;
+	if (hoy_json_len(doc) > 1)
+		return hoy_err_unsupported(err, "multiple outputs are not supported by this version of Hoy");
+	type = hoy_json_string(hoy_json_get(hoy_json_first(doc), "Type"));
+	for (size_t i = 0; type && i < ARRAY_LEN(types); i++)
+		if (strcmp(type, types[i].type) == 0) {
+			e->export = types[i].export;
+			return 0;
+		}
+	return hoy_err_unsupported(err,
+		"the output '%s' is not supported by this version of Hoy: local, tar and images are", type ? type : "");
+}
+
 static int check(struct hoy_api_request *rq, struct hoy_err *err)
 {
 	auto_(hoy_build_parameters_done) struct hoy_build_parameters p = { 0 };
@@ -405,7 +435,7 @@ static void on_session(struct hoy_build_session *session, void *userdata)
 
 	e->wait = NULL;
 	e->loading = hoy_build_trace_begin(e->trace, "[internal] load build definition and context");
-	if (check(e->rq, &err) < 0)
+	if (check(e->rq, &err) < 0 || take_output(e, &err) < 0)
 		; /* not before: clients whose builds are refused before their sessions are open wait forever */
 	else if (!session)
 		(void) hoy_err_invalid(&err, "no active session for %s: the client has opened none", e->session);

@@ -44,6 +44,11 @@ static void release(struct hoy_build *build)
 		hoy_build_task_release(task);
 	hoy_build_steps_free(build);
 	hoy_build_bases_free(build);
+	hoy_build_export_end(build);
+	if (build->export_dir)
+		hoy_images_drop_dir(build->builds->options.images, build->export_dir);
+	free(build->export_dir);
+	build->export_dir = NULL;
 	if (build->context)
 		hoy_images_drop_dir(build->builds->options.images, build->context);
 	free(build->context);
@@ -117,6 +122,7 @@ void hoy_build_fail(struct hoy_build *build, const struct hoy_err *err)
 		own = *err;
 	build->ended = true;
 	build->worker = hoy_worker_run_free(build->worker);
+	hoy_build_export_end(build);
 	for (struct hoy_build_task *task = build->tasks; task; task = task->next) {
 		hoy_build_copy_end(task);
 		hoy_build_run_end(task, err && task == build->failed_task && build->keep_failed_containers);
@@ -172,6 +178,7 @@ static int take_request(struct hoy_build *build, const struct hoy_build_request 
 	build->network = copy_of(request->network);
 	build->host_config = copy_of(request->host_config);
 	build->session = copy_of(request->session);
+	build->export = request->export;
 	build->no_cache = request->no_cache;
 	build->pull = request->pull;
 	build->keep_containers = request->keep_containers;

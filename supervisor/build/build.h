@@ -40,6 +40,9 @@ void hoy_builds_stop(struct hoy_builds *builds);
 void hoy_builds_free(struct hoy_builds *builds);
 HOY_DEFINE_AUTO_PTR(struct hoy_builds, hoy_builds_free);
 
+/* What becomes of the result; all but the first need a session. */
+enum hoy_build_export { HOY_BUILD_TO_IMAGE, HOY_BUILD_TO_FILES, HOY_BUILD_TO_TAR, HOY_BUILD_TO_NOWHERE };
+
 /* Borrowed for the start; NULL members: not given. */
 struct hoy_build_request {
 	int context; /* its tar, plain or compressed; taken over, also on failure; -EBADF: none */
@@ -55,6 +58,7 @@ struct hoy_build_request {
 	char *const *labels;     /* "K=V" */
 	const char *network;     /* of RUN: a network mode */
 	const char *host_config; /* JSON object: members of HostConfig for the containers of RUN */
+	enum hoy_build_export export;
 	bool no_cache;
 	bool pull;                   /* base images are asked for again */
 	bool keep_containers;        /* those of RUN that went well */

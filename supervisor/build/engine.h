@@ -125,6 +125,7 @@ struct hoy_build {
 	char **tags;
 	char *network, *host_config;
 	char *session; /* ID, or "" */
+	enum hoy_build_export export;
 	bool no_cache, pull, keep_containers, keep_failed_containers, colour_stderr;
 
 	/* hoy-build */
@@ -152,6 +153,11 @@ struct hoy_build {
 	bool made_something;       /* there are new entries of the cache */
 	bool is_behind;            /* the client has not read yet */
 	struct hoy_image_job *job; /* of the whole: a pull, the image */
+
+	/* export.c */
+	struct hoy_session_request *exporting;
+	char *export_dir; /* empty, above the result */
+	bool is_packed, is_received;
 };
 
 /* --- build.c --- */
@@ -210,6 +216,8 @@ int hoy_build_add_layers(struct hoy_build *build, const char *name, const char *
 int hoy_build_files_start(struct hoy_build_task *task, const struct hoy_buf *request, size_t from,
 	void (*done)(const struct hoy_err *err, void *userdata), struct hoy_err *err);
 void hoy_build_compose(struct hoy_build *build);
+void hoy_build_export(struct hoy_build *build);     /* instead of an image */
+void hoy_build_export_end(struct hoy_build *build); /* no answer any more */
 
 /* --- run_mounts.c --- */
 

@@ -588,8 +588,12 @@ void hoy_build_schedule(struct hoy_build *build)
 		schedule_once(build);
 	}
 	build->scheduling = false;
-	if (hoy_build_came_back(build) && build->front == build->n_steps)
+	if (!hoy_build_came_back(build) || build->front != build->n_steps)
+		return;
+	if (build->export == HOY_BUILD_TO_IMAGE)
 		hoy_build_compose(build);
+	else
+		hoy_build_export(build);
 }
 
 /* --- what a step wrote ----------------------------------------------------------------------------------------------

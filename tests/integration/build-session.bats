@@ -82,6 +82,25 @@ nothing_is_left() {
     wait_for 5 nothing_is_left
 }
 
+@test "the result as files, as a tar, or not at all" {
+    head -c 3000000 /dev/urandom >big
+    mkfifo pipe
+    say 'FROM busybox AS made' 'RUN mkdir -p /w/deep && echo y >/w/deep/y && chmod 4711 /w/deep/y && ln -s deep/y /w/l && mkdir /w/empty' \
+        'FROM scratch' 'COPY --from=made /w /' 'COPY big /deep.txt' 'COPY pipe /'
+    docker build -o "$T/out" .
+    [ "$(cd "$T/out" && find . | sort | xargs)" = ". ./deep ./deep.txt ./deep/y ./empty ./l ./pipe" ]
+    cmp big "$T/out/deep.txt"
+    [ "$(cat "$T/out/l")" = y ] && [ "$(stat -c %a "$T/out/deep/y")" = 4711 ]
+    docker build -o "type=tar,dest=$T/out.tar" .
+    [ "$(tar -tf "$T/out.tar" | sed 's,^\./,,; /^$/d' | sort | xargs)" = "deep.txt deep/ deep/y empty/ l pipe" ]
+    tar -xOf "$T/out.tar" --wildcards '*deep.txt' | cmp - big
+    docker build -o type=cacheonly .
+    run docker build -o type=oci,dest=x .
+    [ $status != 0 ]
+    [ "$("$HOY" images -q | sort -u | wc -l)" = "$("$HOY" images -qa | sort -u | wc -l)" ]
+    wait_for 5 nothing_is_left
+}
+
 @test "failures say what and where; what is not there is refused" {
     say 'FROM busybox' 'RUN echo before; exit 3'
     run docker build .

@@ -69,6 +69,7 @@ void hoy_session_op_free(struct hoy_session_op *op)
 	if (*at)
 		*at = op->next;
 	hoy_session_ssh_free(op);
+	hoy_session_export_free(op);
 	hoy_fd_close(&op->fd);
 	hoy_fd_close(&op->dir);
 	free(op->name);
@@ -119,7 +120,7 @@ static int take_dockerfile(struct hoy_session_op *op, struct hoy_err *err)
 	return r == -ENOENT ? 0 : r;
 }
 
-static int open_new_dir(struct hoy_session_op *op, const char *name, struct hoy_err *err)
+int hoy_session_open_new_dir(struct hoy_session_op *op, const char *name, struct hoy_err *err)
 {
 	hoy_fd_close(&op->dir);
 	if (mkdirat(op->session->options.root, name, 0755) < 0)
@@ -130,7 +131,7 @@ static int open_new_dir(struct hoy_session_op *op, const char *name, struct hoy_
 
 static int start_context(struct hoy_session_op *op, struct hoy_err *err)
 {
-	int r = open_new_dir(op, op->name, err);
+	int r = hoy_session_open_new_dir(op, op->name, err);
 
 	return r < 0 ? r
 		     : hoy_filesync_start(&(struct hoy_filesync_options){ .grpc = op->session->grpc,
@@ -172,7 +173,7 @@ static int start_ignore_file(struct hoy_session_op *op, struct hoy_err *err)
 {
 	static const char *const follow[] = { ".dockerignore", NULL };
 	auto_free char *name = hoy_str_printf("%s.ignore", op->name);
-	int r = name ? open_new_dir(op, name, err) : hoy_err_oom(err);
+	int r = name ? hoy_session_open_new_dir(op, name, err) : hoy_err_oom(err);
 
 	return r < 0 ? r
 		     : hoy_filesync_start(&(struct hoy_filesync_options){ .grpc = op->session->grpc,
@@ -214,7 +215,7 @@ static int start_sync(struct hoy_session_op *op, struct hoy_err *err)
 		return hoy_err_oom(err);
 	if (op->fd < 0 || !hoy_path_is_component(op->name))
 		return hoy_err_code(err, -EPROTO, "request of hoyd");
-	r = open_new_dir(op, name, err);
+	r = hoy_session_open_new_dir(op, name, err);
 	return r < 0 ? r
 		     : hoy_filesync_start(&(struct hoy_filesync_options){ .grpc = op->session->grpc,
 						  .dir = op->dir,
@@ -351,6 +352,7 @@ static int begin_op(struct hoy_session_op *op, const char *name, const struct ho
 	} ops[] = {
 		{ "sync", "dir", start_sync },
 		{ "credentials", "host", start_credentials },
+		{ "export", "kind", hoy_session_export_start },
 		{ "secret", "name", start_secret },
 		{ "ssh", "name", hoy_session_ssh_start },
 	};

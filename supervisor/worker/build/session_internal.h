@@ -13,6 +13,7 @@ struct hoy_grpc_call;
 struct hoy_grpc_handler;
 struct hoy_ignore;
 struct hoy_session;
+struct hoy_session_export;
 struct hoy_ssh_link;
 
 /* A request of hoyd that is being served. */
@@ -29,6 +30,7 @@ struct hoy_session_op {
 	bool answered;
 	struct hoy_source *listener; /* ssh */
 	struct hoy_ssh_link *links;
+	struct hoy_session_export *export;
 };
 
 struct hoy_session {
@@ -46,6 +48,14 @@ void hoy_session_op_free(struct hoy_session_op *op);
 int hoy_session_call(struct hoy_session_op *op, const char *path, const char *argument,
 	const struct hoy_grpc_handler *how, struct hoy_err *err);
 bool hoy_session_is_missing(int code);
+
+/* `op->dir` becomes a new directory of the root. */
+int hoy_session_open_new_dir(struct hoy_session_op *op, const char *name, struct hoy_err *err);
+
+/* --- session_export.c: the result to the client --- */
+
+int hoy_session_export_start(struct hoy_session_op *op, struct hoy_err *err);
+void hoy_session_export_free(struct hoy_session_op *op);
 
 /* --- session_ssh.c: the client's agent --- */
 

@@ -10,8 +10,9 @@
  *
  *	op           members      fds             does
  *	sync         dir, file    "dockerfile"    the client's context becomes the new directory `dir` of the root,
- *without what the ignore file says; the Dockerfile `file` is written into the descriptor credentials  host DONE's text
- *is {"username", "secret"}; empty ones: none secret       name         "output"        is written into the descriptor;
+ *without what the ignore file says; the Dockerfile `file` is written into the descriptor export       kind "input" the
+ *tar from the descriptor goes to the client, as it is ("tar") or as files ("local") credentials  host DONE's text is
+ *{"username", "secret"}; empty ones: none secret       name         "output"        is written into the descriptor;
  *ENOENT: the client has none ssh          name         "listener"      connections to the socket go to the client's
  *agent, until `ssh-end`; ENOENT: the client has none ssh-end      of                           of the request with that
  *id
