@@ -1,21 +1,22 @@
 /*
  * What hoyd and a hoy-build process that serves a client's session say to each other, over the SEQPACKET socket that is
  * the worker's descriptor 3. The session is a connection on which the client is a gRPC server: its files, secrets,
- *keys.
+ * keys.
  *
- *	hoyd: {"role": "session", "fds": ["connection", "target"], "extra": BASE64}: what was read of it already;
- *"target" is an empty directory, which becomes the worker's root hoyd: requests: {"id": N, "op": OP, "fds": [...],
- *...}; a worker answers each once, in any order worker: struct hoy_session_reply: DONE or ERROR of a request. The end
- *of the session is the process's
+ * hoyd begins with {"role": "session", "fds": ["connection", "target"], "extra": BASE64}: what was read of it already.
+ * "target" is an empty directory, which becomes the worker's root. Then come requests, {"id": N, "op": OP, ...}, some
+ * with a descriptor; a worker answers each once, in any order, with a struct hoy_session_reply: DONE or ERROR. The end
+ * of the session is the process's.
  *
- *	op           members      fds             does
- *	sync         dir, file    "dockerfile"    the client's context becomes the new directory `dir` of the root,
- *without what the ignore file says; the Dockerfile `file` is written into the descriptor export       kind "input" the
- *tar from the descriptor goes to the client, as it is ("tar") or as files ("local") credentials  host DONE's text is
- *{"username", "secret"}; empty ones: none secret       name         "output"        is written into the descriptor;
- *ENOENT: the client has none ssh          name         "listener"      connections to the socket go to the client's
- *agent, until `ssh-end`; ENOENT: the client has none ssh-end      of                           of the request with that
- *id
+ * - sync (dir, file; a descriptor): the client's context becomes the new directory `dir` of the root, without what the
+ *   ignore file says; the Dockerfile `file` is written into the descriptor.
+ * - export (kind; a descriptor): the tar from the descriptor goes to the client, as it is ("tar") or as files
+ * ("local").
+ * - credentials (host): DONE's text is {"username", "secret"}; empty ones: none.
+ * - secret (name; a descriptor): is written into the descriptor. ENOENT: the client has none.
+ * - ssh (name; a listening socket): connections to the socket go to the client's agent, until `ssh-end`. ENOENT: the
+ *   client has none.
+ * - ssh-end (of): the end of the request with that id.
  */
 #ifndef HOY_SUPERVISOR_WORKER_BUILD_SESSION_PROTOCOL_H
 #define HOY_SUPERVISOR_WORKER_BUILD_SESSION_PROTOCOL_H
