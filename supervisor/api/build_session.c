@@ -435,8 +435,10 @@ static void on_session(struct hoy_build_session *session, void *userdata)
 
 	e->wait = NULL;
 	e->loading = hoy_build_trace_begin(e->trace, "[internal] load build definition and context");
+	/* Not before: clients whose builds are refused while their sessions are being opened wait forever, unless these
+	 * end. */
 	if (check(e->rq, &err) < 0 || take_output(e, &err) < 0)
-		; /* not before: clients whose builds are refused before their sessions are open wait forever */
+		hoy_build_session_close(e->builds, e->session);
 	else if (!session)
 		(void) hoy_err_invalid(&err, "no active session for %s: the client has opened none", e->session);
 	else if (wants_upload(e) && e->context >= 0)

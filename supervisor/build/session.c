@@ -429,6 +429,14 @@ int hoy_build_session_start(
 	return r < 0 ? r : 0;
 }
 
+void hoy_build_session_close(struct hoy_builds *builds, const char *id)
+{
+	struct hoy_build_session *session = find(builds, id);
+
+	if (session)
+		session_free(session);
+}
+
 void hoy_build_sessions_stop(struct hoy_builds *builds)
 {
 	while (builds->sessions)

@@ -54,6 +54,9 @@ void hoy_session_sync_cancel(struct hoy_session_sync *sync); /* NULL is fine */
 void hoy_build_session_end_ssh(struct hoy_builds *builds, const char *id, unsigned int request);
 unsigned int hoy_session_request_number(const struct hoy_session_request *request);
 
+/* Ends it from our side; there may be none of this name. */
+void hoy_build_session_close(struct hoy_builds *builds, const char *id);
+
 /* For hoy_builds_stop(). */
 void hoy_build_sessions_stop(struct hoy_builds *builds);
 
