@@ -87,10 +87,10 @@ nothing_is_left() {
     mkfifo pipe
     say 'FROM busybox AS made' 'RUN mkdir -p /w/deep && echo y >/w/deep/y && chmod 4711 /w/deep/y && ln -s deep/y /w/l && mkdir /w/empty' \
         'FROM scratch' 'COPY --from=made /w /' 'COPY big /deep.txt' 'COPY pipe /'
-    docker build -o "$T/out" .
-    [ "$(cd "$T/out" && find . | sort | xargs)" = ". ./deep ./deep.txt ./deep/y ./empty ./l ./pipe" ]
-    cmp big "$T/out/deep.txt"
-    [ "$(cat "$T/out/l")" = y ] && [ "$(stat -c %a "$T/out/deep/y")" = 4711 ]
+    docker build -o "$T/files" .
+    [ "$(cd "$T/files" && find . | sort | xargs)" = ". ./deep ./deep.txt ./deep/y ./empty ./l ./pipe" ]
+    cmp big "$T/files/deep.txt"
+    [ "$(cat "$T/files/l")" = y ] && [ "$(stat -c %a "$T/files/deep/y")" = 4711 ]
     docker build -o "type=tar,dest=$T/out.tar" .
     [ "$(tar -tf "$T/out.tar" | sed 's,^\./,,; /^$/d' | sort | xargs)" = "deep.txt deep/ deep/y empty/ l pipe" ]
     tar -xOf "$T/out.tar" --wildcards '*deep.txt' | cmp - big
