@@ -131,9 +131,11 @@ pty() { "$TOP/tests/integration/pty-run" "$@"; }
     [ "$("$HOY" wait later)" = 137 ]
 }
 
+is_up() { [ "$("$HOY" logs "$1")" = up ]; }
+
 @test "kill sends the signal asked for, rm takes running ones by force" {
-    "$HOY" run -d --name trap busybox sh -c 'trap "exit 8" HUP; while :; do sleep 0.1; done'
-    sleep 0.3
+    "$HOY" run -d --name trap busybox sh -c 'trap "exit 8" HUP; echo up; while :; do sleep 0.1; done'
+    wait_for 10 is_up trap
     "$HOY" kill -s HUP trap
     [ "$("$HOY" wait trap)" = 8 ]
     "$HOY" run -d --name other busybox sleep 100
@@ -148,10 +150,11 @@ pty() { "$TOP/tests/integration/pty-run" "$@"; }
 }
 
 @test "stop takes another signal" {
-    "$HOY" run -d --name s1 busybox sh -c 'trap "exit 2" INT; while :; do sleep 0.1; done'
-    "$HOY" run -d --name s2 --stop-signal QUIT busybox sh -c 'trap "exit 3" QUIT; while :; do sleep 0.1; done'
-    sleep 0.3
-    "$HOY" stop -s INT --time 5 s1
+    "$HOY" run -d --name s1 busybox sh -c 'trap "exit 2" INT; echo up; while :; do sleep 0.1; done'
+    "$HOY" run -d --name s2 --stop-signal QUIT busybox sh -c 'trap "exit 3" QUIT; echo up; while :; do sleep 0.1; done'
+    wait_for 10 is_up s1
+    wait_for 10 is_up s2
+    "$HOY" stop -s INT --time 30 s1
     "$HOY" stop s2
     [ "$("$HOY" wait s1 s2 | tr '\n' ' ')" = "2 3 " ]
 }

@@ -75,7 +75,7 @@ screen_has() { tmux -S "$T/tmux" capture-pane -p | grep -q -- "$1"; }
 }
 
 @test "docker: the first line of output is never lost" {
-    for i in $(seq 50); do
+    for i in $(seq $((${HOY_RUNS:-60} / 4))); do
         [ "$(docker run --rm busybox echo "line $i")" = "line $i" ]
     done
 }
@@ -137,10 +137,15 @@ screen_has() { tmux -S "$T/tmux" capture-pane -p | grep -q -- "$1"; }
 @test "docker: logs -f ends when its client leaves" {
     docker run -d --name ff busybox sh -c 'while :; do echo tick; sleep 0.1; done'
     before=$(ls "/proc/$HOYD_PID/fd" | wc -l)
-    for i in 1 2 3; do timeout 0.5 "$DOCKER" logs -f ff >"$T/out" || :; done
-    [ -s "$T/out" ]
-    sleep 0.5
-    [ "$(ls "/proc/$HOYD_PID/fd" | wc -l)" -le "$before" ]
+    for i in 1 2 3; do
+        : >"$T/out"
+        "$DOCKER" logs -f ff >"$T/out" 3>&- &
+        wait_for 10 test -s "$T/out"
+        kill $!
+        wait $! || :
+    done
+    no_more() { [ "$(ls "/proc/$HOYD_PID/fd" | wc -l)" -le "$before" ]; }
+    wait_for 10 no_more
     docker rm -f ff
 }
 
@@ -152,10 +157,10 @@ screen_has() { tmux -S "$T/tmux" capture-pane -p | grep -q -- "$1"; }
 }
 
 @test "docker: attach sees output, signals are proxied" {
-    docker run -d --name aa busybox sh -c 'trap "echo got; exit 9" INT; while :; do sleep 0.1; done'
+    docker run -d --name aa busybox sh -c 'trap "echo got; exit 9" INT; while :; do echo up; sleep 0.1; done'
     "$DOCKER" attach --no-stdin aa >"$T/out" 2>&1 &
     pid=$!
-    sleep 0.5
+    wait_for 10 grep -q up "$T/out"
     kill -INT $pid
     rc=0
     wait $pid || rc=$?
@@ -170,9 +175,8 @@ screen_has() { tmux -S "$T/tmux" capture-pane -p | grep -q -- "$1"; }
     keys "stty size" Enter
     wait_for 5 screen_has '^30 100'
     tmux -S "$T/tmux" resize-window -x 90 -y 20
-    sleep 0.5
-    keys "clear; stty size" Enter
-    wait_for 5 screen_has '^20 90'
+    resized() { keys "clear; stty size" Enter; sleep 0.3; screen_has '^20 90'; }
+    wait_for 10 resized
     keys C-p C-q
     wait_for 5 screen_has 'outer>'
     running tt
@@ -227,11 +231,12 @@ screen_has() { tmux -S "$T/tmux" capture-pane -p | grep -q -- "$1"; }
 }
 
 @test "docker: a killed hoyd comes back, wait and logs go on" {
-    docker run -d --name ss busybox sh -c 'i=0; while [ $i -lt 60 ]; do echo $i; i=$((i+1)); sleep 0.05; done; exit 11'
+    docker run -d --name ss busybox sh -c 'i=0; while [ $i -lt 60 ]; do echo $i; i=$((i+1)); sleep 0.05; [ $i != 40 ] || until [ -e /go ]; do sleep 0.05; done; done; exit 11'
     kill_hoyd
     sleep 0.5
     start_hoyd
     running ss
+    docker exec ss touch /go
     [ "$(docker wait ss)" = 11 ]
     [ "$(docker logs ss | xargs)" = "$(seq 0 59 | xargs)" ]
 }

@@ -68,8 +68,8 @@ sleeper() { hoy run -d --name "$1" "${@:2}" busybox sh -c 'trap exit TERM; while
     hoy run -d --name web --init --network none busybox sh -c 'trap "exit 5" TERM; (sleep 0.1 &) ; while :; do usleep 20000; done'
     [ "$(get web .Path)" = sh ]
     [ "$(tr '\0' ' ' <"/proc/$(get web .State.Pid)/cmdline" | cut -d' ' -f1,2)" = "/sbin/docker-init --" ]
-    sleep 0.5
-    [ "$(hoy exec web ps -o stat | grep -c Z)" = 0 ]
+    no_zombies() { [ "$(hoy exec web ps -o stat | grep -c Z)" = 0 ]; }
+    wait_for 10 no_zombies
     hoy stop -t 20 web
     [ "$(get web .State.ExitCode)" = 5 ]
     run hoy run --rm --init --network none busybox sh -c 'kill -9 $$'

@@ -15,7 +15,7 @@ skip_because() { # ID TEXT
 }
 
 require_root() {
-    [ "$(id -u)" = 0 ] || skip_because not-root "needs root"
+    [ "$EUID" = 0 ] || skip_because not-root "needs root"
 }
 
 make_test_dir() {
@@ -39,22 +39,37 @@ busybox_rootfs() {
     chmod 1777 "$dir/tmp"
 }
 
+NAP_FIFO=${BATS_RUN_TMPDIR:-${TMPDIR:-/tmp}}/hoy-nap
+
 # wait_for SECONDS COMMAND...: until the command succeeds; fails when the time is over. The time is that of a quiet
-# machine; a busy one gets four times as much.
+# machine; a busy one gets four times as much. It naps on a fifo that nobody writes to: a sleep(1) each time costs more
+# than most commands that are waited for.
 wait_for() {
-    local end=$((SECONDS + 4 * $1))
+    local end=$((SECONDS + 4 * $1)) nap='' status=1
     shift
-    until "$@" >/dev/null 2>&1; do
-        [ $SECONDS -lt $end ] || return 1
-        sleep 0.05
+    while :; do
+        if "$@" >/dev/null 2>&1; then
+            status=0
+            break
+        fi
+        [ $SECONDS -lt $end ] || break
+        if [ -z "$nap" ]; then
+            [ -p "$NAP_FIFO" ] || mkfifo "$NAP_FIFO" 2>/dev/null || [ -p "$NAP_FIFO" ] || return 1
+            exec {nap}<>"$NAP_FIFO"
+        fi
+        read -r -t 0.05 -u "$nap" || :
     done
+    [ -z "$nap" ] || exec {nap}>&-
+    return $status
 }
 
 # is_dead PID: gone, or a zombie that the host's init has yet to notice.
 is_dead() {
-    local state
-    state=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null) || :
-    [ -z "$state" ] || [ "$state" = Z ]
+    local key='' state=''
+    while read -r key state _; do
+        [ "$key" != State: ] || break
+    done 2>/dev/null <"/proc/$1/status" || return 0
+    [ "$key" != State: ] || [ "$state" = Z ]
 }
 
 # remove_cgroup_parents NAME: the empty groups of this name in all hierarchies.

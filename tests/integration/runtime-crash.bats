@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # kill -9 of hoyrun at random points of a container's life: what is left can be listed and deleted, and nothing leaks.
-# HOY_CYCLES (500; make soak: 10,000) lives, eight at a time.
+# HOY_CYCLES (120; make soak: 10,000) lives, eight at a time.
 load runtime
 
 setup_file() { runtime_setup_file; }
@@ -44,7 +44,7 @@ no_process() {
     config '.process.args = ["sleep", $marker]' --arg marker "1000$$"
     export -f cycle
     export ID B T HOYRUN
-    seq "${HOY_CYCLES:-500}" | xargs -P 8 -I{} bash -c 'cycle {}' >"$T/out" 2>&1 3>&- 4>&- &
+    seq "${HOY_CYCLES:-120}" | xargs -P 8 -I{} bash -c 'cycle {}' >"$T/out" 2>&1 3>&- 4>&- &
     local cycles=$!
     # What others see meanwhile is always a list.
     while kill -0 $cycles 2>/dev/null; do

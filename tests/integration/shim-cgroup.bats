@@ -60,12 +60,13 @@ group_dir() {
     task Start
     task Pause
     [ "$(task State | jq .status)" = 4 ]
-    before=$(wc -l <"$T/log")
-    sleep 0.3
-    [ "$(wc -l <"$T/log")" -le $((before + 1)) ]
+    # what was on its way arrives, and then nothing more
+    silent() { before=$(wc -l <"$T/log"); sleep 0.3; [ "$(wc -l <"$T/log")" = "$before" ]; }
+    wait_for 5 silent
     task Resume
     [ "$(task State | jq .status)" = 2 ]
-    wait_for 5 [ "$(wc -l <"$T/log")" -gt "$before" ]
+    grown() { [ "$(wc -l <"$T/log")" -gt "$before" ]; }
+    wait_for 5 grown
     task Kill signal=9 all=true
     task Wait
 }

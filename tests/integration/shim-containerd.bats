@@ -77,12 +77,14 @@ load containerd
 
 @test "containerd restarts: the running task stays, the exited one is known" {
     run_c -d -- sh -c 'while [ ! -e /tmp/stop ]; do sleep 0.1; done; exit 6'
+    pid=$(c task ls | awk -v id="$C" '$1 == id { print $2 }')
     stop_containerd
     touch "$D/rootfs/tmp/stop"
-    sleep 0.5
+    wait_for 10 is_dead "$pid"
     start_containerd
     rm "$D/rootfs/tmp/stop"
-    [[ "$(c task ls)" == *"$C"*STOPPED* ]]
+    stopped() { [[ "$(c task ls)" == *"$C"*STOPPED* ]]; }
+    wait_for 10 stopped
     run c task rm "$C"
     [ "$status" = 6 ] || [[ "$output" == *6* ]]
     c c rm "$C"

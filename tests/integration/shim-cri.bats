@@ -107,10 +107,10 @@ load cri
     kill -9 "$(cat "$D/pid")"
     wait_for 10 is_dead "$(cat "$D/pid")"
     touch "$D/logs/go"
-    sleep 1
+    sleep 0.5
     start_containerd
-    rm "$D/logs/go"
     wait_for 10 is_in_state "$one" 2
+    rm "$D/logs/go"
     [ "$(status "$one" exit_code)" = 6 ]
     is_in_state "$two" 1
     inside "$two" true

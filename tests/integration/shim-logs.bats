@@ -95,10 +95,9 @@ received_n() {
 @test "blocking: a client that does not read holds the container up, and loses nothing" {
     sh_in 'head -c 3000000 /dev/zero | tr "\0" x; touch /done'
     create_task
-    (client "$B" attach stdout=true | (until [ -e "$T/go" ] || [ ! -d "$T" ]; do sleep 0.05; done; wc -c >"$T/count")) 3>&- 4>&- &
+    (ready=$T/ready client "$B" attach stdout=true | (until [ -e "$T/go" ] || [ ! -d "$T" ]; do sleep 0.05; done; wc -c >"$T/count")) 3>&- 4>&- &
     reader=$!
-    wait_for 5 test -S "$B/attach.sock"
-    sleep 0.5
+    wait_for 5 test -e "$T/ready"
     task Start
     sleep 1
     [ ! -e "$B/rootfs/done" ]

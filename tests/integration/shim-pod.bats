@@ -58,15 +58,15 @@ private_kib() {
     jq -e '.type_url | startswith("io.containerd.cgroups.v")' "$T/metrics"
     # and it reaps what is left to it
     nsenter -t "$pid" -p unshare --fork sh -c 'sleep 0.1 &' 3>&-
-    sleep 0.3
-    [ -z "$(cat "/proc/$pid/task/$pid/children")" ]
+    childless() { [ -z "$(cat "/proc/$pid/task/$pid/children")" ]; }
+    wait_for 10 childless
 
     sandbox WaitSandbox >"$T/wait" &
     waiter=$!
     sandbox StopSandbox timeout=5
     wait $waiter
     [ "$(jq -c '[.exit_status, .exited_at > 0]' "$T/wait")" = '[null,true]' ] # 0 is not sent
-    is_dead "$pid"
+    wait_for 5 is_dead "$pid"
     sandbox StopSandbox
     [ "$(sandbox SandboxStatus | jq -r .state)" = SANDBOX_NOTREADY ]
     [ "$(sandbox SandboxStatus | jq .exited_at)" -gt 1600000000 ]

@@ -32,9 +32,7 @@ stop_hoyd() {
     HOYD_PID=
 }
 
-hoyd_ended() {
-    ! kill -0 "$HOYD_PID" 2>/dev/null || [ "$(awk '/^State/ { print $2 }' "/proc/$HOYD_PID/status" 2>/dev/null)" = Z ]
-}
+hoyd_ended() { is_dead "$HOYD_PID"; }
 
 # kill_hoyd: as a power loss would, but for what the kernel holds.
 kill_hoyd() {

@@ -10,6 +10,6 @@ teardown() { stack_teardown; }
 
 @test "hoyd is killed again and again: exit codes, logs, health and restart counts are right" {
     kill_hoyd
-    timeout 3000 python3 "$TOP/tests/integration/survive.py" "$T" "${HOY_SURVIVORS:-30}" "${HOY_KILLS:-10}" \
+    timeout 3000 python3 "$TOP/tests/integration/survive.py" "$T" "${HOY_SURVIVORS:-16}" "${HOY_KILLS:-5}" \
         "$HOYD" -H "$DOCKER_HOST" --data-root "$T/data" --exec-root "$T/run" --pidfile "$T/hoyd.pid" --config-file "$T/daemon.json"
 }
