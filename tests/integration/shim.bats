@@ -700,7 +700,7 @@ X
     wait "$first" || :
     task Start >"$T/second" 3>&- 4>&- &
     second=$!
-    has_come() { ls -l "/proc/$(pgrep -f "python3.*shim-client.py $ADDRESS Start")/fd" | grep -q socket; }
+    has_come() { ls -l "/proc/$(pgrep -f "^/usr/bin/python3.*shim-client.py $ADDRESS Start")/fd" | grep -q socket; }
     wait_for 10 has_come
     sleep 0.3 # or else it is not under way any longer
     touch "$T/go"
