@@ -1,4 +1,5 @@
 /* hoyd: serves the Docker Engine API over Hoy's rooms. main() reads the settings; the rest is daemon.c's. */
+#include <malloc.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -9,6 +10,8 @@
 #include "supervisor/daemon/daemon.h"
 #include "supervisor/daemon/options.h"
 #include "supervisor/daemon/sockets.h"
+
+#define KEPT_FREE (512 << 10) /* bytes at the end of the heap */
 
 static int fail(const struct hoy_err *err)
 {
@@ -65,6 +68,8 @@ int main(int argc, char **argv)
 	int r;
 
 	(void) hoy_fd_ensure_stdio();
+	/* A heap that gives its end back after each larger buffer pays more for the pages than for the work. */
+	(void) mallopt(M_TRIM_THRESHOLD, KEPT_FREE);
 	r = hoy_daemon_options_parse(&options, argc, argv, &err);
 	if (r < 0)
 		return fail(&err);

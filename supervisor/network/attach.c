@@ -310,7 +310,7 @@ int hoy_endpoints_gateway(
 
 	for (size_t i = 0; i < n; i++) {
 		auto_(hoy_network_row_done) struct hoy_network_row network = {};
-		int r = hoy_networks_find(networks->store, rows[i].network_id, &network, err);
+		int r = hoy_networks_get(networks->store, rows[i].network_id, &network, err);
 
 		if (r < 0)
 			return r;
@@ -551,7 +551,7 @@ static int settle_address(struct hoy_networks *networks, struct hoy_endpoint_row
 static int find_network(struct hoy_networks *networks, const struct hoy_endpoint_row *endpoint,
 	struct hoy_network_row *ret, struct hoy_err *err)
 {
-	int r = hoy_networks_find(networks->store, endpoint->network_id, ret, err);
+	int r = hoy_networks_get(networks->store, endpoint->network_id, ret, err);
 
 	if (r == 0)
 		return hoy_err_not_found(err, "network %s not found", endpoint->network_id);

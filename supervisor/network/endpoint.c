@@ -349,7 +349,7 @@ static int info_from(struct hoy_networks *networks, struct hoy_endpoint_row *row
 	const struct hoy_attachment *attachment = hoy_sandbox_attachment(sandbox, row->network_id);
 	auto_(hoy_network_row_done) struct hoy_network_row network = {};
 	auto_(hoy_endpoint_info_done) struct hoy_endpoint_info info = { .is_gateway = is_gateway };
-	int r = hoy_networks_find(networks->store, row->network_id, &network, err);
+	int r = hoy_networks_get(networks->store, row->network_id, &network, err);
 
 	if (r < 0)
 		return r;

@@ -199,10 +199,17 @@ static int one_network(
 	return r < 0 ? r : 1;
 }
 
+int hoy_networks_get(struct hoy_store *store, const char *id, struct hoy_network_row *ret, struct hoy_err *err)
+{
+	return one_network(store, NETWORK_COLUMNS "WHERE id = ?1", id, ret, err);
+}
+
+/* Two lookups, because SQLite answers an OR of two keys by way of a temporary table. */
 int hoy_networks_find(struct hoy_store *store, const char *id_or_name, struct hoy_network_row *ret, struct hoy_err *err)
 {
-	return one_network(store, NETWORK_COLUMNS "WHERE name = ?1 OR id = ?1 ORDER BY name = ?1 DESC LIMIT 1",
-		id_or_name, ret, err);
+	int r = one_network(store, NETWORK_COLUMNS "WHERE name = ?1", id_or_name, ret, err);
+
+	return r ? r : hoy_networks_get(store, id_or_name, ret, err);
 }
 
 int hoy_networks_find_prefix(

@@ -51,7 +51,9 @@ int hoy_networks_set_subnet(struct hoy_store *store, const char *id, uint32_t su
 	uint32_t gateway, struct hoy_err *err);
 int hoy_networks_set_subnet6(
 	struct hoy_store *store, const char *id, const char *subnet, const char *gateway, struct hoy_err *err);
-/* By whole id or name. 1: found, 0: none. */
+/* By whole id. 1: found, 0: none. */
+int hoy_networks_get(struct hoy_store *store, const char *id, struct hoy_network_row *ret, struct hoy_err *err);
+/* By name, or else whole id. 1: found, 0: none. */
 int hoy_networks_find(
 	struct hoy_store *store, const char *id_or_name, struct hoy_network_row *ret, struct hoy_err *err);
 /* By the start of an id. The number of networks it fits (2: several), *ret filled when it is 1. */
