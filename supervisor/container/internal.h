@@ -176,6 +176,8 @@ void hoy_creation_cancel(struct hoy_container *c, const struct hoy_err *err);
 bool hoy_container_same_network(struct hoy_networks *networks, const char *a, const char *b);
 /* The endpoints of a create request, as rows, in the store's current turn. */
 int hoy_container_allocate_networks(struct hoy_container *c, struct hoy_err *err);
+/* Before a start: one that was taken off all its networks comes back to that of its network mode, with its ports. */
+int hoy_container_refill_networks(struct hoy_container *c, struct hoy_err *err);
 
 /* --- merge.c ------------------------------------------------------------------------- */
 

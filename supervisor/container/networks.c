@@ -98,6 +98,22 @@ int hoy_container_allocate_networks(struct hoy_container *c, struct hoy_err *err
 	return r;
 }
 
+int hoy_container_refill_networks(struct hoy_container *c, struct hoy_err *err)
+{
+	struct hoy_network_request request = { .container_id = c->info.id,
+		.network = plain_mode(c->config->host.network_mode) };
+	struct hoy_endpoint_info *all = NULL;
+	size_t n = 0;
+	int r = hoy_network_endpoints_of(c->room->options.networks, c->info.id, &all, &n, err);
+
+	if (r < 0)
+		return r;
+	hoy_endpoint_infos_free(all, n);
+	if (n > 0 || hoy_container_mode_names(c->config->host.network_mode))
+		return 0;
+	return hoy_network_allocate(c->room->options.networks, &request, err);
+}
+
 /* --- later ---------------------------------------------------------------------------------- */
 
 struct change {

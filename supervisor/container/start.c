@@ -295,8 +295,10 @@ int hoy_container_shim_new(struct hoy_container *c, struct hoy_err *err)
 
 static int begin(struct hoy_container *c, struct hoy_err *err)
 {
-	int r = hoy_container_resolv_write(c, err);
+	int r = hoy_container_refill_networks(c, err);
 
+	if (r >= 0)
+		r = hoy_container_resolv_write(c, err);
 	if (r >= 0)
 		r = hoy_container_hosts_write(c, err);
 	if (r >= 0)

@@ -151,6 +151,11 @@ two" ]
     docker network disconnect mid ca
     docker start ca
     docker exec ca ip route | grep -q "default via 10.51.0.1 dev eth0"
+    # off all of them it comes back to that of its network mode
+    docker network disconnect abc ca
+    docker restart -t 0 ca
+    docker exec ca ip route | grep -q "default via 10.50.0.1 dev eth0"
+    nft list ruleset | grep -q "8080 : 10.50.0.* . 80"
     docker rm -f ca cb
     docker network rm abc mid
     run ! grep -q 8080 <(nft list ruleset)
