@@ -207,7 +207,7 @@ P
     "$HOY" --help >"$T/help"
     grep -q '^  hello\*      Says hello (Tests, v1.2)$' "$T/help"
     grep -q '^  other\*      of another directory (Tests, v1.2)$' "$T/help"
-    ! grep -q broken "$T/help"
+    run ! grep -q broken "$T/help"
     run "$HOY" -H unix:///nonexistent info
     [[ "$output" == *"  hello: Says hello (Tests)"$'\n'"    Version:  v1.2"$'\n'"    Path:     $T/client/cli-plugins/docker-hello"* ]]
 }
