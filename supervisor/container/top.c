@@ -183,10 +183,13 @@ static int run_ps(struct top *t, struct hoy_loop *loop, const char *args, struct
 		r = split(args, SIZE_MAX, &argv);
 	if (r < 0)
 		return hoy_err_oom(err);
-	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+	if (pipe2(fds, O_CLOEXEC) < 0)
 		return hoy_err_sys(err, "pipe");
 	t->fd = fds[0];
 	out = fds[1];
+	r = hoy_fd_set_nonblocking(t->fd, true); /* our end alone: ps would take a full pipe for an error */
+	if (r < 0)
+		return hoy_err_code(err, r, "pipe");
 	r = hoy_loop_io(loop, &t->output, t->fd, EPOLLIN, on_output, t, err);
 	if (r >= 0) {
 		const int std[] = { -1, out, out };

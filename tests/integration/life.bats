@@ -279,6 +279,15 @@ memory_of() {
     [ "$(api GET '/containers/web/top?ps_args=-o%20pid,comm' | jq -c .Titles)" = '["PID","COMMAND"]' ]
     [[ "$(api GET '/containers/web/top?ps_args=-o%20comm' | jq -r .message)" == *"Couldn't find PID field in ps output"* ]]
     [ "$(api_status GET '/containers/web/top?ps_args=--nosuch')" = 400 ]
+    # more than a pipe holds
+    name=$(printf 'a%.0s' {1..1400})
+    others=()
+    for i in {1..80}; do
+        (exec -a "$name" sleep 60) 3>&- &
+        others+=($!)
+    done
+    hoy top web | grep "sleep 77"
+    kill "${others[@]}"
     hoy stop -t 0 web
     [ "$(api_status GET /containers/web/top)" = 409 ]
 }
