@@ -13,7 +13,7 @@ teardown() { stack_teardown; }
 # same ARGUMENT...: docker's output and status, when there is a docker.
 same() {
     local ours theirs try
-    for try in 1 2 3; do # "2 seconds ago" may become three between the two
+    for try in {1..10}; do # "2 seconds ago" may become three between the two
         ours=$("$HOY" "$@" 2>"$T/ours.err"; echo "status $?")
         [ -n "$ours" ]
         command -v docker >/dev/null || return 0

@@ -43,7 +43,7 @@ df() { curl -s --unix-socket "$T/hoy.sock" "http://x/v1.50/system/df$1"; }
     "$HOY" volume create kept
     "$HOY" create --name one -v kept:/v -v /anonymous busybox true
     for client in docker "$HOY"; do
-        timeout 30 "$client" system df -v | sed "s/^Build cache usage:.*/Build cache/; s/[0-9]* seconds* ago/now/; s/About a minute ago/now/; s/  *now  */ now /" >"$T/$(basename "$client").txt"
+        timeout 30 "$client" system df -v | sed "s/^Build cache usage:.*/Build cache/; s/Less than a second ago/now/; s/[0-9]* seconds* ago/now/; s/About a minute ago/now/; s/  *now  */ now /" >"$T/$(basename "$client").txt"
         timeout 30 "$client" system df -v --format '{{range .Volumes}}{{.Name}} {{.Links}};{{end}}{{len .BuildCache}}' \
             >"$T/$(basename "$client").volumes"
     done
