@@ -78,18 +78,6 @@ int hoy_images_open(const struct hoy_images_options *options, struct hoy_images 
 	return 0;
 }
 
-static void free_model(struct hoy_images *images)
-{
-	images->closing = true;
-	for (size_t i = 0; i < images->n_layers; i++)
-		images->layers[i]->holds = 0;
-	hoy_images_model_clear(images);
-	free(images->blobs);
-	free(images->layers);
-	free(images->images);
-	free(images->names);
-}
-
 void hoy_images_free(struct hoy_images *images)
 {
 	struct hoy_err err = { 0 };
@@ -101,7 +89,7 @@ void hoy_images_free(struct hoy_images *images)
 		hoy_log_ignored(&err, "close the images");
 	images->trash_waits = false;
 	images->remover = hoy_layer_run_free(images->remover);
-	free_model(images);
+	hoy_images_model_free(images);
 	hoy_strv_free(images->gone_blobs);
 	hoy_strv_free(images->gone_layers);
 	hoy_images_files_close(images);

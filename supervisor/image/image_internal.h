@@ -80,7 +80,7 @@ struct hoy_images {
 /* --- model.c: rows and memory --- */
 
 int hoy_images_model_load(struct hoy_images *images, struct hoy_err *err);
-void hoy_images_model_clear(struct hoy_images *images);  /* what jobs and holders count on stays, as not stored */
+void hoy_images_model_free(struct hoy_images *images);   /* at the end: jobs are over, nobody holds anything any more */
 void hoy_images_model_reload(struct hoy_images *images); /* after a rollback; logs what fails */
 
 struct image *hoy_images_by_id(struct hoy_images *images, const char *id);

@@ -438,17 +438,32 @@ static void forget_unused(struct hoy_images *images)
 	}
 }
 
-void hoy_images_model_clear(struct hoy_images *images)
+/* What jobs and holders count on stays, as not stored. */
+static void model_clear(struct hoy_images *images)
 {
 	forget_images(images);
 	forget_unused(images);
+}
+
+void hoy_images_model_free(struct hoy_images *images)
+{
+	images->closing = true;
+	for (size_t i = 0; i < images->n_layers; i++)
+		images->layers[i]->holds = 0;
+	model_clear(images);
+	for (size_t i = 0; i < images->n_blobs; i++) /* those that the build cache counts on */
+		blob_free(images->blobs[i]);
+	free(images->blobs);
+	free(images->layers);
+	free(images->images);
+	free(images->names);
 }
 
 void hoy_images_model_reload(struct hoy_images *images)
 {
 	struct hoy_err err = { 0 };
 
-	hoy_images_model_clear(images);
+	model_clear(images);
 	if (hoy_images_model_load(images, &err) < 0)
 		hoy_log_err(&err, "images");
 }
