@@ -90,10 +90,10 @@ static const char further_rules[] =
 	"add rule %2$s %1$s egress ct state established,related return\n"
 	"add rule %2$s %1$s egress %2$s saddr . %2$s daddr @allowed return\n"
 	"add rule %2$s %1$s egress %2$s saddr . %2$s daddr . meta l4proto . th dport @allowed_ports return\n"
-	"add rule %2$s %1$s egress meta l4proto ipv6-icmp @th,0,8 { 135, 136 } return\n" /* who has an address */
+	"add rule %2$s %1$s egress meta l4proto 58 @th,0,8 { 135, 136 } return\n" /* who has an address */
 	"add rule %2$s %1$s egress %2$s saddr @denied limit rate 10/second burst 20 packets "
 	"log prefix \"hoy: egress denied: \"\n"
-	"add rule %2$s %1$s egress meta l4proto tcp reject with tcp reset\n"
+	"add rule %2$s %1$s egress meta l4proto 6 reject with tcp reset\n"
 	"add rule %2$s %1$s egress reject\n";
 
 /* Ports of bridges through which nothing may come but from the addresses of their containers: rules by source address
@@ -114,7 +114,7 @@ static const char sources[] =
 	"add rule bridge %1$s check ether type arp accept\n"
 	"add rule bridge %1$s check ether type ip iifname . ip saddr @source accept\n"
 	"add rule bridge %1$s check ether type ip6 iifname . ip6 saddr @source6 accept\n"
-	"add rule bridge %1$s check ether type ip6 meta l4proto ipv6-icmp @th,0,8 { 131, 132, 135, 136, 143 } accept\n"
+	"add rule bridge %1$s check ether type ip6 meta l4proto 58 @th,0,8 { 131, 132, 135, 136, 143 } accept\n"
 	"add rule bridge %1$s check drop\n";
 
 /* Adding before deleting makes the delete succeed whether or not the table exists. */
