@@ -264,12 +264,52 @@ static int convert(struct kube *k, struct hoy_err *err)
 	return r == 0 && k->failed ? hoy_err_oom(err) : r;
 }
 
+/* "1Gi", "0.5T": a quantity as resources have them, more than nothing. */
+static bool is_quantity(const char *text)
+{
+	size_t whole = strspn(text, "0123456789"), part = 0;
+	const char *unit = text + whole;
+
+	if (whole && *unit == '.') {
+		part = strspn(unit + 1, "0123456789");
+		unit += 1 + part;
+		whole = part ? whole : 0;
+	}
+	if (!whole || strspn(text, "0.") == (size_t) (unit - text))
+		return false;
+	return !*unit || hoy_str_eq(unit, "k") ||
+	       (strchr("KMGTPE", *unit) && (unit[1] ? hoy_str_eq(unit + 1, "i") : *unit != 'K'));
+}
+
+/* A name of an object: lower-case letters, digits, '-' and '.', the first and the last no punctuation. */
+static bool is_object_name(const char *text)
+{
+	size_t len = strlen(text);
+
+	return len > 0 && len <= 253 && strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-.") == len &&
+	       !strchr("-.", text[0]) && !strchr("-.", text[len - 1]);
+}
+
+static int check_options(const struct hoy_kubernetes_options *options, struct hoy_err *err)
+{
+	if (!is_quantity(options->volume_size))
+		return hoy_err_invalid(
+			err, "--volume-size: '%s' is no size of Kubernetes, as \"1Gi\"", options->volume_size);
+	if (*options->runtime_class && !is_object_name(options->runtime_class))
+		return hoy_err_invalid(err,
+			"--runtime-class: '%s' is no name of a RuntimeClass: lower-case letters, digits, '-' and '.'",
+			options->runtime_class);
+	return 0;
+}
+
 int hoy_compose_kubernetes(const struct hoy_compose_project *project, const struct hoy_kubernetes_options *options,
 	struct hoy_buf *ret_text, char ***ret_warnings, struct hoy_err *err)
 {
 	struct kube k = { .project = project, .options = options };
-	int r;
+	int r = check_options(options, err);
 
+	if (r < 0)
+		return r;
 	k.objects = hoy_node_new(&k.arena, HOY_NODE_LIST, NULL);
 	r = k.objects ? convert(&k, err) : hoy_err_oom(err);
 	for (struct hoy_node *object = k.objects ? k.objects->first : NULL; r == 0 && object; object = object->next) {

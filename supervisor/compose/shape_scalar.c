@@ -204,15 +204,19 @@ static int rewrite_int(const struct scalar *s, enum hoy_node_type type, int64_t 
 	return rewrite(s, type, hoy_arena_printf(s->arena, "%lld", (long long) value));
 }
 
-/* "a|b|every_*" */
+/* "a|b|every_*": the star is a duration. */
 static bool is_choice(const char *choices, const char *text)
 {
 	size_t len = strlen(text);
 
 	while (*choices) {
 		size_t n = strcspn(choices, "|");
+		int64_t duration;
 
-		if (choices[n - 1] == '*' ? !strncmp(choices, text, n - 1) : n == len && !strncmp(choices, text, n))
+		if (n == len && !strncmp(choices, text, n))
+			return true;
+		if (choices[n - 1] == '*' && len >= n && !strncmp(choices, text, n - 1) &&
+			hoy_shape_parse_duration(text + n - 1, &duration) && duration > 0)
 			return true;
 		choices += n + (choices[n] == '|');
 	}

@@ -45,6 +45,16 @@ X
     grep -q 'runtimeClassName: gvisor' out
     grep -q 'storage: 5Gi' out
     ! grep -q kata out || false
+    for size in 5potatoes 0 0.0Gi 1. Ki 1Gib ''; do
+        run convert --volume-size "$size" a
+        [ "$status" = 1 ]
+        [[ $output = "--volume-size: '$size' is no size of Kubernetes"* ]]
+    done
+    for class in 'A B' -x x-; do
+        run convert --runtime-class "$class" a
+        [ "$status" = 1 ]
+        [[ $output = "--runtime-class: '$class' is no name of a RuntimeClass"* ]]
+    done
     convert --runtime-class '' a >out
     ! grep -q runtimeClassName out || false
 }
