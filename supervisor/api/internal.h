@@ -37,7 +37,8 @@ struct hoy_api_request {
 	const struct hoy_api_route *route;
 	int version; /* minor number of the API version spoken: 50 is 1.50 */
 	struct hoy_uri uri;
-	char *name; /* the {..} part of the path; NULL when the pattern has none */
+	char *name;                   /* the {..} part of the path; NULL when the pattern has none */
+	struct hoy_held_answer *held; /* reply.c: its answer, which waits for a commit */
 };
 
 /* Answers, now or later (then it keeps `rq`). An error is answered by the router; the handler must not have answered.
@@ -85,6 +86,8 @@ int hoy_api_status_of(const struct hoy_err *err);
 void hoy_api_reply_error(struct hoy_api_request *rq, const struct hoy_err *err);
 void hoy_api_reply_error_status(struct hoy_api_request *rq, int status, const char *text);
 void hoy_api_reply_empty(struct hoy_api_request *rq, int status);
+/* The request ends: an answer that still waits is dropped. */
+void hoy_api_answer_forget(struct hoy_api_request *rq);
 /* Sends the JSON text in `buf` (taken over) and a newline; a buffer that failed becomes a 500. */
 void hoy_api_reply_json(struct hoy_api_request *rq, int status, struct hoy_buf *buf);
 /* The request's JSON body: NULL (and 0) when empty. -EINVAL for another content type or bad JSON. */

@@ -27,8 +27,8 @@ int hoy_api_status_of(const struct hoy_err *err)
 }
 
 /* An answer that waits for the commit of what it speaks of. */
-struct held_answer {
-	struct hoy_api_request *rq;
+struct hoy_held_answer {
+	struct hoy_api_request *rq; /* NULL: the client has left meanwhile */
 	int status;
 	const char *type; /* static */
 	struct hoy_buf body;
@@ -36,28 +36,37 @@ struct held_answer {
 
 static void on_durable(void *userdata, const struct hoy_err *failed)
 {
-	auto_free struct held_answer *held = userdata;
+	auto_free struct hoy_held_answer *held = userdata;
 
-	if (failed)
-		hoy_api_reply_error(held->rq, failed);
-	else
-		hoy_http_reply(held->rq->x, held->status, held->type, held->type ? &held->body : NULL);
+	if (held->rq) {
+		held->rq->held = NULL;
+		if (failed)
+			hoy_api_reply_error(held->rq, failed);
+		else
+			hoy_http_reply(held->rq->x, held->status, held->type, held->type ? &held->body : NULL);
+	}
 	hoy_buf_done(&held->body);
+}
+
+void hoy_api_answer_forget(struct hoy_api_request *rq)
+{
+	if (rq->held)
+		rq->held->rq = NULL;
 }
 
 static int answer_when_durable(struct hoy_api_request *rq, int status, const char *type, struct hoy_buf *body)
 {
-	auto_free struct held_answer *held = malloc(sizeof *held);
+	auto_free struct hoy_held_answer *held = malloc(sizeof *held);
 	struct hoy_err err = { 0 };
 	int r;
 
 	if (!held)
 		return -ENOMEM;
-	*held = (struct held_answer){ rq, status, type, .body = body ? *body : (struct hoy_buf){ 0 } };
+	*held = (struct hoy_held_answer){ rq, status, type, .body = body ? *body : (struct hoy_buf){ 0 } };
 	r = hoy_store_after_commit(rq->api->o.store, on_durable, held, &err);
 	if (r < 0)
 		return r;
-	(void) TAKE_PTR(held);
+	rq->held = TAKE_PTR(held);
 	if (body)
 		*body = (struct hoy_buf){ 0 };
 	return 0;

@@ -66,6 +66,7 @@ static void request_free(void *context)
 {
 	struct hoy_api_request *rq = context;
 
+	hoy_api_answer_forget(rq);
 	hoy_uri_done(&rq->uri);
 	free(rq->name);
 	free(rq);
