@@ -5,7 +5,10 @@ while hoyd, hoy-net and hoy-dns are killed at random.
 At the end what the kernel has must be what hoyd says: addresses once each and in the containers, as many veth pairs, rules and
 reserved ports as endpoints and ports, every name answered. Then all is removed, and nothing may be left. Prints what is wrong, a
 line each; exit status 1 when something is."""
-import collections, http.client, json, os, random, re, signal, socket, subprocess, sys, threading, time
+import collections, http.client, os, random, re, signal, subprocess, sys, threading, time
+
+sys.dont_write_bytecode = True
+import hoyd_api
 
 DIR, NETWORKS, CONTAINERS, KILLS, HOYD = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]), sys.argv[5:]
 TOOL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "dns-tool.py")
@@ -14,20 +17,9 @@ wrong = []
 hoyds = []
 
 
-class Unix(http.client.HTTPConnection):
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(120)
-        self.sock.connect(DIR + "/hoy.sock")
-
-
 def call(method, path, body=None):
-    connection = Unix("hoy")
-    connection.request(method, "/v1.50" + path, json.dumps(body) if body is not None else None, {"Content-Type": "application/json"})
-    answer = connection.getresponse()
-    data = answer.read()
-    connection.close()
-    return answer.status, json.loads(data) if data[:1] in (b"{", b"[") else data
+    status, data = hoyd_api.call(DIR + "/hoy.sock", method, path, body)
+    return status, hoyd_api.decoded(data)
 
 
 def attempt(method, path, body=None):

@@ -3,7 +3,10 @@
 
 The containers keep a record of their own in DIR/truth: what happened, whoever watched. At the end hoyd must know all of it:
 exit codes, log lines, health, restart counts. Prints what is wrong, a line each; exit status 1 when something is."""
-import http.client, json, os, random, signal, socket, subprocess, sys, time
+import os, random, signal, subprocess, sys, time
+
+sys.dont_write_bytecode = True
+import hoyd_api
 
 DIR, COUNT, KILLS, HOYD = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:]
 TRUTH, SOCKET = DIR + "/truth", DIR + "/hoy.sock"
@@ -25,30 +28,15 @@ KINDS = {
 ORDER = ["crash", "web", "once", "retry", "web", "flap", "once", "web", "crash", "once"]
 
 
-class Unix(http.client.HTTPConnection):
-    def __init__(self):
-        super().__init__("hoy", timeout=120)
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(120)
-        self.sock.connect(SOCKET)
-
-
 def call(method, path, body=None):
-    connection = Unix()
-    connection.request(method, "/v1.50" + path, json.dumps(body) if body is not None else None, {"Content-Type": "application/json"})
-    answer = connection.getresponse()
-    data = answer.read()
-    connection.close()
-    return answer.status, data
+    return hoyd_api.call(SOCKET, method, path, body)
 
 
 def must(method, path, body=None):
     status, data = call(method, path, body)
     if status >= 300:
         raise SystemExit("%s %s: %d %s" % (method, path, status, data))
-    return json.loads(data) if data[:1] in (b"{", b"[") else data
+    return hoyd_api.decoded(data)
 
 
 def wait_until(what, seconds, condition, *args):
