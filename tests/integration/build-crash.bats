@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # Builds that are cut off: the client leaves, hoyd is killed.
+bats_require_minimum_version 1.5.0
 load lib
 load stack
 
@@ -48,4 +49,24 @@ no_leftovers() { [ -z "$(ls "$T/data/tmp"; ls "$T/data/l" | grep tmp; ls "$T/run
     sed -i 's/ && sleep 300//' Dockerfile
     "$HOY" build -t after .
     [ "$("$HOY" run --rm after cat /1)" = first ]
+}
+
+@test "kill -9 of hoyd in the middle of a session's build leaks nothing, and no secret" {
+    local docker client
+    docker=$(find_session_docker)
+    [ -n "$docker" ] || skip_because no-docker-cli "docker 20.10 is not installed"
+    echo "very secret" >"$T/secret"
+    printf 'FROM busybox\nRUN --mount=type=secret,id=s cat /run/secrets/s && echo waits && sleep 300\n' >Dockerfile
+    DOCKER_BUILDKIT=1 "$docker" build --secret id=s,src="$T/secret" --progress plain . >"$T/out" 2>&1 3>&- &
+    client=$!
+    wait_for 30 grep -q '^#.* waits$' "$T/out"
+    [ -n "$(ls "$T/run/build-secrets")" ]
+    kill_hoyd
+    wait_for 30 is_dead "$client"
+    start_hoyd
+    wait_for 30 no_containers
+    wait_for 30 no_leftovers
+    [ -z "$(ls "$T/run/build-secrets")" ]
+    run ! grep -rl "very secret" "$T/data" "$T/run" "$T/hoyd.log"
+    "$HOY" run --rm busybox true
 }

@@ -5,19 +5,10 @@ load stack
 load registry
 MAKE_IMAGE=$TOP/tests/integration/make-image
 
-# The last client that speaks BuildKit's first API by itself: later ones leave that to buildx.
-find_docker() {
-    local each
-    for each in "$HOY_BUILD/docker/usr/bin/docker" "$TOP/build/docker/usr/bin/docker" $(type -ap docker); do
-        [[ $("$each" --version 2>/dev/null) == *"version 20.10"* ]] && { echo "$each"; return; }
-    done
-    return 0
-}
-
 setup_file() {
     load lib
     load stack
-    DOCKER=$(find_docker)
+    DOCKER=$(find_session_docker)
     [ -n "$DOCKER" ] || skip_because no-docker-cli "docker 20.10 is not installed"
     stack_setup
     export T HOYD_PID DOCKER_HOST DOCKER_CONFIG DOCKER DOCKER_BUILDKIT=1 BUILDKIT_PROGRESS=plain

@@ -84,3 +84,12 @@ host_state() {
     [ ! -d "$T/run" ] || { echo "run files:"; (cd "$T/run" && find . -mindepth 1 | sort); }
     [ ! -d "$T/data" ] || { echo "container files:"; (cd "$T/data" && find . -path './containers/*' | sort); }
 }
+
+# The last client that speaks BuildKit's first API by itself: later ones leave that to buildx.
+find_session_docker() {
+    local each
+    for each in "$HOY_BUILD/docker/usr/bin/docker" "$TOP/build/docker/usr/bin/docker" $(type -ap docker); do
+        [[ $("$each" --version 2>/dev/null) == *"version 20.10"* ]] && { echo "$each"; return; }
+    done
+    return 0
+}
