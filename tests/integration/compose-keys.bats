@@ -435,7 +435,7 @@ X
     refuses 'deploy: {mode: global}' 'service "x": deploy.mode: only replicated is supported'
     refuses 'secrets: [s]' 'unsupported external secret s' 'secrets: {s: {external: true}}'
     refuses 'pull_policy: refresh' 'pull_policy refresh needs pull_refresh_after'
-    refuses 'pull_policy: every_0s' '"0s" is no time after which to pull'
+    refuses 'pull_policy: every_0s' '"every_0s" is none of: always'
     for key in additional_contexts:\ {a:\ b} secrets:\ [s] ssh:\ [default] cache_to:\ [x] privileged:\ true platforms:\ [linux/amd64]; do
         refuses "build: {context: ., $key}" "build.${key%%:*} is not supported" 'secrets: {s: {file: f}}'
     done
