@@ -17,6 +17,7 @@ struct hoy_images;
 struct hoy_loop;
 struct hoy_networks;
 struct hoy_oci_kv;
+struct hoy_secrets;
 struct hoy_store;
 struct hoy_volumes;
 
@@ -27,6 +28,7 @@ struct hoy_api_options {
 	struct hoy_containers *containers;
 	struct hoy_images *images;
 	struct hoy_networks *networks;
+	struct hoy_secrets *secrets;
 	struct hoy_volumes *volumes;
 	const char *data_root;
 	const char *host_id;         /* UUID of this installation, `info`'s ID */

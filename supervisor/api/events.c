@@ -474,6 +474,11 @@ void hoy_api_volume_event(struct hoy_api *api, const char *action, const char *n
 	hoy_api_events_add(api->events, &event);
 }
 
+void hoy_api_secret_event(struct hoy_api *api, const char *type, const char *action, const char *id, const char *name)
+{
+	add_now(api, type, action, id, name);
+}
+
 void hoy_api_daemon_event(struct hoy_api *api, const char *action)
 {
 	add_now(api, "daemon", action, api->o.host_id, "hoyd");

@@ -34,4 +34,7 @@ void hoy_api_network_event(
 /* GET /events */
 int hoy_api_events_listen(struct hoy_api_request *rq, struct hoy_err *err);
 
+/* Of a secret or config: "create", "update", "remove". */
+void hoy_api_secret_event(struct hoy_api *api, const char *type, const char *action, const char *id, const char *name);
+
 #endif

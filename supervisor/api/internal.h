@@ -62,6 +62,7 @@ extern const struct hoy_api_route hoy_api_archive_routes[];
 extern const struct hoy_api_route hoy_api_build_cache_routes[];
 extern const struct hoy_api_route hoy_api_build_routes[];
 extern const struct hoy_api_route hoy_api_build_session_routes[];
+extern const struct hoy_api_route hoy_api_secret_routes[];
 extern const struct hoy_api_route hoy_api_volume_routes[];
 extern const struct hoy_api_route hoy_api_container_routes[];
 extern const struct hoy_api_route hoy_api_exec_routes[];

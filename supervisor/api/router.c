@@ -18,6 +18,7 @@ static const struct hoy_api_route *const families[] = {
 	hoy_api_system_routes,
 	hoy_api_archive_routes,
 	hoy_api_volume_routes,
+	hoy_api_secret_routes,
 	hoy_api_container_routes,
 	hoy_api_exec_routes,
 	hoy_api_image_archive_routes,

@@ -19,12 +19,14 @@ const struct hoy_command_group hoy_command_groups[] = {
 	{ "buildx", "Docker Buildx" },
 	{ "checkpoint", "Manage checkpoints" },
 	{ "compose", "Define and run multi-container applications" },
+	{ "config", "Manage configs" },
 	{ "container", "Manage containers" },
 	{ "context", "Manage contexts" },
 	{ "image", "Manage images" },
 	{ "manifest", "Manage image manifests and manifest lists" },
 	{ "network", "Manage networks" },
 	{ "plugin", "Manage plugins" },
+	{ "secret", "Manage secrets" },
 	{ "system", "Manage the engine" },
 	{ "volume", "Manage volumes" },
 	{},
@@ -35,9 +37,8 @@ static const char *const common[] = { "run", "exec", "ps", "build", "pull", "pus
 	"search", "version", "info", NULL };
 
 /* Commands of docker's that this version has not: a clear word instead of "unknown". */
-static const char *const unsupported[] = { "checkpoint", "compose", "config", "cp", "diff", "exec", "node", "pause",
-	"plugin", "port", "rename", "restart", "secret", "service", "stack", "swarm", "top", "trust", "unpause",
-	"update", NULL };
+static const char *const unsupported[] = { "checkpoint", "compose", "cp", "diff", "exec", "node", "pause", "plugin",
+	"port", "rename", "restart", "service", "stack", "swarm", "top", "trust", "unpause", "update", NULL };
 
 /* One of the names of a row: they are separated by ", ". */
 static bool next_name(const char **rest, const char **name, size_t *len)

@@ -133,6 +133,22 @@ static void offer_names(
 	}
 }
 
+/* The names of secrets or configs: inside "Spec". */
+static void offer_specs(struct hoy_cli *cli, const char *path, const char *typed)
+{
+	auto_ptr(hoy_json_free) struct hoy_json *answer = NULL;
+
+	if (hoy_cli_call(cli, "GET", path, NULL, &answer, NULL) < 0)
+		return;
+	hoy_json_each(object, answer)
+	{
+		const char *name = hoy_json_string(hoy_json_get(hoy_json_get(object, "Spec"), "Name"));
+
+		if (name)
+			offer(name, strlen(name), "", typed);
+	}
+}
+
 /* The objects that stand where the word is: by the command's own words for its arguments. */
 static void offer_objects(struct hoy_cli *cli, const struct hoy_command *command, size_t nth, const char *typed)
 {
@@ -150,6 +166,10 @@ static void offer_objects(struct hoy_cli *cli, const struct hoy_command *command
 		offer_names(cli, "/networks", NULL, "Name", typed);
 	if (strstr(what, "VOLUME"))
 		offer_names(cli, "/volumes", "Volumes", "Name", typed);
+	if (strstr(what, "SECRET"))
+		offer_specs(cli, "/secrets", typed);
+	if (strstr(what, "CONFIG"))
+		offer_specs(cli, "/configs", typed);
 }
 
 /* Arguments before the word that is being typed; options with their values don't count. */

@@ -363,6 +363,8 @@ int hoy_create_host_config(struct hoy_json_writer *w, const struct hoy_run_optio
 	print_resources(w, o);
 	print_console(w, o);
 	r = hoy_create_mounts(w, o, err);
+	if (r >= 0)
+		r = hoy_create_secrets(w, o, err);
 	if (r == 0)
 		r = print_restart(w, o, err);
 	if (r == 0)

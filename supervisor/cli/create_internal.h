@@ -29,6 +29,8 @@ int hoy_create_host_config(struct hoy_json_writer *w, const struct hoy_run_optio
 int hoy_create_devices(struct hoy_json_writer *w, const struct hoy_run_options *o, struct hoy_err *err);
 /* Binds, Mounts, Tmpfs, VolumesFrom: members of HostConfig. */
 int hoy_create_mounts(struct hoy_json_writer *w, const struct hoy_run_options *o, struct hoy_err *err);
+/* Secrets, Configs: members of HostConfig. */
+int hoy_create_secrets(struct hoy_json_writer *w, const struct hoy_run_options *o, struct hoy_err *err);
 /* Config.Volumes: the anonymous ones. */
 void hoy_create_volumes(struct hoy_json_writer *w, const struct hoy_run_options *o);
 /* The name for HostConfig.NetworkMode. Heap. */

@@ -25,7 +25,7 @@ struct hoy_run_options {
 	/* HostConfig */
 	char **publish, **volume, **mount, **tmpfs, **volumes_from, **cap_add, **cap_drop, **security_opt, **group_add,
 		**add_host, **dns, **dns_option, **dns_search, **device, **device_cgroup_rule, **gpus, **sysctl,
-		**ulimit, **log_opt, **annotation, **storage_opt;
+		**ulimit, **secret, **config, **log_opt, **annotation, **storage_opt;
 	char **blkio_weight_device, **device_read_bps, **device_read_iops, **device_write_bps, **device_write_iops;
 	const char *restart, *ipc, *pid, *uts, *userns, *cgroupns, *cgroup_parent, *cpuset_cpus, *cpuset_mems,
 		*log_driver, *runtime, *volume_driver, *isolation;

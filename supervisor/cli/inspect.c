@@ -52,13 +52,24 @@ static int get_plugin(struct hoy_cli *cli, const char *name, struct hoy_json **r
 	return hoy_format_get(cli, "plugins", name, "/json", ret, err);
 }
 
+static int get_secret(struct hoy_cli *cli, const char *name, struct hoy_json **ret, struct hoy_err *err)
+{
+	return hoy_format_get(cli, "secrets", name, "", ret, err);
+}
+
+static int get_config(struct hoy_cli *cli, const char *name, struct hoy_json **ret, struct hoy_err *err)
+{
+	return hoy_format_get(cli, "configs", name, "", ret, err);
+}
+
 /* In the order in which docker looks. Swarm's kinds are asked for by --type only: no engine of ours has them. */
 static const struct kind {
 	const char *name;
 	get_fn *get;
 	bool by_name;
 } kinds[] = { { "container", get_container, true }, { "image", get_image, true }, { "network", get_network, true },
-	{ "volume", get_volume, true }, { "plugin", get_plugin, false } };
+	{ "volume", get_volume, true }, { "plugin", get_plugin, false }, { "secret", get_secret, false },
+	{ "config", get_config, false } };
 
 /* What an engine says that does not know the kind at all is no reason to stop looking. */
 static bool look_on(int r)
@@ -84,7 +95,7 @@ static int get_any(struct hoy_cli *cli, const char *name, struct hoy_json **ret,
 
 static int check_type(const struct inspect_options *o, struct hoy_err *err)
 {
-	static const char *const swarm[] = { "node", "service", "task", "secret", "config", NULL };
+	static const char *const swarm[] = { "node", "service", "task", NULL };
 
 	if (!o->type || !*o->type)
 		return 0;

@@ -26,6 +26,8 @@ const struct hoy_run_options hoy_run_option_defaults = {
 		O(0, "cgroupns", STRING, "string", cgroupns,                                                                              \
 			"Cgroup namespace to use: 'host' or 'private' (default: what the engine is set to)"),                             \
 		O(0, "cidfile", STRING, "string", cidfile, "Write the container ID to the file"),                                         \
+		O(0, "config", LIST, "config", config,                                                                                    \
+			"Give the container a config as a file (NAME[,target=,uid=,gid=,mode=])"),                                        \
 		O(0, "cpu-count", INT, "int", cpu_count, "CPU count (Windows only)"),                                                     \
 		O(0, "cpu-percent", INT, "int", cpu_percent, "CPU percent (Windows only)"),                                               \
 		O(0, "cpu-period", INT, "int", cpu_period, "Limit CPU CFS (Completely Fair Scheduler) period"),                           \
@@ -121,6 +123,8 @@ const struct hoy_run_options hoy_run_option_defaults = {
 		O(0, "rm", BOOL, NULL, rm,                                                                                                \
 			"Automatically remove the container and its associated anonymous volumes when it exits"),                         \
 		O(0, "runtime", STRING, "string", runtime, "Runtime to use for this container"),                                          \
+		O(0, "secret", LIST, "secret", secret,                                                                                    \
+			"Give the container a secret as a file (NAME[,target=,uid=,gid=,mode=])"),                                        \
 		O(0, "security-opt", LIST, "list", security_opt, "Security Options"),                                                     \
 		O(0, "shm-size", BYTES, "bytes", shm_size, "Size of /dev/shm"),                                                           \
 		O(0, "stop-signal", STRING, "string", stop_signal, "Signal to stop the container"),                                       \

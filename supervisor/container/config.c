@@ -37,6 +37,35 @@ static const struct hoy_field device_fields[] = {
 static const struct hoy_object device_object = HOY_OBJECT(T, device_fields, NULL);
 #undef T
 
+#define T struct hoy_container_secret_file
+static const struct hoy_field secret_file_fields[] = {
+	HOY_FIELD_STRING(T, "Name", name, 0),
+	HOY_FIELD_STRING(T, "UID", uid, 0),
+	HOY_FIELD_STRING(T, "GID", gid, 0),
+	HOY_FIELD_U32_PTR(T, "Mode", mode, 0),
+};
+static const struct hoy_object secret_file_object = HOY_OBJECT(T, secret_file_fields, NULL);
+#undef T
+
+#define T struct hoy_container_secret
+static const struct hoy_field secret_fields[] = {
+	HOY_FIELD_OBJECT_PTR(T, "File", file, struct hoy_container_secret_file, &secret_file_object, 0),
+	HOY_FIELD_STRING(T, "SecretID", id, 0),
+	HOY_FIELD_STRING(T, "SecretName", name, 0),
+	HOY_FIELD_BOOL(T, "Own", own, 0),
+	HOY_FIELD_STRING(T, "Data", data, 0),
+};
+static const struct hoy_object secret_object = HOY_OBJECT(T, secret_fields, NULL);
+static const struct hoy_field config_ref_fields[] = {
+	HOY_FIELD_OBJECT_PTR(T, "File", file, struct hoy_container_secret_file, &secret_file_object, 0),
+	HOY_FIELD_STRING(T, "ConfigID", id, 0),
+	HOY_FIELD_STRING(T, "ConfigName", name, 0),
+	HOY_FIELD_BOOL(T, "Own", own, 0),
+	HOY_FIELD_STRING(T, "Data", data, 0),
+};
+static const struct hoy_object config_ref_object = HOY_OBJECT(T, config_ref_fields, NULL);
+#undef T
+
 #define T struct hoy_container_ulimit
 static const struct hoy_field ulimit_fields[] = {
 	HOY_FIELD_STRING(T, "Name", name, HOY_FIELD_ALWAYS),
@@ -162,6 +191,8 @@ static const struct hoy_field host_fields[] = {
 	HOY_FIELD_KV(T, "Sysctls", sysctls, HOY_FIELD_OMIT_EMPTY),
 	HOY_FIELD_STRING(T, "Runtime", runtime, HOY_FIELD_ALWAYS),
 	HOY_FIELD_OBJECTS(T, "Mounts", mounts, struct hoy_container_mount_request, &mount_object, HOY_FIELD_OMIT_EMPTY),
+	HOY_FIELD_OBJECTS(T, "Secrets", secrets, struct hoy_container_secret, &secret_object, HOY_FIELD_OMIT_EMPTY),
+	HOY_FIELD_OBJECTS(T, "Configs", configs, struct hoy_container_secret, &config_ref_object, HOY_FIELD_OMIT_EMPTY),
 	HOY_FIELD_STRV(T, "MaskedPaths", masked_paths, HOY_FIELD_ALWAYS),
 	HOY_FIELD_STRV(T, "ReadonlyPaths", readonly_paths, HOY_FIELD_ALWAYS),
 	HOY_FIELD_I64(T, "CpuShares", cpu_shares, HOY_FIELD_ALWAYS),

@@ -100,6 +100,20 @@ struct hoy_container_mount_request {
 	struct hoy_container_tmpfs_options *tmpfs_options;
 };
 
+struct hoy_container_secret_file {
+	char *name;      /* absolute, or below /run/secrets (a secret) or / (a config); NULL: as the secret is called */
+	char *uid, *gid; /* numbers */
+	uint32_t *mode;  /* NULL: 0444 */
+};
+
+/* A secret or a config: one of the engine's, or a content of the container's own. */
+struct hoy_container_secret {
+	char *id, *name;
+	struct hoy_container_secret_file *file;
+	char *data; /* base64, of a request: never kept, never printed */
+	bool own;   /* was given as data: goes with the container */
+};
+
 struct hoy_container_host_config {
 	char **binds;
 	char *container_id_file;
@@ -140,6 +154,8 @@ struct hoy_container_host_config {
 	size_t n_annotations;
 	struct hoy_container_mount_request *mounts;
 	size_t n_mounts;
+	struct hoy_container_secret *secrets, *configs;
+	size_t n_secrets, n_configs;
 	char **masked_paths;   /* NULL: the default list */
 	char **readonly_paths; /* NULL: the default list */
 

@@ -357,6 +357,14 @@ static int check_duplicates(const struct hoy_container_config *config, struct ho
 	for (size_t i = 0; i < host->n_tmpfs && r >= 0; i++)
 		if (seen && hoy_strv_has(seen, host->tmpfs[i].key))
 			r = hoy_err_invalid(err, "Duplicate mount point: %s", host->tmpfs[i].key);
+	for (size_t i = 0; i < host->n_secrets + host->n_configs && r >= 0; i++) {
+		auto_free char *target = hoy_container_secret_target(host, i);
+
+		if (target && seen && hoy_strv_has(seen, target))
+			r = hoy_err_invalid(err, "Duplicate mount point: %s", target);
+		else if (!target || hoy_strv_add(&seen, target) < 0)
+			r = hoy_err_oom(err);
+	}
 	hoy_container_mounts_free(mounts, n);
 	return r;
 }
@@ -383,6 +391,8 @@ static int check_mounts(const struct hoy_container_config *config, struct hoy_er
 
 	for (size_t i = 0; i < config->host.n_mounts && r >= 0; i++)
 		r = check_mount(&config->host.mounts[i], err);
+	if (r >= 0)
+		r = hoy_container_secrets_check(&config->host, err);
 	return r < 0 ? r : check_duplicates(config, err);
 }
 

@@ -43,6 +43,10 @@ int hoy_log_config_check(const struct hoy_container_log_config *log, struct hoy_
 /* A driver that sends takes the output itself: nobody can be attached to it. */
 bool hoy_log_takes_output(const struct hoy_container_log_config *log);
 
+/* Secrets and configs; `i` counts both lists, secrets first. The path of its file inside the container, heap. */
+int hoy_container_secrets_check(const struct hoy_container_host_config *host, struct hoy_err *err);
+char *hoy_container_secret_target(const struct hoy_container_host_config *host, size_t i);
+
 /* "container:web": the name of the container whose namespace is shared, else NULL. */
 const char *hoy_container_mode_names(const char *mode);
 

@@ -40,6 +40,7 @@ struct hoy_containers_options {
 	struct hoy_images *images;
 	struct hoy_networks *networks;
 	struct hoy_volumes *volumes;
+	struct hoy_secrets *secrets;
 	const char *data_root; /* absolute: containers/ID/ below it */
 	const char *exec_root; /* absolute: c/ID/ (bundles), s/ (shim sockets), r/ (the runtime's root) below it */
 	const char *address;   /* path of hoyd's socket, told to the shims */
@@ -61,6 +62,9 @@ void hoy_containers_free(struct hoy_containers *containers);
 HOY_DEFINE_AUTO_PTR(struct hoy_containers, hoy_containers_free);
 
 /* --- looking ------------------------------------------------------------------ */
+
+/* The name of a container that has the secret or config of this ID; NULL: none. */
+const char *hoy_containers_secret_user(const struct hoy_containers *containers, const char *id);
 
 enum hoy_container_status {
 	HOY_CONTAINER_CREATED,

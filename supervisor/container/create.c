@@ -134,6 +134,8 @@ static int new_container(struct hoy_containers *room, const struct hoy_container
 	if (r >= 0)
 		r = hoy_container_modules_check(c, err);
 	if (r >= 0)
+		r = hoy_container_secrets_resolve(c, err);
+	if (r >= 0)
 		r = hoy_device_requests_resolve(&config->host, err);
 	if (r >= 0)
 		r = resolve_image(c, base, err);
@@ -246,12 +248,6 @@ static int create(struct hoy_container *c, struct hoy_creation *creation, struct
 	if (r < 0)
 		take_back(c);
 	return r;
-}
-
-int hoy_container_create(struct hoy_containers *room, const char *name, struct hoy_container_config *config,
-	hoy_container_created done, void *userdata, struct hoy_err *err)
-{
-	return hoy_container_create_on(room, /* base= */ NULL, name, config, done, userdata, err);
 }
 
 int hoy_container_create_on(struct hoy_containers *room, const struct hoy_container_base *base, const char *name,

@@ -327,6 +327,8 @@ int hoy_container_bundle_make(struct hoy_container *c, struct hoy_err *err)
 	if (r < 0)
 		return r;
 	r = make_dir(rootfs, 0755, err);
+	if (r >= 0 && hoy_container_has_secrets(c))
+		r = hoy_container_secrets_prepare(c, err);
 	if (r >= 0)
 		r = write_spec(c, err);
 	if (r < 0)

@@ -20,6 +20,7 @@ struct hoy_container_job;
 struct hoy_oci_healthcheck;
 struct hoy_oci_image_config;
 struct hoy_probes;
+struct hoy_secret_placing;
 struct hoy_shim;
 struct hoy_shim_exit_record;
 struct hoy_source;
@@ -67,6 +68,7 @@ struct hoy_container {
 	struct hoy_op *asked;    /* pause, unpause, update: wait for the shim's answer */
 	struct hoy_op *removers; /* forced removals that found one under way */
 	struct hoy_teardown *teardown;
+	struct hoy_secret_placing *placing; /* its secrets are being put in their places */
 
 	struct hoy_attach_pending *attaches; /* streams that wait for the shim */
 	struct hoy_exec *execs;
@@ -321,6 +323,18 @@ void hoy_container_volumes_unmount(struct hoy_container *c);
 int hoy_container_mount_source(
 	struct hoy_container *c, const struct hoy_container_mount_info *m, char **ret, struct hoy_err *err);
 bool hoy_container_mount_is_read_only(struct hoy_container *c, const struct hoy_container_mount_info *m);
+
+/* --- secrets.c ------------------------------------------------------------------------ */
+
+int hoy_containers_secrets_sweep(struct hoy_containers *room, struct hoy_err *err); /* when hoyd starts */
+int hoy_container_secrets_resolve(struct hoy_container *c, struct hoy_err *err);    /* at create */
+void hoy_container_secrets_remove(struct hoy_container *c); /* in the bracket of its removal: those of its own */
+bool hoy_container_has_secrets(const struct hoy_container *c);
+int hoy_container_secrets_prepare(const struct hoy_container *c, struct hoy_err *err); /* in the new bundle */
+char *hoy_container_empty_file(const struct hoy_container *c);
+/* Between the runtime's create and start; `done` gets the container. */
+int hoy_container_secrets_place(
+	struct hoy_container *c, void (*done)(void *userdata, const struct hoy_err *err), struct hoy_err *err);
 
 /* --- archive.c --------------------------------------------------------------------------- */
 

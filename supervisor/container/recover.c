@@ -336,6 +336,8 @@ int hoy_containers_recover(struct hoy_containers *room, struct hoy_err *err)
 	sweep(room, room->dir);
 	for (size_t i = 0; i < room->n && r >= 0; i++)
 		r = recover_one(room->list[i], err);
+	if (r >= 0)
+		r = hoy_containers_secrets_sweep(room, err);
 	hoy_volumes_sweep_mounts(room->options.volumes);
 	sweep_sockets(room);
 	return r;

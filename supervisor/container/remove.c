@@ -67,6 +67,7 @@ static int delete_rows(struct hoy_container *c, bool volumes, struct hoy_err *er
 	if (r >= 0)
 		r = hoy_network_release(c->room->options.networks, c->info.id, err);
 	if (r >= 0) {
+		hoy_container_secrets_remove(c);
 		hoy_container_volumes_release(c);
 		if (volumes)
 			hoy_container_volumes_remove(c);

@@ -31,6 +31,7 @@ struct hoy_spec_input {
 	unsigned int tty_height, tty_width; /* 0: unknown */
 	const char *net_path, *pid_path;    /* namespaces of other containers; NULL: not shared */
 	char *const *link_env;              /* of links; NULL: none */
+	const char *empty_path;             /* mounted where secrets and configs will be; NULL: there are none */
 	const char *init_path;              /* of hoy-init; NULL: without */
 	bool swap_limits;                   /* the host can limit swap */
 	int oom_score_adj;                  /* hoyd's own: a container does not inherit a protected one */

@@ -164,6 +164,7 @@ int hoy_container_spec_text(struct hoy_container *c, struct hoy_buf *text, struc
 	auto_ptr(hoy_strv_free) char **link_env = NULL, **layers = NULL,
 				     **sources = calloc(c->info.n_mounts + 1, sizeof *sources);
 	auto_free bool *read_only = calloc(c->info.n_mounts + 1, sizeof *read_only);
+	auto_free char *empty = hoy_container_has_secrets(c) ? hoy_container_empty_file(c) : NULL;
 	auto_free char *init = NULL, *net = NULL, *pid = NULL;
 	struct hoy_spec_input input = {
 		.id = c->info.id,
@@ -201,6 +202,9 @@ int hoy_container_spec_text(struct hoy_container *c, struct hoy_buf *text, struc
 	input.layers = layers;
 	input.link_env = link_env;
 	input.init_path = init;
+	input.empty_path = empty;
+	if (hoy_container_has_secrets(c) && !empty)
+		return hoy_err_oom(err);
 	r = hoy_spec_build(&input, &spec, err);
 	return r < 0 ? r : hoy_oci_spec_print(spec, text, 0, err);
 }

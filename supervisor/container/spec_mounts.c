@@ -235,6 +235,11 @@ static int add_user_mounts(struct hoy_oci_spec *spec, const struct hoy_spec_inpu
 	}
 	for (size_t i = 0; i < host->n_tmpfs && r >= 0; i++)
 		r = add_tmpfs(spec, &host->tmpfs[i]);
+	for (size_t i = 0; in->empty_path && i < host->n_secrets + host->n_configs && r >= 0; i++) {
+		auto_free char *target = hoy_container_secret_target(host, i);
+
+		r = target && ADD(spec, target, "bind", in->empty_path, "bind", "rprivate", "ro") ? 0 : -ENOMEM;
+	}
 	if (r >= 0)
 		sort_by_depth(spec->mounts + first, spec->n_mounts - first);
 	return r;

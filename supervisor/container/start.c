@@ -18,6 +18,7 @@
 #include "supervisor/container/links.h"
 #include "supervisor/container/shim.h"
 #include "supervisor/network/network.h"
+#include "supervisor/secret/secret.h"
 
 /* --- failing --------------------------------------------------------------------------------- */
 
@@ -197,6 +198,23 @@ static int attach_network(struct hoy_container *c, struct hoy_err *err)
 	return r;
 }
 
+static void on_secrets(void *userdata, const struct hoy_err *err)
+{
+	struct hoy_container *c = userdata;
+	struct hoy_err own = {};
+	int r = 0;
+
+	hoy_secret_placing_free(TAKE_PTR(c->placing));
+	if (hoy_container_teardown_is_on(c))
+		return;
+	if (err) {
+		r = hoy_err_import(&own, err);
+		hoy_err_wrap(&own, "failed to set up secrets");
+	}
+	if (r < 0 || attach_network(c, &own) < 0)
+		start_failed(c, &own);
+}
+
 static void on_created(void *userdata, const struct hoy_err *err, pid_t pid)
 {
 	struct hoy_container *c = userdata;
@@ -212,7 +230,8 @@ static void on_created(void *userdata, const struct hoy_err *err, pid_t pid)
 	}
 	c->shim_created = true;
 	c->info.pid = pid;
-	if (attach_network(c, &own) < 0)
+	if ((hoy_container_has_secrets(c) ? hoy_container_secrets_place(c, on_secrets, &own)
+					  : attach_network(c, &own)) < 0)
 		start_failed(c, &own);
 }
 

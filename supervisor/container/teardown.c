@@ -12,6 +12,7 @@
 #include "supervisor/container/internal.h"
 #include "supervisor/container/shim.h"
 #include "supervisor/network/network.h"
+#include "supervisor/secret/secret.h"
 
 /* A shim that was found in the middle of a Create (hoyd was killed meanwhile) knows no task yet and does not end: it is
  * asked again. */
@@ -184,6 +185,7 @@ void hoy_container_teardown(struct hoy_container *c, void (*after)(struct hoy_co
 		return;
 	}
 	c->teardown = t;
+	hoy_secret_placing_free(TAKE_PTR(c->placing));
 	t->container = c;
 	t->after = after;
 	hoy_network_detach(c->room->options.networks, c->info.id);

@@ -28,6 +28,7 @@
 #include "supervisor/daemon/tcp.h"
 #include "supervisor/image/image.h"
 #include "supervisor/network/network.h"
+#include "supervisor/secret/secret.h"
 #include "supervisor/store/store.h"
 #include "supervisor/volume/volume.h"
 
@@ -45,6 +46,7 @@ struct hoy_daemon {
 	struct hoy_images *images;
 	struct hoy_networks *networks;
 	struct hoy_volumes *volumes;
+	struct hoy_secrets *secrets;
 	struct hoy_containers *containers;
 	struct hoy_builds *builds;
 	struct hoy_api *api;
@@ -307,6 +309,7 @@ static int open_containers(struct hoy_daemon *d, struct hoy_err *err)
 		.images = d->images,
 		.networks = d->networks,
 		.volumes = d->volumes,
+		.secrets = d->secrets,
 		.data_root = d->options->data_root,
 		.exec_root = d->options->exec_root,
 		.address = d->address,
@@ -367,6 +370,8 @@ static int open_rooms(struct hoy_daemon *d, struct hoy_err *err)
 	if (r >= 0)
 		r = open_volumes(d, err);
 	if (r >= 0)
+		r = hoy_secrets_open(d->store, d->volumes, d->options->data_root, &d->secrets, err);
+	if (r >= 0)
 		r = open_containers(d, err);
 	if (r >= 0)
 		r = open_builds(d, err);
@@ -404,6 +409,7 @@ static int open_api(struct hoy_daemon *d, struct hoy_err *err)
 		.containers = d->containers,
 		.images = d->images,
 		.networks = d->networks,
+		.secrets = d->secrets,
 		.volumes = d->volumes,
 		.data_root = d->options->data_root,
 		.host_id = d->host_id,
@@ -581,6 +587,7 @@ static void close_rooms(struct hoy_daemon *d)
 	if (d->networks)
 		hoy_network_shutdown(d->networks);
 	hoy_network_free(d->networks);
+	hoy_secrets_free(d->secrets);
 	hoy_volumes_free(d->volumes);
 	hoy_images_free(d->images);
 	hoy_builds_free(d->builds);

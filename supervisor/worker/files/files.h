@@ -49,7 +49,7 @@ struct hoy_files_owner {
 	bool keep;                         /* all belongs to whom it belonged */
 	const char *chmod;                 /* see supervisor/build/chmod.h; NULL: modes are as they are */
 	const struct hoy_ignore *excludes; /* NULL: all is copied */
-	const char *prefix;                /* stands in front of names that `excludes` sees, "" or with '/' at its end */
+	const char *prefix; /* stands in front of names that `excludes` sees, "" or with '/' at its end */
 };
 /* What `fd` (O_PATH) names becomes `name` in the directory `to`; what is in a directory goes into another. */
 int hoy_files_copy_as(const struct hoy_view *view, int fd, int to, const char *name,
@@ -74,6 +74,12 @@ int hoy_files_changes(const struct hoy_view *view, int output, struct hoy_err *e
 
 /* mount(2) on the host, for volumes whose driver options say so; "addr=NAME" in `data` is resolved first. */
 int hoy_files_mount(const struct hoy_json *request, struct hoy_err *err);
+
+/* seal.c. The content in `data` becomes what may be kept on a disk, in `output`. */
+int hoy_files_seal(const struct hoy_json *request, int key, int data, int output, struct hoy_err *err);
+/* The files of the request become read-only files of a container that waits for its start; `key` < 0: none is sealed.
+ */
+int hoy_files_place_secrets(const struct hoy_json *request, int key, int data, int namespace, struct hoy_err *err);
 
 /* Names of a directory, sorted; free with hoy_strv_free(). */
 int hoy_files_names(int dir, char ***ret, struct hoy_err *err);

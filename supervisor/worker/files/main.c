@@ -29,7 +29,7 @@
 
 struct worker {
 	struct hoy_json *request;
-	int namespace, input, output, target; /* what came with the request; -EBADF: nothing */
+	int namespace, input, output, target, key, data; /* what came with the request; -EBADF: nothing */
 	struct hoy_layer_stream *stream;
 	struct hoy_view view;
 };
@@ -61,7 +61,7 @@ static int take_fds(struct worker *w, int *fds, size_t n, struct hoy_err *err)
 		const char *name;
 		int *fd;
 	} places[] = { { "namespace", &w->namespace }, { "input", &w->input }, { "output", &w->output },
-		{ "target", &w->target } };
+		{ "target", &w->target }, { "key", &w->key }, { "data", &w->data } };
 	size_t used = 0;
 
 	hoy_json_each(name, hoy_json_get(w->request, "fds"))
@@ -234,11 +234,25 @@ static int op_mount(struct worker *w, uint64_t *bytes, struct hoy_err *err)
 	return hoy_files_mount(w->request, err);
 }
 
+static int op_seal(struct worker *w, uint64_t *bytes, struct hoy_err *err)
+{
+	int r = hoy_layer_restrict(err);
+
+	(void) bytes;
+	return r < 0 ? r : hoy_files_seal(w->request, w->key, w->data, w->output, err);
+}
+
+static int op_secrets(struct worker *w, uint64_t *bytes, struct hoy_err *err)
+{
+	(void) bytes;
+	return hoy_files_place_secrets(w->request, w->key, w->data, w->namespace, err);
+}
+
 struct op {
 	const char *name;
 	int (*run)(struct worker *w, uint64_t *bytes, struct hoy_err *err);
 	bool has_view;
-	const int *needs[2];
+	const int *needs[3];
 };
 
 static int open_stream(struct worker *w, struct hoy_err *err)
@@ -272,14 +286,17 @@ static int run(struct worker *w, uint64_t *bytes, struct hoy_err *err)
 		{ "changes", op_changes, true, { &w->output } },
 		{ "usage", op_usage, false, { NULL } },
 		{ "mount", op_mount, false, { NULL } },
+		{ "seal", op_seal, false, { &w->key, &w->data, &w->output } },
+		{ "secrets", op_secrets, false, { &w->namespace, &w->data } },
 	};
 	int r = receive_request(w, err);
 
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(ops); i++) {
 		if (strcmp(text_of(w, "op"), ops[i].name) != 0)
 			continue;
-		if (ops[i].needs[0] && *ops[i].needs[0] < 0)
-			return hoy_err_code(err, -EPROTO, "request without its descriptors");
+		for (size_t k = 0; k < ARRAY_LEN(ops[i].needs); k++)
+			if (ops[i].needs[k] && *ops[i].needs[k] < 0)
+				return hoy_err_code(err, -EPROTO, "request without its descriptors");
 		r = open_stream(w, err);
 		if (r == 0 && ops[i].has_view)
 			r = enter_view(w, err);
@@ -292,7 +309,9 @@ static int run(struct worker *w, uint64_t *bytes, struct hoy_err *err)
 
 int main(void)
 {
-	struct worker w = { .namespace = -EBADF, .input = -EBADF, .output = -EBADF, .target = -EBADF };
+	struct worker w = {
+		.namespace = -EBADF, .input = -EBADF, .output = -EBADF, .target = -EBADF, .key = -EBADF, .data = -EBADF
+	};
 	struct hoy_files_reply reply = { .type = HOY_FILES_DONE };
 	struct hoy_err err = { 0 };
 	struct stat st;

@@ -6,8 +6,9 @@
  *	worker -> hoyd   STAT at most once, any number of SIZE, then one DONE or ERROR
  *
  * Members of a request:
- *	op        "stat" "get" "put" "copy" "usage" "changes" "mount" "build"
- *	fds       names of the descriptors beside it: "namespace" (a mount namespace), "input", "output" (pipes or
+ *	op        "stat" "get" "put" "copy" "usage" "changes" "mount" "build" "seal" "secrets"
+ *	fds       names of the descriptors beside it: "namespace" (a mount namespace), "key" (the file with the key of
+ *the secrets), "data" (a memfd), "input", "output" (pipes or
  *files), "target" (a directory) layers    directories, top first; with "upper" and "work" the overlay of a container
  *that does not run mounts    [{"source", "target", "readonly", "flat"}]: what is mounted on that overlay readonly  the
  *overlay is mounted read-only dir       a directory of the host that is the whole view path      what is asked for
@@ -15,6 +16,9 @@
  *copy: does nothing when the target holds anything source, target, type, flags, data          mount
  *	path, is_dir, sources [{"text", "pattern"}], files [{"name", "content"}], owner, mode, unpack    build: what
  *goes into the view at `path`, from the descriptor "target" or the layers "other_layers"
+ *	id        seal: whose content "data" is; what is to be kept goes to "output"
+ *	files     secrets: [{"id", "name", "target", "uid", "gid", "mode", "len", "sealed"}], whose contents stand one
+ *behind the other in "data"
  *
  * hoyd trusts nothing in a packet before hoy_files_reply_check().
  */
@@ -28,6 +32,8 @@
 
 #define HOY_FILES_SOCKET_FD 3
 #define HOY_FILES_REQUEST_MAX ((size_t) 160 << 10)
+#define HOY_FILES_KEY_SIZE 32              /* bytes of the key of the secrets */
+#define HOY_FILES_SECRET_MAX (1100 * 1024) /* bytes of a content, sealed or not */
 
 enum hoy_files_reply_type { HOY_FILES_STAT = 1, HOY_FILES_SIZE, HOY_FILES_DONE, HOY_FILES_ERROR };
 
