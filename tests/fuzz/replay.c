@@ -18,6 +18,7 @@
 #include "base/str.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+__attribute__((weak)) int LLVMFuzzerInitialize(int *argc, char ***argv); /* of targets that have one */
 
 static size_t n_replayed;
 
@@ -73,6 +74,8 @@ int main(int argc, char **argv)
 	auto_free char *corpus = NULL;
 	int r = 0;
 
+	if (LLVMFuzzerInitialize)
+		(void) LLVMFuzzerInitialize(&argc, &argv);
 	if (argc > 1) {
 		for (int i = 1; r == 0 && i < argc; i++)
 			r = replay(argv[i]);

@@ -47,3 +47,4 @@ abuse_harms_nobody() {
 @test "messages that are none" { abuse_harms_nobody wrong 1024; }
 @test "10,000 requests at once" { abuse_harms_nobody flood 16384; }
 @test "10,000 requests that wait" { abuse_harms_nobody waits 4096; }
+@test "more connections than are served" { abuse_harms_nobody crowd 4096; }

@@ -2,13 +2,15 @@
 """Sends a shim what no client should: shim-abuse.py ADDRESS KIND ID. Fails when an answer is not what it has to be.
 
 Kinds: garbage, half (frames that never end), huge (lengths of 4 GB), wrong (messages that are none), flood (10,000 requests at
-once, answers only read afterwards), waits (10,000 requests that are answered at the end of the container only).
+once, answers only read afterwards), waits (10,000 requests that are answered at the end of the container only), crowd (1,500
+connections that stay open).
 """
 import random
 import socket
 import struct
 import sys
 import threading
+import time
 
 address, kind, container = sys.argv[1].removeprefix("unix://"), sys.argv[2], sys.argv[3]
 TASK = b"containerd.task.v2.Task"
@@ -153,4 +155,30 @@ def waits():
     sock.close()
 
 
-{"garbage": garbage, "half": half, "huge": huge, "wrong": wrong, "flood": flood, "waits": waits}[kind]()
+def crowd():
+    state = frame(request(b"State", text(1, container.encode())))
+    with connect() as first:
+        socks = []
+        for _ in range(1500):
+            sock = socket.socket(socket.AF_UNIX)
+            socks.append(sock)
+            sock.setblocking(False)
+            try:
+                sock.connect(address)
+            except BlockingIOError:  # the shim takes no more, the kernel neither
+                break
+        first.sendall(state)
+        if answer(first)[1] != 0:
+            sys.exit("who was there before the crowd is refused")
+        for sock in socks:
+            sock.close()
+    # there may be no room before the last of the crowd is seen to be gone
+    for attempt in range(600):
+        try:
+            return expect(0, state, "State behind the crowd")
+        except (EOFError, ConnectionError):
+            time.sleep(0.1)
+    sys.exit("nobody is served behind the crowd")
+
+
+{"garbage": garbage, "half": half, "huge": huge, "wrong": wrong, "flood": flood, "waits": waits, "crowd": crowd}[kind]()
