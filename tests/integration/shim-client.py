@@ -320,4 +320,5 @@ def main():
         call(where, method, values)
 
 
-main()
+if __name__ == "__main__":
+    main()
