@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "base/wire.h"
 #include "supervisor/api/filters.h"
 #include "supervisor/api/internal.h"
 #include "supervisor/build/build.h"
@@ -120,6 +121,102 @@ static int prune(struct hoy_api_request *rq, struct hoy_err *err)
 	hoy_json_end(&w);
 	hoy_api_reply_json(rq, 200, &buf);
 	return 0;
+}
+
+/* --- BuildKit's records ----------------------------------------------------------------------------------------- */
+
+struct listing {
+	struct pruning p;
+	struct hoy_buf *ret;
+};
+
+static void add_usage(const struct hoy_build_record *record, struct hoy_buf *ret)
+{
+	auto_(hoy_buf_done) struct hoy_buf message = { 0 };
+	char id[26] = "";
+
+	memcpy(id, record->id, strnlen(record->id, sizeof id - 1));
+	hoy_wire_add_string(&message, 1, id);
+	hoy_wire_add_uint(&message, 3, record->in_use);
+	hoy_wire_add_uint(&message, 4, (uint64_t) record->size);
+	hoy_wire_add_time(&message, 6, record->created);
+	hoy_wire_add_time(&message, 7, record->used);
+	hoy_wire_add_uint(&message, 8, (uint64_t) record->uses);
+	hoy_wire_add_string(&message, 9, record->what);
+	hoy_wire_add_string(&message, 10, "regular");
+	hoy_wire_add_uint(&message, 11, record->shared);
+	hoy_wire_add_message(ret, 1, &message);
+}
+
+static bool is_named(const struct hoy_build_record *record, char *const *ids)
+{
+	for (char *const *id = ids; id && *id; id++)
+		if (hoy_str_starts(record->id, *id))
+			return true;
+	return !ids;
+}
+
+static void list_record(const struct hoy_build_record *record, void *userdata)
+{
+	struct listing *l = userdata;
+
+	if (is_named(record, l->p.ids))
+		add_usage(record, l->ret);
+}
+
+static bool take_record(const struct hoy_build_record *record, void *userdata)
+{
+	struct listing *l = userdata;
+	bool wanted = is_wanted(record, &l->p);
+
+	if (wanted)
+		add_usage(record, l->ret);
+	return wanted;
+}
+
+static int take_ids(const struct hoy_json *doc, struct pruning *p, struct hoy_err *err)
+{
+	hoy_json_each(id, hoy_json_get(doc, "ids"))
+	{
+		if (hoy_strv_add(&p->ids, hoy_json_string(id) ? hoy_json_string(id) : "") < 0)
+			return hoy_err_oom(err);
+	}
+	return 0;
+}
+
+int hoy_api_usage_records(struct hoy_api *api, const struct hoy_json *doc, struct hoy_buf *ret, struct hoy_err *err)
+{
+	struct listing l = { .ret = ret };
+	int r = take_ids(doc, &l.p, err);
+
+	if (r == 0)
+		hoy_builds_each(api->o.builds, list_record, &l);
+	hoy_strv_free(l.p.ids);
+	return r;
+}
+
+int hoy_api_prune_records(struct hoy_api *api, const struct hoy_json *doc, struct hoy_buf *ret, struct hoy_err *err)
+{
+	auto_ptr(hoy_strv_free) char **ids = NULL;
+	struct listing l = { .ret = ret };
+	int64_t bytes = 0, unused = 0;
+	int r = take_ids(doc, &l.p, err);
+
+	(void) hoy_json_to_i64(hoy_json_get(doc, "keep"), &l.p.keep);
+	(void) hoy_json_to_i64(hoy_json_get(doc, "unused"), &unused);
+	l.p.all = hoy_json_bool(hoy_json_get(doc, "all"));
+	if (unused > 0) {
+		struct timespec now;
+
+		(void) clock_gettime(CLOCK_REALTIME, &now);
+		l.p.until = (int64_t) now.tv_sec * 1000000000 + now.tv_nsec - unused;
+	}
+	if (r == 0) {
+		hoy_builds_each(api->o.builds, count, &l.p);
+		r = hoy_builds_prune(api->o.builds, take_record, &l, &ids, &bytes, err);
+	}
+	hoy_strv_free(l.p.ids);
+	return r < 0 ? r : 0;
 }
 
 const struct hoy_api_route hoy_api_build_cache_routes[] = {

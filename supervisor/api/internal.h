@@ -15,7 +15,7 @@
 #include "supervisor/api/uri.h"
 
 struct hoy_api_events;     /* events.h */
-struct hoy_session_build;  /* build_session.c */
+struct hoy_session_build;  /* session_build.h */
 struct hoy_session_upload; /* build_upload.c */
 struct hoy_ws_relay;       /* attach_ws.h */
 
@@ -61,6 +61,7 @@ extern const struct hoy_api_route hoy_api_system_routes[];
 extern const struct hoy_api_route hoy_api_archive_routes[];
 extern const struct hoy_api_route hoy_api_build_cache_routes[];
 extern const struct hoy_api_route hoy_api_build_routes[];
+extern const struct hoy_api_route hoy_api_build_control_routes[];
 extern const struct hoy_api_route hoy_api_build_session_routes[];
 extern const struct hoy_api_route hoy_api_secret_routes[];
 extern const struct hoy_api_route hoy_api_volume_routes[];
@@ -103,6 +104,10 @@ int hoy_api_query_size(struct hoy_api_request *rq, const char *key, unsigned int
 
 /* build_cache.c: the member BuildCache */
 void hoy_api_add_build_cache(struct hoy_json_writer *w, struct hoy_api_request *rq);
+/* The cache, and what of it goes, as moby.buildkit.v1.DiskUsageResponse; `doc` says which: {"all", "unused" (ns),
+ * "keep" (bytes), "ids"}. */
+int hoy_api_usage_records(struct hoy_api *api, const struct hoy_json *doc, struct hoy_buf *ret, struct hoy_err *err);
+int hoy_api_prune_records(struct hoy_api *api, const struct hoy_json *doc, struct hoy_buf *ret, struct hoy_err *err);
 
 /* encode.c: small pieces that several families write */
 void hoy_api_add_time(struct hoy_json_writer *w, const char *key, const struct timespec *ts); /* 0: 0001-01-01 */

@@ -18,7 +18,6 @@ static int no_swarm(struct hoy_api_request *rq, struct hoy_err *err)
 }
 
 const struct hoy_api_route hoy_api_refused_routes[] = {
-	{ "POST", "/grpc", not_implemented, 0, 0 },
 	{ "GET", "/images/{name}/attestations", not_implemented, 0, 0 },
 	{ "GET", "/plugins/privileges", not_implemented, 0, 0 },
 	{ "POST", "/plugins/pull", not_implemented, 0, 0 },

@@ -25,6 +25,7 @@ static const struct hoy_api_route *const families[] = {
 	hoy_api_build_cache_routes,
 	hoy_api_build_routes,
 	hoy_api_build_session_routes,
+	hoy_api_build_control_routes,
 	hoy_api_commit_routes,
 	hoy_api_disk_usage_routes,
 	hoy_api_fsck_routes,

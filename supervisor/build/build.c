@@ -310,6 +310,7 @@ void hoy_builds_stop(struct hoy_builds *builds)
 	}
 	if (builds) {
 		hoy_build_sessions_stop(builds);
+		hoy_build_controls_stop(builds);
 		hoy_builds_cache_free(builds);
 	}
 }

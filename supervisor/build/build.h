@@ -59,6 +59,8 @@ struct hoy_build_request {
 	const char *network;     /* of RUN: a network mode */
 	const char *host_config; /* JSON object: members of HostConfig for the containers of RUN */
 	enum hoy_build_export export;
+	char *const *no_cache_filter; /* stages whose steps are made again */
+	char *const *contexts;        /* "NAME=VALUE": named ones, see plan.h */
 	bool no_cache;
 	bool pull;                   /* base images are asked for again */
 	bool keep_containers;        /* those of RUN that went well */

@@ -6,6 +6,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "supervisor/build/build.h"
+#include "supervisor/build/control.h"
 #include "supervisor/build/session.h"
 #include "supervisor/image/building.h"
 #include "supervisor/worker/build/protocol.h"
@@ -38,6 +39,7 @@ struct hoy_builds {
 	uint64_t serial;                    /* of the last build */
 	struct hoy_build_session *sessions; /* session.c */
 	struct hoy_session_wait *session_waits;
+	struct hoy_control *controls; /* control.c */
 	uint64_t turn; /* grows whenever something begins to be brought to disk: what was made before is there then */
 };
 

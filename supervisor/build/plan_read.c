@@ -288,6 +288,8 @@ static int print_request(const struct hoy_build_request *request, const struct h
 	hoy_json_add_string(&w, "platform", request->platform);
 	hoy_json_add_strv(&w, "build_args", request->build_args);
 	hoy_json_add_strv(&w, "labels", request->labels);
+	hoy_json_add_strv(&w, "no_cache_filter", request->no_cache_filter);
+	hoy_json_add_strv(&w, "contexts", request->contexts);
 	hoy_json_add_bool(&w, "no_cache", build->no_cache);
 	hoy_json_add_string(&w, "network", build->network);
 	hoy_json_end(&w);

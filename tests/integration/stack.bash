@@ -93,3 +93,15 @@ find_session_docker() {
     done
     return 0
 }
+
+# A client that builds by buildx, and that finds it.
+find_buildx_docker() {
+    local each
+    for each in "$HOY_BUILD/docker/buildx/usr/bin/docker" "$TOP/build/docker/buildx/usr/bin/docker" $(type -ap docker); do
+        if [ -x "$each" ] && mkdir -p "$DOCKER_CONFIG/cli-plugins"; then
+            ln -sf "${each%/bin/docker}/libexec/docker/cli-plugins/docker-buildx" "$DOCKER_CONFIG/cli-plugins/docker-buildx"
+            "$each" buildx version >/dev/null 2>&1 && { echo "$each"; return; }
+        fi
+    done
+    return 0
+}

@@ -26,6 +26,7 @@
 #include "base/str.h"
 #include "libocispec/image.h"
 #include "supervisor/worker/build/context.h"
+#include "supervisor/worker/build/control.h"
 #include "supervisor/worker/build/emit.h"
 #include "supervisor/worker/build/protocol.h"
 #include "supervisor/worker/build/session.h"
@@ -297,14 +298,43 @@ static int strings_of(const struct worker *w, const char *key, char ***ret, stru
 	return 0;
 }
 
+/* "NAME=VALUE" */
+static int take_contexts(
+	const struct worker *w, struct hoy_arena *arena, struct hoy_build_input *input, struct hoy_err *err)
+{
+	const struct hoy_json *list = hoy_json_get(w->request, "contexts");
+	struct hoy_build_named_context *contexts = hoy_arena_alloc(arena, (hoy_json_len(list) + 1) * sizeof *contexts);
+
+	if (!contexts)
+		return hoy_err_oom(err);
+	hoy_json_each(item, list)
+	{
+		char *text = hoy_arena_strdup(arena, hoy_json_string(item) ? hoy_json_string(item) : "");
+		char *sep = text ? strchr(text, '=') : NULL;
+
+		if (!text)
+			return hoy_err_oom(err);
+		if (!sep)
+			return hoy_err_invalid(err, "the build context '%s' is not of the form NAME=VALUE", text);
+		*sep = '\0';
+		contexts[input->n_contexts++] = (struct hoy_build_named_context){ .name = text, .value = sep + 1 };
+	}
+	input->contexts = contexts;
+	return 0;
+}
+
 static int make_plan(struct worker *w, struct hoy_arena *arena, struct hoy_build_plan **ret, struct hoy_err *err)
 {
-	auto_ptr(hoy_strv_free) char **build_args = NULL, **labels = NULL;
+	auto_ptr(hoy_strv_free) char **build_args = NULL, **labels = NULL, **filter = NULL;
 	struct hoy_build_input input = { .file = w->file, .images = w->images };
 	int r = strings_of(w, "build_args", &build_args, err);
 
 	if (r == 0)
 		r = strings_of(w, "labels", &labels, err);
+	if (r == 0)
+		r = strings_of(w, "no_cache_filter", &filter, err);
+	if (r == 0)
+		r = take_contexts(w, arena, &input, err);
 	if (r == 0)
 		r = hoy_build_platform_parse(arena, "linux", &input.build_platform, err);
 	if (r == 0)
@@ -314,6 +344,7 @@ static int make_plan(struct worker *w, struct hoy_arena *arena, struct hoy_build
 	input.target = text_of(w->request, "target");
 	input.build_args = build_args;
 	input.labels = labels;
+	input.no_cache_filter = filter;
 	/* A client that builds in the host's network may have it for a single RUN too. */
 	input.allow_host_network = strcmp(text_of(w->request, "network"), "host") == 0;
 	input.no_cache = hoy_json_bool(hoy_json_get(w->request, "no_cache"));
@@ -332,9 +363,15 @@ static int make_plan(struct worker *w, struct hoy_arena *arena, struct hoy_build
 	return r;
 }
 
-/* --- a client's session ------------------------------------------------------------------------------------------- */
+/* --- a client's connection ---------------------------------------------------------------------------------------- */
 
-static int serve_session(struct worker *w, struct hoy_err *err)
+static bool is_role(const struct worker *w, const char *role)
+{
+	return strcmp(text_of(w->request, "role"), role) == 0;
+}
+
+/* Its session, where the client is the server; or its calls of the control API. */
+static int serve_connection(struct worker *w, struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf extra = { 0 };
 	auto_ptr(hoy_loop_free) struct hoy_loop *loop = NULL;
@@ -344,6 +381,14 @@ static int serve_session(struct worker *w, struct hoy_err *err)
 		r = hoy_err_code(err, -EPROTO, "request of hoyd");
 	if (r == 0)
 		r = confine(w, err);
+	if (r == 0 && is_role(w, "control"))
+		return hoy_control_serve(&(struct hoy_control_options){ .loop = loop,
+						 .sock = HOY_BUILD_SOCKET_FD,
+						 .connection = TAKE_FD(w->connection),
+						 .engine = w->request,
+						 .extra = extra.data,
+						 .extra_len = extra.len },
+			err);
 	return r < 0 ? r
 		     : hoy_session_serve(&(struct hoy_session_options){ .loop = loop,
 						 .sock = HOY_BUILD_SOCKET_FD,
@@ -362,7 +407,7 @@ static int run(struct worker *w, struct hoy_err *err)
 	int r = receive_request(w, err);
 
 	if (r == 0 && w->connection >= 0)
-		return serve_session(w, err);
+		return serve_connection(w, err);
 	if (r == 0)
 		r = open_stream(w, err);
 	if (r == 0)
@@ -410,7 +455,7 @@ int main(void)
 
 	w.packet = malloc(HOY_BUILD_PACKET_MAX);
 	r = w.packet ? run(&w, &err) : hoy_err_oom(&err);
-	if (strcmp(text_of(w.request, "role"), "session") == 0)
+	if (is_role(&w, "session") || is_role(&w, "control"))
 		_exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 	if (r < 0) {
 		reply.type = HOY_BUILD_ERROR;

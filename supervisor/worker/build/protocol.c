@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "supervisor/worker/build/control_protocol.h"
 #include "supervisor/worker/build/session_protocol.h"
 
 int hoy_build_reply_check(const struct hoy_build_reply *reply, size_t len, struct hoy_err *err)
@@ -36,4 +37,44 @@ int hoy_session_reply_check(const struct hoy_session_reply *reply, size_t len, s
 		memchr(reply->err.msg, '\0', sizeof reply->err.msg))
 		return 0;
 	return hoy_err_code(err, -EPROTO, "unexpected message from hoy-build");
+}
+
+int hoy_control_request_check(const struct hoy_control_request *request, size_t len, struct hoy_err *err)
+{
+	size_t head = offsetof(struct hoy_control_request, text);
+
+	if (len >= head)
+		switch ((enum hoy_control_request_type) request->type) {
+		case HOY_CONTROL_BUILD:
+		case HOY_CONTROL_USAGE:
+		case HOY_CONTROL_PRUNE:
+			if (len > head && !request->text[len - head - 1])
+				return 0;
+			break;
+		case HOY_CONTROL_CANCEL:
+		case HOY_CONTROL_ACK:
+			return 0;
+		}
+	return hoy_err_code(err, -EPROTO, "unexpected message from hoy-build");
+}
+
+int hoy_control_event_check(const struct hoy_control_event *event, size_t len, struct hoy_err *err)
+{
+	size_t head = offsetof(struct hoy_control_event, data);
+
+	if (len >= head)
+		switch ((enum hoy_control_event_type) event->type) {
+		case HOY_CONTROL_PART:
+		case HOY_CONTROL_DATA:
+			return 0;
+		case HOY_CONTROL_DONE:
+			if (len > head && !event->data[len - head - 1])
+				return 0;
+			break;
+		case HOY_CONTROL_ERROR:
+			if (len == offsetof(struct hoy_control_event, err) + sizeof event->err)
+				return 0;
+			break;
+		}
+	return hoy_err_code(err, -EPROTO, "unexpected message from hoyd");
 }

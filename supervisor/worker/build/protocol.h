@@ -15,7 +15,8 @@
  *of struct hoy_build_step (supervisor/build/plan.h), and for COPY of the context "digest": of what is copied. "refused"
  *is why this version can't do a step.
  *
- * Members of the request: fds, dockerfile, target, build_args, labels, platform, no_cache, network.
+ * Members of the request: fds, dockerfile, target, build_args, labels, platform, no_cache, no_cache_filter,
+ * contexts, network.
  */
 #ifndef HOY_SUPERVISOR_WORKER_BUILD_PROTOCOL_H
 #define HOY_SUPERVISOR_WORKER_BUILD_PROTOCOL_H

@@ -335,6 +335,51 @@ static int start_secret(struct hoy_session_op *op, struct hoy_err *err)
 	return hoy_session_call(op, "/moby.buildkit.secrets.v1.Secrets/GetSecret", op->name, &handler, err);
 }
 
+/* --- a context that the client has on its stdin ------------------------------------------------------------------- */
+
+/* The pipe's reader is a worker of hoyd's: this one waits for it. */
+static void on_upload(struct hoy_grpc_call *call, const char *data, size_t len, void *userdata)
+{
+	struct hoy_session_op *op = userdata;
+	struct hoy_wire wire = HOY_WIRE(data, len);
+	struct hoy_wire_field field;
+
+	while (op->fd >= 0 && hoy_wire_next(&wire, &field) > 0)
+		if (hoy_wire_is_bytes(&field, 1) && hoy_fd_write_all(op->fd, field.data, field.len) < 0) {
+			hoy_fd_close(&op->fd);
+			hoy_grpc_cancel(call);
+		}
+}
+
+static void on_upload_ended(struct hoy_grpc_call *call, int code, const char *message, void *userdata)
+{
+	struct hoy_session_op *op = userdata;
+	struct hoy_err err = { 0 };
+
+	(void) call;
+	if (code != HOY_GRPC_OK) {
+		(void) hoy_err_set(&err, HOY_ERR_INVALID, EIO, "the client does not give its context: %s",
+			*message ? message : "no answer");
+		hoy_session_failed(op, &err);
+	} else {
+		hoy_session_done(op, "");
+	}
+	hoy_session_op_free(op);
+}
+
+static int start_upload(struct hoy_session_op *op, struct hoy_err *err)
+{
+	const char *const metadata[] = { "urlpath", op->name, "urlhost", "buildkit-session", NULL };
+	const struct hoy_grpc_handler handler = { .message = on_upload, .ended = on_upload_ended, .userdata = op };
+	int r = op->fd < 0 ? hoy_err_code(err, -EPROTO, "request of hoyd") : 0;
+
+	if (r == 0)
+		r = hoy_grpc_call(op->session->grpc, "/moby.upload.v1.Upload/Pull", metadata, &handler, &op->call, err);
+	if (r == 0)
+		hoy_grpc_close_send(op->call);
+	return r;
+}
+
 /* --- hoyd --------------------------------------------------------------------------------------------------------- */
 
 static const char *text_of(const struct hoy_json *object, const char *key)
@@ -355,6 +400,7 @@ static int begin_op(struct hoy_session_op *op, const char *name, const struct ho
 		{ "export", "kind", hoy_session_export_start },
 		{ "secret", "name", start_secret },
 		{ "ssh", "name", hoy_session_ssh_start },
+		{ "upload", "path", start_upload },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(ops); i++)

@@ -16,6 +16,7 @@
  * - secret (name; a descriptor): is written into the descriptor. ENOENT: the client has none.
  * - ssh (name; a listening socket): connections to the socket go to the client's agent, until `ssh-end`. ENOENT: the
  *   client has none.
+ * - upload (path; a pipe): a context that the client has on its stdin is written into the pipe, whose end is its end.
  * - ssh-end (of): the end of the request with that id.
  */
 #ifndef HOY_SUPERVISOR_WORKER_BUILD_SESSION_PROTOCOL_H
