@@ -71,7 +71,7 @@ listener_count() { [ "$(curl -s --unix-socket "$T/hoy.sock" http://docker/info |
     run api -X POST /swarm/init
     [ "${lines[0]}" = '{"message":"POST /swarm/init is not implemented by this version of Hoy"}' ]
     [ "${lines[1]}" = 501 ]
-    run api -X POST /grpc
+    run api -X POST /plugins/pull
     [ "${lines[1]}" = 501 ]
     run api /services
     [[ "${lines[0]}" == *"This node is not a swarm manager."* ]]

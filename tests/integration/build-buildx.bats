@@ -10,12 +10,12 @@ setup_file() {
     load stack
     stack_setup
     DOCKER=$(find_buildx_docker)
-    [ -n "$DOCKER" ] || skip_because no-buildx "docker's client with buildx is not here"
     export T HOYD_PID DOCKER_HOST DOCKER_CONFIG DOCKER BUILDKIT_PROGRESS=plain
     unset DOCKER_BUILDKIT
 }
 teardown_file() { stack_teardown; }
 setup() {
+    [ -n "$DOCKER" ] || skip_because no-buildx "docker's client with buildx is not here"
     mkdir "$T/ctx"
     cd "$T/ctx"
     echo hello >a.txt

@@ -39,7 +39,7 @@ struct request {
 	struct hoy_solve solve;
 	struct hoy_frontend_solve frontend;
 	struct hoy_frontend_return returned; /* `was_returned`; may come before it `was_asked` */
-	struct hoy_buf progress; /* before it is watched: StatusResponses, one behind the other, are one */
+	struct hoy_buf progress;             /* before it is watched: StatusResponses, one behind the other, are one */
 	struct hoy_buf part;
 };
 
@@ -216,10 +216,10 @@ static void fail_request(struct request *request, const struct hoy_err *err)
 /* Records of the cache, one a message. */
 static void send_records(struct request *request)
 {
-	struct hoy_wire wire = HOY_WIRE(request->part.data, request->part.len);
+	struct hoy_wire wire = HOY_WIRE(request->part.data ? request->part.data : "", request->part.len);
 	struct hoy_wire_field field;
 
-	while (request->part.len > 0 && hoy_wire_next(&wire, &field) > 0)
+	while (hoy_wire_next(&wire, &field) > 0)
 		if (hoy_wire_is_bytes(&field, 1))
 			(void) hoy_grpc_send(request->caller->call, field.data, field.len);
 }

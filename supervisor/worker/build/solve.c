@@ -18,6 +18,14 @@ static int malformed(struct hoy_err *err)
 	return hoy_err_code(err, -EPROTO, "malformed request");
 }
 
+/* The message in a field. */
+static struct hoy_wire inside(const struct hoy_wire_field *field)
+{
+	const char *data = field->data ? field->data : "";
+
+	return HOY_WIRE(data, field->len);
+}
+
 /* A string of a field, once. */
 static int take(const struct hoy_wire_field *field, char **ret, struct hoy_err *err)
 {
@@ -52,7 +60,7 @@ static const char *get(char *const *pairs, const char *name)
 /* {Type, Attrs} of an exporter or a cache. */
 static int take_typed(const struct hoy_wire_field *field, char **ret_type, char ***ret_attrs, struct hoy_err *err)
 {
-	struct hoy_wire wire = HOY_WIRE(field->data, field->len);
+	struct hoy_wire wire = inside(field);
 	struct hoy_wire_field inner;
 	int r = field->type == HOY_WIRE_BYTES ? 0 : malformed(err);
 	int more = 0;
@@ -84,7 +92,7 @@ static int take_cache(const struct hoy_wire_field *field, char ***list, struct h
 
 static int take_caches(const struct hoy_wire_field *field, struct hoy_solve *solve, struct hoy_err *err)
 {
-	struct hoy_wire wire = HOY_WIRE(field->data, field->len);
+	struct hoy_wire wire = inside(field);
 	struct hoy_wire_field inner;
 	int r = field->type == HOY_WIRE_BYTES ? 0 : malformed(err);
 	int more = 0;
@@ -194,7 +202,7 @@ void hoy_frontend_solve_done(struct hoy_frontend_solve *solve)
 /* {id} of a reference */
 static int take_ref(const struct hoy_wire_field *field, struct hoy_frontend_return *ret, struct hoy_err *err)
 {
-	struct hoy_wire wire = HOY_WIRE(field->data, field->len);
+	struct hoy_wire wire = inside(field);
 	struct hoy_wire_field inner;
 	int r = 0, more = 0;
 
@@ -206,7 +214,7 @@ static int take_ref(const struct hoy_wire_field *field, struct hoy_frontend_retu
 
 static int take_result(const struct hoy_wire_field *field, struct hoy_frontend_return *ret, struct hoy_err *err)
 {
-	struct hoy_wire wire = HOY_WIRE(field->data, field->len);
+	struct hoy_wire wire = inside(field);
 	struct hoy_wire_field inner;
 	int r = 0, more = 0;
 
@@ -225,7 +233,7 @@ static int take_result(const struct hoy_wire_field *field, struct hoy_frontend_r
 
 static int take_status(const struct hoy_wire_field *field, struct hoy_frontend_return *ret, struct hoy_err *err)
 {
-	struct hoy_wire wire = HOY_WIRE(field->data, field->len);
+	struct hoy_wire wire = inside(field);
 	struct hoy_wire_field inner;
 	int r = 0, more = 0;
 
