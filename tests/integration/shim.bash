@@ -36,7 +36,7 @@ client() {
 # start_shim [KEY=VALUE...]: the handshake of the bundle in $B; $ADDRESS, $SHIM_PID.
 start_shim() {
     client - bootstrap "socket_dir=$T/s" "root=$T/r" "$@" >"$T/options"
-    ADDRESS=$(cd "$B" && timeout 20 "$HOY_SHIM" -namespace ns -address "$T/caller.sock" -id "$ID" start \
+    ADDRESS=$(cd "$B" && timeout 60 "$HOY_SHIM" -namespace ns -address "$T/caller.sock" -id "$ID" start \
         <"$T/options" 2>&1)
     SHIM_PID=$(client "$ADDRESS" Connect "id=$ID" | jq .shim_pid)
 }
