@@ -129,6 +129,8 @@ void hoy_images_trash(struct hoy_images *images, int dir, const char *name)
 {
 	auto_free char *gone = hoy_str_printf("%llu", (unsigned long long) images->next_temp++);
 
+	if (unlinkat(dir, name, AT_REMOVEDIR) == 0) /* it was empty, as the directories of most jobs are */
+		return;
 	if (!gone || renameat(dir, name, images->trash_fd, gone) < 0) {
 		if (errno != ENOENT)
 			hoy_log_warn("move '%s' into the trash: %s, ignoring", name, strerror(errno));

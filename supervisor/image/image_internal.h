@@ -70,6 +70,7 @@ struct hoy_images {
 	struct event *events; /* to be told when the writes of this turn are committed */
 	size_t n_events;
 	bool closing;
+	char **plain_hosts;             /* insecure registries that spoke plain HTTP the last time */
 	struct hoy_layer_run *remover;  /* empties the trash; NULL: nothing to do */
 	bool trash_waits;               /* there is some that the remover has not seen */
 	struct hoy_image_job *jobs;     /* all that run */

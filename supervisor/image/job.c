@@ -364,6 +364,25 @@ int hoy_image_job_commit(struct hoy_image_job *job, struct hoy_err *err)
 	return hoy_store_after_commit(store, on_committed, job, err);
 }
 
+static int tell_unchanged(struct hoy_image_job *job, const struct image *image, const char *name, struct hoy_err *err)
+{
+	int r = add_result(job, image->pub.id, name, err);
+
+	if (r == 0)
+		r = hoy_images_watch_commit(job->images, err); /* the event waits for it */
+	if (r == 0)
+		r = hoy_store_begin(job->images->options.store, err);
+	return r < 0 ? r : hoy_image_job_commit(job, err);
+}
+
+void hoy_image_job_complete_unchanged(struct hoy_image_job *job, const struct image *image, const char *name)
+{
+	struct hoy_err err = { 0 };
+
+	if (tell_unchanged(job, image, name, &err) < 0)
+		hoy_image_job_fail(job, &err);
+}
+
 /* Has it brought anything, or is there no more to it than names? */
 static bool has_files(const struct hoy_image_job *job)
 {

@@ -81,6 +81,10 @@ void hoy_image_job_complete(struct hoy_image_job *job);
 /* The same when nothing new was made but names: there is nothing to bring to disk. */
 void hoy_image_job_complete_names(struct hoy_image_job *job);
 
+/* The image `name` (familiar) is here as it is: what follows is told, nothing is written. The job is gone when this
+ * returns, or some time later. */
+void hoy_image_job_complete_unchanged(struct hoy_image_job *job, const struct image *image, const char *name);
+
 /* Ends it well without having made an image. Only from the loop; the job is gone when this returns. */
 void hoy_image_job_succeed(struct hoy_image_job *job);
 

@@ -17,6 +17,7 @@
 #include "base/str.h"
 #include "supervisor/image/downloads.h"
 #include "supervisor/image/fetch_run.h"
+#include "libocispec/image.h"
 #include "libocispec/reference.h"
 #include "supervisor/image/policy.h"
 #include "supervisor/image/registry.h"
@@ -278,6 +279,40 @@ static void on_there(const char *digest, void *userdata)
 	look_later(pull);
 }
 
+/* --- what is here already --- */
+
+static int start_fetch(struct pull *pull, struct hoy_err *err);
+
+/* The digest of the image that has the tag here, if it has the repository's digest as well, and of an index it is the
+ * platform's manifest that is here. */
+static int find_known(struct pull *pull, char **ret, struct hoy_err *err)
+{
+	struct hoy_images *images = pull->u.job.images;
+	auto_free char *name = hoy_reference_name(&pull->ref), *tagged = hoy_reference_to_string(&pull->ref);
+	auto_free char *full = NULL, *manifest = NULL;
+	const struct name *at = tagged ? hoy_images_name(images, tagged) : NULL, *by_digest;
+
+	if (!name || !tagged)
+		return hoy_err_oom(err);
+	if (!at || pull->ref.digest)
+		return 0;
+	full = hoy_str_printf("%s@%s", name, at->image->pub.id);
+	if (!full)
+		return hoy_err_oom(err);
+	by_digest = hoy_images_name(images, full);
+	if (!by_digest || by_digest->image != at->image)
+		return 0;
+	/* The platform of a lone manifest is in its config, which is looked at when there is a choice. */
+	if (pull->architecture && hoy_oci_media_kind(at->image->pub.media_type) != HOY_OCI_MEDIA_KIND_INDEX)
+		return 0;
+	if (hoy_image_choose_manifest(
+		    images, at->image, pull->architecture, pull->variant, &manifest, /* err= */ NULL) < 0 ||
+		strcmp(manifest, at->image->pub.manifest) != 0)
+		return 0;
+	*ret = strdup(at->image->pub.id);
+	return *ret ? 0 : hoy_err_oom(err);
+}
+
 /* --- the plan --- */
 
 static int read_document(
@@ -333,8 +368,6 @@ static bool is_all_there(const struct pull *pull)
 	return true;
 }
 
-static int start_fetch(struct pull *pull, struct hoy_err *err);
-
 /* Layers are unpacked while others still come; as long as documents are missing there is no plan, and no error. */
 static int go_on(struct pull *pull, struct hoy_err *err)
 {
@@ -372,9 +405,32 @@ static void on_later(struct hoy_source *source, void *userdata)
 		hoy_image_job_fail(&pull->u.job, &err);
 }
 
+/* Nothing was asked for, because the tag means what it means here: if it still does. */
+static int take_unchanged(struct pull *pull, const struct hoy_fetch_packet *done, struct hoy_err *err)
+{
+	struct image *image = hoy_images_by_id(pull->u.job.images, done->blob.digest);
+	auto_free char *familiar = hoy_reference_familiar(&pull->ref), *known = NULL;
+	int r;
+
+	if (!pull->request->known || strcmp(pull->request->known, done->blob.digest) != 0)
+		return hoy_err_set(err, HOY_ERR_SYSTEM, EPROTO, "hoy-fetch knows of another image than hoyd");
+	r = familiar ? find_known(pull, &known, err) : hoy_err_oom(err);
+	if (r < 0)
+		return r;
+	if (!image || !known || strcmp(known, done->blob.digest) != 0) {
+		free(pull->request->known);
+		pull->request->known = NULL;
+		return start_fetch(pull, err);
+	}
+	tell_begin(pull);
+	hoy_image_job_complete_unchanged(&pull->u.job, image, familiar);
+	return 0;
+}
+
 static void on_fetched(const struct hoy_err *failed, const struct hoy_fetch_packet *done, void *userdata)
 {
 	struct pull *pull = userdata;
+	struct hoy_err err = { 0 };
 
 	pull->fetch = hoy_fetch_run_free(pull->fetch);
 	hoy_downloads_stop(pull->u.job.images, &pull->downloader);
@@ -382,6 +438,14 @@ static void on_fetched(const struct hoy_err *failed, const struct hoy_fetch_pack
 		hoy_image_job_fail(&pull->u.job, failed);
 		return;
 	}
+	hoy_images_note_scheme(pull->u.job.images, pull->request, done->plain);
+	if (done->how == HOY_FETCH_EXISTED) {
+		if (take_unchanged(pull, done, &err) < 0)
+			hoy_image_job_fail(&pull->u.job, &err);
+		return;
+	}
+	free(pull->request->known); /* a second hoy-fetch brings what this one has not */
+	pull->request->known = NULL;
 	/* A mirror may have had another image by that name before it failed. */
 	if (pull->planned && strcmp(pull->root.blob.digest, done->blob.digest) != 0) {
 		hoy_unpacking_reset(&pull->u);
@@ -415,6 +479,9 @@ static int make_request(struct pull *pull, const struct hoy_image_pull *options,
 
 	if (r == 0)
 		r = hoy_signature_policy_apply(pull->u.job.images, &pull->ref, pull->request, err);
+	if (r < 0)
+		return r;
+	r = find_known(pull, &pull->request->known, err);
 	if (r < 0)
 		return r;
 	if (pull->architecture)

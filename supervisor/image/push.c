@@ -10,7 +10,6 @@
 #include "base/helper.h"
 #include "base/json.h"
 #include "base/str.h"
-#include "libocispec/image.h"
 #include "supervisor/image/fetch_run.h"
 #include "supervisor/image/job.h"
 #include "libocispec/reference.h"
@@ -243,6 +242,8 @@ static void on_pushed(const struct hoy_err *failed, const struct hoy_fetch_packe
 	struct hoy_err err = { 0 };
 
 	push->fetch = hoy_fetch_run_free(push->fetch);
+	if (!failed)
+		hoy_images_note_scheme(push->job.images, push->request, done->plain);
 	if (failed)
 		hoy_image_job_fail(&push->job, failed);
 	else if (take_end(push, done, &err) < 0)
@@ -250,29 +251,6 @@ static void on_pushed(const struct hoy_err *failed, const struct hoy_fetch_packe
 }
 
 /* --- the start --- */
-
-/* Of an index the manifest for the platform, which is then pushed alone. */
-static int choose_manifest(struct push *push, const struct image *image, char **ret, struct hoy_err *err)
-{
-	auto_(hoy_buf_done) struct hoy_buf text = { 0 };
-	auto_ptr(hoy_oci_index_free) struct hoy_oci_index *index = NULL;
-	const struct hoy_oci_descriptor *chosen = NULL;
-	int r;
-
-	if (hoy_oci_media_kind(image->pub.media_type) != HOY_OCI_MEDIA_KIND_INDEX) {
-		*ret = strdup(image->pub.id);
-		return *ret ? 0 : hoy_err_oom(err);
-	}
-	r = hoy_images_read_blob(push->job.images, image->pub.id, &text, err);
-	if (r == 0)
-		r = hoy_oci_index_parse(text.data, text.len, &index, err);
-	if (r == 0)
-		r = hoy_oci_index_select(index, "linux", push->architecture, push->variant, &chosen, err);
-	if (r < 0)
-		return r;
-	*ret = strdup(chosen->digest);
-	return *ret ? 0 : hoy_err_oom(err);
-}
 
 /* What the image consists of stays until the end of the job. */
 static int hold_image(struct push *push, const struct image *image, struct hoy_err *err)
@@ -304,8 +282,10 @@ static int fill_request(struct push *push, const struct image *image, struct hoy
 	rq->reference = strdup(push->ref.tag);
 	rq->familiar = hoy_reference_familiar(&push->ref);
 	rq->root = rq->manifest = NULL;
+	rq->plain = hoy_strv_has(push->job.images->plain_hosts, rq->host);
 	if (push->architecture) {
-		r = choose_manifest(push, image, &rq->root, err);
+		r = hoy_image_choose_manifest(
+			push->job.images, image, push->architecture, push->variant, &rq->root, err);
 	} else {
 		rq->root = strdup(image->pub.id);
 		rq->manifest = strdup(image->pub.manifest);

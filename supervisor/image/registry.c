@@ -3,11 +3,15 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/str.h"
+#include "libocispec/image.h"
 #include "supervisor/image/image_internal.h"
 #include "supervisor/worker/fetch/insecure.h"
 
 #define DOCKER_HUB "docker.io"
+
+#define PLAIN_HOSTS_MAX 64
 
 /* --- the request --- */
 
@@ -58,9 +62,57 @@ int hoy_images_fetch_request(struct hoy_images *images, enum hoy_fetch_op op, co
 	if (!rq)
 		return hoy_err_oom(err);
 	rq->op = op;
+	rq->plain = hoy_strv_has(images->plain_hosts, ref->domain);
 	if (!copy_reference(rq, ref) || !copy_settings(rq, settings, ref->domain) ||
 		(credentials && !copy_credentials(rq, credentials)))
 		return hoy_err_oom(err);
 	*ret = TAKE_PTR(rq);
 	return 0;
+}
+
+int hoy_image_choose_manifest(struct hoy_images *images, const struct image *image, const char *architecture,
+	const char *variant, char **ret, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = { 0 };
+	auto_ptr(hoy_oci_index_free) struct hoy_oci_index *index = NULL;
+	const struct hoy_oci_descriptor *chosen = NULL;
+	const char *digest = image->pub.id;
+	int r = 0;
+
+	if (hoy_oci_media_kind(image->pub.media_type) == HOY_OCI_MEDIA_KIND_INDEX) {
+		r = hoy_images_read_blob(images, digest, &text, err);
+		if (r == 0)
+			r = hoy_oci_index_parse(text.data ? text.data : "", text.len, &index, err);
+		if (r == 0)
+			r = hoy_oci_index_select(index, "linux", architecture, variant, &chosen, err);
+		if (r < 0)
+			return r;
+		digest = chosen->digest;
+	}
+	*ret = strdup(digest);
+	return *ret ? 0 : hoy_err_oom(err);
+}
+
+static void remove_string(char **v, const char *text)
+{
+	while (v && *v && strcmp(*v, text) != 0)
+		v++;
+	if (!v || !*v)
+		return;
+	free(*v);
+	for (; *v; v++)
+		v[0] = v[1];
+}
+
+void hoy_images_note_scheme(struct hoy_images *images, const struct hoy_fetch_request *rq, bool plain)
+{
+	if (!rq->insecure || plain == hoy_strv_has(images->plain_hosts, rq->host))
+		return;
+	if (!plain) {
+		remove_string(images->plain_hosts, rq->host);
+		return;
+	}
+	/* Without the note it is asked by https first, as at the beginning. */
+	if (hoy_strv_len(images->plain_hosts) < PLAIN_HOSTS_MAX)
+		(void) hoy_strv_add(&images->plain_hosts, rq->host);
 }

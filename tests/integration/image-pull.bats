@@ -39,8 +39,21 @@ nothing_kept() {
     [[ "$output" == *"Status: Downloaded newer image for $R/web:latest"* ]]
     [ "$(docker run --rm "$R/web")" = hi ]
     [ "$(docker image inspect -f '{{.Id}} {{index .RepoDigests 0}}' "$R/web")" = "$id $R/web@$id" ]
+    rm "$T/reg/requests"
     run docker pull "$R/web"
-    [[ "$output" == *"Status: Image is up to date for $R/web:latest"* ]]
+    [[ "$output" == *"latest: Pulling from $R/web"*"Digest: $id"*"Status: Image is up to date for $R/web:latest"* ]]
+    [ "$(grep -c . "$T/reg/requests")" = 2 ] && grep -q '^HEAD /v2/web/manifests/latest ' "$T/reg/requests" # beside /v2/
+    # the tag means another image now
+    cp -r "$T/reg/web" "$T/reg/before"
+    serve web --layers 3 --file '/etc/hello=ho' --compress gzip sh -c 'cat /etc/hello'
+    run docker pull "$R/web"
+    [[ "$output" == *"Status: Downloaded newer image for $R/web:latest"* ]]
+    [ "$(docker run --rm "$R/web")" = ho ]
+    newer=$(docker image inspect -f '{{.Id}}' "$R/web")
+    rm -r "$T/reg/web"
+    mv "$T/reg/before" "$T/reg/web"
+    docker pull -q "$R/web"
+    docker rmi "$newer"
     # by digest, without a tag
     docker rmi "$R/web"
     docker pull -q "$R/web@$id"

@@ -293,6 +293,8 @@ static void set_options(struct hoy_http_transfer *t)
 	set_method(t);
 	set_proxy(t);
 	set_tls(curl, t->rq.tls);
+	if (t->rq.share)
+		(void) curl_easy_setopt(curl, CURLOPT_SHARE, t->rq.share);
 }
 
 static int add_headers(struct hoy_http_transfer *t, struct hoy_err *err)
@@ -449,6 +451,16 @@ bool hoy_http_same_host(const char *a, const char *b)
 		return false;
 	len += 3 + strcspn(a + len + 3, "/?#");
 	return strncasecmp(a, b, len) == 0 && (b[len] == '\0' || strchr("/?#", b[len]));
+}
+
+CURLSH *hoy_http_share_new(void)
+{
+	static const curl_lock_data what[] = { CURL_LOCK_DATA_CONNECT, CURL_LOCK_DATA_SSL_SESSION, CURL_LOCK_DATA_DNS };
+	CURLSH *share = curl_share_init();
+
+	for (size_t i = 0; share && i < ARRAY_LEN(what); i++)
+		(void) curl_share_setopt(share, CURLSHOPT_SHARE, what[i]);
+	return share;
 }
 
 int hoy_http_ask(const struct hoy_http_request *rq, struct hoy_http_transfer **ret, struct hoy_err *err)

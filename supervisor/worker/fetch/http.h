@@ -47,6 +47,7 @@ struct hoy_http_request {
 	const char *content_range; /* "5-9" of an upload; NULL: none */
 	uint64_t from;             /* first byte wanted (Range) */
 	bool plain;                /* http may be spoken */
+	CURLSH *share;             /* connections that requests have in common; NULL: one of its own */
 	const struct hoy_http_tls *tls;
 	const struct hoy_http_proxy *proxy; /* NULL: none */
 	/* Gets the body of a 200 or 206; NULL: it is collected in `body` (up to 4 MiB). < 0 ends the transfer with that
@@ -90,6 +91,10 @@ char *hoy_http_resolve(const char *base, const char *location);
 
 /* Are both at the same scheme, host and port? Only then what one was shown may be shown to the other. */
 bool hoy_http_same_host(const char *a, const char *b);
+
+/* Connections, TLS sessions and addresses for the requests of one thread that name it; to be freed with
+ * curl_share_cleanup() after the last transfer. NULL when out of memory. */
+CURLSH *hoy_http_share_new(void);
 
 /* All at once. The answer belongs to the transfer. */
 int hoy_http_ask(const struct hoy_http_request *rq, struct hoy_http_transfer **ret, struct hoy_err *err);

@@ -55,8 +55,10 @@ struct hoy_fetch_request {
 	char *username, *password, *identity_token, *registry_token;
 	bool all;            /* MANIFEST: what the index names too */
 	bool insecure;       /* certificates are not checked, and plain HTTP will do */
+	bool plain;          /* insecure: it spoke plain HTTP the last time, which is tried first */
 	char *root;          /* PUSH: digest of the image */
 	char *manifest;      /* PUSH: of the manifest in it that is whole here, when the index is not */
+	char *known;         /* PULL: digest of what the tag means at hoyd, which has all of it; NULL: nothing */
 	char *signature_key; /* PULL: PEM of the public key that must have signed the image; NULL: none must */
 	char **mirrors;      /* PULL: URLs that are asked before the host itself */
 	char *http_proxy, *https_proxy, *no_proxy;
@@ -77,15 +79,18 @@ enum hoy_fetch_how { HOY_FETCH_MOVED, HOY_FETCH_EXISTED, HOY_FETCH_MOUNTED };
 enum hoy_fetch_packet_type {
 	HOY_FETCH_WANT = 1, /* answer: struct hoy_fetch_answer */
 	HOY_FETCH_PROGRESS,
-	HOY_FETCH_GOT,  /* all of it is in the file, and its digest is right; PUSH: the registry has it */
-	HOY_FETCH_DONE, /* everything is there: `digest` is the image's ID. Of no meaning in the other operations */
+	HOY_FETCH_GOT, /* all of it is in the file, and its digest is right; PUSH: the registry has it */
+	/* Everything is there: `digest` is the image's ID, of no meaning in the other operations. `how` is EXISTED when
+	 * the reference still means `known`: then nothing was asked for. */
+	HOY_FETCH_DONE,
 	HOY_FETCH_ERROR,
 };
 
 struct hoy_fetch_packet {
 	uint32_t type;
-	uint32_t kind; /* enum hoy_fetch_kind */
-	uint32_t how;  /* GOT: enum hoy_fetch_how */
+	uint32_t kind;  /* enum hoy_fetch_kind */
+	uint32_t how;   /* GOT, DONE: enum hoy_fetch_how */
+	uint32_t plain; /* DONE: the registry spoke plain HTTP */
 	union {
 		struct {
 			char digest[HOY_FETCH_DIGEST_MAX];

@@ -151,15 +151,31 @@ static int fetch_image(
 	return fetch_image(registry, chosen->digest, depth + 1, &inner, err);
 }
 
+/* Nothing is to be asked for when the tag means what hoyd has. 1: so it is. */
+static int find_unchanged(struct hoy_registry *registry, struct document *doc, struct hoy_err *err)
+{
+	const struct hoy_fetch_request *rq = registry->rq;
+	int r = rq->known ? hoy_registry_still_means(registry, rq->reference, rq->known, err) : 0;
+
+	if (r <= 0)
+		return r;
+	(void) snprintf(doc->blob.digest, sizeof doc->blob.digest, "%s", rq->known);
+	r = rq->signature_key ? hoy_fetch_check_signature(registry, doc->blob.digest, err) : 0;
+	return r < 0 ? r : 1;
+}
+
 /* From the first mirror that can, else from the registry itself. */
-static int fetch_from_any(struct hoy_registry *registry, struct document *doc, struct hoy_err *err)
+static int fetch_from_any(struct hoy_registry *registry, struct document *doc, bool *ret_unchanged, struct hoy_err *err)
 {
 	for (;;) {
 		int r = hoy_registry_connect(registry, err);
 
 		if (r == 0)
+			r = find_unchanged(registry, doc, err);
+		*ret_unchanged = r > 0;
+		if (r == 0)
 			r = fetch_image(registry, registry->rq->reference, 0, doc, err);
-		if (r == 0 || !registry->host->is_mirror || !hoy_registry_next_host(registry))
+		if (r >= 0 || !registry->host->is_mirror || !hoy_registry_next_host(registry))
 			return r;
 		document_done(doc);
 		*doc = (struct document){ .blob.fd = -EBADF };
@@ -169,12 +185,17 @@ static int fetch_from_any(struct hoy_registry *registry, struct document *doc, s
 int hoy_fetch_pull(struct hoy_registry *registry, struct hoy_fetch_packet *done, struct hoy_err *err)
 {
 	auto_(document_done) struct document doc = { .blob.fd = -EBADF };
-	int r = fetch_from_any(registry, &doc, err);
+	bool unchanged = false;
+	int r = fetch_from_any(registry, &doc, &unchanged, err);
 
 	if (r < 0)
 		return r;
-	*done = (struct hoy_fetch_packet){ .type = HOY_FETCH_DONE, .blob.size = doc.blob.size };
+	*done = (struct hoy_fetch_packet){ .type = HOY_FETCH_DONE,
+		.how = unchanged ? HOY_FETCH_EXISTED : HOY_FETCH_MOVED,
+		.plain = registry->plain,
+		.blob.size = doc.blob.size };
 	(void) snprintf(done->blob.digest, sizeof done->blob.digest, "%s", doc.blob.digest);
-	(void) snprintf(done->blob.media_type, sizeof done->blob.media_type, "%s", doc.media_type);
+	(void) snprintf(
+		done->blob.media_type, sizeof done->blob.media_type, "%s", doc.media_type ? doc.media_type : "");
 	return 0;
 }

@@ -247,7 +247,9 @@ int hoy_fetch_push(struct hoy_registry *registry, struct hoy_fetch_packet *done,
 	if (r < 0)
 		return r;
 	last = &load.documents[load.n_documents - 1];
-	*done = (struct hoy_fetch_packet){ .type = HOY_FETCH_DONE, .blob.size = last->text.len };
+	*done = (struct hoy_fetch_packet){
+		.type = HOY_FETCH_DONE, .plain = registry->plain, .blob.size = last->text.len
+	};
 	(void) snprintf(done->blob.digest, sizeof done->blob.digest, "%s", last->digest);
 	(void) snprintf(done->blob.media_type, sizeof done->blob.media_type, "%s", last->media_type);
 	return 0;

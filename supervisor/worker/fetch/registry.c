@@ -191,6 +191,7 @@ void hoy_registry_done(struct hoy_registry *registry)
 	free(registry->base);
 	hoy_challenge_done(&registry->challenge);
 	forget(registry->authorization);
+	(void) curl_share_cleanup(registry->share);
 }
 
 /* --- refusals --- */
@@ -293,6 +294,7 @@ static int get(const struct hoy_registry *registry, struct hoy_http_request *req
 	request->plain = registry->plain;
 	request->tls = &registry->tls;
 	request->proxy = &registry->proxy;
+	request->share = registry->share;
 	for (unsigned int attempt = 1;; attempt++) {
 		struct hoy_http_transfer *transfer = NULL;
 		unsigned int ms;
@@ -468,6 +470,9 @@ static char *base_of(const struct hoy_registry_host *host)
 	return hoy_str_printf("%s%s/", host->url, host->override_path || hoy_str_ends(host->url, "/v2") ? "" : "/v2");
 }
 
+/* A server of https that is spoken to by http says so, with this status. */
+#define NOT_PLAIN 400
+
 static int ping(struct hoy_registry *registry, const char *scheme, bool patient, struct hoy_err *err)
 {
 	const char *host = strcmp(registry->rq->host, DOCKER_HUB) == 0 ? DOCKER_HUB_HOST : registry->rq->host;
@@ -481,6 +486,8 @@ static int ping(struct hoy_registry *registry, const char *scheme, bool patient,
 	if (!registry->base)
 		return hoy_err_oom(err);
 	registry->plain = strcmp(scheme, "http") == 0;
+	if (!registry->share)
+		registry->share = hoy_http_share_new(); /* without it, each request has a connection of its own */
 	hoy_registry_prepare(registry, &request);
 	request.url = registry->base;
 	/* Where another way is next, the first answer stands; else it is waited for. */
@@ -488,6 +495,8 @@ static int ping(struct hoy_registry *registry, const char *scheme, bool patient,
 	if (r < 0)
 		return r;
 	answer = hoy_http_transfer_answer(transfer);
+	if (registry->plain && registry->rq->plain && answer->status == NOT_PLAIN)
+		return hoy_err_set(err, HOY_ERR_SYSTEM, EPROTO, "registry '%s' does not speak http", host);
 	return answer->status == 401 ? hoy_registry_authorize(registry, answer->www_authenticate, err) : 0;
 }
 
@@ -498,6 +507,12 @@ int hoy_registry_connect(struct hoy_registry *registry, struct hoy_err *err)
 
 	if (host->url)
 		return ping(registry, hoy_str_starts(host->url, "http://") ? "http" : "https", !host->is_mirror, err);
+	/* It did the last time; and whoever can make it do so now could have done so at first. */
+	if (registry->rq->insecure && registry->rq->plain) {
+		r = ping(registry, "http", /* patient= */ false, err);
+		if (r == 0 || r == -EACCES || registry->authorization)
+			return r;
+	}
 	r = ping(registry, "https", !registry->rq->insecure, err);
 	if (r < 0 && registry->rq->insecure && !registry->authorization && r != -EACCES)
 		r = ping(registry, "http", /* patient= */ true, err);
@@ -517,6 +532,7 @@ void hoy_registry_prepare(const struct hoy_registry *registry, struct hoy_http_r
 	request->plain = registry->plain;
 	request->tls = &registry->tls;
 	request->proxy = &registry->proxy;
+	request->share = registry->share;
 	request->headers = registry->host->headers;
 }
 
@@ -569,4 +585,19 @@ int hoy_registry_manifest(struct hoy_registry *registry, const char *reference, 
 	answer->body = (struct hoy_buf){ 0 };
 	*ret_media = TAKE_PTR(answer->content_type);
 	return 0;
+}
+
+int hoy_registry_still_means(
+	struct hoy_registry *registry, const char *reference, const char *digest, struct hoy_err *err)
+{
+	auto_ptr(hoy_http_transfer_free) struct hoy_http_transfer *transfer = NULL;
+	auto_free char *url = hoy_str_printf("%s%s/manifests/%s", registry->base, registry->rq->repository, reference);
+	struct hoy_http_request request = { .url = url, .method = "HEAD", .accept = ACCEPT };
+	const struct hoy_http_answer *answer;
+	int r = url ? hoy_registry_ask(registry, &request, &transfer, err) : hoy_err_oom(err);
+
+	if (r < 0)
+		return r;
+	answer = hoy_http_transfer_answer(transfer);
+	return answer->status == 200 && answer->digest && strcmp(answer->digest, digest) == 0;
 }

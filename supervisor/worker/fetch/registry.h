@@ -24,6 +24,7 @@ struct hoy_registry {
 	const struct hoy_fetch_request *rq;
 	struct hoy_http_tls tls; /* of the host under way */
 	struct hoy_http_proxy proxy;
+	CURLSH *share;                   /* the connections; made with the first request */
 	const char *action;              /* what the token is for: "pull", "pull,push"; a literal */
 	char **sources;                  /* repositories of the same host that blobs are mounted from; owned */
 	bool plain;                      /* http */
@@ -68,6 +69,11 @@ int hoy_registry_ask_once(struct hoy_registry *registry, struct hoy_http_request
 /* Gets "manifests/<reference>" with its media type (owned). Retries what may go away. */
 int hoy_registry_manifest(struct hoy_registry *registry, const char *reference, struct hoy_buf *ret, char **ret_media,
 	struct hoy_err *err);
+
+/* Asks by HEAD, which registries do not count as a pull, whether `reference` still means the document `digest`. 1: it
+ * does; 0: it does not, or the registry does not say. */
+int hoy_registry_still_means(
+	struct hoy_registry *registry, const char *reference, const char *digest, struct hoy_err *err);
 
 /* The URL of a blob, NULL when out of memory. */
 char *hoy_registry_blob_url(const struct hoy_registry *registry, const char *digest);
