@@ -214,6 +214,8 @@ static int make_plan(struct commit *commit, const struct hoy_layer_reply *done, 
 	commit->u.plan = (struct archive_plan){ .images = image, .n_images = 1 };
 	(void) snprintf(image->parent, sizeof image->parent, "%s", commit->parent);
 	memcpy(entry.digest, done->done.digest, sizeof entry.digest);
+	memcpy(commit->u.made_blob, done->done.digest, sizeof commit->u.made_blob);
+	commit->u.made_size = done->done.unpacked;
 	if (hoy_archive_entries_add(&commit->u.entries, &entry) < 0 ||
 		(commit->reference && hoy_strv_add(&image->names, commit->reference) < 0))
 		return hoy_err_oom(err);
@@ -315,11 +317,15 @@ static int take_options(struct commit *commit, const struct hoy_image_commit *op
 
 static int start_packing(struct commit *commit, const char *upper_dir, struct hoy_err *err)
 {
-	auto_fd int upper = open(upper_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), blob = -EBADF;
+	struct hoy_images *images = commit->u.job.images;
+	auto_fd int upper = open(upper_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	auto_fd int blob = -EBADF, layer = -EBADF;
 	struct hoy_layer_run_options options = {
-		.request = { .op = HOY_LAYER_PACK, .flags = HOY_LAYER_PACK_GZIP | HOY_LAYER_PACK_DIFF },
+		.request = { .op = HOY_LAYER_PACK,
+			.flags = HOY_LAYER_PACK_GZIP | HOY_LAYER_PACK_DIFF | HOY_LAYER_PACK_TWIN },
 		.on_done = on_packed,
 	};
+	int r;
 
 	if (upper < 0)
 		return hoy_err_sys(err, "open the container's layer '%s'", upper_dir);
@@ -327,7 +333,14 @@ static int start_packing(struct commit *commit, const char *upper_dir, struct ho
 	if (blob < 0)
 		return hoy_err_sys(err, "create the blob");
 	options.fds[options.n_fds++] = upper;
+	r = hoy_images_make_temp_dir(images, images->layers_fd, 0755, &commit->u.made_temp, err);
+	if (r < 0)
+		return r;
+	layer = openat(images->layers_fd, commit->u.made_temp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (layer < 0)
+		return hoy_err_sys(err, "open directory '%s'", commit->u.made_temp);
 	options.fds[options.n_fds++] = blob;
+	options.fds[options.n_fds++] = layer;
 	return hoy_image_job_run(&commit->u.job, &options, err);
 }
 

@@ -210,6 +210,17 @@ static int inherit_root(const struct hoy_unpacking *u, struct hoy_err *err)
 	return r;
 }
 
+/* 1: whoever packed the layer has made it as well. */
+static int take_made(struct hoy_unpacking *u, const struct plan_layer *plan, struct hoy_ahead_layer *ret)
+{
+	if (!hoy_unpacking_is_made(u, plan))
+		return 0;
+	*ret = (struct hoy_ahead_layer){ .temp = u->made_temp, .root_implied = true, .unpacked = u->made_size };
+	memcpy(ret->digest, u->made_blob, sizeof ret->digest);
+	u->made_temp = NULL;
+	return 1;
+}
+
 /* 1: it was unpacked before its turn, and is entered. 0: it was not. */
 static int enter_ahead(struct hoy_unpacking *u, struct hoy_err *err)
 {
@@ -217,7 +228,10 @@ static int enter_ahead(struct hoy_unpacking *u, struct hoy_err *err)
 	const struct archive_entry_info *entry = hoy_archive_entry_by_digest(&u->entries, plan->blob);
 	struct hoy_ahead_layer got;
 	char id[13];
-	int r = hoy_ahead_take(u, plan, &got, err);
+	int r = take_made(u, plan, &got);
+
+	if (r == 0)
+		r = hoy_ahead_take(u, plan, &got, err);
 
 	short_layer_id(u, plan, id);
 	if (r <= 0)
@@ -310,6 +324,11 @@ static int start_unpack(struct hoy_unpacking *u, struct hoy_err *err)
 	return hoy_image_job_run(&u->job, &options, err);
 }
 
+bool hoy_unpacking_is_made(const struct hoy_unpacking *u, const struct plan_layer *layer)
+{
+	return u->made_temp && strcmp(u->made_blob, layer->blob) == 0;
+}
+
 static bool at_end(const struct hoy_unpacking *u)
 {
 	return u->image == u->plan.n_images ||
@@ -396,6 +415,10 @@ static void forget_plan(struct hoy_unpacking *u)
 		hoy_images_trash(u->job.images, u->job.images->layers_fd, u->layer_temp);
 	free(u->layer_temp);
 	u->layer_temp = NULL;
+	if (u->made_temp)
+		hoy_images_trash(u->job.images, u->job.images->layers_fd, u->made_temp);
+	free(u->made_temp);
+	u->made_temp = NULL;
 	hoy_archive_plan_done(&u->plan);
 	u->image = u->layer = 0;
 	u->there = u->below = NULL;

@@ -21,7 +21,11 @@ struct hoy_unpacking {
 	struct layer *there; /* it is there already, and is unpacked for its blob's digest alone; NULL: it is new */
 	struct layer *below; /* the layer that it goes on; NULL: it is a base layer */
 	char *layer_temp;    /* directory in l/ that is being filled */
-	int64_t blob_size;   /* of the blob that is being unpacked */
+	char *made_temp; /* the same for the layer `made_blob`, which is in it already (but for its root's attributes)
+			  */
+	char made_blob[DIGEST_MAX];
+	uint64_t made_size; /* bytes of content in it */
+	int64_t blob_size;  /* of the blob that is being unpacked */
 };
 
 /* As hoy_image_job_init(); hoy_unpacking_done() is for the job's free_detail, and frees what is inside. */
@@ -36,6 +40,9 @@ void hoy_unpacking_reset(struct hoy_unpacking *u);
 
 /* The file of a layer that comes has `bytes` now; one more than it is to have: nobody can write it any more. */
 void hoy_unpacking_grown(struct hoy_unpacking *u, const char *digest, uint64_t bytes);
+
+/* Is it in `made_temp`? */
+bool hoy_unpacking_is_made(const struct hoy_unpacking *u, const struct plan_layer *layer);
 
 /* How far the unpacking of a layer is, in bytes of its blob. */
 void hoy_unpacking_tell(struct hoy_unpacking *u, const struct plan_layer *layer, int64_t current, int64_t total);

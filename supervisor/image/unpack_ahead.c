@@ -220,8 +220,8 @@ static bool may_start(const struct hoy_unpacking *u, const struct plan_layer *pl
 	const struct hoy_images *images = u->job.images;
 	const struct archive_entry_info *entry = hoy_archive_entry_by_digest(&u->entries, plan->blob);
 
-	return entry && (!entry->missing || entry->coming) && !find(images, plan->chain_id) &&
-	       !hoy_images_layer(u->job.images, plan->chain_id);
+	return entry && (!entry->missing || entry->coming) && !hoy_unpacking_is_made(u, plan) &&
+	       !find(images, plan->chain_id) && !hoy_images_layer(u->job.images, plan->chain_id);
 }
 
 void hoy_unpacking_run_ahead(struct hoy_unpacking *u)

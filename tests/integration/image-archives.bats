@@ -172,10 +172,33 @@ PY
     [[ "$output" == *"invalid reference format"* ]]
 }
 
+# newest_layer: all that the file system knows of the layer that was made last.
+newest_layer() {
+    /usr/bin/python3 - "$T/data/l" <<'PY'
+import hashlib, os, stat, sys
+top = os.path.join(sys.argv[1], max(os.listdir(sys.argv[1]), key=lambda name: int(name, 36) if name.isalnum() else -1))
+for where, dirs, files in os.walk(top):
+    for name in [""] + dirs + files:
+        path = os.path.join(where, name)
+        st = os.lstat(path)
+        is_dir = stat.S_ISDIR(st.st_mode)
+        if name and is_dir:
+            continue
+        print(os.path.relpath(path, top), oct(st.st_mode), st.st_uid, st.st_gid, st.st_rdev,
+              0 if stat.S_ISCHR(st.st_mode) else st.st_mtime_ns, # a whiteout has the time of its unpacking
+              is_dir or (st.st_nlink, st.st_size), stat.S_ISLNK(st.st_mode) and os.readlink(path),
+              sorted((x, os.getxattr(path, x, follow_symlinks=False)) for x in os.listxattr(path, follow_symlinks=False)),
+              stat.S_ISREG(st.st_mode) and hashlib.sha256(open(path, "rb").read()).hexdigest())
+PY
+}
+
 @test "commit: the container's changes become a layer, with config, author and history" {
     make web --layers 2 --env A=b --compress gzip sh
     docker load -qi "$T/web.tar"
-    docker run --name cc -e X=y -w /tmp web sh -c 'rm -r /layers; mkdir /layers; echo new >/layers/new; rm /etc/passwd; chmod 4711 /bin/busybox; ln /layers/new /hard; chown 70000:80000 /layers/new; ln -s /x "/a name"'
+    docker run --name cc -e X=y -w /tmp web sh -c 'rm -r /layers; mkdir /layers; echo new >/layers/new; rm /etc/passwd; chmod 4711 /bin/busybox; ln /layers/new /hard; chown 70000:80000 /layers/new; ln -s /x "/a name"; mkfifo /fifo; mkdir -m 1770 /dir; echo cap >/dir/cap'
+    /usr/bin/python3 -c 'import os, struct, sys; os.setxattr(sys.argv[1], "security.capability", struct.pack("<5I", 0x2000001, 1 << 13, 0, 0, 0))' \
+        "$(find "$T/data" -path '*/dir/cap')"
+    touch -d '2001-02-03 04:04:05.789Z' "$(find "$T/data" -path '*/dir/cap')"
     web=$(docker image inspect -f '{{.Id}}' web)
     id=$(docker commit -a me -m "by hand" -c 'CMD ["cat", "/layers/new"]' -c 'LABEL k=v' cc mine:1)
     [ "$id" = "$(docker images -q --no-trunc mine:1)" ]
@@ -195,9 +218,13 @@ PY
     echo "$output"
     [[ "$output" == *"etc/.wh.passwd"* && "$output" == *"layers/.wh..wh..opq"* ]]
     [[ "$output" != *etc/hosts* && "$output" != *dockerenv* && "$output" != *resolv.conf* ]]
-    # and comes back as it was
+    # and comes back as it was; the directory that was made beside the blob is the one that is unpacked from it
+    newest_layer | sort >"$T/made"
     docker rmi -f mine:1
     docker load -qi "$T/mine.tar"
+    newest_layer | sort | diff "$T/made" -
+    grep -q '^fifo 0o1' "$T/made" && grep -q '^etc/passwd 0o2' "$T/made" && grep -q '^hard .* (2, ' "$T/made"
+    grep -q "^layers .*user.overlay.opaque" "$T/made" && grep -q '^dir/cap .* 981173045789000000 .*security.capability' "$T/made"
     [ "$(docker images -q --no-trunc mine:1)" = "$id" ]
     [ "$(docker run --rm mine:1)" = new ]
 }

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -16,31 +15,12 @@
 #include "supervisor/worker/layer/attrs.h"
 #include "supervisor/worker/layer/tree.h"
 
-/* A layer may not fill the disk to the last byte: checked every SPACE_STEP bytes. */
-#define SPACE_RESERVE ((uint64_t) 32 << 20)
-#define SPACE_STEP ((uint64_t) 16 << 20)
-
 struct applying {
 	const struct hoy_layer_apply *how;
 	struct hoy_layer_archive archive;
 	struct hoy_layer_tree tree;
-	bool has_root;             /* there was an entry for the root */
-	uint64_t written, checked; /* bytes of content; how many of them when space was last looked at */
+	bool has_root; /* there was an entry for the root */
 };
-
-static int check_space(struct applying *a, struct hoy_err *err)
-{
-	struct statfs fs;
-
-	if (a->written - a->checked < SPACE_STEP)
-		return 0;
-	a->checked = a->written;
-	if (fstatfs(a->tree.root, &fs) < 0)
-		return hoy_err_sys(err, "look at the free space");
-	if ((uint64_t) fs.f_bavail * (uint64_t) fs.f_bsize < SPACE_RESERVE)
-		return hoy_err_code(err, -ENOSPC, "unpack");
-	return 0;
-}
 
 /* Owner and mode as the entry has them. Numbers the kernel has no room for are refused. */
 static int entry_owner(
@@ -165,8 +145,7 @@ static int write_content(struct applying *a, int fd, int64_t size, struct hoy_er
 		if (r < 0)
 			return r;
 		end = offset + (int64_t) len;
-		a->written += len;
-		r = check_space(a, err);
+		r = hoy_layer_tree_wrote(&a->tree, len, err);
 		if (r < 0)
 			return r;
 	}
@@ -412,7 +391,7 @@ int hoy_layer_apply(const struct hoy_layer_apply *apply, struct hoy_layer_stream
 		return hoy_err_invalid(
 			err, "the layer's content is %s, but %s was announced", done->done.diff_id, apply->diff_id);
 	done->done.root_implied = !a.has_root;
-	done->done.unpacked = a.written;
+	done->done.unpacked = a.tree.written;
 	done->done.entries = a.archive.entries;
 	return 0;
 }

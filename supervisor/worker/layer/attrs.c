@@ -51,7 +51,7 @@ static int copy_xattr(int from, int to, const char *name, struct hoy_err *err)
 	return hoy_layer_attrs_set_xattr(to, /* base= */ NULL, name, value, (size_t) size, err);
 }
 
-static int copy_xattrs(int from, int to, struct hoy_err *err)
+int hoy_layer_attrs_copy_xattrs(int from, int to, struct hoy_err *err)
 {
 	auto_free char *names = NULL;
 	ssize_t len = flistxattr(from, NULL, 0);
@@ -77,7 +77,7 @@ int hoy_layer_attrs_copy(int from, int to, struct stat *ret_st, struct hoy_err *
 		return hoy_err_sys(err, "set the owner");
 	if (fchmod(to, ret_st->st_mode & 07777) < 0)
 		return hoy_err_sys(err, "set the mode");
-	return copy_xattrs(from, to, err);
+	return hoy_layer_attrs_copy_xattrs(from, to, err);
 }
 
 int hoy_layer_attrs_copy_file(int from, int to, struct hoy_err *err)

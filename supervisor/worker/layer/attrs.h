@@ -20,6 +20,9 @@ int hoy_layer_attrs_set_xattr(
 /* Owner, mode and xattrs of `from`; *ret_st is what `from` has. */
 int hoy_layer_attrs_copy(int from, int to, struct stat *ret_st, struct hoy_err *err);
 
+/* Its xattrs alone. */
+int hoy_layer_attrs_copy_xattrs(int from, int to, struct hoy_err *err);
+
 /* All of that, the content and the times. */
 int hoy_layer_attrs_copy_file(int from, int to, struct hoy_err *err);
 

@@ -30,9 +30,9 @@
 
 struct worker {
 	struct hoy_layer_request request;
-	int input, target, output, copy, lowers, follow; /* what came with the request; -EBADF: nothing */
-	int root;                                        /* the target, once it is our root */
-	int lower;                                       /* the merged lower layers */
+	int input, target, output, copy, twin, lowers, follow; /* what came with the request; -EBADF: nothing */
+	int root;                                              /* the target, once it is our root */
+	int lower;                                             /* the merged lower layers */
 	struct hoy_layer_stream *stream;
 	struct timespec told; /* when progress was told last */
 };
@@ -44,9 +44,8 @@ static int send_reply(const struct hoy_layer_reply *reply, size_t len, struct ho
 	return n < 0 ? hoy_err_code(err, (int) n, "tell hoyd") : 0;
 }
 
-/* The descriptors come in the order input, target, output, copy, lowers, follow, without those that the request does
- * not need.
- */
+/* The descriptors come in the order input, target, output, copy, twin, lowers, follow, without those that the request
+ * does not need. */
 static int take_fds(struct worker *w, int *fds, size_t n, struct hoy_err *err)
 {
 	bool stream = w->request.op == HOY_LAYER_SPLIT || w->request.op == HOY_LAYER_APPLY;
@@ -60,6 +59,8 @@ static int take_fds(struct worker *w, int *fds, size_t n, struct hoy_err *err)
 		w->output = fds[used++];
 	if ((w->request.flags & HOY_LAYER_COPY) && used < n)
 		w->copy = fds[used++];
+	if ((w->request.flags & HOY_LAYER_PACK_TWIN) && used < n)
+		w->twin = fds[used++];
 	if ((w->request.flags & HOY_LAYER_LOWERS) && used < n)
 		w->lowers = fds[used++];
 	if ((w->request.flags & HOY_LAYER_FOLLOW) && used < n)
@@ -68,6 +69,7 @@ static int take_fds(struct worker *w, int *fds, size_t n, struct hoy_err *err)
 		hoy_fd_close(&fds[--n]);
 	if (w->target < 0 || (stream && w->input < 0) || (w->request.op == HOY_LAYER_PACK && w->output < 0) ||
 		((w->request.flags & HOY_LAYER_COPY) && w->copy < 0) ||
+		((w->request.flags & HOY_LAYER_PACK_TWIN) && w->twin < 0) ||
 		((w->request.flags & HOY_LAYER_LOWERS) && w->lowers < 0) ||
 		((w->request.flags & HOY_LAYER_FOLLOW) && w->follow < 0))
 		return hoy_err_code(err, -EPROTO, "request without its descriptors");
@@ -179,6 +181,7 @@ static int pack(const struct worker *w, struct hoy_layer_reply *done, struct hoy
 		.chunked = w->request.flags & HOY_LAYER_PACK_CHUNKED,
 		.gzip = w->request.flags & HOY_LAYER_PACK_GZIP };
 	const struct hoy_layer_pack what = { .root = w->root,
+		.twin = w->twin,
 		.layer = w->request.flags & HOY_LAYER_PACK_DIFF,
 		.neutral = w->request.flags & HOY_LAYER_PACK_NEUTRAL };
 	auto_ptr(hoy_layer_sink_free) struct hoy_layer_sink *sink = NULL;
@@ -228,6 +231,12 @@ static int open_tree_of(struct worker *w, struct hoy_err *err)
 		return tree;
 	r = mount_lowers(w, err);
 	hoy_fd_close(&w->target);
+	if (r == 0 && w->twin >= 0) {
+		int twin = hoy_layer_detach(w->twin, /* read_only= */ false, err);
+
+		hoy_fd_close(&w->twin);
+		r = w->twin = twin;
+	}
 	if (r < 0)
 		return r;
 	return w->request.op == HOY_LAYER_PACK && w->lower >= 0 ? TAKE_FD(w->lower) : TAKE_FD(tree);
@@ -255,6 +264,7 @@ int main(void)
 		.target = -EBADF,
 		.output = -EBADF,
 		.copy = -EBADF,
+		.twin = -EBADF,
 		.lowers = -EBADF,
 		.follow = -EBADF,
 		.root = -EBADF,

@@ -17,6 +17,7 @@
 #include "base/str.h"
 #include "supervisor/worker/layer/attrs.h"
 #include "supervisor/worker/layer/tar_write.h"
+#include "supervisor/worker/layer/twin.h"
 
 #define MAX_XATTR_NAMES ((size_t) 64 << 10)
 #define OPAQUE_XATTR "user.overlay.opaque"
@@ -47,6 +48,7 @@ struct packing {
 	struct linked *links; /* open addressing, a power of two */
 	size_t n_links, links_size;
 	struct hoy_buf xattrs;
+	struct hoy_layer_tree twin; /* when options->twin >= 0 */
 	uint64_t entries, bytes, left_out;
 };
 
@@ -66,6 +68,7 @@ static void packing_done(struct packing *p)
 		free(p->links[i].path);
 	free(p->links);
 	hoy_buf_done(&p->xattrs);
+	hoy_layer_tree_done(&p->twin);
 	hoy_fd_close(&p->dir);
 }
 
@@ -273,15 +276,34 @@ static int put_header(struct packing *p, const struct stat *st, const struct hoy
 	return hoy_tar_header(p->sink, &full, err);
 }
 
+static bool has_twin(const struct packing *p)
+{
+	return p->options->twin >= 0;
+}
+
 static int put_mark(struct packing *p, size_t dir_len, const char *prefix, const char *name, struct hoy_err *err)
 {
 	auto_free char *path = hoy_str_printf("%.*s%s%s%s", (int) dir_len, p->path, dir_len ? "/" : "", prefix, name);
 	const struct hoy_tar_entry entry = { .type = HOY_TAR_FILE, .name = path, .mode = 0600 };
 
+	int r;
+
 	if (!path)
 		return hoy_err_oom(err);
 	p->entries++;
-	return hoy_tar_header(p->sink, &entry, err);
+	r = hoy_tar_header(p->sink, &entry, err);
+	return r == 0 && has_twin(p) ? hoy_layer_twin_mark(&p->twin, path, err) : r;
+}
+
+/* The content, into the tar and the twin. */
+static int pack_content(struct packing *p, int fd, const struct stat *st, struct hoy_err *err)
+{
+	auto_fd int copy = has_twin(p) ? hoy_layer_twin_file(&p->twin, p->path, err) : -ENOENT;
+	int r = copy < 0 && copy != -ENOENT ? copy : 0;
+
+	if (r == 0 && st->st_size > 0)
+		r = hoy_layer_sink_file(p->sink, fd, (uint64_t) st->st_size, copy, err);
+	return r == 0 && copy >= 0 ? hoy_layer_twin_file_end(&p->twin, copy, fd, st, err) : r;
 }
 
 static int pack_file(struct packing *p, const char *base, struct hoy_err *err)
@@ -302,8 +324,8 @@ static int pack_file(struct packing *p, const char *base, struct hoy_err *err)
 	r = read_xattrs(p, fd, err);
 	if (r == 0)
 		r = put_header(p, &st, &entry, err);
-	if (r == 0 && entry.size > 0)
-		r = hoy_layer_sink_file(p->sink, fd, entry.size, err);
+	if (r == 0)
+		r = pack_content(p, fd, &st, err);
 	return r < 0 ? r : hoy_tar_pad(p->sink, entry.size, err);
 }
 
@@ -324,6 +346,8 @@ static int pack_dir(struct packing *p, const char *base, size_t path_len, struct
 	r = read_xattrs(p, fd, err);
 	if (r == 0)
 		r = put_header(p, &st, &entry, err);
+	if (r == 0 && has_twin(p))
+		r = hoy_layer_twin_dir(&p->twin, p->path, fd, &st, err);
 	if (r == 0)
 		r = enter(p, path_len, err);
 	if (r == 0 && p->options->layer && p->frames[p->n_frames - 1].opaque)
@@ -336,20 +360,24 @@ static int pack_symlink(struct packing *p, const char *base, const struct stat *
 	char target[HOY_LAYER_NAME_MAX];
 	struct hoy_tar_entry entry = { .type = HOY_TAR_SYMLINK, .name = p->path, .link = target };
 	ssize_t len = readlinkat(p->dir, base, target, sizeof target - 1);
+	int r;
 
 	if (len < 0)
 		return errno == ENOENT ? 0 : hoy_err_sys(err, "read the link");
 	target[len] = '\0';
 	hoy_buf_clear(&p->xattrs);
-	return put_header(p, st, &entry, err);
+	r = put_header(p, st, &entry, err);
+	return r == 0 && has_twin(p) ? hoy_layer_twin_node(&p->twin, p->path, st, target, err) : r;
 }
 
 static int pack_node(struct packing *p, enum hoy_tar_type type, const struct stat *st, struct hoy_err *err)
 {
 	const struct hoy_tar_entry entry = { .type = type, .name = p->path, .device = st->st_rdev };
+	int r;
 
 	hoy_buf_clear(&p->xattrs);
-	return put_header(p, st, &entry, err);
+	r = put_header(p, st, &entry, err);
+	return r == 0 && has_twin(p) ? hoy_layer_twin_node(&p->twin, p->path, st, /* link= */ NULL, err) : r;
 }
 
 /* What was made for the engine's own mounts, and is empty, is no part of the image. */
@@ -391,7 +419,8 @@ static int pack_kind(struct packing *p, const char *base, size_t path_len, const
 		const struct hoy_tar_entry entry = { .type = HOY_TAR_HARD_LINK, .name = p->path, .link = first };
 
 		hoy_buf_clear(&p->xattrs);
-		return put_header(p, st, &entry, err);
+		r = put_header(p, st, &entry, err);
+		return r == 0 && has_twin(p) ? hoy_layer_twin_link(&p->twin, p->path, first, err) : r;
 	}
 	switch (st->st_mode & S_IFMT) {
 	case S_IFREG:
@@ -458,8 +487,12 @@ int hoy_layer_pack(const struct hoy_layer_pack *pack, struct hoy_layer_sink *sin
 	struct hoy_err *err)
 {
 	auto_(packing_done) struct packing p = { .options = pack, .sink = sink, .dir = -EBADF };
-	int r = pack_all(&p, err);
+	int r;
 
+	hoy_layer_twin_init(&p.twin, pack->twin);
+	r = pack_all(&p, err);
+	if (r == 0 && has_twin(&p))
+		r = hoy_layer_tree_set_times(&p.twin, err);
 	if (r == 0)
 		r = hoy_tar_end(sink, err);
 	if (r == 0)

@@ -13,6 +13,7 @@
 
 struct hoy_layer_pack {
 	int root;
+	int twin; /* an empty directory that becomes the layer (twin.h); -1: none */
 	/* Overlay's whiteouts and opaque directories become those of a layer; what a container has for the engine's own
 	 * mounts (an empty /etc/hosts ...) is left out. */
 	bool layer;

@@ -57,6 +57,9 @@ enum {
 	 * sum of what is added to it is how many bytes may be read, and is one more when nobody can write the file any
 	 * more. */
 	HOY_LAYER_FOLLOW = 1 << 7,
+	/* PACK_DIFF: the layer is also made, unpacked, in an empty directory that is a further descriptor. Its root's
+	 * attributes are the asker's to set. */
+	HOY_LAYER_PACK_TWIN = 1 << 8,
 };
 
 #define HOY_LAYER_NEEDS_LOWERS ENOLINK /* an ERROR's errnum */

@@ -153,7 +153,7 @@ int hoy_layer_sink_zeros(struct hoy_layer_sink *sink, uint64_t len, struct hoy_e
 }
 
 /* Read straight into the block. */
-static int copy_file(struct hoy_layer_sink *s, int fd, uint64_t size, struct hoy_err *err)
+static int copy_file(struct hoy_layer_sink *s, int fd, uint64_t size, int copy, struct hoy_err *err)
 {
 	while (size > 0) {
 		size_t room = (size_t) MIN(size, (uint64_t) (BLOCK - s->len));
@@ -164,6 +164,10 @@ static int copy_file(struct hoy_layer_sink *s, int fd, uint64_t size, struct hoy
 			return hoy_err_sys(err, "read");
 		if (n == 0)
 			return hoy_layer_sink_zeros(s, size, err);
+		if (copy >= 0)
+			r = hoy_fd_write_all(copy, s->block + s->len, (size_t) n);
+		if (r < 0)
+			return hoy_err_code(err, r, "write the copy");
 		s->len += (size_t) n;
 		s->raw_size += (uint64_t) n;
 		size -= (uint64_t) n;
@@ -210,11 +214,11 @@ static int send_file(struct hoy_layer_sink *s, int fd, uint64_t size, struct hoy
 	return r < 0 ? r : end_chunk(s, err);
 }
 
-int hoy_layer_sink_file(struct hoy_layer_sink *sink, int fd, uint64_t size, struct hoy_err *err)
+int hoy_layer_sink_file(struct hoy_layer_sink *sink, int fd, uint64_t size, int copy, struct hoy_err *err)
 {
-	if (!sink->encoder && size >= SENDFILE_MIN)
+	if (!sink->encoder && copy < 0 && size >= SENDFILE_MIN)
 		return send_file(sink, fd, size, err);
-	return copy_file(sink, fd, size, err);
+	return copy_file(sink, fd, size, copy, err);
 }
 
 int hoy_layer_sink_finish(struct hoy_layer_sink *sink, struct hoy_layer_reply *done, struct hoy_err *err)

@@ -28,8 +28,9 @@ HOY_DEFINE_AUTO_PTR(struct hoy_layer_sink, hoy_layer_sink_free);
 int hoy_layer_sink_write(struct hoy_layer_sink *sink, const void *data, size_t len, struct hoy_err *err);
 int hoy_layer_sink_zeros(struct hoy_layer_sink *sink, uint64_t len, struct hoy_err *err);
 
-/* Exactly `size` bytes: a file that became shorter meanwhile is filled up with zeros, what it grew by stays out. */
-int hoy_layer_sink_file(struct hoy_layer_sink *sink, int fd, uint64_t size, struct hoy_err *err);
+/* Exactly `size` bytes: a file that became shorter meanwhile is filled up with zeros, what it grew by stays out. What
+ * is read of it is also written to `copy`, unless that is < 0. */
+int hoy_layer_sink_file(struct hoy_layer_sink *sink, int fd, uint64_t size, int copy, struct hoy_err *err);
 
 /* Ends the output; `done` gets sizes, and with gzip the compression and both digests. */
 int hoy_layer_sink_finish(struct hoy_layer_sink *sink, struct hoy_layer_reply *done, struct hoy_err *err);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -18,6 +19,9 @@
 
 #define OPAQUE_XATTR "user.overlay.opaque"
 #define MAX_DIRS ((size_t) 2000000)
+/* A layer may not fill the disk to the last byte: checked every SPACE_STEP bytes. */
+#define SPACE_RESERVE ((uint64_t) 32 << 20)
+#define SPACE_STEP ((uint64_t) 16 << 20)
 
 struct hoy_layer_dir {
 	char *path;
@@ -322,5 +326,20 @@ int hoy_layer_tree_set_times(struct hoy_layer_tree *tree, struct hoy_err *err)
 		if (dir >= 0 && futimens(dir, times) < 0)
 			return hoy_err_sys(err, "set the time of '%s'", tree->dirs[i].path);
 	}
+	return 0;
+}
+
+int hoy_layer_tree_wrote(struct hoy_layer_tree *tree, uint64_t len, struct hoy_err *err)
+{
+	struct statfs fs;
+
+	tree->written += len;
+	if (tree->written - tree->checked < SPACE_STEP)
+		return 0;
+	tree->checked = tree->written;
+	if (fstatfs(tree->root, &fs) < 0)
+		return hoy_err_sys(err, "look at the free space");
+	if ((uint64_t) fs.f_bavail * (uint64_t) fs.f_bsize < SPACE_RESERVE)
+		return hoy_err_code(err, -ENOSPC, "unpack");
 	return 0;
 }

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/stat.h>
 
 #include "base/err.h"
@@ -21,6 +22,7 @@ struct hoy_layer_tree {
 	char *parent_path;
 	struct hoy_layer_dir *dirs; /* times to set when everything is written */
 	size_t n_dirs, dirs_size;
+	uint64_t written, checked; /* bytes of content; how many of them when space was last looked at */
 };
 
 void hoy_layer_tree_init(struct hoy_layer_tree *tree, int root, int lower);
@@ -48,5 +50,8 @@ int hoy_layer_tree_link(struct hoy_layer_tree *tree, const struct hoy_layer_name
 int hoy_layer_tree_remember_time(
 	struct hoy_layer_tree *tree, const char *path, const struct timespec *mtime, struct hoy_err *err);
 int hoy_layer_tree_set_times(struct hoy_layer_tree *tree, struct hoy_err *err);
+
+/* `len` more bytes of content are written. -ENOSPC before the disk is filled to the last byte. */
+int hoy_layer_tree_wrote(struct hoy_layer_tree *tree, uint64_t len, struct hoy_err *err);
 
 #endif
