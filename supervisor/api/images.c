@@ -279,8 +279,8 @@ static void encode_inspect(struct hoy_json_writer *w, const struct hoy_api_reque
 	hoy_json_end(w);
 }
 
-/* The image that the path names, which must be of the platform that the query asks for. */
-static int find_image(struct hoy_api_request *rq, const struct hoy_image **ret,
+/* The image that the path names, which must be of the platform that the query's `key` asks for. */
+static int find_image(struct hoy_api_request *rq, const char *key, const struct hoy_image **ret,
 	const struct hoy_oci_image_config **ret_config, struct hoy_err *err)
 {
 	auto_free char *platform = NULL;
@@ -289,7 +289,7 @@ static int find_image(struct hoy_api_request *rq, const struct hoy_image **ret,
 	if (r >= 0)
 		r = hoy_image_config(rq->api->o.images, *ret, ret_config, err);
 	if (r >= 0)
-		r = hoy_api_platform(hoy_uri_query(&rq->uri, "platform"), &platform, err);
+		r = hoy_api_platform(hoy_uri_query(&rq->uri, key), &platform, err);
 	if (r >= 0 && platform && !hoy_image_is_for(*ret_config, platform))
 		r = hoy_err_not_found(err,
 			"image with reference %s was found but does not provide the specified platform (%s)", rq->name,
@@ -303,7 +303,7 @@ static int image_inspect(struct hoy_api_request *rq, struct hoy_err *err)
 	auto_(hoy_buf_done) struct hoy_buf buf = { 0 };
 	struct hoy_json_writer w = { .buf = &buf };
 	const struct hoy_image *image;
-	int r = find_image(rq, &image, &config, err);
+	int r = find_image(rq, "platform", &image, &config, err);
 
 	if (r < 0)
 		return r;
@@ -359,7 +359,7 @@ static int image_history(struct hoy_api_request *rq, struct hoy_err *err)
 	struct hoy_json_writer w = { .buf = &buf };
 	auto_free int64_t *sizes = NULL;
 	const struct hoy_image *image;
-	int r = find_image(rq, &image, &config, err);
+	int r = find_image(rq, "platform", &image, &config, err);
 
 	if (r >= 0)
 		r = hoy_image_layer_sizes(image, &sizes, err);
@@ -400,6 +400,26 @@ static int image_tag(struct hoy_api_request *rq, struct hoy_err *err)
 	return 0;
 }
 
+/* Of an image that has several platforms here, one alone is not removed; of another it is all there is. */
+static int check_platform(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	const struct hoy_oci_image_config *config;
+	const struct hoy_image *image;
+	bool others = false;
+	int r = hoy_images_find(rq->api->o.images, rq->name, &image, err);
+
+	if (r == 0)
+		r = hoy_image_has_other_platforms(rq->api->o.images, image, &others, err);
+	if (r < 0)
+		return r;
+	if (others)
+		return hoy_err_unsupported(err,
+			"image %s has content of several platforms here, which is removed together: remove it without "
+			"naming a platform",
+			rq->name);
+	return find_image(rq, "platforms", &image, &config, err);
+}
+
 static int image_remove(struct hoy_api_request *rq, struct hoy_err *err)
 {
 	bool force = hoy_uri_query_bool(&rq->uri, "force", false);
@@ -407,8 +427,10 @@ static int image_remove(struct hoy_api_request *rq, struct hoy_err *err)
 	struct hoy_buf buf = { 0 };
 	struct hoy_json_writer w = { .buf = &buf };
 	size_t n = 0;
-	int r = hoy_images_remove(rq->api->o.images, rq->name, force, &removed, &n, err);
+	int r = hoy_uri_query(&rq->uri, "platforms") ? check_platform(rq, err) : 0;
 
+	if (r == 0)
+		r = hoy_images_remove(rq->api->o.images, rq->name, force, &removed, &n, err);
 	if (r < 0)
 		return r;
 	hoy_json_array(&w, NULL);

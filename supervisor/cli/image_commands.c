@@ -166,13 +166,15 @@ const struct hoy_command hoy_cmd_import = {
 /* --- rmi --------------------------------------------------------------------- */
 
 struct rmi_options {
+	const char *platform;
 	bool force, no_prune;
 };
 static const struct hoy_option rmi_options[] = {
 	HOY_OPTION('f', "force", HOY_OPTION_BOOL, NULL, struct rmi_options, force, "Force removal of the image"),
 	HOY_OPTION(
 		0, "no-prune", HOY_OPTION_BOOL, NULL, struct rmi_options, no_prune, "Do not delete untagged parents"),
-	HOY_OPTION_REFUSE(0, "platform", "strings", "an image is removed with all its platforms"),
+	HOY_OPTION(0, "platform", HOY_OPTION_STRING, "string", struct rmi_options, platform,
+		"Remove only the given platform (\"os[/arch[/variant]]\")"),
 	HOY_OPTION_END,
 };
 
@@ -186,6 +188,10 @@ static int rmi_one(struct hoy_cli *cli, const char *name, struct hoy_err *err)
 	(void) hoy_buf_adds(&path, "/images/");
 	hoy_http_escape(&path, name);
 	(void) hoy_buf_addf(&path, "?force=%d&noprune=%d", o->force, o->no_prune);
+	if (o->platform) {
+		(void) hoy_buf_adds(&path, "&platforms=");
+		hoy_http_escape(&path, o->platform);
+	}
 	r = hoy_buf_check(&path, "the request", err);
 	if (r == 0)
 		r = hoy_cli_call(cli, "DELETE", path.data, NULL, &answer, err);

@@ -94,6 +94,7 @@ void hoy_images_free(struct hoy_images *images)
 	hoy_strv_free(images->gone_layers);
 	hoy_images_files_close(images);
 	free(images->helper);
+	hoy_strv_free(images->plain_hosts);
 	free((char *) (uintptr_t) images->options.data_root);
 	free(images);
 }
@@ -273,6 +274,25 @@ bool hoy_image_is_for(const struct hoy_oci_image_config *config, const char *pla
 	return hoy_images_parse_platform(platform, &architecture, &variant, /* err= */ NULL) == 0 &&
 	       strcmp(hoy_oci_arch_normalize(own), architecture) == 0 &&
 	       (!variant || !config->variant || strcmp(variant, config->variant) == 0);
+}
+
+int hoy_image_has_other_platforms(
+	struct hoy_images *images, const struct hoy_image *image, bool *ret, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = { 0 };
+	auto_ptr(hoy_oci_index_free) struct hoy_oci_index *index = NULL;
+	int r;
+
+	*ret = false;
+	if (hoy_oci_media_kind(image->media_type) != HOY_OCI_MEDIA_KIND_INDEX)
+		return 0;
+	r = hoy_images_read_blob(images, image->id, &text, err);
+	if (r == 0)
+		r = hoy_oci_index_parse(text.data ? text.data : "", text.len, &index, err);
+	for (size_t i = 0; r == 0 && i < index->n_manifests; i++)
+		*ret = *ret || (strcmp(index->manifests[i].digest, image->manifest) != 0 &&
+				       hoy_images_blob(images, index->manifests[i].digest));
+	return r;
 }
 
 int hoy_image_layer_sizes(const struct hoy_image *image, int64_t **ret, struct hoy_err *err)

@@ -108,6 +108,9 @@ int hoy_image_config(struct hoy_images *images, const struct hoy_image *image, c
 
 /* Is it of that platform, "os[/arch[/variant]]"? False for one that is no platform of ours. */
 bool hoy_image_is_for(const struct hoy_oci_image_config *config, const char *platform);
+/* Is there, of an index, content for other platforms than the one that is unpacked? */
+int hoy_image_has_other_platforms(
+	struct hoy_images *images, const struct hoy_image *image, bool *ret, struct hoy_err *err);
 
 /* Bytes of each layer's unpacked content, base first. *ret is a heap array of as many as there are diff_ids. */
 int hoy_image_layer_sizes(const struct hoy_image *image, int64_t **ret, struct hoy_err *err);

@@ -77,3 +77,18 @@ blobs() { ls "$T/data/blobs/sha256" | wc -l; }
     [ "$status" = 1 ]
     [[ "$output" == *"operating system is not supported: 'windows'"* ]]
 }
+
+@test "rmi of a platform" {
+    two_platforms
+    "$HOY" load -qi "$T/two.tar"
+    run "$HOY" rmi --platform linux/arm64 two
+    [ "$status" = 1 ]
+    [[ "$output" == *"image two has content of several platforms here"* ]]
+    "$HOY" rmi two
+    "$HOY" load -qi "$T/two.tar" --platform linux/arm64
+    run "$HOY" rmi --platform linux/amd64 two
+    [ "$status" = 1 ]
+    [[ "$output" == *"does not provide the specified platform (linux/amd64)"* ]]
+    "$HOY" image rm --platform linux/arm64 two
+    [ "$(blobs)" = 0 ]
+}
