@@ -164,3 +164,11 @@ X
     "$MAKE_IMAGE" -o "$T/many.tar" --name many:latest --layers 10 --compress gzip --whiteout /layers/7 --opaque /etc
     same_tree many 12
 }
+
+@test "trees: a Debian system's own files" {
+    (cd / && printf '%s\0' usr usr/bin var var/lib var/lib/dpkg var/lib/dpkg/info &&
+        find etc var/lib/dpkg/info/lib[a-c]* usr/sbin usr/bin/[a-c]* bin sbin -xdev \( -type f -size -100k -o -type l -o -type d \) -print0) |
+        tar -C / --null --no-recursion --xattrs --ignore-failed-read -T - -cf "$T/1.tar" 2>/dev/null || :
+    "$MAKE_IMAGE" -o "$T/debian.tar" --name debian:latest --scratch --layer-tar "$T/1.tar" sh
+    same_tree debian 500
+}
