@@ -18,6 +18,7 @@
 #include "supervisor/api/session_build.h"
 #include "supervisor/build/control.h"
 #include "supervisor/build/session.h"
+#include "supervisor/network/network.h"
 
 #define UNREAD_MAX ((size_t) 1 << 20)
 
@@ -314,10 +315,14 @@ static void on_called(
 static void on_taken(void *userdata, int fd, const void *extra, size_t extra_len)
 {
 	struct hoy_api *api = userdata;
+	auto_(hoy_network_info_done) struct hoy_network_info bridge = { 0 };
 	auto_free char *platform = hoy_str_printf("linux/%s", hoy_host_goarch());
-	const struct hoy_control_engine engine = {
-		.version = PACKAGE_VERSION, .worker = api->o.host_id, .platform = platform
-	};
+	/* buildx writes the gateway's address into --add-host NAME:host-gateway itself. */
+	bool has_gateway = hoy_network_get(api->o.networks, "bridge", &bridge, NULL) >= 0 && *bridge.gateway;
+	const struct hoy_control_engine engine = { .version = PACKAGE_VERSION,
+		.worker = api->o.host_id,
+		.gateway = has_gateway ? bridge.gateway : NULL,
+		.platform = platform };
 	const struct hoy_control_handler handler = {
 		.called = on_called, .canceled = on_canceled, .drained = on_drained, .userdata = api
 	};

@@ -173,6 +173,22 @@ static char *copy_of(const char *text)
 	return strdup(text ? text : "");
 }
 
+/* What reproducible-builds.org says: seconds since 1970, as the build argument of that name. */
+static int take_epoch(struct hoy_build *build, char *const *build_args, struct hoy_err *err)
+{
+	const char *text = hoy_env_get(build_args, "SOURCE_DATE_EPOCH");
+	int64_t seconds;
+
+	if (!text || !*text)
+		return 0;
+	if (hoy_str_to_i64(text, &seconds) < 0 || seconds < 0 || seconds > INT64_MAX / 1000000000)
+		return hoy_err_invalid(
+			err, "invalid SOURCE_DATE_EPOCH '%s': it is a number of seconds since 1970", text);
+	build->has_epoch = true;
+	build->epoch = seconds * 1000000000;
+	return 0;
+}
+
 static int take_request(struct hoy_build *build, const struct hoy_build_request *request, struct hoy_err *err)
 {
 	build->network = copy_of(request->network);
@@ -187,8 +203,11 @@ static int take_request(struct hoy_build *build, const struct hoy_build_request 
 	build->packet = calloc(1, sizeof *build->packet);
 	if (request->tags)
 		build->tags = hoy_strv_copy(request->tags);
-	if (!build->network || !build->host_config || !build->session || !build->packet || (request->tags && !build->tags))
+	if (!build->network || !build->host_config || !build->session || !build->packet ||
+		(request->tags && !build->tags))
 		return hoy_err_oom(err);
+	if (take_epoch(build, request->build_args, err) < 0)
+		return -EINVAL;
 	if (!request->context_dir)
 		return hoy_images_new_dir(build->builds->options.images, &build->context, err);
 	build->context = strdup(request->context_dir);

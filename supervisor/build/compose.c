@@ -76,7 +76,7 @@ static int collect(const struct hoy_build *build, size_t result, const struct ho
 		if (!has_layer && !hoy_json_string(hoy_json_get(step->json, "created_by")))
 			continue;
 		parts->history[parts->n_history++] = (struct hoy_oci_history){
-			.created = add_time(parts, step->created),
+			.created = add_time(parts, build->has_epoch ? build->epoch : step->created),
 			.created_by = (char *) (uintptr_t) hoy_build_text(step->json, "created_by"),
 			.empty_layer = !has_layer,
 		};
@@ -171,7 +171,7 @@ static int compose(struct hoy_build *build, struct hoy_err *err)
 	if (r == 0)
 		r = hoy_field_parse_value(&hoy_oci_image_run_object, hoy_json_get(build->plan, "config"), NULL, NULL,
 			(void **) &run, err);
-	config.created = parts.created == 0 && base && base->created ? base->created : created;
+	config.created = parts.created == 0 && !build->has_epoch && base && base->created ? base->created : created;
 	config.author = *hoy_build_text(build->plan, "author")
 				? (char *) (uintptr_t) hoy_build_text(build->plan, "author")
 			: base ? base->author

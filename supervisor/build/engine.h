@@ -129,6 +129,8 @@ struct hoy_build {
 	char *session; /* ID, or "" */
 	enum hoy_build_export export;
 	bool no_cache, pull, keep_containers, keep_failed_containers, colour_stderr;
+	bool has_epoch; /* SOURCE_DATE_EPOCH: */
+	int64_t epoch;  /* the image was created then, ns */
 
 	/* hoy-build */
 	struct hoy_worker_run *worker;

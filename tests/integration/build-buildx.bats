@@ -98,8 +98,8 @@ nothing_is_left() {
     run docker build --no-cache-filter two .
     [ $status = 0 ] || { echo "$output"; false; }
     [[ $output == *"[one 2/2] RUN echo of-one"*CACHED*of-two* && $(grep -c CACHED <<<"$output") = 1 ]] || { echo "$output"; false; }
-    say 'FROM busybox' 'RUN grep far /etc/hosts; df -k /dev/shm; ulimit -n; ls /sys/class/net'
-    run docker build --no-cache --add-host far:10.1.2.3 --network none --shm-size 8m --ulimit nofile=77:88 --platform linux/amd64 .
+    say 'FROM busybox' 'RUN grep -E "far|gw" /etc/hosts; df -k /dev/shm; ulimit -n; ls /sys/class/net'
+    run docker build --no-cache --add-host far:10.1.2.3 --add-host gw:host-gateway --network none --shm-size 8m --ulimit nofile=77:88 --platform linux/amd64 .
     [ $status = 0 ] || { echo "$output"; false; }
     [[ $output == *10.1.2.3*far*8192*77* && $output != *eth0* ]] || { echo "$output"; false; }
 }
@@ -258,6 +258,20 @@ ABUSE
     hoyd_is_alive
     wait_for 20 eval '! pgrep -f "$HOY_BUILD/hoy-build"'
     wait_for 5 nothing_is_left
+}
+
+@test "SOURCE_DATE_EPOCH is when the image was created; two builds of one input make one image" {
+    local first
+    say 'FROM scratch' 'COPY a.txt d /' 'LABEL l=v'  'WORKDIR /w'
+    docker build -t epoch --build-arg SOURCE_DATE_EPOCH=1000000000 .
+    first=$(docker inspect -f '{{.Id}}' epoch)
+    [[ $(docker inspect -f '{{.Created}}' epoch) == 2001-09-09T01:46:40* ]]
+    [ "$("$HOY" history --format '{{.CreatedAt}}' --no-trunc epoch | cut -c1-10 | sort -u)" = 2001-09-09 ]
+    say 'FROM scratch' 'COPY a.txt d /' 'LABEL l=v'
+    first=$(docker build -q --build-arg SOURCE_DATE_EPOCH=1000000000 .)
+    [ "$(docker build -q --no-cache --build-arg SOURCE_DATE_EPOCH=1000000000 .)" = "$first" ]
+    run docker build --build-arg SOURCE_DATE_EPOCH=yesterday .
+    [ $status != 0 ] && [[ $output == *"invalid SOURCE_DATE_EPOCH 'yesterday'"* ]]
 }
 
 @test "named contexts: images and stages" {
