@@ -139,6 +139,16 @@ static int container_rename(struct hoy_api_request *rq, struct hoy_err *err)
 	return hoy_container_rename(rq->api->o.containers, rq->name, name, on_done, rq, err);
 }
 
+/* Hoy's own: POST /containers/{id}/promote?instead=ID. */
+static int container_promote(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	const char *instead = hoy_uri_query(&rq->uri, "instead");
+
+	if (!instead || !*instead)
+		return hoy_err_invalid(err, "query parameter 'instead' is missing: the container whose place is taken");
+	return hoy_container_promote(rq->api->o.containers, rq->name, instead, on_done, rq, err);
+}
+
 static int container_remove(struct hoy_api_request *rq, struct hoy_err *err)
 {
 	struct hoy_container_remove how = {
@@ -218,6 +228,7 @@ const struct hoy_api_route hoy_api_container_routes[] = {
 	{ "POST", "/containers/{id}/restart", container_restart, 0, 0 },
 	{ "POST", "/containers/{id}/kill", container_kill, 0, 0 },
 	{ "POST", "/containers/{id}/rename", container_rename, 0, 0 },
+	{ "POST", "/containers/{id}/promote", container_promote, 0, 0 },
 	{ "POST", "/containers/{id}/pause", container_pause, 0, 0 },
 	{ "POST", "/containers/{id}/unpause", container_unpause, 0, 0 },
 	{ "POST", "/containers/{id}/update", container_update, 0, 0 },

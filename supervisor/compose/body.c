@@ -312,8 +312,10 @@ void hoy_compose_body_warn(const struct hoy_compose_service *s)
 		{ reserved && reserved->cpus > 0, "deploy.resources.reservations.cpus has no effect" },
 		{ reserved && reserved->generic_resources,
 			"deploy.resources.reservations.generic_resources has no effect" },
-		{ d && (d->update_config || d->rollback_config),
-			"deploy.update_config and rollback_config have no effect: each container is stopped before the one in its place starts" },
+		{ d && d->update_config && !hoy_str_eq(d->update_config->order, "start-first"),
+			"deploy.update_config has an effect with order start-first only: else each container is stopped before the one in its place starts" },
+		{ d && d->rollback_config,
+			"deploy.rollback_config has no effect: a rollback gives the old containers their places back, all at once" },
 		{ restart && (restart->delay || restart->window),
 			"deploy.restart_policy.delay and window have no effect: the engine waits longer each time" },
 	};

@@ -22,6 +22,7 @@ struct hoy_compose_body {
 	const struct hoy_json *kept; /* Mounts of the container it replaces: their anonymous volumes stay; NULL */
 	bool aliases;                /* is found by the service's name (not so: one-offs) */
 	bool ports;                  /* publishes the service's ports */
+	bool standby;                /* not yet: another container has them */
 	/* The container that network_mode, pid, ipc and volumes_from "service:NAME" mean: its name. */
 	const char *(*container_of)(const char *service, void *userdata);
 	void *userdata;

@@ -210,5 +210,7 @@ int hoy_compose_body_host(const struct hoy_compose_body *b, struct hoy_json_writ
 	hoy_create_add_text(w, "Isolation", s->isolation);
 	if (s->init)
 		hoy_json_add_bool(w, "Init", *s->init);
+	if (b->standby)
+		hoy_json_add_bool(w, "Standby", true);
 	return 0;
 }

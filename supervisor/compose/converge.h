@@ -38,6 +38,7 @@ struct hoy_compose_slot {
 	long long number;
 	const struct hoy_compose_container *old; /* NULL: none is there */
 	bool recreate, started;                  /* started: by us just now */
+	bool first, promoted;                    /* first: it starts, then takes the place of `old`; promoted: it has */
 	bool restart; /* it runs, and what it depends on with `restart: true` is made again */
 };
 
@@ -62,6 +63,9 @@ void hoy_compose_plan_done(struct hoy_compose_plan *plan);
 int hoy_compose_plan_create(struct hoy_compose_plan *plan, struct hoy_err *err);
 /* Starts what doesn't run, each when its dependencies hold. */
 int hoy_compose_plan_start(struct hoy_compose_plan *plan, struct hoy_err *err);
+
+/* Stops and removes the container that the slot's one stands for. */
+int hoy_compose_remove_old(struct hoy_compose_slot *slot, struct hoy_err *err);
 
 /* Makes (or makes again) the container of one slot; for `run` too. */
 int hoy_compose_create_container(struct hoy_compose_slot *slot, struct hoy_err *err);

@@ -145,11 +145,9 @@ static int post_create(struct hoy_compose *app, const struct hoy_compose_body *b
 	return *ret_id ? 0 : hoy_err_oom(err);
 }
 
-/* Stops and removes what the new one stands for, whose anonymous volumes it has, and takes its name. */
-static int replace(struct hoy_compose_slot *slot, const char *id, struct hoy_err *err)
+int hoy_compose_remove_old(struct hoy_compose_slot *slot, struct hoy_err *err)
 {
 	const struct hoy_compose_stop_options stop = { .timeout = slot->options->timeout };
-	auto_(hoy_buf_done) struct hoy_buf name = {};
 	int r = 0;
 
 	if (hoy_compose_container_runs(slot->old))
@@ -157,8 +155,15 @@ static int replace(struct hoy_compose_slot *slot, const char *id, struct hoy_err
 	if (r == 0)
 		r = hoy_compose_post(
 			slot->app, "DELETE", slot->old->id, err, "?force=1&v=%d", slot->options->renew_volumes);
-	if (r == -ENOENT)
-		r = 0;
+	return r == -ENOENT ? 0 : r;
+}
+
+/* The new one, which has the old one's anonymous volumes, takes its name when that is gone. */
+static int replace(struct hoy_compose_slot *slot, const char *id, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf name = {};
+	int r = hoy_compose_remove_old(slot, err);
+
 	hoy_http_escape(&name, slot->name);
 	if (r == 0)
 		r = hoy_buf_check(&name, "the request", err);
@@ -194,6 +199,7 @@ int hoy_compose_create_container(struct hoy_compose_slot *slot, struct hoy_err *
 		.number = slot->number,
 		.aliases = true,
 		.ports = true,
+		.standby = slot->first,
 		.container_of = hoy_compose_container_name_of,
 		.userdata = slot->app,
 	};
@@ -209,7 +215,7 @@ int hoy_compose_create_container(struct hoy_compose_slot *slot, struct hoy_err *
 	if (r == 0)
 		r = hoy_compose_complete_container(
 			slot->app, slot->service, slot->name, id, /* aliases= */ true, NULL, err);
-	if (r == 0 && slot->old)
+	if (r == 0 && slot->old && !slot->first)
 		r = replace(slot, id, err);
 	if (r < 0)
 		return r;
@@ -247,9 +253,9 @@ static int run_create(void *userdata, struct hoy_err *err)
 	hoy_compose_tell(slot->app, HOY_REPORT_WORKING, "Container", slot->name, slot->old ? "Recreate" : "Creating");
 	r = hoy_compose_create_container(slot, err);
 	hoy_compose_tell(slot->app, r < 0 ? HOY_REPORT_ERROR : HOY_REPORT_DONE, "Container", slot->name,
-		r < 0       ? "Error"
-		: slot->old ? "Recreated"
-			    : "Created");
+		r < 0                       ? "Error"
+		: slot->old && !slot->first ? "Recreated"
+					    : "Created");
 	return r;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/str.h"
 #include "supervisor/compose/body.h"
+#include "supervisor/compose/exchange.h"
 #include "supervisor/compose/labels.h"
 #include "supervisor/compose/tar.h"
 
@@ -51,10 +52,15 @@ static int check_scale(const struct hoy_compose *app, const struct hoy_compose_c
 /* --- what is there ----------------------------------------------------------- */
 
 /* Of two with the same number, as a killed run leaves them, the one that fits the file better stays. */
-static bool better(const struct hoy_compose_container *a, const struct hoy_compose_container *b, const char *hash)
+static bool better(const struct hoy_compose_service *s, const struct hoy_compose_container *a,
+	const struct hoy_compose_container *b, const char *hash)
 {
+	bool stands_by_a = hoy_compose_container_is_temporary(a), stands_by_b = hoy_compose_container_is_temporary(b);
 	bool fits_a = strcmp(a->hash, hash) == 0, fits_b = strcmp(b->hash, hash) == 0;
 
+	/* The one that has the place serves, however far its exchange has come. */
+	if (hoy_compose_starts_first(s) && stands_by_a != stands_by_b)
+		return stands_by_b;
 	if (fits_a != fits_b)
 		return fits_a;
 	if (hoy_compose_container_runs(a) != hoy_compose_container_runs(b))
@@ -75,7 +81,7 @@ static size_t take_existing(struct hoy_compose_plan *plan, const struct hoy_comp
 		if (c->oneoff || strcmp(c->service, s->name) != 0)
 			continue;
 		if (n && ret[n - 1]->number == c->number) {
-			if (better(c, ret[n - 1], hash)) {
+			if (better(s, c, ret[n - 1], hash)) {
 				plan->surplus[ret[n - 1] - all->all] = true;
 				ret[n - 1] = c;
 			} else {
@@ -298,6 +304,9 @@ int hoy_compose_plan_make(struct hoy_compose *app, const struct hoy_compose_conv
 	spread_recreation(&plan);
 	plan_restarts(&plan);
 	plan_orphans(&plan);
+	r = hoy_compose_plan_exchanges(&plan, err);
+	if (r < 0)
+		return r;
 	*ret = plan;
 	plan = (struct hoy_compose_plan){};
 	return 0;

@@ -1,9 +1,10 @@
 /* Starting what doesn't run, in the order of the dependencies, as parallel as they allow. */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/str.h"
-#include "supervisor/compose/converge.h"
+#include "supervisor/compose/exchange.h"
 #include "supervisor/compose/health.h"
 #include "supervisor/compose/hooks.h"
 #include "supervisor/compose/init.h"
@@ -26,6 +27,8 @@ struct starting {
 	struct hoy_compose_slot *slot;
 	struct hoy_work_step *step;
 	struct graph *graph;
+	struct hoy_compose_exchange *exchange; /* it takes the place of one that runs; NULL: no */
+	bool later;                            /* and is not of the first lot */
 };
 
 struct graph {
@@ -34,6 +37,8 @@ struct graph {
 	struct starting *starts;
 	struct condition *conditions;
 	size_t n_conditions;
+	struct hoy_compose_exchange *exchanges; /* one a service at most */
+	size_t n_exchanges;
 };
 
 static bool runs(const struct hoy_compose_slot *slot)
@@ -101,6 +106,14 @@ static int run_init(void *userdata, struct hoy_err *err)
 	return r < 0 ? r : hoy_compose_run_init(s->slot, /* per_replica= */ false, err);
 }
 
+static void pause_for(int64_t ns)
+{
+	struct timespec left = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
+
+	while (ns > 0 && nanosleep(&left, &left) < 0 && errno == EINTR)
+		;
+}
+
 static int start_slot(void *userdata, struct hoy_err *err)
 {
 	struct starting *s = userdata;
@@ -114,6 +127,8 @@ static int start_slot(void *userdata, struct hoy_err *err)
 		hoy_compose_tell(s->plan->app, HOY_REPORT_DONE, "Container", slot->name, "Running");
 		return 0;
 	}
+	if (s->later)
+		pause_for(hoy_compose_exchange_delay(slot->service));
 	if (is_fresh(slot))
 		r = hoy_compose_run_init(slot, /* per_replica= */ true, err);
 	if (r < 0)
@@ -126,7 +141,7 @@ static int start_slot(void *userdata, struct hoy_err *err)
 	}
 	hoy_compose_tell(s->plan->app, r < 0 ? HOY_REPORT_ERROR : HOY_REPORT_DONE, "Container", slot->name,
 		r < 0 ? "Error" : "Started");
-	return r;
+	return s->exchange ? hoy_compose_exchange(slot, s->exchange, r, err) : r;
 }
 
 static int add_condition(struct graph *g, const struct hoy_compose_dependency *d, struct hoy_err *err)
@@ -166,6 +181,37 @@ static void add_inits(struct graph *g)
 	}
 }
 
+static struct hoy_compose_exchange *exchange_of(struct graph *g, const struct hoy_compose_service *service)
+{
+	for (size_t i = 0; i < g->n_exchanges; i++)
+		if (g->exchanges[i].service == service)
+			return &g->exchanges[i];
+	g->exchanges[g->n_exchanges].service = service;
+	return &g->exchanges[g->n_exchanges++];
+}
+
+/* So many replicas of a service at a time, each lot after the one before. */
+static void add_exchanges(struct graph *g)
+{
+	for (size_t i = 0; i < g->plan->n; i++) {
+		struct starting *s = &g->starts[i];
+		size_t lot = hoy_compose_exchange_parallel(s->slot->service), seen = 0;
+
+		if (!s->slot->first)
+			continue;
+		s->exchange = exchange_of(g, s->slot->service);
+		s->exchange->total++;
+		for (size_t k = i; lot > 0 && seen < lot && k-- > 0;) {
+			if (g->starts[k].exchange != s->exchange)
+				continue;
+			seen++;
+			s->later = seen == lot;
+			if (s->later)
+				hoy_work_after(s->step, g->starts[k].step);
+		}
+	}
+}
+
 static int build(struct graph *g, struct hoy_err *err)
 {
 	int r = 0;
@@ -175,6 +221,7 @@ static int build(struct graph *g, struct hoy_err *err)
 		g->starts[i].step = hoy_work_add(g->work, start_slot, &g->starts[i]);
 	}
 	add_inits(g);
+	add_exchanges(g);
 	for (size_t i = 0; i < g->plan->n; i++) {
 		hoy_compose_each(struct hoy_compose_dependency, d, g->plan->slots[i].service->depends_on)
 		{
@@ -194,14 +241,16 @@ static int build(struct graph *g, struct hoy_err *err)
 int hoy_compose_plan_start(struct hoy_compose_plan *plan, struct hoy_err *err)
 {
 	struct graph g = { .plan = plan, .work = hoy_work_new(plan->app->globals->parallel) };
+	struct hoy_err ignored;
 	size_t n = 0;
-	int r = -ENOMEM;
+	int r = -ENOMEM, settled;
 
 	for (size_t i = 0; i < plan->n; i++)
 		hoy_compose_each(struct hoy_compose_dependency, d, plan->slots[i].service->depends_on) n += d != NULL;
 	g.starts = calloc(plan->n + 1, sizeof *g.starts);
 	g.conditions = calloc(n + 1, sizeof *g.conditions);
-	if (g.work && g.starts && g.conditions)
+	g.exchanges = calloc(plan->n + 1, sizeof *g.exchanges);
+	if (g.work && g.starts && g.conditions && g.exchanges)
 		r = build(&g, err);
 	else
 		(void) hoy_err_oom(err);
@@ -210,5 +259,7 @@ int hoy_compose_plan_start(struct hoy_compose_plan *plan, struct hoy_err *err)
 	hoy_work_free(g.work);
 	free(g.starts);
 	free(g.conditions);
-	return r;
+	free(g.exchanges);
+	settled = hoy_compose_exchange_settle(plan, r < 0, r < 0 ? &ignored : err);
+	return r < 0 ? r : settled;
 }

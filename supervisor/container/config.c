@@ -183,6 +183,7 @@ static const struct hoy_field host_fields[] = {
 	HOY_FIELD_STRING(T, "PidMode", pid_mode, HOY_FIELD_ALWAYS),
 	HOY_FIELD_BOOL(T, "Privileged", privileged, HOY_FIELD_ALWAYS),
 	HOY_FIELD_BOOL(T, "PublishAllPorts", publish_all_ports, HOY_FIELD_ALWAYS),
+	HOY_FIELD_BOOL(T, "Standby", standby, 0), /* Hoy's own */
 	HOY_FIELD_BOOL(T, "ReadonlyRootfs", readonly_rootfs, HOY_FIELD_ALWAYS),
 	HOY_FIELD_STRV(T, "SecurityOpt", security_opt, HOY_FIELD_ALWAYS),
 	HOY_FIELD_KV(T, "Tmpfs", tmpfs, HOY_FIELD_OMIT_EMPTY),

@@ -122,6 +122,7 @@ struct hoy_container_host_config {
 	struct hoy_container_log_config log_config;
 	char *network_mode;  /* "default", "bridge", "host", "none", or a network's name or ID */
 	char *port_bindings; /* JSON text; hoy_container_config_ports() */
+	bool standby;        /* its ports and names wait until it is promoted */
 	struct hoy_container_restart_policy restart_policy;
 	bool auto_remove;
 	uint32_t *console_size; /* height, width of the client's terminal; 0: unknown */

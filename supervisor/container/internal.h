@@ -177,6 +177,8 @@ void hoy_creation_cancel(struct hoy_container *c, const struct hoy_err *err);
 /* Do both name the same network? One may be its name, the other its ID. */
 bool hoy_container_same_network(struct hoy_networks *networks, const char *a, const char *b);
 /* The endpoints of a create request, as rows, in the store's current turn. */
+/* The network namespace of a running container, the caller's; -EBADF: it does not run. */
+int hoy_container_open_netns(const struct hoy_container *c, int *ret, struct hoy_err *err);
 int hoy_container_allocate_networks(struct hoy_container *c, struct hoy_err *err);
 /* Before a start: one that was taken off all its networks comes back to that of its network mode, with its ports. */
 int hoy_container_refill_networks(struct hoy_container *c, struct hoy_err *err);

@@ -153,8 +153,7 @@ static int change_new(
 	return 0;
 }
 
-/* The network namespace of a running container; -EBADF: it does not run. */
-static int open_netns(const struct hoy_container *c, int *ret, struct hoy_err *err)
+int hoy_container_open_netns(const struct hoy_container *c, int *ret, struct hoy_err *err)
 {
 	auto_free char *path = NULL;
 
@@ -184,6 +183,7 @@ static bool look(void *userdata, const char *container_id, struct hoy_network_co
 		.hostname = c->config->hostname,
 		.pid = c->info.pid,
 		.dns = c->config->host.dns,
+		.standby = c->config->host.standby,
 	};
 	return true;
 }
@@ -194,7 +194,7 @@ static int netns_of(void *userdata, const char *container_id)
 	int netns, r = hoy_containers_lookup(userdata, container_id, &c, NULL);
 
 	if (r >= 0)
-		r = open_netns(c, &netns, NULL);
+		r = hoy_container_open_netns(c, &netns, NULL);
 	return r < 0 ? r : netns;
 }
 
@@ -221,7 +221,7 @@ int hoy_container_connect(struct hoy_containers *containers, const char *ref,
 		return hoy_err_conflict(err,
 			"container sharing network namespace with another container or host cannot be connected to any other network");
 	if (r >= 0)
-		r = open_netns(c, &netns, err);
+		r = hoy_container_open_netns(c, &netns, err);
 	if (r >= 0)
 		r = change_new(c, done, userdata, &change, err);
 	if (r < 0)
@@ -246,7 +246,7 @@ int hoy_container_disconnect(struct hoy_containers *containers, const char *ref,
 	int r = hoy_containers_lookup(containers, ref, &c, err);
 
 	if (r >= 0)
-		r = open_netns(c, &netns, err);
+		r = hoy_container_open_netns(c, &netns, err);
 	if (r >= 0)
 		r = change_new(c, done, userdata, &change, err);
 	if (r < 0)

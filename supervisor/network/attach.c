@@ -183,7 +183,7 @@ static int make_request(struct hoy_networks *networks, const struct hoy_endpoint
 	size_t n = 0;
 	int r = hoy_network_shape(networks, network, &shape, err);
 
-	if (r >= 0 && is_gateway)
+	if (r >= 0 && is_gateway && !hoy_network_stands_by(networks, endpoint->container_id))
 		r = hoy_ports_list(networks->store, endpoint->container_id, &rows, &n, err);
 	if (r >= 0)
 		r = check_child(endpoint, network, &shape, n, err);

@@ -273,7 +273,9 @@ static int info_ports(struct hoy_networks *networks, const char *container_id, c
 	const struct hoy_net_attach *attach = attachment ? &attachment->request->attach : NULL;
 	struct hoy_port_row *rows = NULL;
 	size_t n = 0;
-	int r = hoy_ports_list(networks->store, container_id, &rows, &n, err);
+	int r = attach && hoy_network_stands_by(networks, container_id)
+			? 0 /* another publishes them */
+			: hoy_ports_list(networks->store, container_id, &rows, &n, err);
 
 	if (r < 0)
 		return r;

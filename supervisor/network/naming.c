@@ -62,10 +62,12 @@ int hoy_naming_set(struct hoy_attachment *attachment, const struct hoy_endpoint_
 
 	if (containers->look)
 		(void) containers->look(containers->userdata, sandbox->container_id, &container);
-	add_name(&names, container.name);
+	if (!container.standby)
+		add_name(&names, container.name);
 	add_name(&names, short_id ? short_id : "");
-	add_name(&names, container.hostname ? container.hostname : "");
-	r = add_aliases(&names, row->aliases, err);
+	if (!container.standby)
+		add_name(&names, container.hostname ? container.hostname : "");
+	r = container.standby ? 0 : add_aliases(&names, row->aliases, err);
 	if (r >= 0)
 		r = hoy_buf_check(&names, "names of a container", err);
 	if (r < 0)

@@ -62,6 +62,7 @@ struct hoy_network_container {
 	const char *hostname;
 	pid_t pid;        /* its first process; 0: not known */
 	char *const *dns; /* the name servers its user wants; NULL or empty: the host's */
+	bool standby;     /* publishes no ports and has no names but its short ID */
 };
 struct hoy_network_containers {
 	bool (*look)(void *userdata, const char *container_id, struct hoy_network_container *ret); /* false: none */
@@ -158,6 +159,15 @@ int hoy_network_connect(struct hoy_networks *networks, const struct hoy_network_
 	int netns_fd, hoy_network_attached done, void *userdata, struct hoy_err *err);
 /* The way back: row and interface go. If it was the gateway another endpoint becomes it, with the ports. */
 int hoy_network_disconnect(struct hoy_networks *networks, const char *container_id, const char *network, int netns_fd,
+	hoy_network_attached done, void *userdata, struct hoy_err *err);
+
+/*
+ * What the room says of two running containers has changed over: `container_id` no longer stands by, `former` does. The ports
+ * of the one are published in the same moment as the other's are not any more: what both have is never free between, and what
+ * is connected stays so. Names follow with hoy_network_renamed(). `netns_fd` is the first one's (borrowed). After an error
+ * the ports are as they were, and the caller changes back what it says.
+ */
+int hoy_network_exchange(struct hoy_networks *networks, const char *container_id, const char *former, int netns_fd,
 	hoy_network_attached done, void *userdata, struct hoy_err *err);
 
 /* The container is removed: detaches if need be and deletes the rows. An unknown one is fine. */

@@ -186,6 +186,8 @@ struct hoy_attachment *hoy_sandbox_attachment(const struct hoy_sandbox *sandbox,
 void hoy_sandboxes_free(struct hoy_networks *networks);
 extern const struct hoy_service_owner hoy_sandbox_owner; /* its userdata is set by the user */
 
+/* Is it a container that publishes nothing as long as another does? */
+bool hoy_network_stands_by(const struct hoy_networks *networks, const char *container_id);
 /* For a network of the running container; its ports are 0 unless it is the gateway. */
 int hoy_attachment_new(struct hoy_sandbox *sandbox, const struct hoy_endpoint_row *endpoint,
 	const struct hoy_network_row *network, bool is_gateway, bool bound, struct hoy_attachment **ret,

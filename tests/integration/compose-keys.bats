@@ -440,7 +440,7 @@ X
         refuses "build: {context: ., $key}" "build.${key%%:*} is not supported" 'secrets: {s: {file: f}}'
     done
     # what one host has no use for is told
-    printf 'name: k7\nservices:\n  x:\n    image: busybox\n    platform: linux/%s\n    deploy: {placement: {constraints: [a==b]}, endpoint_mode: vip, restart_policy: {condition: any, delay: 1s}, update_config: {order: start-first}}\n' "$(hoy version -f '{{.Server.Arch}}')" >compose.yaml
+    printf 'name: k7\nservices:\n  x:\n    image: busybox\n    platform: linux/%s\n    deploy: {placement: {constraints: [a==b]}, endpoint_mode: vip, restart_policy: {condition: any, delay: 1s}, update_config: {order: stop-first}}\n' "$(hoy version -f '{{.Server.Arch}}')" >compose.yaml
     run compose create
     [ "$status" = 0 ]
     for key in placement endpoint_mode restart_policy.delay update_config; do [[ "$output" == *"WARN: service \"x\": deploy.$key"* ]]; done

@@ -19,7 +19,7 @@
 
 #include "base/err.h"
 
-#define HOY_NET_VERSION 7
+#define HOY_NET_VERSION 8
 #define HOY_NET_ID_LEN 32
 #define HOY_NET_MAX_PORTS 4096
 #define HOY_NET_TABLE_MAX 32
@@ -108,6 +108,8 @@ struct hoy_net_attach {
 	uint8_t mac[6];
 	uint8_t manner;                    /* hoy_net_manner */
 	uint8_t gateway;                   /* the container's default route is by this network */
+	uint8_t takes_over;                /* AGAIN: `former`'s ports go in the same moment as these come */
+	uint8_t former[HOY_NET_ID_LEN];    /* another endpoint */
 	char ifname[IFNAMSIZ];             /* in the container */
 	char sysctls[HOY_NET_SYSCTLS_MAX]; /* below /proc/sys: "net/ipv4/conf/eth0/log_martians=1\n" ... */
 	uint32_t n_link_local;

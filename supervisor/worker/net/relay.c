@@ -238,6 +238,11 @@ int hoy_relay_new(struct hoy_loop *loop, int sock, const struct hoy_relay_target
 	return r;
 }
 
+void hoy_relay_set_target(struct hoy_relay *relay, const struct hoy_relay_target *target)
+{
+	relay->target = *target;
+}
+
 struct hoy_relay *hoy_relay_free(struct hoy_relay *relay)
 {
 	if (!relay)

@@ -22,6 +22,8 @@ struct hoy_relay_target {
  */
 int hoy_relay_new(struct hoy_loop *loop, int sock, const struct hoy_relay_target *target, struct hoy_relay **ret,
 	struct hoy_err *err);
+/* What comes from now on goes there; what is open stays with where it went. */
+void hoy_relay_set_target(struct hoy_relay *relay, const struct hoy_relay_target *target);
 struct hoy_relay *hoy_relay_free(struct hoy_relay *relay); /* always NULL */
 
 #endif

@@ -35,6 +35,8 @@ struct held_port {
 	int sock[2]; /* of IPv4 and IPv6; -EBADF: not on that, or could not be had when it was adopted */
 	struct hoy_source *source;
 	struct hoy_relay *relay; /* of TCP on IPv6 */
+	uint8_t families;         /* it was asked for on these */
+	struct held_port *origin; /* whose it was, while that may yet have it back; NULL: it was made here */
 };
 
 struct endpoint {
@@ -356,14 +358,76 @@ static bool is_ours(
 	return false;
 }
 
-static int hold_port(struct hoy_state *state, const struct endpoint *ep, uint32_t i, struct hoy_err *err)
+static struct hoy_relay_target target_of(const struct endpoint *ep, uint32_t i)
 {
-	const struct hoy_relay_target target = {
+	return (struct hoy_relay_target){
 		.port = ep->ports[i].container_port, .address = ep->address.address, .address6 = ep->address.address6
 	};
-	struct held_port *held = &ep->held[i];
-	int r = hoy_reserve_port(&ep->ports[i], held->sock, err);
+}
 
+/* The sockets of a port go over to another endpoint, and with them what comes to its relay. */
+static void pass_port(struct held_port *from, struct held_port *to, const struct hoy_relay_target *target)
+{
+	*to = *from;
+	*from = (struct held_port){ .sock = { -EBADF, -EBADF } };
+	if (to->relay)
+		hoy_relay_set_target(to->relay, target);
+}
+
+static bool is_held(const struct held_port *held)
+{
+	return held->sock[0] >= 0 || held->sock[1] >= 0;
+}
+
+/* The same port of the host? Of families there may be fewer than were asked for. */
+static bool is_one_port(const struct hoy_net_port *a, const struct hoy_net_port *b)
+{
+	return a->proto == b->proto && a->host_port == b->host_port && a->host_ip == b->host_ip &&
+	       IN6_ARE_ADDR_EQUAL(&a->host_ip6, &b->host_ip6);
+}
+
+/* Ports that both have change hands without being given up between. */
+static void take_ports(struct endpoint *from, struct endpoint *to)
+{
+	for (uint32_t i = 0; i < to->n_ports; i++)
+		for (uint32_t j = 0; j < from->n_ports && !is_held(&to->held[i]); j++) {
+			struct hoy_relay_target target = target_of(to, i);
+
+			if (!is_held(&from->held[j]) || from->held[j].families != to->ports[i].families ||
+				!is_one_port(&from->ports[j], &to->ports[i]))
+				continue;
+			to->ports[i].families = from->ports[j].families;
+			pass_port(&from->held[j], &to->held[i], &target);
+			to->held[i].origin = &from->held[j];
+		}
+}
+
+static void give_ports_back(struct hoy_state *state, struct endpoint *ep)
+{
+	for (size_t k = 0; k < state->n_endpoints; k++) {
+		struct endpoint *from = state->endpoints[k];
+
+		for (uint32_t i = 0; i < ep->n_ports; i++)
+			for (uint32_t j = 0; j < from->n_ports; j++)
+				if (ep->held[i].origin == &from->held[j]) {
+					struct hoy_relay_target target = target_of(from, j);
+
+					pass_port(&ep->held[i], &from->held[j], &target);
+					from->held[j].origin = NULL;
+				}
+	}
+}
+
+static int hold_port(struct hoy_state *state, const struct endpoint *ep, uint32_t i, struct hoy_err *err)
+{
+	const struct hoy_relay_target target = target_of(ep, i);
+	struct held_port *held = &ep->held[i];
+	int r;
+
+	if (is_held(held))
+		return 0;
+	held->families = ep->ports[i].families;
+	r = hoy_reserve_port(&ep->ports[i], held->sock, err);
 	if (r < 0 || ep->ports[i].proto == IPPROTO_UDP)
 		return r;
 	if (held->sock[0] >= 0)
@@ -410,16 +474,21 @@ static struct endpoint *find_endpoint(struct hoy_state *state, const uint8_t id[
 	return NULL;
 }
 
-static void endpoint_free(struct endpoint *ep)
+static void release_ports(struct endpoint *ep)
 {
-	if (!ep)
-		return;
 	for (uint32_t i = 0; ep->held && i < ep->n_ports; i++) {
 		ep->held[i].source = hoy_source_free(ep->held[i].source);
 		ep->held[i].relay = hoy_relay_free(ep->held[i].relay);
 		hoy_fd_close(&ep->held[i].sock[0]);
 		hoy_fd_close(&ep->held[i].sock[1]);
 	}
+}
+
+static void endpoint_free(struct endpoint *ep)
+{
+	if (!ep)
+		return;
+	release_ports(ep);
 	free(ep->held);
 	free(ep->allowed);
 	free(ep->ports);
@@ -451,15 +520,24 @@ static struct endpoint *endpoint_new(const struct hoy_net_attach *attach)
 	return TAKE_PTR(ep);
 }
 
-static int add_endpoint(struct hoy_state *state, struct endpoint *ep, struct hoy_err *err)
+/* Room for one more. */
+static int grow(struct hoy_state *state, struct hoy_err *err)
 {
 	struct endpoint **grown = reallocarray(state->endpoints, state->n_endpoints + 1, sizeof *grown);
 
 	if (!grown)
 		return hoy_err_oom(err);
 	state->endpoints = grown;
-	state->endpoints[state->n_endpoints++] = ep;
 	return 0;
+}
+
+static int add_endpoint(struct hoy_state *state, struct endpoint *ep, struct hoy_err *err)
+{
+	int r = grow(state, err);
+
+	if (r >= 0)
+		state->endpoints[state->n_endpoints++] = ep;
+	return r;
 }
 
 /* Its rules go first, then its sockets; its link later. */
@@ -542,6 +620,92 @@ static int bring_up(struct hoy_state *state, struct endpoint *ep, const struct h
 	return r < 0 ? hoy_err_wrap(err, "network interface") : 0;
 }
 
+/* Has the endpoint the ports that hoyd says? */
+static bool has_ports(const struct endpoint *ep, const struct hoy_net_attach *attach)
+{
+	if (ep->n_ports != attach->n_ports)
+		return false;
+	for (uint32_t i = 0; i < ep->n_ports; i++)
+		if (ep->ports[i].container_port != attach->ports[i].container_port ||
+			!is_one_port(&ep->ports[i], &attach->ports[i]))
+			return false;
+	return true;
+}
+
+/* The endpoint in its new form stands for the one that is known, in one transaction; of `former` and of the known one
+ * goes what it has not taken. Both may be NULL. */
+static int replace_endpoint(struct hoy_state *state, struct endpoint *known, struct endpoint *former,
+	struct endpoint *ep, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = {};
+	uint32_t n_former = former ? former->n_ports : 0;
+	size_t index = 0;
+	int r = 0;
+
+	if (known) {
+		known->restricted = false; /* its rules go on without a gap */
+		put_endpoint(state, &text, HOY_RULESET_DELETE, known);
+		(void) find_endpoint(state, ep->id, &index);
+		state->endpoints[index] = ep;
+		endpoint_free(known);
+	} else {
+		state->endpoints[state->n_endpoints++] = ep; /* there is room */
+	}
+	if (former) {
+		hoy_ruleset_ports(
+			&text, state->table, HOY_RULESET_DELETE, &former->address, former->ports, former->n_ports);
+		release_ports(former);
+		former->n_ports = 0;
+	}
+	put_endpoint(state, &text, HOY_RULESET_ADD, ep);
+	for (uint32_t i = 0; i < ep->n_ports; i++)
+		ep->held[i].origin = NULL;
+	if (state->syncing || text.len == 0)
+		return 0;
+	r = ep->restricted && !state->sources_exist ? -ENOENT : hoy_firewall_run(state->firewall, &text, NULL);
+	if (r < 0)
+		r = install_all(state, err);
+	if (r >= 0)
+		hoy_conntrack_forget(ep->ports, ep->n_ports);
+	if (r >= 0 && former)
+		hoy_conntrack_forget(former->ports, n_former);
+	return r;
+}
+
+/* An endpoint whose container runs on, with other ports than before: what fails leaves all as it was. */
+static int change_endpoint(struct hoy_state *state, struct hoy_net_attach *attach, int netns, struct endpoint *known,
+	uint32_t *ret_reason, uint32_t *ret_failed_port, struct hoy_err *err)
+{
+	auto_ptr(endpoint_free) struct endpoint *ep = endpoint_new(attach);
+	struct endpoint *former = NULL;
+	size_t index;
+	bool adopt = attach->manner == HOY_NET_ADOPT;
+	int r = ep ? grow(state, err) : hoy_err_oom(err);
+
+	if (r < 0)
+		return r;
+	if (attach->takes_over && memcmp(attach->former, attach->id, HOY_NET_ID_LEN) != 0)
+		former = find_endpoint(state, attach->former, &index);
+	if (known) {
+		ep->ifindex = known->ifindex;
+		take_ports(known, ep);
+	}
+	if (former)
+		take_ports(former, ep);
+	for (size_t i = 0; adopt && i < state->n_endpoints; i++) /* hoyd knows whose they are now */
+		take_ports(state->endpoints[i], ep);
+	r = hold_ports(state, ep, adopt, ret_reason, ret_failed_port, err);
+	if (r >= 0)
+		r = bring_up(state, ep, attach, netns, err);
+	if (r < 0) {
+		give_ports_back(state, ep);
+		return r;
+	}
+	memcpy(attach->ports, ep->ports, ep->n_ports * sizeof *ep->ports);
+	note_port(ep);
+	return replace_endpoint(state, known, former, TAKE_PTR(ep), err);
+}
+
 int hoy_state_attach(struct hoy_state *state, struct hoy_net_attach *attach, int netns, uint32_t *ret_reason,
 	uint32_t *ret_failed_port, struct hoy_err *err)
 {
@@ -551,28 +715,24 @@ int hoy_state_attach(struct hoy_state *state, struct hoy_net_attach *attach, int
 	int r;
 
 	known = find_endpoint(state, attach->id, &index);
-	if (known && attach->manner == HOY_NET_ADOPT) {
+	if (known && attach->manner == HOY_NET_ADOPT && has_ports(known, attach)) {
 		known->stale = false;
 		return 0;
 	}
+	if (attach->manner != HOY_NET_FRESH)
+		return change_endpoint(state, attach, netns, known, ret_reason, ret_failed_port, err);
+	if (known)
+		drop_endpoint(state, index);
 	ep = endpoint_new(attach);
 	if (!ep)
 		return hoy_err_oom(err);
-	if (known) {
-		if (attach->manner == HOY_NET_AGAIN) {
-			ep->ifindex = known->ifindex;
-			known->ifindex = 0;        /* not departed */
-			known->restricted = false; /* its rules go on without a gap */
-		}
-		drop_endpoint(state, index);
-	}
-	r = hold_ports(state, ep, attach->manner != HOY_NET_FRESH, ret_reason, ret_failed_port, err);
+	r = hold_ports(state, ep, /* adopt= */ false, ret_reason, ret_failed_port, err);
 	if (r >= 0)
 		r = bring_up(state, ep, attach, netns, err);
 	if (r >= 0)
 		r = add_endpoint(state, ep, err);
 	if (r < 0) {
-		if (attach->manner == HOY_NET_FRESH && !ep->is_child)
+		if (!ep->is_child)
 			hoy_links_delete(state->links, ep->ifindex, ep->id);
 		return r;
 	}
