@@ -11,7 +11,7 @@ struct hoy_compose_globals {
 	char **files, **profiles, **env_files; /* NULL: none was named */
 	const char *project_name, *project_directory, *ansi, *progress;
 	int64_t parallel; /* -1: as much as can be */
-	bool dry_run; /* the engine is asked, but told nothing */
+	bool dry_run;     /* the engine is asked, but told nothing */
 	bool compatibility, all_resources, version, no_ansi;
 };
 

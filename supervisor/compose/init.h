@@ -4,8 +4,8 @@
 
 #include "supervisor/compose/converge.h"
 
-/* Runs the hooks of the slot's service in turn: those once for each replica, or those once for all. One that doesn't end
- * with 0 is an error, and its output is shown. They leave no container behind. */
+/* Runs the hooks of the slot's service in turn: those once for each replica, or those once for all. One that doesn't
+ * end with 0 is an error, and its output is shown. They leave no container behind. */
 int hoy_compose_run_init(struct hoy_compose_slot *slot, bool per_replica, struct hoy_err *err);
 
 /* Has it such hooks? */

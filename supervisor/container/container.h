@@ -244,8 +244,8 @@ int hoy_container_unpause(struct hoy_containers *containers, const char *ref, ho
 int hoy_container_update(struct hoy_containers *containers, const char *ref, const char *text, size_t len,
 	hoy_container_done done, void *userdata, struct hoy_err *err);
 
-/* The container, which stands by (HostConfig.Standby), takes `former`'s place: it publishes its ports and is found by its
- * names on networks, `former` stands by, and their names are exchanged. All as one change. */
+/* The container, which stands by (HostConfig.Standby), takes `former`'s place: it publishes its ports and is found by
+ * its names on networks, `former` stands by, and their names are exchanged. All as one change. */
 int hoy_container_promote(struct hoy_containers *containers, const char *ref, const char *former,
 	hoy_container_done done, void *userdata, struct hoy_err *err);
 int hoy_container_rename(struct hoy_containers *containers, const char *ref, const char *name, hoy_container_done done,

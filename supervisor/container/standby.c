@@ -1,6 +1,6 @@
 /*
- * A container that stands by: it runs, but the ports and names it is to have are another's. Promoted it takes that one's
- * place, and the other way round: so a service is replaced without a moment in which nobody serves.
+ * A container that stands by: it runs, but the ports and names it is to have are another's. Promoted it takes that
+ * one's place, and the other way round: so a service is replaced without a moment in which nobody serves.
  */
 #include <errno.h>
 #include <string.h>
@@ -107,8 +107,8 @@ static int check(const struct hoy_container *c, const struct hoy_container *form
 	if (c->phase != HOY_PHASE_RUNNING)
 		return hoy_err_conflict(err, "container %s is not running", c->info.name);
 	if (former->phase != HOY_PHASE_RUNNING && former->phase != HOY_PHASE_IDLE)
-		return hoy_err_conflict(err, "container %s is just starting, ending or being removed: try again",
-			former->info.name);
+		return hoy_err_conflict(
+			err, "container %s is just starting, ending or being removed: try again", former->info.name);
 	return 0;
 }
 
@@ -134,8 +134,7 @@ int hoy_container_promote(struct hoy_containers *room, const char *ref, const ch
 		return r;
 	memcpy(p->id, c->info.id, sizeof p->id);
 	memcpy(p->former, former->info.id, sizeof p->former);
-	r = hoy_network_exchange(
-		room->options.networks, c->info.id, former->info.id, netns, on_exchanged, p, err);
+	r = hoy_network_exchange(room->options.networks, c->info.id, former->info.id, netns, on_exchanged, p, err);
 	if (r < 0)
 		undo(c, former);
 	else

@@ -528,6 +528,22 @@ static int settle_address6(struct hoy_networks *networks, struct hoy_endpoint_ro
 	return hoy_endpoints_set_address6(networks->store, endpoint->id, endpoint->address6, err);
 }
 
+/* The address that it asks for, unless a container has it that runs; one that does not will have another, or none. */
+static int take_asked(struct hoy_networks *networks, struct hoy_endpoint_row *endpoint,
+	const struct hoy_network_row *network, struct hoy_err *err)
+{
+	auto_(hoy_endpoint_row_done) struct hoy_endpoint_row holder = {};
+	int r = hoy_endpoint_asked_place(network, endpoint->address, &endpoint->place, err);
+
+	if (r >= 0)
+		r = hoy_endpoints_at(networks->store, network->id, endpoint->place, &holder, err);
+	if (r > 0 && hoy_sandbox_find(networks, holder.container_id))
+		return hoy_err_set(err, HOY_ERR_CONFLICT, EADDRINUSE, "Address already in use: %s", endpoint->address);
+	if (r > 0)
+		r = hoy_endpoints_set_place(networks->store, holder.id, 0, err);
+	return r < 0 ? r : 0;
+}
+
 /* The first one up decides where the default subnet is; an address that was leased in another shape of it is leased
  * anew. */
 static int settle_address(struct hoy_networks *networks, struct hoy_endpoint_row *endpoint,
@@ -540,7 +556,8 @@ static int settle_address(struct hoy_networks *networks, struct hoy_endpoint_row
 	if (r < 0)
 		return r;
 	if (!hoy_networks_place_fits(network, endpoint->place)) {
-		r = hoy_networks_find_place(networks, network, &endpoint->place, err);
+		r = endpoint->address ? take_asked(networks, endpoint, network, err)
+				      : hoy_networks_find_place(networks, network, &endpoint->place, err);
 		if (r >= 0)
 			r = hoy_endpoints_set_place(networks->store, endpoint->id, endpoint->place, err);
 	}

@@ -62,8 +62,8 @@ static int insert_ports(struct hoy_networks *networks, const struct hoy_network_
 	return 0;
 }
 
-/* The place of an address that was asked for. */
-static int asked_place(const struct hoy_network_row *network, const char *text, uint32_t *ret, struct hoy_err *err)
+int hoy_endpoint_asked_place(
+	const struct hoy_network_row *network, const char *text, uint32_t *ret, struct hoy_err *err)
 {
 	static const char prefix[] = "invalid config for network";
 	uint32_t address;
@@ -107,7 +107,7 @@ static int choose_place(struct hoy_networks *networks, const struct hoy_network_
 	const struct hoy_network_row *network, uint32_t *ret, struct hoy_err *err)
 {
 	if (request->address && *request->address)
-		return asked_place(network, request->address, ret, err);
+		return hoy_endpoint_asked_place(network, request->address, ret, err);
 	return network->prefix_len > 0 ? hoy_networks_find_place(networks, network, ret, err) : 0;
 }
 
@@ -121,8 +121,9 @@ static int explain_conflict(
 		request->container_id, network->name);
 }
 
+/* With `later` an address that somebody has now is had at the start, if it is free by then. */
 static int insert_endpoint(struct hoy_networks *networks, const struct hoy_network_request *request,
-	const struct hoy_network_row *network, struct hoy_err *err)
+	const struct hoy_network_row *network, bool later, struct hoy_err *err)
 {
 	unsigned char random[HOY_NET_ID_LEN];
 	char id[HOY_NETWORK_ID_MAX], address6[INET6_ADDRSTRLEN] = "";
@@ -141,6 +142,10 @@ static int insert_endpoint(struct hoy_networks *networks, const struct hoy_netwo
 
 	if (r >= 0)
 		r = hoy_ipv6_lease(networks, network, request->address6, row.place, address6, err);
+	if (r == -EADDRINUSE && later && row.asked6 && !hoy_str_eq(address6, network->gateway6)) {
+		*address6 = '\0';
+		r = 0;
+	}
 	if (r >= 0)
 		r = words_text(request->aliases, &aliases, err);
 	if (r >= 0)
@@ -157,6 +162,10 @@ static int insert_endpoint(struct hoy_networks *networks, const struct hoy_netwo
 	hoy_random(random, sizeof random);
 	hoy_hex(random, sizeof random, id);
 	r = hoy_endpoints_insert(networks->store, &row, err);
+	if (r == -EEXIST && later && row.address) {
+		row.place = 0;
+		r = hoy_endpoints_insert(networks->store, &row, err);
+	}
 	return r == -EEXIST ? explain_conflict(request, network, err) : r;
 }
 
@@ -171,7 +180,7 @@ static int check_aliases(
 }
 
 static int add_endpoint(struct hoy_networks *networks, const struct hoy_network_request *request,
-	struct hoy_network_row *network, struct hoy_err *err)
+	struct hoy_network_row *network, bool later, struct hoy_err *err)
 {
 	int r = check_request(request, err);
 
@@ -183,19 +192,20 @@ static int add_endpoint(struct hoy_networks *networks, const struct hoy_network_
 		r = check_aliases(request, network, err);
 	if (r >= 0 && hoy_network_mode_of(network->driver) == HOY_NETWORK_BRIDGE && network->prefix_len == 0)
 		r = hoy_networks_settle(networks, network, err);
-	return r < 0 ? r : insert_endpoint(networks, request, network, err);
+	return r < 0 ? r : insert_endpoint(networks, request, network, later, err);
 }
 
-int hoy_endpoint_add(struct hoy_networks *networks, const struct hoy_network_request *request, struct hoy_err *err)
+int hoy_endpoint_add(
+	struct hoy_networks *networks, const struct hoy_network_request *request, bool later, struct hoy_err *err)
 {
 	auto_(hoy_network_row_done) struct hoy_network_row network = {};
 
-	return add_endpoint(networks, request, &network, err);
+	return add_endpoint(networks, request, &network, later, err);
 }
 
 int hoy_network_allocate(struct hoy_networks *networks, const struct hoy_network_request *request, struct hoy_err *err)
 {
-	int r = hoy_endpoint_add(networks, request, err);
+	int r = hoy_endpoint_add(networks, request, /* later= */ true, err);
 
 	return r < 0 ? r : insert_ports(networks, request, err);
 }

@@ -50,8 +50,8 @@ static void keep_numbers(const struct hoy_net_attach *former, struct hoy_net_att
 
 		for (uint32_t k = 0; k < former->n_ports; k++) {
 			const struct hoy_net_port *had = &former->ports[k];
-			bool any = port->host_port == 0, fits = had->host_port >= port->host_port &&
-								had->host_port <= port->host_port_last;
+			bool any = port->host_port == 0,
+			     fits = had->host_port >= port->host_port && had->host_port <= port->host_port_last;
 
 			if (had->proto != port->proto || had->container_port != port->container_port ||
 				had->families != port->families || !(any || fits))
@@ -88,7 +88,8 @@ static struct hoy_attachment *published_of(const struct hoy_network_op *op)
 static void on_exchanged(void *userdata, const struct hoy_net_reply *reply, const struct hoy_err *err)
 {
 	struct hoy_network_op *op = userdata;
-	struct hoy_attachment *attachment = published_of(op), *former = gateway_of(hoy_sandbox_find(op->networks, op->id));
+	struct hoy_attachment *attachment = published_of(op),
+			      *former = gateway_of(hoy_sandbox_find(op->networks, op->id));
 	struct hoy_err why = {}, ignored = {};
 
 	if (!attachment) { /* it has ended meanwhile, and published what it had until then */

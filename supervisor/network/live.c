@@ -304,7 +304,7 @@ static int connect_in(struct hoy_networks *networks, const struct hoy_network_re
 	void *userdata, struct hoy_err *err)
 {
 	struct hoy_network_op *op;
-	int r = hoy_endpoint_add(networks, request, err);
+	int r = hoy_endpoint_add(networks, request, /* later= */ !sandbox, err);
 
 	if (r >= 0)
 		r = hoy_network_op_new(networks, network->id, sandbox, done, userdata, &op, err);

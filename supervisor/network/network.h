@@ -162,10 +162,10 @@ int hoy_network_disconnect(struct hoy_networks *networks, const char *container_
 	hoy_network_attached done, void *userdata, struct hoy_err *err);
 
 /*
- * What the room says of two running containers has changed over: `container_id` no longer stands by, `former` does. The ports
- * of the one are published in the same moment as the other's are not any more: what both have is never free between, and what
- * is connected stays so. Names follow with hoy_network_renamed(). `netns_fd` is the first one's (borrowed). After an error
- * the ports are as they were, and the caller changes back what it says.
+ * What the room says of two running containers has changed over: `container_id` no longer stands by, `former` does. The
+ * ports of the one are published in the same moment as the other's are not any more: what both have is never free
+ * between, and what is connected stays so. Names follow with hoy_network_renamed(). `netns_fd` is the first one's
+ * (borrowed). After an error the ports are as they were, and the caller changes back what it says.
  */
 int hoy_network_exchange(struct hoy_networks *networks, const char *container_id, const char *former, int netns_fd,
 	hoy_network_attached done, void *userdata, struct hoy_err *err);

@@ -109,8 +109,14 @@ void hoy_network_mac_format(const uint8_t mac[6], char out[HOY_NETWORK_MAC_MAX])
 
 /* --- endpoint.c --- */
 
-/* The row alone, without ports. */
-int hoy_endpoint_add(struct hoy_networks *networks, const struct hoy_network_request *request, struct hoy_err *err);
+/* The row alone, without ports. `later`: the container does not run, an address it asks for need be free at its start
+ * only.
+ */
+int hoy_endpoint_add(
+	struct hoy_networks *networks, const struct hoy_network_request *request, bool later, struct hoy_err *err);
+/* The place of an address that was asked for; -EINVAL, or -EADDRINUSE for one that no container can have. */
+int hoy_endpoint_asked_place(
+	const struct hoy_network_row *network, const char *text, uint32_t *ret, struct hoy_err *err);
 
 /* --- endpoint_options.c --- */
 

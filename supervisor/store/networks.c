@@ -300,7 +300,8 @@ int hoy_endpoints_delete_one(
 
 int hoy_endpoints_set_place(struct hoy_store *store, const char *id, uint32_t place, struct hoy_err *err)
 {
-	int r = hoy_store_exec(store, err, "UPDATE endpoints SET place = ?2 WHERE id = ?1", "ti", id, (int64_t) place);
+	int r = hoy_store_exec(
+		store, err, "UPDATE endpoints SET place = NULLIF(?2, 0) WHERE id = ?1", "ti", id, (int64_t) place);
 
 	return r < 0 ? r : 0;
 }
@@ -372,6 +373,22 @@ int hoy_endpoints_find(
 
 	hoy_query_start(&q, store, ENDPOINT_COLUMNS "WHERE container_id = ?1 ORDER BY position LIMIT 1");
 	hoy_query_bind_text(&q, 1, container_id);
+	r = hoy_query_next(&q, err);
+	if (r <= 0)
+		return r;
+	r = read_endpoint(&q, ret, err);
+	return r < 0 ? r : 1;
+}
+
+int hoy_endpoints_at(struct hoy_store *store, const char *network_id, uint32_t place, struct hoy_endpoint_row *ret,
+	struct hoy_err *err)
+{
+	auto_(hoy_query_done) struct hoy_query q = {};
+	int r;
+
+	hoy_query_start(&q, store, ENDPOINT_COLUMNS "WHERE network_id = ?1 AND place = ?2");
+	hoy_query_bind_text(&q, 1, network_id);
+	hoy_query_bind_i64(&q, 2, place);
 	r = hoy_query_next(&q, err);
 	if (r <= 0)
 		return r;

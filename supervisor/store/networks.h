@@ -90,6 +90,7 @@ int hoy_endpoints_delete(struct hoy_store *store, const char *container_id, stru
 int hoy_endpoints_delete_one(
 	struct hoy_store *store, const char *container_id, const char *network_id, struct hoy_err *err);
 int hoy_endpoints_set_position(struct hoy_store *store, const char *id, unsigned int position, struct hoy_err *err);
+/* 0: it has none until its next start. */
 int hoy_endpoints_set_place(struct hoy_store *store, const char *id, uint32_t place, struct hoy_err *err);
 /* Another address of IPv6; NULL: none. -EEXIST: taken. */
 int hoy_endpoints_set_address6(struct hoy_store *store, const char *id, const char *address, struct hoy_err *err);
@@ -99,6 +100,9 @@ int hoy_endpoints_has_address6(
 /* A container's first one: 1, or 0 when there is none. */
 int hoy_endpoints_find(
 	struct hoy_store *store, const char *container_id, struct hoy_endpoint_row *ret, struct hoy_err *err);
+/* The one that has the place: 1, or 0. */
+int hoy_endpoints_at(struct hoy_store *store, const char *network_id, uint32_t place, struct hoy_endpoint_row *ret,
+	struct hoy_err *err);
 /* All of them, by position; *ret is freed with hoy_endpoint_rows_free(). */
 int hoy_endpoints_list(struct hoy_store *store, const char *container_id, struct hoy_endpoint_row **ret, size_t *ret_n,
 	struct hoy_err *err);

@@ -186,5 +186,19 @@ X
     [[ "$output" == *'WARN: service "web": order start-first is not possible, it has a fixed address'* ]] || { echo "$output"; false; }
     [ "$(containers | wc -l)" = 1 ]
     [ "$(containers)" != "$first" ]
+    # an address is whose who runs
+    hoy create --name other --network upd_n --ip 10.123.7.9 busybox sleep 1000
+    run hoy start other
+    [ "$status" = 1 ]
+    [[ "$output" == *"Address already in use: 10.123.7.9"* ]]
+    hoy stop -t 0 upd-web-1
+    hoy start other
+    [ "$(look other '.NetworkSettings.Networks.upd_n.IPAddress')" = 10.123.7.9 ]
+    run hoy start upd-web-1
+    [ "$status" = 1 ]
+    [[ "$output" == *"Address already in use: 10.123.7.9"* ]]
+    hoy rm -f other
+    hoy start upd-web-1
+    [ "$(look upd-web-1 '.NetworkSettings.Networks.upd_n.IPAddress')" = 10.123.7.9 ]
     compose down -t 0
 }

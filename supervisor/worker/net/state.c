@@ -34,7 +34,7 @@ struct bridge {
 struct held_port {
 	int sock[2]; /* of IPv4 and IPv6; -EBADF: not on that, or could not be had when it was adopted */
 	struct hoy_source *source;
-	struct hoy_relay *relay; /* of TCP on IPv6 */
+	struct hoy_relay *relay;  /* of TCP on IPv6 */
 	uint8_t families;         /* it was asked for on these */
 	struct held_port *origin; /* whose it was, while that may yet have it back; NULL: it was made here */
 };
