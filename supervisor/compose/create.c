@@ -293,7 +293,8 @@ static int run_removal(void *userdata, struct hoy_err *err)
 	int r = 0;
 
 	hoy_compose_tell(one->app, HOY_REPORT_WORKING, "Container", one->container->name, "Removing");
-	if (hoy_compose_container_runs(one->container))
+	/* One that never had its place has served nobody. */
+	if (hoy_compose_container_runs(one->container) && !hoy_compose_container_is_temporary(one->container))
 		r = hoy_compose_stop_action.run(one->app, one->container, &stop, err);
 	if (r == 0)
 		r = hoy_compose_post(one->app, "DELETE", one->container->id, err, "?force=1");
