@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,6 +14,8 @@ static struct {
 	int fd;
 	enum hoy_log_format format;
 	enum hoy_log_level most;
+	enum hoy_log_sink sink;
+	const char *name;
 } log_to = { .fd = STDERR_FILENO, .format = HOY_LOG_TEXT, .most = HOY_LOG_INFO };
 
 static const char *const level_names[] = { "error", "warning", "info", "debug" };
@@ -22,6 +25,12 @@ void hoy_log_setup(int fd, enum hoy_log_format format, enum hoy_log_level most)
 	log_to.fd = fd;
 	log_to.format = format;
 	log_to.most = most;
+}
+
+void hoy_log_setup_sink(enum hoy_log_sink sink, const char *name)
+{
+	log_to.sink = sink;
+	log_to.name = name;
 }
 
 bool hoy_log_enabled(enum hoy_log_level level)
@@ -53,20 +62,40 @@ static size_t escape(char *out, size_t size, const char *str, bool json)
 	return n;
 }
 
-static void write_line(enum hoy_log_level level, const char *msg)
+static int format_line(enum hoy_log_level level, const char *msg, char *line, size_t size)
 {
-	char line[4096], text[3800], now[HOY_TIME_MAX];
-	int len;
+	char text[3800], now[HOY_TIME_MAX];
 
 	escape(text, sizeof text, msg, log_to.format == HOY_LOG_JSON);
 	hoy_time_now(now);
 	if (log_to.format == HOY_LOG_JSON)
-		len = snprintf(line, sizeof line, "{\"level\":\"%s\",\"msg\":\"%s\",\"time\":\"%s\"}\n",
-			level_names[level], text, now);
-	else
-		len = snprintf(line, sizeof line, "time=\"%s\" level=%s msg=\"%s\"\n", now, level_names[level], text);
+		return snprintf(line, size, "{\"level\":\"%s\",\"msg\":\"%s\",\"time\":\"%s\"}\n", level_names[level],
+			text, now);
+	if (log_to.sink != HOY_LOG_TO_FILE)
+		return snprintf(line, size, "%s\n", text);
+	return snprintf(line, size, "time=\"%s\" level=%s msg=\"%s\"\n", now, level_names[level], text);
+}
+
+/* The two loggers take a datagram: RFC 3164 without a time, which the receiver adds; the journal's own protocol, whose
+ * fields end with their lines. */
+static void write_line(enum hoy_log_level level, const char *msg)
+{
+	static const int priority[] = { LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
+	char line[4096], datagram[4400];
+	int len = format_line(level, msg, line, sizeof line);
+
+	if (len <= 0)
+		return;
+	len = MIN(len, (int) sizeof line - 1);
+	if (log_to.sink == HOY_LOG_TO_SYSLOG)
+		len = snprintf(datagram, sizeof datagram, "<%d>%s[%d]: %.*s", LOG_USER | priority[level], log_to.name,
+			(int) getpid(), len - 1, line);
+	else if (log_to.sink == HOY_LOG_TO_JOURNAL)
+		len = snprintf(datagram, sizeof datagram, "PRIORITY=%d\nSYSLOG_IDENTIFIER=%s\nMESSAGE=%s",
+			priority[level], log_to.name, line);
 	if (len > 0)
-		(void) !write(log_to.fd, line, MIN((size_t) len, sizeof line - 1));
+		(void) !write(log_to.fd, log_to.sink == HOY_LOG_TO_FILE ? line : datagram,
+			MIN((size_t) len, (log_to.sink == HOY_LOG_TO_FILE ? sizeof line : sizeof datagram) - 1));
 }
 
 void hoy_log(enum hoy_log_level level, const char *fmt, ...)

@@ -15,6 +15,11 @@ enum hoy_log_format { HOY_LOG_TEXT, HOY_LOG_JSON };
 void hoy_log_setup(int fd, enum hoy_log_format format, enum hoy_log_level most);
 bool hoy_log_enabled(enum hoy_log_level level);
 
+/* The fd is a datagram socket of the system's logger: each line is a message under this name, which stays the caller's.
+ * Level and time are the logger's own fields then, so that text is the bare message. */
+enum hoy_log_sink { HOY_LOG_TO_FILE, HOY_LOG_TO_SYSLOG, HOY_LOG_TO_JOURNAL };
+void hoy_log_setup_sink(enum hoy_log_sink sink, const char *name);
+
 void hoy_log(enum hoy_log_level level, const char *fmt, ...) HOY_PRINTF(2, 3);
 #define hoy_log_debug(...)                                                                                             \
 	do {                                                                                                           \

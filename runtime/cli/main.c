@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -13,6 +14,10 @@
 #include "base/str.h"
 #include "libocispec/runtime.h"
 #include "runtime/cli/command.h"
+
+#define SYSLOG_SOCKET "/dev/log"
+#define JOURNAL_SOCKET "/run/systemd/journal/socket"
+#define LOG_NAME_MAX 200
 
 static const struct hoy_command *const commands[] = {
 	&hoy_cmd_checkpoint,
@@ -36,13 +41,14 @@ static const struct hoy_command *const commands[] = {
 };
 
 struct global_options {
-	bool debug, help, version, systemd_cgroup;
+	bool debug, help, usage, version, systemd_cgroup;
 	const char *root, *log, *log_format, *log_level, *rootless, *cgroup_manager;
 };
 
 static const struct hoy_option global_table[] = {
 	HOY_OPTION(struct global_options, "root", 0, STRING, root, "directory of the containers' state"),
-	HOY_OPTION(struct global_options, "log", 0, STRING, log, "file to append log messages to"),
+	HOY_OPTION(struct global_options, "log", 0, STRING, log,
+		"file to append log messages to, or syslog:NAME, journald:NAME"),
 	HOY_OPTION(struct global_options, "log-format", 0, STRING, log_format, "text or json"),
 	HOY_OPTION(struct global_options, "log-level", 0, STRING, log_level, "error, warning (default) or debug"),
 	HOY_OPTION(struct global_options, "debug", 0, FLAG, debug, "log more"),
@@ -51,7 +57,11 @@ static const struct hoy_option global_table[] = {
 		"cgroupfs, systemd or disabled (no cgroup is made)"),
 	HOY_OPTION(struct global_options, "rootless", 0, STRING, rootless, "auto, true or false"),
 	HOY_OPTION(struct global_options, "help", 'h', FLAG, help, "show this help"),
+	HOY_OPTION(struct global_options, "usage", 0, FLAG, usage, "show the form of a command line"),
 	HOY_OPTION(struct global_options, "version", 'v', FLAG, version, "show the version"),
+	/* crun's letters for two of them */
+	HOY_OPTION(struct global_options, "?", 0, FLAG, help, NULL),
+	HOY_OPTION(struct global_options, "V", 0, FLAG, version, NULL),
 };
 
 /* In the form of runc's, for scripts that read it. */
@@ -98,15 +108,25 @@ static int find_log_level(const struct global_options *o, enum hoy_log_level *re
 	return hoy_err_invalid(err, "invalid log-level: %s", o->log_level);
 }
 
-/* A path, or crun's BACKEND:SPECIFIER. */
-static int find_log(const char *text, const char **ret, struct hoy_err *err)
+/* A path, or crun's BACKEND:SPECIFIER, of which the last two name who speaks to the system's logger. */
+static int open_log_target(const char *target, struct hoy_err *err)
 {
-	if (text && (hoy_str_starts(text, "journald:") || hoy_str_starts(text, "syslog:")))
-		return hoy_err_unsupported(err, "--log: '%s': only files are supported", text);
-	*ret = text && hoy_str_starts(text, "file:") ? text + strlen("file:") : text;
-	if (text && !**ret)
-		*ret = NULL;
-	return 0;
+	const char *name = strchr(target, ':') ? strchr(target, ':') + 1 : target;
+	bool journal = hoy_str_starts(target, "journald:");
+	int fd;
+
+	if (!journal && !hoy_str_starts(target, "syslog:")) {
+		fd = open(target, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0644);
+		return fd < 0 ? hoy_err_sys(err, "open log '%s'", target) : fd;
+	}
+	if (!*name || strlen(name) > LOG_NAME_MAX || strchr(name, '\n'))
+		return hoy_err_invalid(
+			err, "--log: '%s': a name for the log is needed, of at most %d bytes", target, LOG_NAME_MAX);
+	fd = hoy_fd_unix_connect(journal ? JOURNAL_SOCKET : SYSLOG_SOCKET, SOCK_DGRAM, err);
+	if (fd < 0)
+		return hoy_err_wrap(err, "--log: '%s'", target);
+	hoy_log_setup_sink(journal ? HOY_LOG_TO_JOURNAL : HOY_LOG_TO_SYSLOG, name);
+	return fd;
 }
 
 static int open_log(const struct global_options *o, struct hoy_globals *g, struct hoy_err *err)
@@ -119,15 +139,15 @@ static int open_log(const struct global_options *o, struct hoy_globals *g, struc
 	else if (o->log_format && strcmp(o->log_format, "text") != 0)
 		return hoy_err_invalid(err, "invalid log-format: %s", o->log_format);
 	r = find_log_level(o, &level, err);
-	if (r == 0)
-		r = find_log(o->log, &g->log, err);
 	if (r < 0)
 		return r;
-	if (g->log) {
-		fd = open(g->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0644);
-		if (fd < 0)
-			return hoy_err_sys(err, "open log '%s'", g->log);
-	}
+	g->log = o->log && hoy_str_starts(o->log, "file:") ? o->log + strlen("file:") : o->log;
+	if (g->log && !*g->log)
+		g->log = NULL;
+	if (g->log)
+		fd = open_log_target(g->log, err);
+	if (fd < 0)
+		return fd;
 	hoy_log_setup(fd, g->log_json ? HOY_LOG_JSON : HOY_LOG_TEXT, level);
 	return 0;
 }
@@ -262,6 +282,10 @@ static int start(int argc, char **argv, struct hoy_globals *g, int *error_status
 		return r;
 	if (o.version) {
 		show_version(g);
+		return 0;
+	}
+	if (o.usage) {
+		(void) printf("Usage: %s [global options] COMMAND [options] [arguments]\n", g->program);
 		return 0;
 	}
 	if (o.help || !args[0])

@@ -121,6 +121,8 @@ void hoy_options_help(const struct hoy_option *options, size_t n_options)
 	for (size_t i = 0; i < n_options; i++) {
 		char name[64];
 
+		if (!options[i].help)
+			continue;
 		(void) snprintf(name, sizeof name, "--%s%s%.1s%s", options[i].name, options[i].letter ? ", -" : "",
 			options[i].letter ? &options[i].letter : "",
 			options[i].kind == HOY_OPTION_FLAG ? "" : " VALUE");
