@@ -235,13 +235,14 @@ teardown() { runtime_teardown; }
 }
 
 @test "a killed hoyrun leaves something that delete --force cleans" {
-    config '.process.args = ["sleep", "1000"] | .hooks.createRuntime = [{"path": "/bin/sleep", "args": ["sleep", "5"]}]'
+    # A hook that runs until the test lets it end, or its directory is gone.
+    config '.process.args = ["sleep", "1000"] | .hooks.createRuntime = [{"path": "/bin/sh", "args": ["sh", "-c",
+        "touch \($t)/in-hook; while [ -e \($t)/in-hook ]; do sleep 0.1; done"]}]' --arg t "$T"
     "$HOYRUN" --root "$T/root" create -b "$B" "$ID" </dev/null >"$T/out" 2>&1 3>&- 4>&- &
-    wait_for 5 pgrep -f "create -b $B $ID"
-    wait_for 5 test -e "$T/root/$ID/state.json"
-    sleep 0.2
+    wait_for 5 test -e "$T/in-hook"
     kill -9 $!
     wait $! || :
+    rm "$T/in-hook"
     [ "$(status_of)" != running ]
     r delete --force "$ID"
     nothing_left
