@@ -280,6 +280,36 @@ int hoy_process_status(const siginfo_t *si)
 	return si->si_code == CLD_EXITED ? si->si_status : 128 + si->si_status;
 }
 
+/* What pidfs has for file handles: its inode's number. */
+union pidfs_handle {
+	struct file_handle head;
+	char space[sizeof(struct file_handle) + sizeof(uint64_t)];
+};
+#define PIDFS_HANDLE_TYPE 0xfe /* FILEID_KERNFS */
+
+int hoy_pidfd_handle(int pidfd, uint64_t *ret)
+{
+	union pidfs_handle h = { .head.handle_bytes = sizeof *ret };
+	int mount;
+
+	if (name_to_handle_at(pidfd, "", &h.head, &mount, AT_EMPTY_PATH) < 0)
+		return -errno;
+	if (h.head.handle_type != PIDFS_HANDLE_TYPE || h.head.handle_bytes != sizeof *ret)
+		return -EOPNOTSUPP;
+	memcpy(ret, h.head.f_handle, sizeof *ret);
+	return 0;
+}
+
+int hoy_pidfd_open_handle(int any, uint64_t handle)
+{
+	union pidfs_handle h = { .head = { .handle_bytes = sizeof handle, .handle_type = PIDFS_HANDLE_TYPE } };
+	int fd;
+
+	memcpy(h.head.f_handle, &handle, sizeof handle);
+	fd = open_by_handle_at(any, &h.head, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 int hoy_pidfd_open(pid_t pid)
 {
 	int fd = (int) syscall(SYS_pidfd_open, pid, 0);

@@ -43,4 +43,10 @@ int hoy_process_status(const siginfo_t *si);
 int hoy_pidfd_open(pid_t pid);            /* fd or -errno */
 int hoy_pidfd_signal(int pidfd, int sig); /* 0 or -errno */
 
+/* A number that no other process has until the next boot, and the process by it: one call, where a pid must be opened
+ * and then proven (Linux 6.14; -EOPNOTSUPP before). `any` is a pidfd of whatever process. A process that has ended is
+ * found until it is forgotten: poll() tells. -ESTALE: there is none. */
+int hoy_pidfd_handle(int pidfd, uint64_t *ret);
+int hoy_pidfd_open_handle(int any, uint64_t handle);
+
 #endif

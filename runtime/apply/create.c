@@ -154,7 +154,7 @@ int hoy_create_state(struct creation *c, struct hoy_err *err)
 	s->rootfs = strdup(c->plan.rootfs);
 	s->created = strdup(now);
 	s->owner = (uid_t) getauxval(AT_EUID);
-	s->runs_at_once = c->o->run;
+	s->runs_at_once = s->started = c->o->run;
 	s->own_pid_ns = c->plan.new_ns & CLONE_NEWPID;
 	s->has_hooks = has_later_hooks(c->spec->hooks);
 	s->rootless = c->o->rootless;
@@ -395,6 +395,7 @@ static int commit(struct creation *c, struct hoy_err *err)
 		return hoy_err_code(err, r, "start time of process %d", (int) c->pid);
 	c->state.pid = c->pid;
 	c->state.start_time = stat.start_time;
+	(void) hoy_pidfd_handle(c->pidfd, &c->state.pid_handle);
 	free(c->state.init_name);
 	c->state.init_name = strdup(stat.name);
 	if (!c->state.init_name)

@@ -98,6 +98,16 @@ static int reach_init(const struct hoy_state *state, int pidfd, struct hoy_err *
 	return why.errnum ? hoy_err_import(err, &why) : hoy_err_conflict(err, TEXT_START_STOPPED);
 }
 
+/* For who looks at many: nobody waits any more. Without it they look closer. */
+static void note_start(struct hoy_state *state)
+{
+	struct hoy_err why = {};
+
+	state->started = true;
+	if (hoy_state_save(state, &why) < 0)
+		hoy_log_ignored(&why, "state of '%s'", state->id);
+}
+
 int hoy_container_start(struct hoy_state *state, struct hoy_err *err)
 {
 	auto_ptr(hoy_oci_spec_free) struct hoy_oci_spec *spec = NULL;
@@ -110,6 +120,8 @@ int hoy_container_start(struct hoy_state *state, struct hoy_err *err)
 		return r;
 	r = hoy_sync_send(sock, HOY_SYNC_START, 0, -EBADF, err);
 	(void) unlinkat(state->dir, HOY_STATE_SOCKET, 0); /* meanwhile */
+	if (r == 0)
+		note_start(state);
 	if (r == 0)
 		r = hoy_sync_wait_exec(sock, err);
 	if (r < 0)

@@ -307,6 +307,8 @@ static int commit(struct creation *c, pid_t pid, struct hoy_err *err)
 	c->pidfd = hoy_pidfd_open(pid);
 	if (c->pidfd < 0)
 		return hoy_err_code(err, c->pidfd, "open process %d", (int) pid);
+	(void) hoy_pidfd_handle(c->pidfd, &c->state.pid_handle);
+	c->state.started = true;
 	r = hoy_create_save(c, err);
 	if (r == 0)
 		r = hoy_write_pid_file(c->o->pid_file, pid, err);

@@ -43,6 +43,8 @@ struct share {
 	struct hoy_buf found;
 	int memory; /* a worker's, that it writes to */
 	pid_t worker;
+	uid_t uid; /* whose name `owner` is */
+	char *owner;
 };
 
 static void add_row(struct hoy_buf *out, const struct hoy_oci_state *doc)
@@ -53,27 +55,22 @@ static void add_row(struct hoy_buf *out, const struct hoy_oci_state *doc)
 		hoy_oci_status_to_string(doc->status), 0, bundle, 0, created, 0, doc->owner ? doc->owner : "", 0);
 }
 
-static int look(struct share *s, struct hoy_err *err)
+/* What was seen of some: what can't be read, or has no state yet, is left out. */
+static int add_seen(struct share *s, struct hoy_seen *seen, size_t n, struct hoy_err *err)
 {
-	auto_free char *owner = NULL; /* of the container before, mostly of all */
-	auto_(hoy_look_done) struct hoy_look eye;
-	uid_t uid = 0;
-
-	hoy_look_init(&eye, s->root);
-	for (size_t i = 0; i < s->n; i++) {
-		auto_(hoy_state_done) struct hoy_state state = { .dir = -EBADF };
-		enum hoy_status status;
+	for (size_t i = 0; i < n; i++) {
+		const struct hoy_state *state = &seen[i].state;
 		struct hoy_oci_state doc;
 		int r = 0;
 
-		if (hoy_look_at(&eye, s->ids[i], &state, &status, NULL) < 0 || !state.read)
+		if (!state->read)
 			continue;
-		if (!owner || state.owner != uid) {
-			free(owner);
-			uid = state.owner;
-			owner = hoy_owner_name(uid);
+		if (!s->owner || state->owner != s->uid) { /* mostly that of the one before */
+			free(s->owner);
+			s->uid = state->owner;
+			s->owner = hoy_owner_name(s->uid);
 		}
-		hoy_fill_state(&state, status, owner, &doc);
+		hoy_fill_state(state, seen[i].status, s->owner, &doc);
 		if (s->json && s->found.len)
 			(void) hoy_buf_addc(&s->found, ',');
 		if (s->json)
@@ -83,7 +80,25 @@ static int look(struct share *s, struct hoy_err *err)
 		if (r < 0)
 			return r;
 	}
-	return hoy_buf_check(&s->found, "list", err);
+	return 0;
+}
+
+static int look(struct share *s, struct hoy_err *err)
+{
+	auto_(hoy_look_done) struct hoy_look eye;
+	struct hoy_seen seen[HOY_LOOK_MAX];
+	int r = 0;
+
+	hoy_look_init(&eye, s->root);
+	for (size_t i = 0, n; r == 0 && i < s->n; i += n) {
+		n = MIN(s->n - i, (size_t) HOY_LOOK_MAX);
+		hoy_look_at(&eye, s->ids + i, n, seen);
+		r = add_seen(s, seen, n, err);
+		hoy_seen_done(seen, n);
+	}
+	free(s->owner);
+	s->owner = NULL;
+	return r < 0 ? r : hoy_buf_check(&s->found, "list", err);
 }
 
 /* False: there is none, somebody else must do its share. */
@@ -129,7 +144,7 @@ static int look_at_all(
 	for (size_t i = 0; i < n_shares; i++) {
 		size_t end = n * (i + 1) / n_shares;
 
-		shares[i] = (struct share){ root, json, ids + begin, end - begin, {}, -EBADF, -1 };
+		shares[i] = (struct share){ root, json, ids + begin, end - begin, {}, -EBADF, -1, 0, NULL };
 		begin = end;
 	}
 	for (size_t i = 0; i < n_shares; i++)

@@ -65,7 +65,7 @@ bool hoy_state_is_process(const struct hoy_state *state, const struct hoy_proces
 
 bool hoy_state_has_executed(const struct hoy_state *state, const struct hoy_process_stat *stat)
 {
-	return state->init_name && strcmp(stat->name, state->init_name) != 0;
+	return state->started || (state->init_name && strcmp(stat->name, state->init_name) != 0);
 }
 
 bool hoy_state_is_alive(const struct hoy_state *state)

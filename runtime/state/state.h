@@ -54,7 +54,9 @@ struct hoy_state {
 	uint32_t owner;
 	int32_t pid;         /* 0: not there yet */
 	uint64_t start_time; /* of pid, in clock ticks after boot */
+	uint64_t pid_handle; /* of pid, see hoy_pidfd_handle(); 0: the kernel has none */
 	char *init_name;     /* of pid before its execve(), as the kernel shows it; NULL: not known */
+	bool started;        /* it does not wait for `start`; false: look */
 	uint64_t host_mount; /* 0, or what held the rootfs before we mounted it in the host's mount namespace */
 	bool own_pid_ns;     /* its end ends all of the container's processes */
 	bool has_hooks;      /* config.json has poststart or poststop hooks */
@@ -123,32 +125,41 @@ struct hoy_process_stat {
 };
 int hoy_process_stat(pid_t pid, struct hoy_process_stat *ret);
 int hoy_process_read_stat(int fd, struct hoy_process_stat *ret);
-/* Of what was found out about `pid`: it is the container's and no zombie; it has another name than before its
- * execve(), so that nobody need look whether it waits for `start`. */
+/* Of what was found out about `pid`: it is the container's and no zombie; it was started, or has another name than
+ * before its execve(), so that nobody need look whether it waits for `start`. */
 bool hoy_state_is_process(const struct hoy_state *state, const struct hoy_process_stat *stat);
 bool hoy_state_has_executed(const struct hoy_state *state, const struct hoy_process_stat *stat);
 
 /*
  * Looks at many containers of one root, each with as few system calls as can be: files are named from directories that
- * stay open, and their descriptors closed many at a time, those and all others above. Status and state are those of
- * hoy_state_look() and hoy_state_status().
+ * stay open, their descriptors closed many at a time, those and all others above, and where the kernel has handles of
+ * processes one poll() tells which of them live. Status and state are those of hoy_state_look() and
+ * hoy_state_status(); what can't be read has a state without an id.
  *
+ *	struct hoy_seen seen[HOY_LOOK_MAX];
  *	struct hoy_look look;
  *	hoy_look_init(&look, root);
- *	r = hoy_look_at(&look, "web", &state, &status, err);
+ *	hoy_look_at(&look, ids, n, seen);
+ *	hoy_seen_done(seen, n);
  *	hoy_look_done(&look);
  */
+#define HOY_LOOK_MAX 64
+struct hoy_seen {
+	struct hoy_state state;
+	enum hoy_status status;
+};
 struct hoy_look {
 	const char *root_path; /* borrowed */
 	int root, proc;        /* directories, -EBADF: not to be had, then everything goes by its whole path */
 	int group_dir;         /* where the last container's cgroup stands, and its path */
 	char *group_path;
-	int first;         /* descriptors from here on are to be closed */
-	unsigned int used; /* since the last time */
+	int any_pidfd;   /* our own */
+	int64_t boot_ms; /* when this machine started, by today's clock */
+	int first;       /* descriptors from here on are to be closed */
 };
 void hoy_look_init(struct hoy_look *look, const char *root);
 void hoy_look_done(struct hoy_look *look);
-int hoy_look_at(
-	struct hoy_look *look, const char *id, struct hoy_state *ret, enum hoy_status *ret_status, struct hoy_err *err);
+void hoy_look_at(struct hoy_look *look, char *const *ids, size_t n, struct hoy_seen *ret);
+void hoy_seen_done(struct hoy_seen *seen, size_t n);
 
 #endif

@@ -6,7 +6,7 @@
  *	floor [--cgroupns=no] [--filter FILE] [--binds N] [--root DIR] VERB [ARGS]
  *	run ID | create ID | start ID | exec ID PROGRAM | state ID | kill ID SIGNAL | delete ID | list DIR
  *
- * `list` reads the state files of another runtime, DIR/ID/state.json, and nothing else.
+ * `list` looks at what hoyrun runs: DIR/ID/state.json, the process named there, and on v2 ID's cgroup.events.
  *
  * The bundle is the working directory. `run` executes /bin/true, `create` /bin/sleep 1000. The cgroups are those below
  * /sys/fs/cgroup: the v2 tree, or the v1 hierarchies. --filter loads a seccomp program (see compile-filter.c), --binds
@@ -561,8 +561,36 @@ static int do_kill(char **args)
 	return kill(saved_pid(), SIGKILL) == 0 ? 0 : 1;
 }
 
+/* Is it frozen? Its group stands where a config without a path puts it. */
+static void read_events(int groups, const char *id)
+{
+	char name[600], events[256];
+	int fd;
+
+	(void) snprintf(name, sizeof name, "%s/cgroup.events", id);
+	fd = openat(groups, name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, events, sizeof events) < 0)
+		die(name);
+}
+
+/* A process that is there and the same as before: the cheapest that tells is a pidfd's inode. */
+static void look_at_process(const char *state)
+{
+	const char *pid = strstr(state, "\"pid\":"), *more;
+	struct stat st;
+	int fd;
+
+	while (pid && (more = strstr(pid + 1, "\"pid\":"))) /* the last line counts */
+		pid = more;
+	fd = pid ? (int) syscall(SYS_pidfd_open, strtol(pid + strlen("\"pid\":"), NULL, 10), 0) : -1;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		die("process");
+}
+
 static int do_list(char **args)
 {
+	int groups = f.v2 ? open(CGROUPS, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1, n = 0;
 	char state[4096];
 	struct dirent *e;
 	DIR *dir = opendir(args[0]);
@@ -570,17 +598,24 @@ static int do_list(char **args)
 	if (!dir)
 		die(args[0]);
 	while ((e = readdir(dir))) {
+		ssize_t len;
 		int fd;
 
 		if (e->d_name[0] == '.')
 			continue;
 		(void) snprintf(state, sizeof state, "%s/state.json", e->d_name);
 		fd = openat(dirfd(dir), state, O_RDONLY | O_CLOEXEC);
-		if (fd < 0 || read(fd, state, sizeof state) < 0)
+		len = fd < 0 ? -1 : read(fd, state, sizeof state - 1);
+		if (len < 0)
 			die(e->d_name);
-		(void) close(fd);
+		state[len] = '\0';
+		look_at_process(state);
+		if (groups >= 0)
+			read_events(groups, e->d_name);
+		if (++n % 64 == 0)
+			(void) syscall(SYS_close_range, dirfd(dir) + 1, ~0U, 0);
 	}
-	return closedir(dir);
+	return 0;
 }
 
 static const struct {

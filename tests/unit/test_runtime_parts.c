@@ -1,16 +1,21 @@
 /* The small parts of hoyrun: options, state files, messages, matched texts, passwd and overlay options. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "base/process.h"
 #include "base/str.h"
+#include "base/time.h"
 #include "libocispec/runtime.h"
 #include "runtime/apply/cgroup.h"
 #include "runtime/child/overlay.h"
@@ -262,8 +267,10 @@ START_TEST(who_looks_at_many_sees_each_as_it_is)
 {
 	char root[] = "/tmp/hoy-unit-XXXXXX", id[16];
 	auto_(hoy_state_done) struct hoy_state unfinished = { .dir = -EBADF };
+	static char early[] = "early", none[] = "none", outside[] = "../web0", some[] = "web0";
+	char *odd[] = { early, none, outside, some };
 	auto_(hoy_look_done) struct hoy_look look;
-	enum hoy_status status;
+	struct hoy_seen seen[HOY_LOOK_MAX];
 
 	ck_assert_ptr_nonnull(mkdtemp(root));
 	ck_assert_int_eq(hoy_state_create(root, "early", &unfinished, NULL), 0);
@@ -277,19 +284,84 @@ START_TEST(who_looks_at_many_sees_each_as_it_is)
 	}
 	hoy_look_init(&look, root);
 	for (int i = 0; i < 300; i++) {
-		auto_(hoy_state_done) struct hoy_state looked = { .dir = -EBADF };
+		char *ids[] = { id };
 
 		(void) snprintf(id, sizeof id, "web%d", i);
-		ck_assert_int_eq(hoy_look_at(&look, id, &looked, &status, NULL), 0);
-		ck_assert_str_eq(looked.id, id);
-		ck_assert_int_eq(status, i % 2 ? HOY_STATUS_STOPPED : HOY_STATUS_RUNNING);
+		hoy_look_at(&look, ids, 1, seen);
+		ck_assert_str_eq(seen[0].state.id, id);
+		ck_assert_int_eq(seen[0].status, i % 2 ? HOY_STATUS_STOPPED : HOY_STATUS_RUNNING);
+		hoy_seen_done(seen, 1);
 	}
-	for (int i = 0; i < 2; i++) {
-		auto_(hoy_state_done) struct hoy_state looked = { .dir = -EBADF };
-		int r = hoy_look_at(&look, i ? "none" : "early", &looked, &status, NULL);
+	hoy_look_at(&look, odd, ARRAY_LEN(odd), seen);
+	ck_assert_str_eq(seen[0].state.id, "early");
+	ck_assert_int_eq(seen[0].status, HOY_STATUS_CREATING);
+	ck_assert_ptr_null(seen[1].state.id);
+	ck_assert_ptr_null(seen[2].state.id);
+	ck_assert_int_eq(seen[3].status, HOY_STATUS_RUNNING);
+	hoy_seen_done(seen, ARRAY_LEN(odd));
+	ck_assert_int_eq(hoy_path_remove_all(AT_FDCWD, root, NULL), 0);
+}
+END_TEST
 
-		ck_assert_int_eq(r, i ? -ENOENT : 0);
-		ck_assert_int_eq(status, HOY_STATUS_CREATING);
+/* Saves a state of `pid` with its handle, created `late_s` seconds after the process. */
+static void save_with_handle(const char *root, const char *id, pid_t pid, int late_s)
+{
+	auto_(hoy_state_done) struct hoy_state made = { .dir = -EBADF };
+	struct timespec now, up, created;
+	struct hoy_process_stat stat;
+	auto_fd int pidfd = hoy_pidfd_open(pid);
+	char text[HOY_TIME_MAX];
+
+	ck_assert_int_eq(hoy_process_stat(pid, &stat), 0);
+	ck_assert_int_eq(clock_gettime(CLOCK_REALTIME, &now) | clock_gettime(CLOCK_BOOTTIME, &up), 0);
+	created = (struct timespec){ now.tv_sec - up.tv_sec + (time_t) stat.start_time / sysconf(_SC_CLK_TCK) + late_s,
+		0 };
+	hoy_time_format(&created, text);
+	ck_assert_int_eq(hoy_state_create(root, id, &made, NULL), 0);
+	made.created = strdup(text);
+	made.pid = pid;
+	made.start_time = stat.start_time + (pid == getpid()); /* by the start time it would be another's */
+	made.started = true;
+	ck_assert_int_eq(hoy_pidfd_handle(pidfd, &made.pid_handle), 0);
+	ck_assert_int_eq(hoy_state_save(&made, NULL), 0);
+}
+
+START_TEST(a_process_is_known_by_its_handle_and_only_in_its_boot)
+{
+	static char here[] = "here", ended[] = "ended", other[] = "other-boot";
+	char root[] = "/tmp/hoy-unit-XXXXXX", *ids[] = { here, ended, other };
+	auto_fd int own = hoy_pidfd_open(getpid());
+	auto_(hoy_look_done) struct hoy_look look;
+	struct hoy_seen seen[HOY_LOOK_MAX];
+	pid_t child;
+	uint64_t handle;
+	siginfo_t si;
+
+	if (hoy_pidfd_handle(own, &handle) < 0)
+		return; /* before Linux 6.14 */
+	ck_assert_ptr_nonnull(mkdtemp(root));
+	child = fork();
+	ck_assert_int_ge(child, 0);
+	if (child == 0)
+		_exit(pause());
+	save_with_handle(root, here, getpid(), 0);
+	save_with_handle(root, ended, child, 0);
+	save_with_handle(root, other, getpid(), 100);
+	hoy_look_init(&look, root);
+	hoy_look_at(&look, ids, 3, seen);
+	ck_assert_int_eq(seen[0].status, HOY_STATUS_RUNNING);
+	ck_assert_int_eq(seen[1].status, HOY_STATUS_RUNNING);
+	ck_assert_int_eq(seen[2].status, HOY_STATUS_STOPPED); /* looked at by the start time */
+	hoy_seen_done(seen, 3);
+
+	ck_assert_int_eq(kill(child, SIGKILL), 0);
+	ck_assert_int_eq(waitid(P_PID, (id_t) child, &si, WEXITED | WNOWAIT), 0);
+	for (int i = 0; i < 2; i++) { /* a zombie, then nothing */
+		hoy_look_at(&look, ids, 3, seen);
+		ck_assert_int_eq(seen[0].status, HOY_STATUS_RUNNING);
+		ck_assert_int_eq(seen[1].status, HOY_STATUS_STOPPED);
+		hoy_seen_done(seen, 3);
+		(void) waitpid(child, NULL, 0);
 	}
 	ck_assert_int_eq(hoy_path_remove_all(AT_FDCWD, root, NULL), 0);
 }
@@ -343,8 +415,8 @@ Suite *suite_runtime_state(void)
 	const TTest *const tests[] = { ids_are_checked, a_state_survives_print_and_parse,
 		a_newer_state_is_refused_an_unknown_member_is_not, the_last_whole_line_of_a_state_counts,
 		a_pid_that_was_used_again_is_not_the_container, who_only_looks_sees_what_a_load_sees,
-		who_looks_at_many_sees_each_as_it_is, another_name_than_before_is_running,
-		somebody_listening_tells_created_from_running };
+		who_looks_at_many_sees_each_as_it_is, a_process_is_known_by_its_handle_and_only_in_its_boot,
+		another_name_than_before_is_running, somebody_listening_tells_created_from_running };
 
 	return hoy_unit_suite("runtime state", tests, ARRAY_LEN(tests));
 }
