@@ -18,11 +18,11 @@ running() {
 }
 
 @test "the table of options is complete" {
-    commands=$(timeout 5 "$HOYRUN" --help | awk '/^COMMANDS:/ { on = 1; next } /^$/ { on = 0 } on { print $1 }')
+    commands=$(timeout 60 "$HOYRUN" --help | awk '/^COMMANDS:/ { on = 1; next } /^$/ { on = 0 } on { print $1 }')
     {
-        timeout 5 "$HOYRUN" --help | awk '$1 ~ /^--/ { sub(",$", "", $1); print "global " $1 }'
+        timeout 60 "$HOYRUN" --help | awk '$1 ~ /^--/ { sub(",$", "", $1); print "global " $1 }'
         for c in $commands; do
-            timeout 5 "$HOYRUN" "$c" --help | awk -v c="$c" '$1 ~ /^--/ { sub(",$", "", $1); print c " " $1 }'
+            timeout 60 "$HOYRUN" "$c" --help | awk -v c="$c" '$1 ~ /^--/ { sub(",$", "", $1); print c " " $1 }'
             echo "$c"
         done
     } | sort >"$T/have"
@@ -33,23 +33,23 @@ running() {
 
 @test "help: of all, of one command, after a command; not of the container's program" {
     for args in --help -h help h ''; do
-        run timeout 5 "$HOYRUN" $args
+        run timeout 60 "$HOYRUN" $args
         [ "$status" = 0 ]
         [[ "$output" == *"COMMANDS:"*create* ]]
     done
-    [ "$(timeout 5 "$HOYRUN" '-?' | head -1)" = "NAME:" ]
-    [ "$(timeout 5 "$HOYRUN" --usage)" = "Usage: hoyrun [global options] COMMAND [options] [arguments]" ]
+    [ "$(timeout 60 "$HOYRUN" '-?' | head -1)" = "NAME:" ]
+    [ "$(timeout 60 "$HOYRUN" --usage)" = "Usage: hoyrun [global options] COMMAND [options] [arguments]" ]
     for args in 'help exec' 'exec --help' 'exec -h'; do
-        run timeout 5 "$HOYRUN" $args
+        run timeout 60 "$HOYRUN" $args
         [ "$status" = 0 ]
         [[ "$output" == *"--ignore-paused"* ]]
     done
-    run timeout 5 "$HOYRUN" help nosuch
+    run timeout 60 "$HOYRUN" help nosuch
     [ "$status" = 1 ]
     running
     [ "$(r exec "$ID" echo --help)" = --help ]
-    [ "$(timeout 5 "$HOYRUN" -V)" = "$(timeout 5 "$HOYRUN" --version)" ]
-    run timeout 5 "$HOYRUN" --version
+    [ "$(timeout 60 "$HOYRUN" -V)" = "$(timeout 60 "$HOYRUN" --version)" ]
+    run timeout 60 "$HOYRUN" --version
     [[ "${lines[0]}" == "hoyrun version "* ]]
     [[ "${lines[1]}" == "commit: "* ]]
     [[ "$output" == *$'\nspec: 1.3.0'* ]]
@@ -264,7 +264,7 @@ groups_below() {
     [[ "${lines[0]}" == "ID "*"PID "*"STATUS "*"BUNDLE "*"CREATED "*"OWNER" ]]
     run r list --format yaml
     [[ "$output" == *"invalid format option 'yaml'"* ]]
-    run timeout 5 "$HOYRUN" --root "$T/nosuch" list
+    run timeout 60 "$HOYRUN" --root "$T/nosuch" list
     [ "$status" != 0 ] || [ -z "$(sed 1d <<<"$output")" ]
     run r ps --format yaml "$ID"
     [[ "$output" == *"invalid format option 'yaml'"* ]]
@@ -390,15 +390,15 @@ groups_below() {
 
 @test "spec --bundle and --rootless" {
     mkdir "$T/new"
-    timeout 5 "$HOYRUN" spec --bundle "$T/new"
+    timeout 60 "$HOYRUN" spec --bundle "$T/new"
     [ "$(jq -r '.linux.uidMappings' "$T/new/config.json")" = null ]
-    run timeout 5 "$HOYRUN" spec -b "$T/new"
+    run timeout 60 "$HOYRUN" spec -b "$T/new"
     [ "$status" = 1 ]
     [[ "$output" == *"File config.json exists. Remove it first"* ]]
     rm "$T/new/config.json"
-    timeout 5 "$HOYRUN" spec -b "$T/new" --rootless
+    timeout 60 "$HOYRUN" spec -b "$T/new" --rootless
     [ "$(jq -r '.linux.uidMappings[0].hostID' "$T/new/config.json")" = "$(id -u)" ]
     jq -e '.linux.namespaces | map(.type) | index("user")' "$T/new/config.json"
-    run timeout 5 "$HOYRUN" spec -b "$T/nosuch"
+    run timeout 60 "$HOYRUN" spec -b "$T/nosuch"
     [ "$status" = 1 ]
 }
