@@ -105,6 +105,17 @@ static int create_pulled(
 	return r;
 }
 
+/* Other engines would pass them over without a word. */
+static int check_secrets(struct hoy_cli *cli, const struct hoy_run_options *o, struct hoy_err *err)
+{
+	auto_ptr(hoy_json_free) struct hoy_json *version = NULL;
+	int r = o->secret || o->config ? hoy_cli_call(cli, "GET", "/version", NULL, &version, err) : 0;
+
+	if (r == 0 && version && strcmp(hoy_cli_text(hoy_json_get(version, "Platform"), "Name"), "Hoy") != 0)
+		r = hoy_err_unsupported(err, "--secret and --config: this engine has none for containers");
+	return r;
+}
+
 static int create(struct hoy_cli *cli, const struct hoy_run_options *o, char **ret_id, struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf body = {};
@@ -112,6 +123,8 @@ static int create(struct hoy_cli *cli, const struct hoy_run_options *o, char **r
 	auto_fd int cidfile = -EBADF;
 	int r = check(o, err);
 
+	if (r == 0)
+		r = check_secrets(cli, o, err);
 	if (r == 0)
 		r = hoy_proxies_of(&cli->config, cli->host.url, &proxies, err);
 	if (r == 0)

@@ -163,7 +163,8 @@ static int check_modes(const struct hoy_container_host_config *host, struct hoy_
 		bool known;
 	} modes[] = {
 		{ "IpcMode", host->ipc_mode,
-			ONE_OF(or_empty(host->ipc_mode), "", "private", "shareable", "none", "host") },
+			ONE_OF(or_empty(host->ipc_mode), "", "private", "shareable", "none", "host") ||
+				hoy_container_mode_names(host->ipc_mode) },
 		{ "PidMode", host->pid_mode,
 			ONE_OF(or_empty(host->pid_mode), "", "host") || hoy_container_mode_names(host->pid_mode) },
 		{ "UsernsMode", host->userns_mode, ONE_OF(or_empty(host->userns_mode), "", "host") },

@@ -17,6 +17,7 @@
 #include "supervisor/container/shim.h"
 #include "supervisor/image/image.h"
 #include "supervisor/secret/secret.h"
+#include "supervisor/volume/files.h"
 #include "supervisor/store/containers.h"
 #include "supervisor/store/store.h"
 
@@ -201,6 +202,7 @@ void hoy_container_free(struct hoy_container *c)
 	hoy_source_free(c->restart_timer);
 	hoy_container_teardown_free(c);
 	hoy_secret_placing_free(c->placing);
+	hoy_files_run_free(c->sharing);
 	hoy_shim_free(TAKE_PTR(c->shim));
 	hoy_container_probes_end(c);
 	hoy_container_execs_free(c, &gone);

@@ -19,6 +19,7 @@ struct hoy_exec;
 struct hoy_container_job;
 struct hoy_oci_healthcheck;
 struct hoy_oci_image_config;
+struct hoy_files_run;
 struct hoy_probes;
 struct hoy_secret_placing;
 struct hoy_shim;
@@ -69,6 +70,7 @@ struct hoy_container {
 	struct hoy_op *removers; /* forced removals that found one under way */
 	struct hoy_teardown *teardown;
 	struct hoy_secret_placing *placing; /* its secrets are being put in their places */
+	struct hoy_files_run *sharing;      /* another's /dev/shm is being mounted in it */
 
 	struct hoy_attach_pending *attaches; /* streams that wait for the shim */
 	struct hoy_exec *execs;
@@ -259,6 +261,11 @@ int hoy_container_modules_check(const struct hoy_container *c, struct hoy_err *e
 /* The running container that "container:REF" names; *ret NULL when `mode` names none. */
 int hoy_container_shared(
 	struct hoy_container *c, const char *mode, const char *what, struct hoy_container **ret, struct hoy_err *err);
+/* The same for its IPC namespace, which the other one must want to share. */
+int hoy_container_shared_ipc(struct hoy_container *c, struct hoy_container **ret, struct hoy_err *err);
+/* Between the runtime's create and start: the other's /dev/shm; `done` gets the container. */
+int hoy_container_shm_share(
+	struct hoy_container *c, void (*done)(const struct hoy_err *err, void *userdata), struct hoy_err *err);
 /* The stdio URI for its output. */
 int hoy_container_log_uri(const struct hoy_container *c, char **ret, struct hoy_err *err);
 char *hoy_container_log_file(const struct hoy_container *c); /* "": it has none; heap, NULL when out of memory */

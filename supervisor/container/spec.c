@@ -182,7 +182,7 @@ static int build_namespaces(const struct hoy_spec_input *in, struct hoy_oci_linu
 		{ HOY_OCI_NS_NETWORK, hoy_str_eq(host->network_mode, "host"), in->net_path },
 		{ HOY_OCI_NS_UTS, hoy_str_eq(host->uts_mode, "host"), NULL },
 		{ HOY_OCI_NS_PID, hoy_str_eq(host->pid_mode, "host"), in->pid_path },
-		{ HOY_OCI_NS_IPC, hoy_str_eq(host->ipc_mode, "host"), NULL },
+		{ HOY_OCI_NS_IPC, hoy_str_eq(host->ipc_mode, "host"), in->ipc_path },
 		{ HOY_OCI_NS_CGROUP, !hoy_str_eq(host->cgroupns_mode, "private"), NULL },
 	};
 

@@ -26,15 +26,15 @@ struct hoy_spec_input {
 	const char *hostname_path, *hosts_path, *resolv_conf_path;
 	const struct hoy_container_mount_info *mounts;
 	size_t n_mounts;
-	char *const *sources;               /* what is mounted for each of them; NULL: the mount's own source */
-	const bool *read_only;              /* those whose volume is read-only by its own options; NULL: none */
-	unsigned int tty_height, tty_width; /* 0: unknown */
-	const char *net_path, *pid_path;    /* namespaces of other containers; NULL: not shared */
-	char *const *link_env;              /* of links; NULL: none */
-	const char *empty_path;             /* mounted where secrets and configs will be; NULL: there are none */
-	const char *init_path;              /* of hoy-init; NULL: without */
-	bool swap_limits;                   /* the host can limit swap */
-	int oom_score_adj;                  /* hoyd's own: a container does not inherit a protected one */
+	char *const *sources;                       /* what is mounted for each of them; NULL: the mount's own source */
+	const bool *read_only;                      /* those whose volume is read-only by its own options; NULL: none */
+	unsigned int tty_height, tty_width;         /* 0: unknown */
+	const char *net_path, *pid_path, *ipc_path; /* namespaces of other containers; NULL: not shared */
+	char *const *link_env;                      /* of links; NULL: none */
+	const char *empty_path; /* mounted where secrets and configs will be; NULL: there are none */
+	const char *init_path;  /* of hoy-init; NULL: without */
+	bool swap_limits;       /* the host can limit swap */
+	int oom_score_adj;      /* hoyd's own: a container does not inherit a protected one */
 };
 
 #define HOY_INIT_INSIDE "/sbin/docker-init" /* where docker has it: programs look for it by that name */

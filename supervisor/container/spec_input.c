@@ -122,8 +122,9 @@ static int find_sources(struct hoy_container *c, char **sources, bool *read_only
 	return r;
 }
 
-/* What the container shares with others: `net` and `pid` own the paths. */
-static int share(struct hoy_container *c, struct hoy_spec_input *input, char **net, char **pid, struct hoy_err *err)
+/* What the container shares with others: `net`, `pid` and `ipc` own the paths. */
+static int share(
+	struct hoy_container *c, struct hoy_spec_input *input, char **net, char **pid, char **ipc, struct hoy_err *err)
 {
 	const struct hoy_container_host_config *host = &c->config->host;
 	struct hoy_container *other;
@@ -142,6 +143,13 @@ static int share(struct hoy_container *c, struct hoy_spec_input *input, char **n
 		*pid = hoy_str_printf("/proc/%d/ns/pid", (int) other->info.pid);
 		r = *pid ? 0 : hoy_err_oom(err);
 	}
+	if (r >= 0)
+		r = hoy_container_shared_ipc(c, &other, err);
+	if (r >= 0 && other) {
+		*ipc = hoy_str_printf("/proc/%d/ns/ipc", (int) other->info.pid);
+		r = *ipc ? 0 : hoy_err_oom(err);
+	}
+	input->ipc_path = *ipc;
 	input->net_path = *net;
 	input->pid_path = *pid;
 	return r;
@@ -165,7 +173,7 @@ int hoy_container_spec_text(struct hoy_container *c, struct hoy_buf *text, struc
 				     **sources = calloc(c->info.n_mounts + 1, sizeof *sources);
 	auto_free bool *read_only = calloc(c->info.n_mounts + 1, sizeof *read_only);
 	auto_free char *empty = hoy_container_has_secrets(c) ? hoy_container_empty_file(c) : NULL;
-	auto_free char *init = NULL, *net = NULL, *pid = NULL;
+	auto_free char *init = NULL, *net = NULL, *pid = NULL, *ipc = NULL;
 	struct hoy_spec_input input = {
 		.id = c->info.id,
 		.config = c->config,
@@ -194,7 +202,7 @@ int hoy_container_spec_text(struct hoy_container *c, struct hoy_buf *text, struc
 	if (r >= 0)
 		r = find_init(c, &init, err);
 	if (r >= 0)
-		r = share(c, &input, &net, &pid, err);
+		r = share(c, &input, &net, &pid, &ipc, err);
 	if (r >= 0)
 		r = hoy_container_links_env(c, /* strict= */ true, &link_env, err);
 	if (r < 0)

@@ -19,6 +19,7 @@
 #include "supervisor/container/shim.h"
 #include "supervisor/network/network.h"
 #include "supervisor/secret/secret.h"
+#include "supervisor/volume/files.h"
 
 /* --- failing --------------------------------------------------------------------------------- */
 
@@ -198,6 +199,26 @@ static int attach_network(struct hoy_container *c, struct hoy_err *err)
 	return r;
 }
 
+/* --- what is put into the new mount namespace ---------------------------------------------------- */
+
+static void on_shm(const struct hoy_err *err, void *userdata)
+{
+	struct hoy_container *c = userdata;
+	struct hoy_err own = {};
+	int r = err ? hoy_err_import(&own, err) : 0;
+
+	c->sharing = hoy_files_run_free(c->sharing);
+	if (r < 0 || attach_network(c, &own) < 0)
+		start_failed(c, &own);
+}
+
+static int share_shm(struct hoy_container *c, struct hoy_err *err)
+{
+	if (hoy_container_mode_names(c->config->host.ipc_mode))
+		return hoy_container_shm_share(c, on_shm, err);
+	return attach_network(c, err);
+}
+
 static void on_secrets(void *userdata, const struct hoy_err *err)
 {
 	struct hoy_container *c = userdata;
@@ -205,13 +226,11 @@ static void on_secrets(void *userdata, const struct hoy_err *err)
 	int r = 0;
 
 	hoy_secret_placing_free(TAKE_PTR(c->placing));
-	if (hoy_container_teardown_is_on(c))
-		return;
 	if (err) {
 		r = hoy_err_import(&own, err);
 		hoy_err_wrap(&own, "failed to set up secrets");
 	}
-	if (r < 0 || attach_network(c, &own) < 0)
+	if (r < 0 || share_shm(c, &own) < 0)
 		start_failed(c, &own);
 }
 
@@ -230,8 +249,7 @@ static void on_created(void *userdata, const struct hoy_err *err, pid_t pid)
 	}
 	c->shim_created = true;
 	c->info.pid = pid;
-	if ((hoy_container_has_secrets(c) ? hoy_container_secrets_place(c, on_secrets, &own)
-					  : attach_network(c, &own)) < 0)
+	if ((hoy_container_has_secrets(c) ? hoy_container_secrets_place(c, on_secrets, &own) : share_shm(c, &own)) < 0)
 		start_failed(c, &own);
 }
 

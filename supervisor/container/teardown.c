@@ -13,6 +13,7 @@
 #include "supervisor/container/shim.h"
 #include "supervisor/network/network.h"
 #include "supervisor/secret/secret.h"
+#include "supervisor/volume/files.h"
 
 /* A shim that was found in the middle of a Create (hoyd was killed meanwhile) knows no task yet and does not end: it is
  * asked again. */
@@ -186,6 +187,7 @@ void hoy_container_teardown(struct hoy_container *c, void (*after)(struct hoy_co
 	}
 	c->teardown = t;
 	hoy_secret_placing_free(TAKE_PTR(c->placing));
+	c->sharing = hoy_files_run_free(c->sharing);
 	t->container = c;
 	t->after = after;
 	hoy_network_detach(c->room->options.networks, c->info.id);

@@ -45,6 +45,28 @@ sleeper() { hoy run -d --name "$1" "${@:2}" busybox sh -c 'trap exit TERM; while
     [[ "$(api POST /containers/create '{"Image":"busybox","HostConfig":{"NetworkMode":"container:donor","PortBindings":{"80/tcp":[{}]}}}')" == *"port publishing and the container type network mode"* ]]
 }
 
+@test "another container's IPC namespace: its shared memory, when it wants to share" {
+    sleeper donor --network none --ipc shareable --shm-size 5m
+    run_with guest '{"IpcMode":"container:donor"}' sleep 100
+    [ "$(readlink "/proc/$(get guest .State.Pid)/ns/ipc")" = "$(readlink "/proc/$(get donor .State.Pid)/ns/ipc")" ]
+    hoy exec donor sh -c 'echo shared >/dev/shm/x'
+    [ "$(hoy exec guest cat /dev/shm/x)" = shared ]
+    [ "$(hoy exec guest df -m /dev/shm | awk 'END { print $2 }')" = 5 ]
+    hoy exec guest rm /dev/shm/x
+    [ -z "$(hoy exec donor ls /dev/shm)" ]
+    is guest .HostConfig.IpcMode container:donor
+    hoy restart -t 0 guest
+    is guest .State.Running true
+    sleeper private --network none
+    run -125 hoy run --rm --network none --ipc container:private busybox true
+    [[ "$output" == *"non-shareable IPC (hint: use IpcMode:shareable for the donor container)"* ]]
+    run -125 hoy run --rm --network none --ipc container:nobody busybox true
+    [[ "$output" == *"No such container: nobody"* ]]
+    hoy stop -t 0 donor >/dev/null
+    run -1 hoy restart -t 0 guest
+    [[ "$output" == *"cannot join IPC namespace of a non running container"* ]]
+}
+
 @test "another container's pid namespace: its processes are seen" {
     sleeper donor --network none
     run_with guest '{"PidMode":"container:donor"}' sleep 100

@@ -24,8 +24,10 @@ struct hoy_files_target {
 int hoy_files_find(const struct hoy_view *view, const char *path, struct hoy_files_target *ret, struct hoy_err *err);
 void hoy_files_target_done(struct hoy_files_target *target);
 
-/* Writes a tar of the target to `output`; its entries begin with the name that was asked for. */
-int hoy_files_pack(const struct hoy_view *view, const struct hoy_files_target *target, int output, struct hoy_err *err);
+/* Writes a tar of the target to `output`; its entries begin with the name that was asked for. `sparse`: gaps of files
+ * are left out, which not every reader knows. */
+int hoy_files_pack(const struct hoy_view *view, const struct hoy_files_target *target, bool sparse, int output,
+	struct hoy_err *err);
 
 /* Unpacks the tar `input` (plain, gzip or zstd) into the directory `dir`. */
 struct hoy_files_put {
@@ -80,6 +82,9 @@ int hoy_files_seal(const struct hoy_json *request, int key, int data, int output
 /* The files of the request become read-only files of a container that waits for its start; `key` < 0: none is sealed.
  */
 int hoy_files_place_secrets(const struct hoy_json *request, int key, int data, int namespace, struct hoy_err *err);
+
+/* shm.c. /dev/shm of the mount namespace `donor` becomes that of `namespace` too. */
+int hoy_files_share_shm(int donor, int namespace, struct hoy_err *err);
 
 /* Names of a directory, sorted; free with hoy_strv_free(). */
 int hoy_files_names(int dir, char ***ret, struct hoy_err *err);

@@ -29,7 +29,7 @@
 
 struct worker {
 	struct hoy_json *request;
-	int namespace, input, output, target, key, data; /* what came with the request; -EBADF: nothing */
+	int namespace, donor, input, output, target, key, data; /* what came with the request; -EBADF: nothing */
 	struct hoy_layer_stream *stream;
 	struct hoy_view view;
 };
@@ -60,8 +60,8 @@ static int take_fds(struct worker *w, int *fds, size_t n, struct hoy_err *err)
 	const struct {
 		const char *name;
 		int *fd;
-	} places[] = { { "namespace", &w->namespace }, { "input", &w->input }, { "output", &w->output },
-		{ "target", &w->target }, { "key", &w->key }, { "data", &w->data } };
+	} places[] = { { "namespace", &w->namespace }, { "donor", &w->donor }, { "input", &w->input },
+		{ "output", &w->output }, { "target", &w->target }, { "key", &w->key }, { "data", &w->data } };
 	size_t used = 0;
 
 	hoy_json_each(name, hoy_json_get(w->request, "fds"))
@@ -127,7 +127,7 @@ static int op_get(struct worker *w, uint64_t *bytes, struct hoy_err *err)
 	(void) bytes;
 	if (r == 0)
 		r = send_stat(&target, err);
-	return r < 0 ? r : hoy_files_pack(&w->view, &target, w->output, err);
+	return r < 0 ? r : hoy_files_pack(&w->view, &target, flag_of(w, "sparse"), w->output, err);
 }
 
 /* The id of the mount that `fd` is on, to tell the root's from a volume's. */
@@ -166,6 +166,12 @@ static int parse_owner(const struct worker *w, struct hoy_files_put *how, struct
 	return hoy_err_code(err, -EPROTO, "owner '%s'", text);
 }
 
+/* What was told is on the disk. */
+static int sync_if_asked(const struct worker *w, int dir, struct hoy_err *err)
+{
+	return flag_of(w, "sync") && syncfs(dir) < 0 ? hoy_err_sys(err, "write the files to the disk") : 0;
+}
+
 static int op_put(struct worker *w, uint64_t *bytes, struct hoy_err *err)
 {
 	struct hoy_files_put how = { .no_overwrite = flag_of(w, "no_overwrite") };
@@ -184,20 +190,23 @@ static int op_put(struct worker *w, uint64_t *bytes, struct hoy_err *err)
 	if (is_read_only(found))
 		return refuse_read_only(w, found, err);
 	dir = hoy_view_reopen(&w->view, found, err);
-	return dir < 0 ? dir : hoy_files_unpack(dir, w->stream, &how, bytes, err);
+	r = dir < 0 ? dir : hoy_files_unpack(dir, w->stream, &how, bytes, err);
+	return r < 0 ? r : sync_if_asked(w, dir, err);
 }
 
 static int op_copy(struct worker *w, uint64_t *bytes, struct hoy_err *err)
 {
 	auto_fd int found = hoy_path_open_in_root(w->view.root, text_of(w, "path"), O_PATH | O_DIRECTORY, 0, NULL);
 	auto_fd int from = -EBADF;
+	int r;
 
 	if (found < 0) /* nothing, or no directory: there is nothing to copy */
 		return 0;
 	if (flag_of(w, "only_if_empty") && !hoy_files_is_empty(w->target))
 		return 0;
 	from = hoy_view_reopen(&w->view, found, err);
-	return from < 0 ? from : hoy_files_copy(&w->view, from, w->target, bytes, err);
+	r = from < 0 ? from : hoy_files_copy(&w->view, from, w->target, bytes, err);
+	return r < 0 ? r : sync_if_asked(w, w->target, err);
 }
 
 static int op_changes(struct worker *w, uint64_t *bytes, struct hoy_err *err)
@@ -248,6 +257,12 @@ static int op_secrets(struct worker *w, uint64_t *bytes, struct hoy_err *err)
 	return hoy_files_place_secrets(w->request, w->key, w->data, w->namespace, err);
 }
 
+static int op_shm(struct worker *w, uint64_t *bytes, struct hoy_err *err)
+{
+	(void) bytes;
+	return hoy_files_share_shm(w->donor, w->namespace, err);
+}
+
 struct op {
 	const char *name;
 	int (*run)(struct worker *w, uint64_t *bytes, struct hoy_err *err);
@@ -287,6 +302,7 @@ static int run(struct worker *w, uint64_t *bytes, struct hoy_err *err)
 		{ "usage", op_usage, false, { NULL } },
 		{ "mount", op_mount, false, { NULL } },
 		{ "seal", op_seal, false, { &w->key, &w->data, &w->output } },
+		{ "shm", op_shm, false, { &w->donor, &w->namespace } },
 		{ "secrets", op_secrets, false, { &w->namespace, &w->data } },
 	};
 	int r = receive_request(w, err);
@@ -309,9 +325,13 @@ static int run(struct worker *w, uint64_t *bytes, struct hoy_err *err)
 
 int main(void)
 {
-	struct worker w = {
-		.namespace = -EBADF, .input = -EBADF, .output = -EBADF, .target = -EBADF, .key = -EBADF, .data = -EBADF
-	};
+	struct worker w = { .namespace = -EBADF,
+		.donor = -EBADF,
+		.input = -EBADF,
+		.output = -EBADF,
+		.target = -EBADF,
+		.key = -EBADF,
+		.data = -EBADF };
 	struct hoy_files_reply reply = { .type = HOY_FILES_DONE };
 	struct hoy_err err = { 0 };
 	struct stat st;

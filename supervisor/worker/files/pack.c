@@ -23,6 +23,7 @@ struct packing {
 	struct archive *writer;
 	struct archive_entry_linkresolver *links;
 	int output;
+	bool sparse;           /* gaps are told */
 	struct hoy_err failed; /* of the output, which libarchive only passes on as "failed" */
 };
 
@@ -127,6 +128,28 @@ static int write_content(struct packing *p, int fd, int64_t size, struct hoy_err
 	return 0;
 }
 
+/* Tells libarchive where the data is; it drops what it is given for the gaps. */
+static int add_gaps(int fd, int64_t size, struct archive_entry *entry, struct hoy_err *err)
+{
+	off_t at = lseek(fd, 0, SEEK_HOLE);
+
+	if (at < 0 || at >= size) /* none; or a file system that does not know */
+		return lseek(fd, 0, SEEK_SET) < 0 ? hoy_err_sys(err, "read") : 0;
+	for (off_t hole = 0; hole < size;) {
+		off_t data = lseek(fd, hole, SEEK_DATA);
+
+		if (data < 0 && errno == ENXIO) { /* it ends with a gap */
+			archive_entry_sparse_add_entry(entry, size, 0);
+			break;
+		}
+		hole = data < 0 ? data : lseek(fd, data, SEEK_HOLE);
+		if (hole < 0)
+			return hoy_err_sys(err, "look for gaps");
+		archive_entry_sparse_add_entry(entry, data, MIN(hole, size) - data);
+	}
+	return lseek(fd, 0, SEEK_SET) < 0 ? hoy_err_sys(err, "read") : 0;
+}
+
 static int set_link(int fd, struct archive_entry *entry, struct hoy_err *err)
 {
 	char target[4096];
@@ -165,7 +188,10 @@ static int write_entry(
 		size = archive_entry_size_is_set(entry) && S_ISREG(st->st_mode) && !archive_entry_hardlink(entry)
 			       ? archive_entry_size(entry)
 			       : 0;
-		r = check(p, archive_write_header(p->writer, entry), "write the archive", err);
+		if (p->sparse && content >= 0 && size > 0)
+			r = add_gaps(content, size, entry, err);
+		if (r == 0)
+			r = check(p, archive_write_header(p->writer, entry), "write the archive", err);
 		if (r == 0 && content >= 0 && size > 0)
 			r = write_content(p, content, size, err);
 	}
@@ -221,7 +247,9 @@ static int begin(struct packing *p, struct hoy_err *err)
 	p->links = archive_entry_linkresolver_new();
 	if (!p->writer || !p->links)
 		return hoy_err_oom(err);
-	if (archive_write_set_format_pax_restricted(p->writer) != ARCHIVE_OK ||
+	/* the whole format has times to the nanosecond for every entry */
+	if ((p->sparse ? archive_write_set_format_pax(p->writer)
+		       : archive_write_set_format_pax_restricted(p->writer)) != ARCHIVE_OK ||
 		archive_write_set_bytes_per_block(p->writer, 65536) != ARCHIVE_OK ||
 		archive_write_set_bytes_in_last_block(p->writer, 1) != ARCHIVE_OK ||
 		archive_write_open(p->writer, p, NULL, on_write, NULL) != ARCHIVE_OK)
@@ -230,9 +258,10 @@ static int begin(struct packing *p, struct hoy_err *err)
 	return 0;
 }
 
-int hoy_files_pack(const struct hoy_view *view, const struct hoy_files_target *target, int output, struct hoy_err *err)
+int hoy_files_pack(const struct hoy_view *view, const struct hoy_files_target *target, bool sparse, int output,
+	struct hoy_err *err)
 {
-	struct packing p = { .view = view, .output = output };
+	struct packing p = { .view = view, .sparse = sparse, .output = output };
 	int r = begin(&p, err);
 
 	if (r == 0)
