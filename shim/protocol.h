@@ -7,7 +7,8 @@
 
 /*
  * Files in the bundle. What has a version is refused when it is newer than its reader knows, and read when it is older:
- *a shim outlives the programs it was started by. address      "unix://PATH" of the shim's ttrpc socket, no newline
+ * a shim outlives the programs it was started by.
+ *	address      "unix://PATH" of the shim's ttrpc socket, no newline
  *	init.pid     decimal pid of the container's first process, no newline
  *	options.json what `delete` needs: {"version":1,"binary_name":..,"root":..,"systemd_cgroup":.. ...}
  *	exit.json    {"version":1,"exit_status":137,"exited_at":"RFC3339Nano","oom_killed":true}, written before anybody
@@ -35,8 +36,7 @@
  *	                all with mode=non-blocking&max-buffer-size=BYTES: a receiver that is that far behind (journald,
  *	                attached clients) loses output; without it, it holds up the container. %XX is decoded.
  *	stdin           "hoy-stdin:" (open until CloseIO), "hoy-stdin:once" (ends with the first attached stdin that
- *ends),
- *	                "" is /dev/null
+ *	                ends), "" is /dev/null
  * and for containerd the path of a fifo, file:///path (appended to) or binary:///path?key=value (a log driver).
  */
 #define HOY_SHIM_JSON_FILE "json-file://"

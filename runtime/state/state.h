@@ -2,7 +2,8 @@
  * What hoyrun remembers of a container: the directory ROOT/ID with
  *
  *	state.json    who and where it is: a line of JSON for each change, the last whole one counts (an append is
- *atomic as it is, and cheaper than a new file); versioned: a newer hoyrun reads older ones, never the other way round
+ *	              atomic as it is, and cheaper than a new file); versioned: a newer hoyrun reads older ones, never
+ *	              the other way round
  *	config.json   the configuration as it was at create; read again only for hooks and exec
  *	start.sock    where a created container waits for `start`; gone (or refusing) once it has started
  *

@@ -3,7 +3,8 @@
  * it carries linux.resources as it is.
  *
  *	start    makes the scope, then asks HOY_UNIT_HELD: a scope lives only while it has processes, so the helper
- *keeps a sleeping one in it, whose pid the question tells, until it hears GO set      new limits for a unit that exists
+ *	         keeps a sleeping one in it, whose pid the question tells, until it hears GO
+ *	set      new limits for a unit that exists
  *	attach   moves a process into it that we have no right to move
  *	stop     ends it and forgets it; a unit that is gone is fine
  */

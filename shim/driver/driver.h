@@ -1,7 +1,7 @@
 /*
  * hoy-log: what the shim does not do itself with a container's output. `hoy-log compress PATH` is for rotated logs; as
- *a log driver (binary:///.../hoy-log?driver=NAME&option=value) it gets stdout on descriptor 3 and stderr on 4, and says
- *on 5 that it is ready.
+ * a log driver (binary:///.../hoy-log?driver=NAME&option=value) it gets stdout on descriptor 3 and stderr on 4, and says
+ * on 5 that it is ready.
  *
  *	main.c      options, and the loop: descriptors -> lines -> messages -> target
  *	target.c    where messages go: connecting again, what waits, what is lost

@@ -144,8 +144,7 @@ static void on_read_done(const struct hoy_err *err, void *userdata)
 	archive_free(a);
 }
 
-/* --- PUT
- * -------------------------------------------------------------------------------------------------------------- */
+/* --- PUT -------------------------------------------------------------------------------------- */
 
 static void on_put_done(const struct hoy_err *err, void *userdata)
 {
@@ -158,8 +157,7 @@ static void on_put_done(const struct hoy_err *err, void *userdata)
 	archive_free(a);
 }
 
-/* --- changes
- * ------------------------------------------------------------------------------------------------------------ */
+/* --- changes ---------------------------------------------------------------------------------- */
 
 static void on_changes_done(const struct hoy_err *err, void *userdata)
 {
@@ -181,8 +179,7 @@ static void on_changes_done(const struct hoy_err *err, void *userdata)
 	archive_free(a);
 }
 
-/* --- handlers
- * --------------------------------------------------------------------------------------------------------------- */
+/* --- handlers --------------------------------------------------------------------------------- */
 
 static int query_path(struct hoy_api_request *rq, const char **ret, struct hoy_err *err)
 {

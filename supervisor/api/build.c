@@ -40,8 +40,7 @@ static void exchange_free(struct exchange *e)
 	free(e);
 }
 
-/* --- the answer ------------------------------------------------------------------------------------------------------
- */
+/* --- the answer ------------------------------------------------------------------------------- */
 
 static void on_gone(struct hoy_http_exchange *x, void *userdata)
 {
@@ -143,8 +142,7 @@ static void on_done(const struct hoy_err *err, int exit_code, const char *id, vo
 	exchange_free(e);
 }
 
-/* --- credentials -----------------------------------------------------------------------------------------------------
- */
+/* --- credentials ------------------------------------------------------------------------------ */
 
 static int take_registry_config(struct exchange *e, struct hoy_err *err)
 {
@@ -187,8 +185,7 @@ static bool on_credentials(const char *reference, struct hoy_registry_credential
 	return true;
 }
 
-/* --- the request
- * ------------------------------------------------------------------------------------------------------- */
+/* --- the request ------------------------------------------------------------------------------ */
 
 void hoy_build_parameters_done(struct hoy_build_parameters *p)
 {
@@ -294,7 +291,8 @@ static int refuse(const struct hoy_uri *uri, struct hoy_err *err)
 		return hoy_err_unsupported(err, "remote build contexts are not supported by this version of Hoy");
 	if (hoy_uri_query_bool(uri, "squash", false))
 		return hoy_err_unsupported(err, "squash is not supported: use stages and COPY --from instead");
-	if (!hoy_str_eq(version, "2") && outputs && *outputs && strcmp(outputs, "[]") != 0 && strcmp(outputs, "null") != 0)
+	if (!hoy_str_eq(version, "2") && outputs && *outputs && strcmp(outputs, "[]") != 0 &&
+		strcmp(outputs, "null") != 0)
 		return hoy_err_unsupported(err, "outputs are not supported by this version of Hoy");
 	return 0;
 }

@@ -228,8 +228,7 @@ static int secret_create(struct hoy_api_request *rq, struct hoy_err *err)
 	return r;
 }
 
-/* --- update and remove
- * ------------------------------------------------------------------------------------------------ */
+/* --- update and remove ------------------------------------------------------------------------ */
 
 static int secret_update(struct hoy_api_request *rq, struct hoy_err *err)
 {

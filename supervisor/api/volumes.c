@@ -13,8 +13,7 @@
 #include "supervisor/volume/files.h"
 #include "supervisor/volume/volume.h"
 
-/* --- one volume -----------------------------------------------------------------------------------------------------
- */
+/* --- one volume ------------------------------------------------------------------------------- */
 
 static void add_created(struct hoy_json_writer *w, const struct timespec *created)
 {
@@ -53,8 +52,7 @@ void hoy_api_add_volume(struct hoy_json_writer *w, const struct hoy_volume_info 
 	hoy_json_end(w);
 }
 
-/* --- list
- * ------------------------------------------------------------------------------------------------------------- */
+/* --- list ------------------------------------------------------------------------------------- */
 
 static bool has_label(const struct hoy_volume_info *v, const char *text)
 {
@@ -139,8 +137,7 @@ static int volume_inspect(struct hoy_api_request *rq, struct hoy_err *err)
 	return 0;
 }
 
-/* --- create
- * ------------------------------------------------------------------------------------------------------------- */
+/* --- create ----------------------------------------------------------------------------------- */
 
 struct create_body {
 	char *name, *driver;
@@ -248,8 +245,7 @@ static int volume_create(struct hoy_api_request *rq, struct hoy_err *err)
 	return r;
 }
 
-/* --- remove
- * --------------------------------------------------------------------------------------------------------------- */
+/* --- remove ----------------------------------------------------------------------------------- */
 
 static void on_removed(void *userdata, const struct hoy_err *err)
 {
@@ -271,8 +267,7 @@ static int volume_remove(struct hoy_api_request *rq, struct hoy_err *err)
 	return hoy_volumes_after_commit(rq->api->o.volumes, on_removed, rq, err);
 }
 
-/* --- prune: sizes first, then all at once
- * ------------------------------------------------------------------------------------ */
+/* --- prune: sizes first, then all at once ----------------------------------------------------- */
 
 struct prune {
 	struct hoy_api_request *rq;

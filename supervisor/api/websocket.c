@@ -105,8 +105,7 @@ size_t hoy_ws_head(unsigned char head[HOY_WS_HEAD_MAX], enum hoy_ws_opcode opcod
 	return 10;
 }
 
-/* --- text -----------------------------------------------------------------------------------------------------------
- */
+/* --- text ------------------------------------------------------------------------------------- */
 
 /* Goes on with UTF-8 that is cut anywhere. False: it is none. */
 static bool check_text(struct hoy_ws *ws, const unsigned char *text, size_t len)
@@ -132,8 +131,7 @@ static bool check_text(struct hoy_ws *ws, const unsigned char *text, size_t len)
 	return true;
 }
 
-/* --- frames
- * ----------------------------------------------------------------------------------------------------------- */
+/* --- frames ----------------------------------------------------------------------------------- */
 
 static bool is_control(unsigned char opcode)
 {

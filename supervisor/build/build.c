@@ -241,8 +241,7 @@ int hoy_build_start(struct hoy_builds *builds, const struct hoy_build_request *r
 	return 0;
 }
 
-/* --- the room ------------------------------------------------------------------------------------------------------
- */
+/* --- the room --------------------------------------------------------------------------------- */
 
 struct leftover {
 	struct hoy_builds *builds;

@@ -4,7 +4,7 @@
  *
  * One call plans one platform. While configs of base images are missing (their environment, user, directory, shell and
  * ONBUILD triggers go into the plan), hoy_build_plan_make() returns a plan that lists them in `wanted` and has no
- *steps; the caller fetches all of them at once, adds them to the input and calls again, until `n_wanted` is 0:
+ * steps; the caller fetches all of them at once, adds them to the input and calls again, until `n_wanted` is 0:
  *
  *	while (true) {
  *		r = hoy_build_plan_make(&input, &plan, err);

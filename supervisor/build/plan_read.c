@@ -35,8 +35,7 @@ void hoy_build_bases_free(struct hoy_build *build)
 	build->n_bases = 0;
 }
 
-/* --- base images ---------------------------------------------------------------------------------------------------
- */
+/* --- base images ------------------------------------------------------------------------------ */
 
 static void serve_wanted(struct hoy_build *build);
 
@@ -196,8 +195,7 @@ void hoy_build_go_on_pulling(struct hoy_build *build)
 		serve_wanted(build);
 }
 
-/* --- hoy-build ------------------------------------------------------------------------------------------------------
- */
+/* --- hoy-build -------------------------------------------------------------------------------- */
 
 static int take_wanted(struct hoy_build *build, struct hoy_err *err)
 {

@@ -22,8 +22,7 @@
 #define PLAIN "\x1b[0m"
 #define FRAME_MAX ((size_t) 1 << 20)
 
-/* --- the container's end --------------------------------------------------------------------------------------------
- */
+/* --- the container's end ---------------------------------------------------------------------- */
 
 struct removal {
 	struct hoy_builds *builds;
@@ -103,8 +102,7 @@ void hoy_build_run_end(struct hoy_build_task *task, bool keep)
 	}
 }
 
-/* --- its output ------------------------------------------------------------------------------------------------------
- */
+/* --- its output ------------------------------------------------------------------------------- */
 
 static void look_at_end(struct hoy_build_task *task);
 
@@ -192,8 +190,7 @@ static int attach(struct hoy_build_task *task, struct hoy_err *err)
 			       on_output, task, err);
 }
 
-/* --- its life
- * --------------------------------------------------------------------------------------------------------- */
+/* --- its life --------------------------------------------------------------------------------- */
 
 static void command_failed(struct hoy_build_task *task)
 {
@@ -299,8 +296,7 @@ static void on_created(void *userdata, const struct hoy_err *failed, const char 
 		hoy_build_task_fail(task, &err);
 }
 
-/* --- what it is
- * ---------------------------------------------------------------------------------------------------------- */
+/* --- what it is ------------------------------------------------------------------------------- */
 
 /* A Dockerfile may take the network away, and have the host's only where the client has given it. */
 static int check_network(const struct hoy_build *build, const struct hoy_build_step *step, struct hoy_err *err)

@@ -217,8 +217,7 @@ static int prepare_bind(struct hoy_build_task *task, const struct hoy_json *moun
 	return mounted->path ? 0 : hoy_err_oom(err);
 }
 
-/* --- copies ---------------------------------------------------------------------------------------------------------
- */
+/* --- copies ----------------------------------------------------------------------------------- */
 
 const struct hoy_json *hoy_build_mount_at(const struct hoy_build_task *task, size_t index)
 {
@@ -385,8 +384,7 @@ int hoy_build_mounts_prepare(struct hoy_build_task *task, struct hoy_err *err)
 	return 0;
 }
 
-/* --- all -----------------------------------------------------------------------------------------------------------
- */
+/* --- all -------------------------------------------------------------------------------------- */
 
 static void add_tmpfs(const struct hoy_json *mount, struct hoy_json_writer *w)
 {

@@ -188,8 +188,7 @@ void hoy_build_tell(struct hoy_build *build, enum hoy_build_event_kind kind, con
 	build->handler.step(&event, build->handler.userdata);
 }
 
-/* --- tasks ----------------------------------------------------------------------------------------------------------
- */
+/* --- tasks ------------------------------------------------------------------------------------ */
 
 static struct hoy_build_task *task_new(struct hoy_build *build, struct hoy_build_step *step)
 {
@@ -269,8 +268,7 @@ void hoy_build_task_fail(struct hoy_build_task *task, const struct hoy_err *err)
 	hoy_build_fail(build, err);
 }
 
-/* --- keys -----------------------------------------------------------------------------------------------------------
- */
+/* --- keys ------------------------------------------------------------------------------------- */
 
 static int set_layer(
 	struct hoy_build *build, struct hoy_build_step *step, const struct hoy_built_layer *layer, struct hoy_err *err)
@@ -354,8 +352,7 @@ void hoy_builds_wake(struct hoy_builds *builds)
 				hoy_log_ignored(&err, "go on with a build");
 }
 
-/* --- a step's life --------------------------------------------------------------------------------------------------
- */
+/* --- a step's life ---------------------------------------------------------------------------- */
 
 static void finish_step(struct hoy_build *build, struct hoy_build_step *step, const char *id)
 {
@@ -523,8 +520,7 @@ static void begin_step(struct hoy_build *build, struct hoy_build_step *step)
 	}
 }
 
-/* --- which ones, and when -------------------------------------------------------------------------------------------
- */
+/* --- which ones, and when --------------------------------------------------------------------- */
 
 static bool is_done(const struct hoy_build *build, size_t index)
 {
@@ -596,8 +592,7 @@ void hoy_build_schedule(struct hoy_build *build)
 		hoy_build_export(build);
 }
 
-/* --- what a step wrote ----------------------------------------------------------------------------------------------
- */
+/* --- what a step wrote ------------------------------------------------------------------------ */
 
 static void on_layer(const struct hoy_err *failed, const struct hoy_built_layer *layer, void *userdata)
 {

@@ -94,8 +94,7 @@ static const struct hoy_option build_options[] = {
 	HOY_OPTION_END,
 };
 
-/* --- the context ----------------------------------------------------------------------------------------------------
- */
+/* --- the context ------------------------------------------------------------------------------ */
 
 #define STDIN_DOCKERFILE ".dockerfile.stdin"
 
@@ -181,8 +180,7 @@ static int choose_source(const struct hoy_cli *cli, struct source *source, struc
 	return r;
 }
 
-/* --- the request
- * ------------------------------------------------------------------------------------------------------- */
+/* --- the request ------------------------------------------------------------------------------ */
 
 static void add_text(struct hoy_buf *path, const char *key, const char *value)
 {
@@ -311,8 +309,7 @@ static int make_path(const struct hoy_cli *cli, const struct source *source, str
 	return r < 0 ? r : hoy_buf_check(path, "the request", err);
 }
 
-/* --- the answer
- * ---------------------------------------------------------------------------------------------------------- */
+/* --- the answer ------------------------------------------------------------------------------- */
 
 struct answer {
 	FILE *out; /* NULL: quiet */

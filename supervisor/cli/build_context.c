@@ -44,8 +44,7 @@ static int flush(struct writer *w, struct hoy_err *err)
 	return r;
 }
 
-/* --- tar ------------------------------------------------------------------------------------------------------------
- */
+/* --- tar -------------------------------------------------------------------------------------- */
 
 static void put_octal(char *field, size_t size, uint64_t value)
 {
@@ -118,8 +117,7 @@ static void put_entry(
 		st->st_mtime);
 }
 
-/* --- files -----------------------------------------------------------------------------------------------------------
- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 static int send_content(struct writer *w, int fd, const char *path, uint64_t size, struct hoy_err *err)
 {
@@ -250,8 +248,7 @@ static int send_end(struct writer *w, struct hoy_err *err)
 	return flush(w, err);
 }
 
-/* --- a directory
- * -------------------------------------------------------------------------------------------------------- */
+/* --- a directory ------------------------------------------------------------------------------ */
 
 /* The Dockerfile's own ignore file, else that of the context. */
 static int read_ignore(struct writer *w, int dir, struct hoy_err *err)
@@ -286,8 +283,7 @@ static int send_directory(struct writer *w, struct hoy_err *err)
 	return r < 0 ? r : send_end(w, err);
 }
 
-/* --- stdin
- * ---------------------------------------------------------------------------------------------------------------- */
+/* --- stdin ------------------------------------------------------------------------------------ */
 
 static bool is_archive(const char *data, size_t len)
 {
@@ -335,8 +331,7 @@ static int send_stdin(struct writer *w, struct hoy_err *err)
 		       : 0;
 }
 
-/* --- a process
- * ------------------------------------------------------------------------------------------------------------- */
+/* --- a process -------------------------------------------------------------------------------- */
 
 _Noreturn static void write_context(const struct hoy_build_context *context, int out)
 {

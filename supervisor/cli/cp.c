@@ -73,8 +73,7 @@ static bool wants_content(const char *path)
 	return hoy_str_ends(path, "/.") || strcmp(path, ".") == 0;
 }
 
-/* --- the container's side -------------------------------------------------------------------------------------------
- */
+/* --- the container's side --------------------------------------------------------------------- */
 
 static int archive_path(
 	const struct side *side, const char *path, const char *more, struct hoy_buf *out, struct hoy_err *err)
@@ -143,8 +142,7 @@ static int tell_missing(const struct hoy_cli *cli, const struct side *side, stru
 	return r < 0 ? r : hoy_err_set(err, HOY_ERR_SYSTEM, EIO, "'%s' changed meanwhile", side->path);
 }
 
-/* --- tar
- * ---------------------------------------------------------------------------------------------------------------- */
+/* --- tar -------------------------------------------------------------------------------------- */
 
 /* What the first name of an archive becomes: "s,^\(\./\)*old\(/\|$\),new\2,", told to tar without a shell. */
 static char *renaming(const char *from, const char *to)
@@ -189,8 +187,7 @@ static int pass_body(struct hoy_http *http, int fd, struct hoy_err *err)
 	return n < 0 ? (int) n : r < 0 ? hoy_err_code(err, r, "write") : 0;
 }
 
-/* --- from a container
- * ------------------------------------------------------------------------------------------------------ */
+/* --- from a container ------------------------------------------------------------------------- */
 
 static int open_archive(const struct hoy_cli *cli, struct side *from, struct hoy_http *http, struct hoy_err *err)
 {
@@ -295,8 +292,7 @@ static int from_container(const struct hoy_cli *cli, struct side *from, struct s
 	return r;
 }
 
-/* --- to a container
- * ---------------------------------------------------------------------------------------------------------- */
+/* --- to a container --------------------------------------------------------------------------- */
 
 static int put(const struct hoy_cli *cli, const struct side *to, const char *dir, int fd, struct hoy_err *err)
 {

@@ -64,8 +64,7 @@ static int expand(struct canon *c, const struct hoy_shape_field *field, struct h
 		hoy_shape_path_text(c->arena, path), why.msg + place + (place > 0));
 }
 
-/* --- Lists of strings ------------------------------------------------------------------------------------------------
- */
+/* --- Lists of strings ------------------------------------------------------------------------- */
 
 static int canon_strings(
 	struct canon *c, const struct hoy_shape_field *field, struct hoy_node *node, const struct hoy_shape_path *path)
@@ -138,8 +137,7 @@ static int canon_command(
 	return 0;
 }
 
-/* --- Maps of strings
- * -------------------------------------------------------------------------------------------------- */
+/* --- Maps of strings -------------------------------------------------------------------------- */
 
 static int canon_pair_value(
 	struct canon *c, const struct hoy_shape_field *field, struct hoy_node *value, const struct hoy_shape_path *path)
@@ -224,8 +222,7 @@ static int canon_pairs(
 	return 0;
 }
 
-/* --- extra_hosts, ssh
- * --------------------------------------------------------------------------------------------------- */
+/* --- extra_hosts, ssh ------------------------------------------------------------------------- */
 
 /* "host=ip" for each of the addresses `ips` ("a,b"; brackets go). */
 static int add_hosts(
@@ -354,8 +351,7 @@ static int canon_multi(struct canon *c, struct hoy_node *node, const struct hoy_
 	return 0;
 }
 
-/* --- Objects ---------------------------------------------------------------------------------------------------------
- */
+/* --- Objects ---------------------------------------------------------------------------------- */
 
 static bool is_user_key(const char *key)
 {

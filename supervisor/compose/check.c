@@ -7,8 +7,7 @@
 #include "supervisor/compose/load_internal.h"
 #include "supervisor/compose/shape_scalar.h"
 
-/* --- The tree
- * --------------------------------------------------------------------------------------------------------------- */
+/* --- The tree --------------------------------------------------------------------------------- */
 
 static int check_required(struct hoy_loader *loader, const struct hoy_shape *shape, const struct hoy_node *node,
 	const struct hoy_shape_path *path)
@@ -135,8 +134,7 @@ int hoy_load_check_tree(struct hoy_loader *loader, struct hoy_node *tree)
 	return r;
 }
 
-/* --- References
- * ------------------------------------------------------------------------------------------------------------- */
+/* --- References ------------------------------------------------------------------------------- */
 
 static bool is_disabled(const struct hoy_compose_project *project, const char *name)
 {
@@ -212,8 +210,7 @@ static int check_references(
 	return r;
 }
 
-/* --- A service by itself
- * ------------------------------------------------------------------------------------------------------ */
+/* --- A service by itself ---------------------------------------------------------------------- */
 
 static int check_build(
 	const struct hoy_compose_project *project, const struct hoy_compose_service *service, struct hoy_err *err)

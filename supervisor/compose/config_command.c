@@ -53,8 +53,7 @@ static int oom(struct hoy_err *err)
 	return hoy_err_oom(err);
 }
 
-/* --- Names
- * ---------------------------------------------------------------------------------------------------------------- */
+/* --- Names ------------------------------------------------------------------------------------ */
 
 /* Dependencies first, each service once. */
 static void add_service(const struct hoy_compose_project *project, const struct hoy_compose_service *service,
@@ -171,8 +170,7 @@ static int print_hashes(
 	return 0;
 }
 
-/* --- Variables
- * ------------------------------------------------------------------------------------------------------------- */
+/* --- Variables -------------------------------------------------------------------------------- */
 
 struct variable {
 	char *name, *otherwise, *instead;
@@ -250,8 +248,7 @@ static int print_variables(const struct hoy_compose_options *options, struct hoy
 	return all.failed ? oom(err) : r;
 }
 
-/* --- Digests
- * ------------------------------------------------------------------------------------------------------------------ */
+/* --- Digests ---------------------------------------------------------------------------------- */
 
 /* The image's name with the digest that its registry has for it. */
 static int pin(struct hoy_cli *cli, struct hoy_compose_service *service, struct hoy_compose_project *project,
@@ -298,8 +295,7 @@ static void print_lock(const struct hoy_compose_project *project, struct hoy_buf
 		void) hoy_buf_addf(out, "  %s:\n    image: %s\n", service->name, service->image);
 }
 
-/* --- The command
- * -------------------------------------------------------------------------------------------------------------- */
+/* --- The command ------------------------------------------------------------------------------ */
 
 static int print_project(const struct config_options *options, const struct hoy_compose_project *project,
 	struct hoy_buf *out, struct hoy_err *err)

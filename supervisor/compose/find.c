@@ -76,8 +76,7 @@ static bool is_true(const char *text)
 	return text && (!strcasecmp(text, "true") || !strcmp(text, "1") || !strcasecmp(text, "t"));
 }
 
-/* --- The .env file -------------------------------------------------------------------------------------------------
- */
+/* --- The .env file ---------------------------------------------------------------------------- */
 
 /* Adds what the environment lacks. `prefix` NULL: all. */
 static int add_missing(struct hoy_compose_found *found, char *const *entries, const char *prefix, struct hoy_err *err)
@@ -128,8 +127,7 @@ static int read_named_env(struct hoy_compose_found *found, char *const *files, c
 	return add_missing(found, entries, NULL, err);
 }
 
-/* --- Files ----------------------------------------------------------------------------------------------------------
- */
+/* --- Files ------------------------------------------------------------------------------------ */
 
 static int add_file(struct hoy_compose_found *found, const char *file, const char *dir, struct hoy_err *err)
 {
@@ -218,8 +216,7 @@ static int find_files(const struct hoy_compose_options *options, struct hoy_comp
 	return 0;
 }
 
-/* --- Name, profiles
- * --------------------------------------------------------------------------------------------------- */
+/* --- Name, profiles --------------------------------------------------------------------------- */
 
 static int take_name(const struct hoy_compose_options *options, struct hoy_compose_found *found, struct hoy_err *err)
 {

@@ -55,8 +55,7 @@ int hoy_load_documents(
 	return hoy_yaml_parse(loader->arena, scope->name, text.data ? text.data : "", text.len, ret, err);
 }
 
-/* --- Variables ------------------------------------------------------------------------------------------------------
- */
+/* --- Variables -------------------------------------------------------------------------------- */
 
 struct variables {
 	struct hoy_loader *loader;
@@ -131,8 +130,7 @@ int hoy_load_file(struct hoy_loader *loader, const struct hoy_load_scope *scope,
 	return 0;
 }
 
-/* --- The project's name
- * ----------------------------------------------------------------------------------------------- */
+/* --- The project's name ----------------------------------------------------------------------- */
 
 /* The last `name` of the files; a file that cannot be parsed is told of later. NULL: none. */
 static int name_of_files(struct hoy_loader *loader, const struct hoy_compose_found *found, char **ret)
@@ -210,8 +208,7 @@ int hoy_compose_find_name(
 	return r;
 }
 
-/* --- From tree to project
- * --------------------------------------------------------------------------------------------- */
+/* --- From tree to project --------------------------------------------------------------------- */
 
 static int by_name(const void *a, const void *b)
 {
@@ -386,8 +383,7 @@ int hoy_compose_load(const struct hoy_compose_options *options, struct hoy_compo
 	return 0;
 }
 
-/* --- Variables of a project
- * ------------------------------------------------------------------------------------------- */
+/* --- Variables of a project ------------------------------------------------------------------- */
 
 struct listener {
 	void (*on_variable)(const char *name, char op, const char *word, void *userdata);

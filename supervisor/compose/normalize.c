@@ -42,8 +42,7 @@ static struct hoy_node *map_of(struct hoy_loader *loader, struct hoy_node *paren
 	return map;
 }
 
-/* --- Defaults of objects
- * ----------------------------------------------------------------------------------------------- */
+/* --- Defaults of objects ---------------------------------------------------------------------- */
 
 static int default_device_requests(struct hoy_loader *loader, struct hoy_node *list)
 {
@@ -93,8 +92,7 @@ int hoy_load_defaults(struct hoy_loader *loader, struct hoy_node *tree)
 	return 0;
 }
 
-/* --- Networks and names
- * -------------------------------------------------------------------------------------------------- */
+/* --- Networks and names ----------------------------------------------------------------------- */
 
 static int normalize_networks(struct hoy_loader *loader, struct hoy_node *tree)
 {
@@ -150,8 +148,7 @@ static int set_names(struct hoy_loader *loader, struct hoy_node *tree, const cha
 	return 0;
 }
 
-/* --- Dependencies
- * --------------------------------------------------------------------------------------------------------- */
+/* --- Dependencies ----------------------------------------------------------------------------- */
 
 static int add_dependency(
 	struct hoy_loader *loader, struct hoy_node *service, const char *name, const struct hoy_node *at, bool restart)
@@ -214,8 +211,7 @@ static int imply_dependencies(struct hoy_loader *loader, struct hoy_node *servic
 	return 0;
 }
 
-/* --- Services
- * ---------------------------------------------------------------------------------------------------------------- */
+/* --- Services --------------------------------------------------------------------------------- */
 
 /* Names without a value get the environment's; `keep` those that it lacks. */
 static int resolve_pairs(struct hoy_loader *loader, struct hoy_node *map, char *const *environment, bool keep)
@@ -283,8 +279,7 @@ int hoy_load_normalize(struct hoy_loader *loader, struct hoy_node *tree, const c
 	return r < 0 ? r : set_names(loader, tree, name);
 }
 
-/* --- env_file, label_file
- * ----------------------------------------------------------------------------------------------------- */
+/* --- env_file, label_file --------------------------------------------------------------------- */
 
 /* The map `key` of the service gets the entries it does not have. */
 static int add_entries(struct hoy_loader *loader, struct hoy_node *service, const char *key, char *const *entries)

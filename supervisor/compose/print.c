@@ -296,8 +296,7 @@ static struct hoy_node *print_object(
 	return out;
 }
 
-/* --- Projects
- * ----------------------------------------------------------------------------------------------------------------- */
+/* --- Projects --------------------------------------------------------------------------------- */
 
 /* The objects of one kind that the project has left; each struct begins with its name and node. */
 static void print_vector(struct printer *p, const struct hoy_shape_field *field, void *list, struct hoy_node *out)

@@ -90,8 +90,7 @@ int64_t hoy_compose_replicas(const struct hoy_compose_service *service)
 	return service->deploy && service->deploy->replicas ? *service->deploy->replicas : 1;
 }
 
-/* --- Selection
- * ------------------------------------------------------------------------------------------------------------- */
+/* --- Selection -------------------------------------------------------------------------------- */
 
 static struct hoy_compose_service *find_in(struct hoy_compose_service **list, const char *name)
 {

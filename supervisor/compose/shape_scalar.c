@@ -167,8 +167,7 @@ const char *hoy_shape_text_of(struct hoy_arena *arena, const struct hoy_node *no
 	return node->text;
 }
 
-/* --- Kinds ----------------------------------------------------------------------------------------------------------
- */
+/* --- Kinds ------------------------------------------------------------------------------------ */
 
 struct scalar {
 	struct hoy_arena *arena;

@@ -8,8 +8,7 @@
 #define SHAPE(var, what_, table)                                                                                       \
 	static const struct hoy_shape var = { what_, sizeof(T), table, ARRAY_LEN(table), false }
 
-/* --- Small objects of services --------------------------------------------------------------------------------------
- */
+/* --- Small objects of services ---------------------------------------------------------------- */
 
 #define T struct hoy_compose_mount
 static const struct hoy_shape_field mount_fields[] = {
@@ -172,8 +171,7 @@ static const struct hoy_shape_field gpu_fields[] = {
 SHAPE(gpu_shape, "a request for GPUs", gpu_fields);
 #undef T
 
-/* --- deploy ---------------------------------------------------------------------------------------------------------
- */
+/* --- deploy ----------------------------------------------------------------------------------- */
 
 #define T struct hoy_compose_discrete_resource
 static const struct hoy_shape_field discrete_fields[] = {
@@ -268,8 +266,7 @@ static const struct hoy_shape_field deploy_fields[] = {
 SHAPE(deploy_shape, "deploy", deploy_fields);
 #undef T
 
-/* --- More of services -----------------------------------------------------------------------------------------------
- */
+/* --- More of services ------------------------------------------------------------------------- */
 
 #define T struct hoy_compose_device
 static const struct hoy_shape_field device_fields[] = {
@@ -413,8 +410,7 @@ static const struct hoy_shape_field service_volume_fields[] = {
 SHAPE(service_volume_shape, "a volume of a service", service_volume_fields);
 #undef T
 
-/* --- Services -------------------------------------------------------------------------------------------------------
- */
+/* --- Services --------------------------------------------------------------------------------- */
 
 #define T struct hoy_compose_service
 #define PULL_POLICIES "always|never|build|if_not_present|missing|refresh|daily|weekly|every_*"
@@ -529,8 +525,7 @@ static const struct hoy_shape_field service_fields[] = {
 const struct hoy_shape hoy_shape_service = { "a service", sizeof(T), service_fields, ARRAY_LEN(service_fields), false };
 #undef T
 
-/* --- Networks, volumes, configs, secrets, models ---------------------------------------------------------------------
- */
+/* --- Networks, volumes, configs, secrets, models ---------------------------------------------- */
 
 #define T struct hoy_compose_ipam_pool
 static const struct hoy_shape_field pool_fields[] = {
@@ -613,8 +608,7 @@ static const struct hoy_shape_field model_fields[] = {
 SHAPE(model_shape, "a model", model_fields);
 #undef T
 
-/* --- The file
- * --------------------------------------------------------------------------------------------------------- */
+/* --- The file --------------------------------------------------------------------------------- */
 
 #define T struct hoy_compose_include
 static const struct hoy_shape_field include_fields[] = {

@@ -88,8 +88,7 @@ struct hoy_node *hoy_expand_env_files(struct hoy_arena *arena, const struct hoy_
 	return list;
 }
 
-/* --- Lists of names that become maps --------------------------------------------------------------------------------
- */
+/* --- Lists of names that become maps ---------------------------------------------------------- */
 
 static struct hoy_node *names_to_map(
 	struct hoy_arena *arena, const struct hoy_node *list, bool dependencies, struct hoy_err *err)

@@ -293,8 +293,7 @@ static int start_worker(struct hoy_container_job *job, struct hoy_err *err)
 	return r;
 }
 
-/* --- when
- * ------------------------------------------------------------------------------------------------------------- */
+/* --- when ------------------------------------------------------------------------------------- */
 
 static void on_failed(struct hoy_source *source, void *userdata)
 {

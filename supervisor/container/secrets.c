@@ -44,8 +44,7 @@ static bool is_own(const struct hoy_container_secret *s)
 	return !is_given(s->name);
 }
 
-/* --- what is asked for ----------------------------------------------------------------------------------------------
- */
+/* --- what is asked for ------------------------------------------------------------------------ */
 
 char *hoy_container_secret_target(const struct hoy_container_host_config *host, size_t i)
 {
@@ -151,8 +150,7 @@ const char *hoy_containers_secret_user(const struct hoy_containers *room, const 
 	return NULL;
 }
 
-/* --- contents of its own --------------------------------------------------------------------------------------------
- */
+/* --- contents of its own ---------------------------------------------------------------------- */
 
 /* A creation whose contents are being sealed, one after the other. */
 struct contents {
@@ -293,8 +291,7 @@ int hoy_containers_secrets_sweep(struct hoy_containers *room, struct hoy_err *er
 	return hoy_secrets_sweep(room->options.secrets, is_used, room, err);
 }
 
-/* --- at a start
- * -------------------------------------------------------------------------------------------------------- */
+/* --- at a start ------------------------------------------------------------------------------- */
 
 static int describe_all(
 	const struct hoy_container *c, struct hoy_secret_file *files, char **targets, struct hoy_err *err)

@@ -58,8 +58,7 @@ int hoy_container_shared(
 	return 0;
 }
 
-/* --- IPC ------------------------------------------------------------------------------------------------------------
- */
+/* --- IPC -------------------------------------------------------------------------------------- */
 
 int hoy_container_shared_ipc(struct hoy_container *c, struct hoy_container **ret, struct hoy_err *err)
 {

@@ -29,8 +29,7 @@ static bool is_volume(const struct hoy_container_mount_info *m)
 	return strcmp(m->type, "volume") == 0;
 }
 
-/* --- which ones -----------------------------------------------------------------------------------------------------
- */
+/* --- which ones ------------------------------------------------------------------------------- */
 
 static struct hoy_container_mount_info *by_destination(struct hoy_container *c, const char *destination)
 {
@@ -256,8 +255,7 @@ int hoy_container_volumes_load(struct hoy_container *c, struct hoy_err *err)
 	return r;
 }
 
-/* --- letting go -----------------------------------------------------------------------------------------------------
- */
+/* --- letting go ------------------------------------------------------------------------------- */
 
 void hoy_container_volumes_release(struct hoy_container *c)
 {
@@ -296,8 +294,7 @@ void hoy_container_volumes_remove(struct hoy_container *c)
 	}
 }
 
-/* --- the image's content
- * ---------------------------------------------------------------------------------------------- */
+/* --- the image's content ---------------------------------------------------------------------- */
 
 struct copying {
 	struct hoy_container *container;
@@ -495,8 +492,7 @@ void hoy_container_volumes_free(struct hoy_container *c)
 	close_sources(c);
 }
 
-/* --- while it runs
- * ------------------------------------------------------------------------------------------------------- */
+/* --- while it runs ---------------------------------------------------------------------------- */
 
 static void tell(struct hoy_container *c, const struct hoy_container_mount_info *m, const char *action)
 {
@@ -568,8 +564,7 @@ void hoy_container_volumes_unmount(struct hoy_container *c)
 	close_sources(c);
 }
 
-/* --- what is mounted
- * ------------------------------------------------------------------------------------------------------- */
+/* --- what is mounted -------------------------------------------------------------------------- */
 
 /* A directory inside the volume, as its descriptor of ours: no name in it can be changed meanwhile. */
 static int open_subpath(struct hoy_container *c, const struct hoy_container_mount_info *m, const char *source,

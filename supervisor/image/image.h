@@ -3,8 +3,8 @@
  * containers stand on. Archives are taken apart by hoy-layer processes; hoyd itself reads only small JSON documents.
  *
  * What exists is in memory and in the store (supervisor/store/images.h), kept equal. hoy_images_tag() and _remove()
- *write rows: answer your client from hoy_store_after_commit(). A job's `done` and all events come after their commit.
- *Files are made before the commit and removed after it.
+ * write rows: answer your client from hoy_store_after_commit(). A job's `done` and all events come after their commit.
+ * Files are made before the commit and removed after it.
  *
  *	DATA_ROOT/blobs/sha256/<hex>   manifests, configs and layer blobs, byte for byte as they came
  *	DATA_ROOT/l/<short>            one unpacked layer (overlay lowerdir, whiteouts in the userxattr form)

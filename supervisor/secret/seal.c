@@ -128,8 +128,7 @@ static void on_sealed(const struct hoy_err *failed, void *userdata)
 		end(s, &err);
 }
 
-/* --- sealing -------------------------------------------------------------------------------------------------------
- */
+/* --- sealing ---------------------------------------------------------------------------------- */
 
 static int start(struct hoy_sealing *s, const void *data, size_t len, struct hoy_err *err)
 {
@@ -167,8 +166,7 @@ static int start(struct hoy_sealing *s, const void *data, size_t len, struct hoy
 		&s->run, err);
 }
 
-/* --- what is asked for ----------------------------------------------------------------------------------------------
- */
+/* --- what is asked for ------------------------------------------------------------------------ */
 
 static int check(const struct hoy_secret_create *create, struct hoy_err *err)
 {

@@ -92,8 +92,7 @@ void hoy_secrets_free(struct hoy_secrets *room)
 	free(room);
 }
 
-/* --- rows -----------------------------------------------------------------------------------------------------------
- */
+/* --- rows ------------------------------------------------------------------------------------- */
 
 void hoy_secret_info_done(struct hoy_secret_info *info)
 {
@@ -158,8 +157,7 @@ static char *labels_text(const struct hoy_oci_kv *labels, size_t n)
 	return hoy_buf_check(&buf, "labels", NULL) < 0 ? NULL : hoy_buf_take(&buf);
 }
 
-/* --- looking --------------------------------------------------------------------------------------------------------
- */
+/* --- looking ---------------------------------------------------------------------------------- */
 
 struct each {
 	hoy_secret_fn each;
@@ -231,8 +229,7 @@ int hoy_config_read(struct hoy_secrets *room, const char *id, struct hoy_buf *re
 	return hoy_store_secret_data(room->store, id, ret, err);
 }
 
-/* --- changing -------------------------------------------------------------------------------------------------------
- */
+/* --- changing --------------------------------------------------------------------------------- */
 
 int hoy_secret_insert(struct hoy_secrets *room, const struct hoy_secret_create *create, const char *id,
 	const struct hoy_buf *content, struct hoy_err *err)

@@ -152,8 +152,7 @@ static bool remove_empty(const struct hoy_volumes *room, const char *name)
 	return unlinkat(room->dir_fd, name, AT_REMOVEDIR) == 0 || errno == ENOENT;
 }
 
-/* --- rows ----------------------------------------------------------------------------------------------------------
- */
+/* --- rows ------------------------------------------------------------------------------------- */
 
 static char *kv_text(const struct hoy_oci_kv *list, size_t n)
 {
@@ -234,8 +233,7 @@ static int on_row(void *userdata, const struct hoy_volume_row *row, struct hoy_e
 	return 0;
 }
 
-/* --- opening -------------------------------------------------------------------------------------------------------
- */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 /* A directory with data that no row names: its removal, or its creation, was never told. Data is not thrown away. */
 static void adopt(struct hoy_volumes *room, const char *name)
@@ -316,8 +314,7 @@ const char *hoy_volumes_helper(const struct hoy_volumes *room)
 	return room->helper;
 }
 
-/* --- looking ---------------------------------------------------------------------------------------------------------
- */
+/* --- looking ---------------------------------------------------------------------------------- */
 
 int hoy_volumes_find(
 	struct hoy_volumes *room, const char *name, const struct hoy_volume_info **ret, struct hoy_err *err)
@@ -348,8 +345,7 @@ bool hoy_volume_is_anonymous(const struct hoy_volume_info *volume)
 	return hoy_oci_kv_get(volume->labels, volume->n_labels, HOY_VOLUME_ANONYMOUS_LABEL) != NULL;
 }
 
-/* --- creating
- * --------------------------------------------------------------------------------------------------------- */
+/* --- creating --------------------------------------------------------------------------------- */
 
 static int check_driver(const char *name, const char *driver, struct hoy_err *err)
 {
@@ -454,8 +450,7 @@ void hoy_volume_created(struct hoy_volumes *room, const char *name)
 	hoy_volumes_tell(room, "create", name, (char *[]){ driver, NULL });
 }
 
-/* --- removing
- * ---------------------------------------------------------------------------------------------------------- */
+/* --- removing --------------------------------------------------------------------------------- */
 
 struct removal {
 	struct hoy_volumes *room;
@@ -552,8 +547,7 @@ int hoy_volumes_after_commit(struct hoy_volumes *room, hoy_volume_done done, voi
 	return hoy_store_after_commit(room->options.store, done, userdata, err);
 }
 
-/* --- users
- * ------------------------------------------------------------------------------------------------------------- */
+/* --- users ------------------------------------------------------------------------------------ */
 
 int hoy_volume_hold(struct hoy_volumes *room, const char *name, const char *container_id, struct hoy_err *err)
 {
@@ -585,8 +579,7 @@ void hoy_volume_release(struct hoy_volumes *room, const char *name, const char *
 	}
 }
 
-/* --- events
- * -------------------------------------------------------------------------------------------------------------- */
+/* --- events ----------------------------------------------------------------------------------- */
 
 void hoy_volumes_set_event(struct hoy_volumes *room, hoy_volume_event event, void *userdata)
 {

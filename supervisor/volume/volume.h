@@ -113,8 +113,7 @@ void hoy_volume_unmount(struct hoy_volumes *volumes, const char *name);
 /* After all that runs was told: what is mounted for nobody is unmounted. */
 void hoy_volumes_sweep_mounts(struct hoy_volumes *volumes);
 
-/* --- events --------------------------------------------------------------------------------------------------------
- */
+/* --- events ----------------------------------------------------------------------------------- */
 
 /* "create", "destroy", "mount", "unmount"; `attributes` are "k=v". */
 typedef void (*hoy_volume_event)(const char *action, const char *name, char *const *attributes, void *userdata);

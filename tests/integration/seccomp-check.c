@@ -3,7 +3,7 @@
  *
  *	seccomp-check resolve [CAP_X ...]      linux.seccomp of the default profile for these capabilities
  *	seccomp-check agent SOCKET FILE        a listener's agent: writes the container process state it is sent to
- *FILE, then answers every call it is asked about with errno 99
+ * FILE, then answers every call it is asked about with errno 99
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -187,8 +187,9 @@ END_TEST
 
 START_TEST(numbers_of_transfers_come_from_flag_or_file)
 {
-	static const char text[] = "{\"max-concurrent-uploads\": 7, \"max-download-attempts\": 2, \"max-layer-entries\": 12, \"proxies\": "
-				   "{\"http-proxy\": \"http://p:1\"}}";
+	static const char text[] =
+		"{\"max-concurrent-uploads\": 7, \"max-download-attempts\": 2, \"max-layer-entries\": 12, \"proxies\": "
+		"{\"http-proxy\": \"http://p:1\"}}";
 	static const char twice[] = "{\"max-concurrent-downloads\": 4}";
 	auto_(hoy_daemon_options_done) struct hoy_daemon_options o = { 0 };
 

@@ -56,7 +56,8 @@ END_TEST
 START_TEST(no_row_hides_another)
 {
 	static const struct hoy_api_route *const families[] = { hoy_api_system_routes, hoy_api_container_routes,
-		hoy_api_image_routes, hoy_api_registry_routes, hoy_api_network_routes, hoy_api_prune_routes, hoy_api_refused_routes };
+		hoy_api_image_routes, hoy_api_registry_routes, hoy_api_network_routes, hoy_api_prune_routes,
+		hoy_api_refused_routes };
 
 	for (size_t f = 0; f < ARRAY_LEN(families); f++)
 		for (const struct hoy_api_route *r = families[f]; r->method; r++) {

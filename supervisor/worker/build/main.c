@@ -114,8 +114,7 @@ static int receive_request(struct worker *w, struct hoy_err *err)
 	return r;
 }
 
-/* --- who we are ----------------------------------------------------------------------------------------------------
- */
+/* --- who we are ------------------------------------------------------------------------------- */
 
 /* Files of the context belong to nobody, but may have any mode: they are read and written all the same. */
 static int become_nobody(struct hoy_err *err)
@@ -159,8 +158,7 @@ static int confine(struct worker *w, struct hoy_err *err)
 	return r < 0 ? r : hoy_layer_filter_calls(w->connection >= 0, err);
 }
 
-/* --- the context ---------------------------------------------------------------------------------------------------
- */
+/* --- the context ------------------------------------------------------------------------------ */
 
 /* Before we are confined: libcrypto and the decoders may want files. */
 static int open_stream(struct worker *w, struct hoy_err *err)
@@ -226,8 +224,7 @@ static int remove_ignored(struct worker *w, struct hoy_err *err)
 	return r < 0 ? r : hoy_context_remove_ignored(w->root, ignore, err);
 }
 
-/* --- the plan -------------------------------------------------------------------------------------------------------
- */
+/* --- the plan --------------------------------------------------------------------------------- */
 
 static int receive_image(struct worker *w, struct hoy_err *err)
 {

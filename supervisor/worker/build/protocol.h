@@ -1,7 +1,7 @@
 /*
  * What hoyd and a hoy-build process say to each other, over the SEQPACKET socket that is the worker's descriptor 3.
- *Both are of one build. One worker serves one build: it unpacks the context, reads the Dockerfile and says what is to
- *be done.
+ * Both are of one build. One worker serves one build: it unpacks the context, reads the Dockerfile and says what is to
+ * be done.
  *
  *	hoyd: the request as a JSON object, with the descriptors "input" (the context's tar, a pipe; may be missing) or
  *	      "dockerfile" (its text: "target" is the context already, and nothing of it is ignored), "target" (the
@@ -12,8 +12,8 @@
  *	worker: ... WANTED again, for ONBUILD ... ; then PLAN: it is in "output"; or ERROR
  *
  * The plan is a JSON object: "result", "platform", "config", "author", "warnings" and "steps", whose members are those
- *of struct hoy_build_step (supervisor/build/plan.h), and for COPY of the context "digest": of what is copied. "refused"
- *is why this version can't do a step.
+ * of struct hoy_build_step (supervisor/build/plan.h), and for COPY of the context "digest": of what is copied. "refused"
+ * is why this version can't do a step.
  *
  * Members of the request: fds, dockerfile, target, build_args, labels, platform, no_cache, no_cache_filter,
  * contexts, network.

@@ -101,8 +101,7 @@ static int make_parent(struct placing *p, const char *path, struct hoy_err *err)
 	return make_dirs(p, *dir ? dir : "/", &made, err);
 }
 
-/* --- archives ------------------------------------------------------------------------------------------------------
- */
+/* --- archives --------------------------------------------------------------------------------- */
 
 static int open_archive(int file, struct hoy_layer_stream **ret, struct hoy_err *err)
 {
@@ -156,8 +155,7 @@ static int unpack_archive(struct placing *p, int fd, struct hoy_err *err)
 	return r < 0 ? r : 1;
 }
 
-/* --- one source ----------------------------------------------------------------------------------------------------
- */
+/* --- one source ------------------------------------------------------------------------------- */
 
 /* What is in it goes into the destination, which is a directory. One that is made is like it. */
 static int place_dir(struct placing *p, int fd, const struct stat *st, struct hoy_err *err)
@@ -304,8 +302,7 @@ static int place_matches(struct placing *p, int source, const struct hoy_json *w
 	return r;
 }
 
-/* --- files that come with the Dockerfile ---------------------------------------------------------------------------
- */
+/* --- files that come with the Dockerfile ------------------------------------------------------ */
 
 static int place_file(struct placing *p, const struct hoy_json *what, struct hoy_err *err)
 {
@@ -330,8 +327,7 @@ static int place_file(struct placing *p, const struct hoy_json *what, struct hoy
 	return hoy_files_give(&p->owner, fd, &st, err);
 }
 
-/* --- all ------------------------------------------------------------------------------------------------------------
- */
+/* --- all -------------------------------------------------------------------------------------- */
 
 static int parse_owner(struct placing *p, const char *text, struct hoy_err *err)
 {

@@ -100,8 +100,7 @@ static int receive_request(struct worker *w, struct hoy_err *err)
 	return r;
 }
 
-/* --- the operations -------------------------------------------------------------------------------------------------
- */
+/* --- the operations --------------------------------------------------------------------------- */
 
 static int send_stat(const struct hoy_files_target *target, struct hoy_err *err)
 {

@@ -1,23 +1,33 @@
 /*
  * What hoyd and a hoy-files process say to each other, over the SEQPACKET socket that is the worker's descriptor 3.
- *Both are of one build. One worker serves one request and exits.
+ * Both are of one build. One worker serves one request and exits.
  *
  *	hoyd -> worker   one packet: the request as a JSON object, with its descriptors in the order of "fds"
  *	worker -> hoyd   STAT at most once, any number of SIZE, then one DONE or ERROR
  *
  * Members of a request:
- *	op        "stat" "get" "put" "copy" "usage" "changes" "mount" "build" "seal" "secrets" "shm"
- *	fds       names of the descriptors beside it: "namespace" (a mount namespace), "donor" (another), "key" (the
- *file with the key of the secrets), "data" (a memfd), "input", "output" (pipes or files), "target" (a directory) layers
- *directories, top first; with "upper" and "work" the overlay of a container that does not run mounts    [{"source",
- *"target", "readonly", "flat"}]: what is mounted on that overlay readonly  the overlay is mounted read-only dir       a
- *directory of the host that is the whole view path      what is asked for inside the view dirs      usage: directories
- *of the host no_overwrite, chown ("UID:GID")            put only_if_empty copy: does nothing when the target holds
- *anything source, target, type, flags, data          mount path, is_dir, sources [{"text", "pattern"}], files [{"name",
- *"content"}], owner, mode, unpack    build: what goes into the view at `path`, from the descriptor "target" or the
- *layers "other_layers" sparse    get: gaps of files are told as such sync      put, copy: the answer comes when all is
- *on the disk id        seal: whose content "data" is; what is to be kept goes to "output" files     secrets: [{"id",
- *"name", "target", "uid", "gid", "mode", "len", "sealed"}], whose contents stand one behind the other in "data"
+ *	op            "stat" "get" "put" "copy" "usage" "changes" "mount" "build" "seal" "secrets" "shm"
+ *	fds           names of the descriptors beside it: "namespace" (a mount namespace), "donor" (another), "key" (the
+ *	              file with the key of the secrets), "data" (a memfd), "input", "output" (pipes or files), "target" (a
+ *	              directory)
+ *	layers        directories, top first; with "upper" and "work" the overlay of a container that does not run
+ *	mounts        [{"source", "target", "readonly", "flat"}]: what is mounted on that overlay
+ *	readonly      the overlay is mounted read-only
+ *	dir           a directory of the host that is the whole view
+ *	path          what is asked for inside the view
+ *	dirs          usage: directories of the host
+ *	no_overwrite, chown ("UID:GID")
+ *	              put
+ *	only_if_empty copy: does nothing when the target holds anything
+ *	source, target, type, flags, data
+ *	              mount
+ *	path, is_dir, sources [{"text", "pattern"}], files [{"name", "content"}], owner, mode, unpack
+ *	              build: what goes into the view at `path`, from the descriptor "target" or the layers "other_layers"
+ *	sparse        get: gaps of files are told as such
+ *	sync          put, copy: the answer comes when all is on the disk
+ *	id            seal: whose content "data" is; what is to be kept goes to "output"
+ *	files         secrets: [{"id", "name", "target", "uid", "gid", "mode", "len", "sealed"}], whose contents stand one
+ *	              behind the other in "data"
  *
  * hoyd trusts nothing in a packet before hoy_files_reply_check().
  */

@@ -117,8 +117,7 @@ int hoy_files_seal(const struct hoy_json *request, int key_fd, int data_fd, int 
 	return r < 0 ? hoy_err_code(err, r, "write the sealed content") : 0;
 }
 
-/* --- into a container ----------------------------------------------------------------------------------------------
- */
+/* --- into a container ------------------------------------------------------------------------- */
 
 struct place {
 	const char *target; /* inside the container */

@@ -16,7 +16,8 @@
 #include "base/fd.h"
 
 #define MEMORY_MAX                                                                                                     \
-	((rlim_t) 2 << 30) /* of address space; a zstd window and the names of two million directories fit             \
+	((rlim_t) 2                                                                                                    \
+		<< 30) /* of address space; a zstd window and the names of two million directories fit             \
 			    */
 
 #if defined(__SANITIZE_ADDRESS__)

@@ -1,6 +1,6 @@
 /*
  * What hoyd and a hoy-layer process say to each other, over the SEQPACKET socket that is the worker's descriptor 3.
- *Both are of one build: packets are structs. One worker serves one request and exits.
+ * Both are of one build: packets are structs. One worker serves one request and exits.
  *
  *	hoyd -> worker   hoy_layer_request with its descriptors; then, with lowers, one packet of names
  *	worker -> hoyd   any number of PROGRESS and ENTRY, then one DONE or ERROR

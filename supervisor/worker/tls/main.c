@@ -1,12 +1,12 @@
 /*
  * hoy-tls: TLS in front of hoyd, and in front of hoy. hoyd and hoy speak plainly with it and know nothing of
- *certificates.
+ * certificates.
  *
  *	hoy-tls serve SOCKET KEY=FILE...        descriptor 3: a listening TCP socket; 4: a pipe that ends with hoyd
  *	hoy-tls connect HOST PORT KEY=FILE...   descriptor 0: the client's end
  *
  * KEY is cert, key, ca; "verify=1" asks the other side for a certificate of that authority. A server has one process
- *per connection, nobody's uid without capabilities: it parses what strangers send. Connections outlive hoyd.
+ * per connection, nobody's uid without capabilities: it parses what strangers send. Connections outlive hoyd.
  */
 #include <errno.h>
 #include <grp.h>
