@@ -65,6 +65,7 @@ extern const struct hoy_api_route hoy_api_build_control_routes[];
 extern const struct hoy_api_route hoy_api_build_session_routes[];
 extern const struct hoy_api_route hoy_api_secret_routes[];
 extern const struct hoy_api_route hoy_api_volume_routes[];
+extern const struct hoy_api_route hoy_api_volume_transfer_routes[];
 extern const struct hoy_api_route hoy_api_container_routes[];
 extern const struct hoy_api_route hoy_api_exec_routes[];
 extern const struct hoy_api_route hoy_api_image_archive_routes[];

@@ -17,6 +17,7 @@
 static const struct hoy_api_route *const families[] = {
 	hoy_api_system_routes,
 	hoy_api_archive_routes,
+	hoy_api_volume_transfer_routes,
 	hoy_api_volume_routes,
 	hoy_api_secret_routes,
 	hoy_api_container_routes,

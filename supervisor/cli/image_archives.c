@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "supervisor/cli/cli.h"
+#include "supervisor/cli/fetch_tar.h"
 
 #define PIECE ((size_t) 256 << 10)
 
@@ -60,7 +61,7 @@ static int fetch_to_file(struct hoy_http *http, const char *path, struct hoy_err
 	return r;
 }
 
-static int fetch_tar(struct hoy_cli *cli, const char *path, const char *output, struct hoy_err *err)
+int hoy_fetch_tar(struct hoy_cli *cli, const char *path, const char *output, struct hoy_err *err)
 {
 	const struct hoy_http_request request = { .method = "GET", .path = path, .body_fd = -1 };
 	auto_(hoy_http_done) struct hoy_http http = { .fd = -EBADF };
@@ -105,7 +106,7 @@ static int cmd_save(struct hoy_cli *cli)
 	}
 	r = hoy_buf_check(&path, "the request", &err);
 	if (r == 0)
-		r = fetch_tar(cli, path.data, o->output, &err);
+		r = hoy_fetch_tar(cli, path.data, o->output, &err);
 	return r < 0 ? hoy_cli_fail(cli, 1, &err) : 0;
 }
 
@@ -144,7 +145,7 @@ static int cmd_export(struct hoy_cli *cli)
 	(void) hoy_buf_adds(&path, "/export");
 	r = hoy_buf_check(&path, "the request", &err);
 	if (r == 0)
-		r = fetch_tar(cli, path.data, o->output, &err);
+		r = hoy_fetch_tar(cli, path.data, o->output, &err);
 	return r < 0 ? hoy_cli_fail(cli, 1, &err) : 0;
 }
 

@@ -30,12 +30,20 @@ struct hoy_volumes {
 	char *helper;
 	struct hoy_volume **list; /* by name */
 	size_t n;
+	struct hoy_volume_transfer *transfers; /* under way */
 	hoy_volume_event event;
 	void *event_userdata;
 };
 
 /* The volume of this name; NULL: none. */
 struct hoy_volume *hoy_volumes_by_name(const struct hoy_volumes *room, const char *name);
+
+/* May a volume be called so? `op` is what is tried, for the error. */
+int hoy_volume_name_check(const char *op, const char *name, struct hoy_err *err);
+
+/* transfer.c: directories that are becoming volumes; they begin with this, which no volume's name does. */
+#define HOY_VOLUME_STAGING ".new-"
+void hoy_volume_transfers_free(struct hoy_volumes *room);
 
 /* options.c: the local driver's. Text of an option; "" when it was not given. */
 const char *hoy_volume_option(const struct hoy_volume_info *volume, const char *key);

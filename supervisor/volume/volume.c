@@ -110,7 +110,7 @@ static int copy_kv(struct hoy_oci_kv **to, size_t *n_to, const struct hoy_oci_kv
 
 /* --- names ------------------------------------------------------------------------------------------------------ */
 
-static int check_name(const char *op, const char *name, struct hoy_err *err)
+int hoy_volume_name_check(const char *op, const char *name, struct hoy_err *err)
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
 	bool fine = !strchr("_.-", name[0]) && strspn(name, allowed) == strlen(name);
@@ -258,7 +258,11 @@ static void sweep(struct hoy_volumes *room)
 
 		if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || hoy_volumes_by_name(room, name))
 			continue;
-		if (check_name("open", name, NULL) < 0 || remove_empty(room, name))
+		if (hoy_str_starts(name, HOY_VOLUME_STAGING)) { /* an import or a copy that was not finished */
+			hoy_images_trash(room->options.images, room->dir_fd, name);
+			continue;
+		}
+		if (hoy_volume_name_check("open", name, NULL) < 0 || remove_empty(room, name))
 			continue;
 		adopt(room, name);
 	}
@@ -300,6 +304,7 @@ void hoy_volumes_free(struct hoy_volumes *room)
 {
 	if (!room)
 		return;
+	hoy_volume_transfers_free(room);
 	for (size_t i = 0; i < room->n; i++)
 		volume_free(room->list[i]);
 	free(room->list);
@@ -418,7 +423,7 @@ int hoy_volume_create(struct hoy_volumes *room, const struct hoy_volume_create *
 	*ret_new = false;
 	r = check_driver(name, create->driver, err);
 	if (r >= 0)
-		r = check_name("create", name, err);
+		r = hoy_volume_name_check("create", name, err);
 	if (r < 0)
 		return r;
 	if (!hoy_volumes_by_name(room, name)) {
@@ -520,7 +525,7 @@ int hoy_volume_rename(struct hoy_volumes *room, const char *name, const char *to
 
 	if (!v)
 		return hoy_err_not_found(err, "get %s: no such volume", name);
-	r = check_name("rename", to, err);
+	r = hoy_volume_name_check("rename", to, err);
 	if (r < 0)
 		return r;
 	if (v->info.users && v->info.users[0])

@@ -348,3 +348,108 @@ END
     [ "$(tail -1 pruned)" != "" ]
     [ -z "$(hoy volume ls -q)$(hoy ps -aq)" ]
 }
+
+# What a second hoyd, another tar and a crash do to contents that move.
+make_content() { # VOLUME
+    docker volume create "$1" >/dev/null
+    local d=$T/data/volumes/$1/_data
+    echo content >"$d/file"
+    ln "$d/file" "$d/linked"
+    ln -s file "$d/link"
+    mkdir "$d/sub"
+    mkfifo "$d/sub/fifo"
+    chmod 2750 "$d/sub"
+    chown 33:44 "$d/sub" "$d/file"
+    python3 -c 'import os, sys; os.setxattr(sys.argv[1], "user.kept", b"yes")' "$d/file"
+    truncate -s 200M "$d/sparse"
+    printf middle | dd of="$d/sparse" bs=1M seek=100 conv=notrunc status=none
+    chmod 1777 "$d"
+}
+same_content() { # VOLUME VOLUME: names, kinds, owners, modes, times, links, xattrs, bytes
+    local a=$T/data/volumes/$1/_data b=$T/data/volumes/$2/_data
+    diff <(cd "$a" && find . -mindepth 1 -printf '%P %y %m %U:%G %T@ %n %l %s\n' | sort) \
+        <(cd "$b" && find . -mindepth 1 -printf '%P %y %m %U:%G %T@ %n %l %s\n' | sort) &&
+        [ "$(stat -c '%a %u:%g' "$a")" = "$(stat -c '%a %u:%g' "$b")" ] &&
+        cmp "$a/sparse" "$b/sparse" && cmp "$a/file" "$b/file" &&
+        [ "$(stat -c %i "$b/file")" = "$(stat -c %i "$b/linked")" ] &&
+        [ "$(/usr/bin/python3 -c 'import os, sys; print(os.getxattr(sys.argv[1], "user.kept").decode())' "$b/file")" = yes ] &&
+        [ "$(du -k "$b/sparse" | cut -f1)" -lt 4096 ]
+}
+
+@test "volume export, import, clone, rename: everything comes along, gaps and attributes too" {
+    make_content one
+    "$HOY" volume export -o "$T/one.tar" one
+    [ "$(stat -c %s "$T/one.tar")" -lt 4000000 ]
+    [ "$("$HOY" volume import --label a=b two "$T/one.tar")" = two ]
+    same_content one two
+    "$HOY" volume export one | "$HOY" volume import three
+    same_content one three
+    [ "$("$HOY" volume clone --label c=d one four)" = four ]
+    same_content one four
+    [ "$(docker volume inspect -f '{{json .Labels}}' two four | tr '\n' ' ')" = '{"a":"b"} {"c":"d"} ' ]
+    gzip "$T/one.tar"
+    docker volume create five
+    "$HOY" volume import five "$T/one.tar.gz"
+    same_content one five
+    docker run --rm --network none -v five:/v busybox grep -q content /v/linked
+
+    "$HOY" volume rename five six
+    same_content one six
+    [ "$(volumes)" = "four one six three two " ]
+    [ "$(docker run --rm --network none -v six:/v busybox cat /v/file)" = content ]
+    [ "$("$HOY" events --since 1 --until "$(date +%s)" --filter event=rename --format '{{.Actor.ID}} {{.Actor.Attributes.oldName}}')" = "six five" ]
+
+    # what is refused changes nothing
+    run -1 "$HOY" volume import six "$T/one.tar.gz"
+    [[ "$output" == *"six: there is something in the volume"* ]]
+    run -1 "$HOY" volume clone one six
+    [[ "$output" == *"six: there is something in the volume"* ]]
+    docker volume create seven
+    docker create --name box --network none -v seven:/v busybox true
+    run -1 "$HOY" volume import seven "$T/one.tar.gz"
+    [[ "$output" == *"seven: the volume is in use"* ]]
+    run -1 "$HOY" volume rename seven eight
+    [[ "$output" == *"rename seven: volume is in use by containers"* ]]
+    run -1 "$HOY" volume rename one two
+    [[ "$output" == *"a volume named two is there already"* ]]
+    run -1 "$HOY" volume clone nosuch eight
+    [[ "$output" == *"get nosuch: no such volume"* ]]
+    run -1 "$HOY" volume export nosuch
+    [[ "$output" == *"get nosuch: no such volume"* ]]
+    run -1 "$HOY" volume import eight <<<"no tar at all"
+    run -1 "$HOY" volume import .x "$T/one.tar.gz"
+    [[ "$output" == *"includes invalid characters"* ]]
+    [ "$(volumes)" = "four one seven six three two " ]
+    [ -z "$(ls -A "$T/data/volumes" | grep '^\.')" ]
+
+    # one whose options mount something is read with it mounted
+    docker volume create -o type=tmpfs -o device=tmpfs mem
+    docker run -d --name holder --network none -v mem:/v busybox sh -c 'echo in memory >/v/file; sleep 300'
+    wait_for 10 docker exec holder test -s /v/file
+    "$HOY" volume clone mem kept
+    [ "$(cat "$T/data/volumes/kept/_data/file")" = "in memory" ]
+}
+
+@test "an import that a killed hoyd did not finish leaves nothing, one that was told is there" {
+    make_content one
+    "$HOY" volume export -o "$T/one.tar" one
+    mkfifo "$T/slow"
+    "$HOY" volume import half "$T/slow" >/dev/null 2>&1 3>&- &
+    import=$!
+    exec 7>"$T/slow"
+    head -c 6000 "$T/one.tar" >&7
+    has_staging() { ls -A "$T/data/volumes" | grep -q '^\.new-'; }
+    wait_for 10 has_staging
+    [ "$(volumes)" = "one " ]
+    kill_hoyd
+    exec 7>&-
+    run wait "$import"
+    start_hoyd
+    [ "$(volumes)" = "one " ]
+    run -1 has_staging
+    "$HOY" volume import done "$T/one.tar"
+    kill_hoyd
+    start_hoyd
+    [ "$(volumes)" = "done one " ]
+    same_content one done
+}

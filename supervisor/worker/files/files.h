@@ -31,6 +31,7 @@ int hoy_files_pack(const struct hoy_view *view, const struct hoy_files_target *t
 
 /* Unpacks the tar `input` (plain, gzip or zstd) into the directory `dir`. */
 struct hoy_files_put {
+	bool with_root;    /* the archive's entry for the root says what the directory is */
 	bool no_overwrite; /* a directory takes no file's place, nor a file a directory's */
 	bool chown;        /* all is given to uid:gid, else to the owners of the archive */
 	uint32_t uid, gid;

@@ -173,7 +173,7 @@ static int sync_if_asked(const struct worker *w, int dir, struct hoy_err *err)
 
 static int op_put(struct worker *w, uint64_t *bytes, struct hoy_err *err)
 {
-	struct hoy_files_put how = { .no_overwrite = flag_of(w, "no_overwrite") };
+	struct hoy_files_put how = { .no_overwrite = flag_of(w, "no_overwrite"), .with_root = flag_of(w, "with_root") };
 	auto_free char *path = hoy_str_printf("/%s", text_of(w, "path"));
 	auto_fd int found = -EBADF, dir = -EBADF;
 	struct stat st;

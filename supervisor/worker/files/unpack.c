@@ -10,6 +10,7 @@ int hoy_files_unpack(int dir, struct hoy_layer_stream *input, const struct hoy_f
 		.lower = -1,
 		.diff_id = "",
 		.plain = true,
+		.with_root = how->with_root,
 		.no_overwrite = how->no_overwrite,
 		.chown = how->chown,
 		.uid = how->uid,

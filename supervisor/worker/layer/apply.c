@@ -305,7 +305,7 @@ static int apply_named(
 		return apply_opaque(a, parent, err);
 	if (name->kind == HOY_LAYER_NAME_WHITEOUT)
 		return hoy_layer_tree_whiteout(&a->tree, parent, name->base, err);
-	if (type == AE_IFDIR && a->how->plain && !*name->path)
+	if (type == AE_IFDIR && a->how->plain && !a->how->with_root && !*name->path)
 		return 0;
 	if (type == AE_IFDIR)
 		return apply_dir(a, parent, name, entry, err);

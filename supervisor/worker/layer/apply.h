@@ -16,8 +16,9 @@ struct hoy_layer_apply {
 	const char *diff_id; /* what the raw bytes must hash to; "": anything */
 
 	/* For archives that are no layers (hoy-files): names that mean whiteouts in a layer are names, and an entry for
-	 * the root does not change it. */
+	 * the root does not change it unless `with_root`. */
 	bool plain;
+	bool with_root;
 	bool no_overwrite; /* a directory takes no file's place, nor a file a directory's */
 	bool chown;        /* all is given to uid:gid */
 	uid_t uid;

@@ -2,6 +2,7 @@
 #include "supervisor/worker/layer/attrs.h"
 
 #include <errno.h>
+#include <sys/types.h>
 #include <string.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -80,6 +81,14 @@ int hoy_layer_attrs_copy(int from, int to, struct stat *ret_st, struct hoy_err *
 	return hoy_layer_attrs_copy_xattrs(from, to, err);
 }
 
+/* Zeros become a gap. The length is set at the end. */
+static int write_block(int to, const char *block, size_t len)
+{
+	if (len > 0 && block[0] == 0 && memcmp(block, block + 1, len - 1) == 0)
+		return lseek(to, (off_t) len, SEEK_CUR) < 0 ? -errno : 0;
+	return hoy_fd_write_all(to, block, len);
+}
+
 int hoy_layer_attrs_copy_file(int from, int to, struct hoy_err *err)
 {
 	char block[65536];
@@ -88,12 +97,14 @@ int hoy_layer_attrs_copy_file(int from, int to, struct hoy_err *err)
 	int r;
 
 	while ((n = hoy_fd_read_full(from, block, sizeof block)) > 0) {
-		r = hoy_fd_write_all(to, block, (size_t) n);
+		r = write_block(to, block, (size_t) n);
 		if (r < 0)
 			return hoy_err_code(err, r, "copy a lower layer's file");
 	}
 	if (n < 0)
 		return hoy_err_code(err, (int) n, "read a lower layer's file");
+	if (ftruncate(to, lseek(to, 0, SEEK_CUR)) < 0)
+		return hoy_err_sys(err, "copy a lower layer's file");
 	r = hoy_layer_attrs_copy(from, to, &st, err);
 	if (r < 0)
 		return r;
