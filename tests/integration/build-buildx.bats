@@ -256,7 +256,8 @@ while not ended >= {1, 3, 5, 9}:
 peer.close()
 ABUSE
     hoyd_is_alive
-    wait_for 20 eval '! pgrep -f "$HOY_BUILD/hoy-build"'
+    [ -n "$HOYD_PID" ]
+    wait_for 20 eval '! pgrep -P "$HOYD_PID" hoy-build'
     wait_for 5 nothing_is_left
 }
 

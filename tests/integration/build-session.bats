@@ -267,5 +267,6 @@ ABUSE
     wait_for 5 nothing_is_left
     say 'FROM busybox' 'COPY a.txt /' 'RUN cat a.txt'
     docker build .
-    wait_for 20 eval '! pgrep -f "$HOY_BUILD/hoy-build"'
+    [ -n "$HOYD_PID" ]
+    wait_for 20 eval '! pgrep -P "$HOYD_PID" hoy-build'
 }
