@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/base64.h"
 #include "base/loop.h"
+#include "supervisor/build/connection.h"
 #include "supervisor/build/engine.h"
 #include "supervisor/image/image.h"
 #include "supervisor/image/worker_run.h"
@@ -274,19 +274,11 @@ static void on_end(const struct hoy_err *err, void *userdata)
 static int print_begin(const void *extra, size_t extra_len, const struct hoy_control_engine *engine,
 	struct hoy_buf *text, struct hoy_err *err)
 {
-	auto_(hoy_buf_done) struct hoy_buf encoded = { 0 };
 	struct hoy_json_writer w = { .buf = text };
+	int r = hoy_build_connection_print(&w, "control", extra, extra_len, err);
 
-	(void) hoy_buf_adds(&encoded, "");
-	if (extra_len > 0 && hoy_base64_encode(&encoded, extra, extra_len, /* url_safe= */ false) < 0)
-		return hoy_err_oom(err);
-	hoy_json_object(&w, NULL);
-	hoy_json_add_string(&w, "role", "control");
-	hoy_json_array(&w, "fds");
-	hoy_json_add_string(&w, NULL, "connection");
-	hoy_json_add_string(&w, NULL, "target");
-	hoy_json_end(&w);
-	hoy_json_add_string(&w, "extra", encoded.data);
+	if (r < 0)
+		return r;
 	hoy_json_add_string(&w, "version", engine->version);
 	hoy_json_add_string(&w, "worker", engine->worker);
 	hoy_json_add_string(&w, "gateway", engine->gateway);
@@ -299,27 +291,13 @@ static int print_begin(const void *extra, size_t extra_len, const struct hoy_con
 
 static int start(struct hoy_control *control, int fd, const struct hoy_buf *begin, struct hoy_err *err)
 {
-	struct hoy_builds *builds = control->builds;
-	auto_fd int target = -EBADF;
-	int r = hoy_images_new_dir(builds->options.images, &control->dir, err);
-
-	if (r < 0)
-		return r;
-	target = open(control->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (target < 0)
-		return hoy_err_sys(err, "open '%s'", control->dir);
-	r = hoy_worker_run_start(&(struct hoy_worker_run_options){ .loop = builds->options.loop,
-					 .name = "hoy-build",
-					 .path = builds->helper,
-					 .packet = control->packet,
-					 .packet_size = sizeof *control->packet,
-					 .on_packet = on_packet,
-					 .on_end = on_end,
-					 .userdata = control },
-		&control->worker, err);
-	return r < 0 ? r
-		     : hoy_worker_run_send(
-			       control->worker, begin->data, begin->len, (const int[]){ fd, target }, 2, err);
+	return hoy_build_connection_start(control->builds, begin, fd,
+		&(struct hoy_worker_run_options){ .packet = control->packet,
+			.packet_size = sizeof *control->packet,
+			.on_packet = on_packet,
+			.on_end = on_end,
+			.userdata = control },
+		&control->dir, &control->worker, err);
 }
 
 int hoy_build_control_start(struct hoy_builds *builds, int fd, const void *extra, size_t extra_len,

@@ -8,10 +8,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/base64.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/str.h"
+#include "supervisor/build/connection.h"
 #include "supervisor/build/engine.h"
 #include "supervisor/image/image.h"
 #include "supervisor/image/worker_run.h"
@@ -346,50 +346,25 @@ static void on_end(const struct hoy_err *err, void *userdata)
 	session_free(userdata);
 }
 
-static int print_begin(const void *extra, size_t extra_len, struct hoy_buf *text, struct hoy_err *err)
-{
-	auto_(hoy_buf_done) struct hoy_buf encoded = { 0 };
-	struct hoy_json_writer w = { .buf = text };
-
-	(void) hoy_buf_adds(&encoded, "");
-	if (extra_len > 0 && hoy_base64_encode(&encoded, extra, extra_len, /* url_safe= */ false) < 0)
-		return hoy_err_oom(err);
-	hoy_json_object(&w, NULL);
-	hoy_json_add_string(&w, "role", "session");
-	hoy_json_array(&w, "fds");
-	hoy_json_add_string(&w, NULL, "connection");
-	hoy_json_add_string(&w, NULL, "target");
-	hoy_json_end(&w);
-	hoy_json_add_string(&w, "extra", encoded.data);
-	hoy_json_end(&w);
-	return hoy_buf_check(text, "request", err);
-}
-
 static int start(struct hoy_build_session *session, int fd, const void *extra, size_t extra_len, struct hoy_err *err)
 {
-	struct hoy_builds *builds = session->builds;
 	auto_(hoy_buf_done) struct hoy_buf text = { .cap = HOY_BUILD_PACKET_MAX };
-	auto_fd int target = -EBADF;
-	int r = hoy_images_new_dir(builds->options.images, &session->dir, err);
+	struct hoy_json_writer w = { .buf = &text };
+	int r = hoy_build_connection_print(&w, "session", extra, extra_len, err);
 
 	if (r < 0)
 		return r;
-	target = open(session->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (target < 0)
-		return hoy_err_sys(err, "open '%s'", session->dir);
-	r = print_begin(extra, extra_len, &text, err);
-	if (r == 0)
-		r = hoy_worker_run_start(&(struct hoy_worker_run_options){ .loop = builds->options.loop,
-						 .name = "hoy-build",
-						 .path = builds->helper,
-						 .packet = session->packet,
-						 .packet_size = sizeof *session->packet,
-						 .on_packet = on_packet,
-						 .on_end = on_end,
-						 .userdata = session },
-			&session->worker, err);
-	return r < 0 ? r
-		     : hoy_worker_run_send(session->worker, text.data, text.len, (const int[]){ fd, target }, 2, err);
+	hoy_json_end(&w);
+	r = hoy_buf_check(&text, "request", err);
+	if (r < 0)
+		return r;
+	return hoy_build_connection_start(session->builds, &text, fd,
+		&(struct hoy_worker_run_options){ .packet = session->packet,
+			.packet_size = sizeof *session->packet,
+			.on_packet = on_packet,
+			.on_end = on_end,
+			.userdata = session },
+		&session->dir, &session->worker, err);
 }
 
 static void tell_waiters(const struct hoy_build_session *session)

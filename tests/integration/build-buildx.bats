@@ -2,6 +2,7 @@
 # Builds by an unmodified buildx: BuildKit's control API on POST /grpc.
 load lib
 load stack
+load build-client
 load registry
 MAKE_IMAGE=$TOP/tests/integration/make-image
 
@@ -29,12 +30,6 @@ teardown() {
     rm -rf "$T/ctx"
 }
 
-docker() { timeout 120 "$DOCKER" "$@"; }
-say() { printf '%s\n' "$@" >Dockerfile; }
-nothing_is_left() {
-    [ -z "$("$HOY" ps -aq)" ] && [ -z "$(ls "$T/data/tmp"; ls "$T/run/build-secrets")" ] && ! ls "$T/data/l" | grep tmp
-}
-
 @test "an image: ignore file, arguments, stages, labels, tags, the image's ID; then from the cache" {
     printf '%s\n' '*.md' d/skip >.dockerignore
     touch x.md d/skip
@@ -59,35 +54,11 @@ nothing_is_left() {
 }
 
 @test "Dockerfiles elsewhere, with ignore files of their own, and from stdin; contexts from stdin" {
-    mkdir "$T/else"
-    printf 'FROM busybox\nCOPY . /all\nCMD ls /all\n' >"$T/else/Other"
-    echo a.txt >"$T/else/Other.dockerignore"
-    docker build -q -t else -f "$T/else/Other" .
-    [ "$(docker run --rm else)" = d ]
-    printf 'FROM busybox\nCOPY a.txt /x\nCMD cat /x\n' | docker build -q -t stdin -f - .
-    [ "$(docker run --rm stdin)" = hello ]
-    printf 'FROM busybox\nCMD echo alone\n' | docker build -q -t alone -
-    [ "$(docker run --rm alone)" = alone ]
-    say 'FROM busybox' 'COPY d /dd' 'CMD cat /dd/x'
-    run bash -c 'tar -cz . | "$1" build -t piped -' - "$DOCKER"
-    [ $status = 0 ] || { echo "$output"; false; }
-    [ "$(docker run --rm piped)" = x ]
-    wait_for 5 nothing_is_left
+    builds_from_everywhere
 }
 
 @test "the result as files, as a tar, or not at all" {
-    head -c 3000000 /dev/urandom >big
-    mkfifo pipe
-    say 'FROM busybox AS made' 'RUN mkdir -p /w/deep && echo y >/w/deep/y && chmod 4711 /w/deep/y && ln -s deep/y /w/l && mkdir /w/empty' \
-        'FROM scratch' 'COPY --from=made /w /' 'COPY big /deep.txt' 'COPY pipe /'
-    docker build -o "$T/files" .
-    [ "$(cd "$T/files" && find . | sort | xargs)" = ". ./deep ./deep.txt ./deep/y ./empty ./l ./pipe" ]
-    cmp big "$T/files/deep.txt"
-    [ "$(cat "$T/files/l")" = y ] && [ "$(stat -c %a "$T/files/deep/y")" = 4711 ]
-    docker build -o "type=tar,dest=$T/out.tar" .
-    [ "$(tar -tf "$T/out.tar" | sed 's,^\./,,; /^$/d' | sort | xargs)" = "deep.txt deep/ deep/y empty/ l pipe" ]
-    tar -xOf "$T/out.tar" --wildcards '*deep.txt' | cmp - big
-    docker build -o type=cacheonly .
+    results_as_files
     [ "$("$HOY" images -q | sort -u | wc -l)" = "$("$HOY" images -qa | sort -u | wc -l)" ]
     wait_for 5 nothing_is_left
 }

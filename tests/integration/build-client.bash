@@ -1,0 +1,40 @@
+# Shared by the suites of the clients that speak BuildKit: `load build-client`.
+docker() { timeout 120 "$DOCKER" "$@"; }
+say() { printf '%s\n' "$@" >Dockerfile; }
+nothing_is_left() {
+    [ -z "$("$HOY" ps -aq)" ] && [ -z "$(ls "$T/data/tmp"; ls "$T/run/build-secrets")" ] && ! ls "$T/data/l" | grep tmp
+}
+
+# Where Dockerfiles and contexts come from.
+builds_from_everywhere() {
+    mkdir "$T/else"
+    printf 'FROM busybox\nCOPY . /all\nCMD ls /all\n' >"$T/else/Other"
+    echo a.txt >"$T/else/Other.dockerignore"
+    docker build -q -t else -f "$T/else/Other" .
+    [ "$(docker run --rm else)" = d ]
+    printf 'FROM busybox\nCOPY a.txt /x\nCMD cat /x\n' | docker build -q -t stdin -f - .
+    [ "$(docker run --rm stdin)" = hello ]
+    printf 'FROM busybox\nCMD echo alone\n' | docker build -q -t alone -
+    [ "$(docker run --rm alone)" = alone ]
+    say 'FROM busybox' 'COPY d /dd' 'CMD cat /dd/x'
+    run bash -c 'tar -cz . | "$1" build -t piped -' - "$DOCKER"
+    [ $status = 0 ] || { echo "$output"; false; }
+    [ "$(docker run --rm piped)" = x ]
+    wait_for 5 nothing_is_left
+}
+
+# -o of type local, tar and cacheonly.
+results_as_files() {
+    head -c 3000000 /dev/urandom >big
+    mkfifo pipe
+    say 'FROM busybox AS made' 'RUN mkdir -p /w/deep && echo y >/w/deep/y && chmod 4711 /w/deep/y && ln -s deep/y /w/l && mkdir /w/empty' \
+        'FROM scratch' 'COPY --from=made /w /' 'COPY big /deep.txt' 'COPY pipe /'
+    docker build -o "$T/files" .
+    [ "$(cd "$T/files" && find . | sort | xargs)" = ". ./deep ./deep.txt ./deep/y ./empty ./l ./pipe" ]
+    cmp big "$T/files/deep.txt"
+    [ "$(cat "$T/files/l")" = y ] && [ "$(stat -c %a "$T/files/deep/y")" = 4711 ]
+    docker build -o "type=tar,dest=$T/out.tar" .
+    [ "$(tar -tf "$T/out.tar" | sed 's,^\./,,; /^$/d' | sort | xargs)" = "deep.txt deep/ deep/y empty/ l pipe" ]
+    tar -xOf "$T/out.tar" --wildcards '*deep.txt' | cmp - big
+    docker build -o type=cacheonly .
+}
