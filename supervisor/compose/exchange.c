@@ -17,6 +17,26 @@ static const struct hoy_compose_update *update_of(const struct hoy_compose_servi
 	return s->deploy ? s->deploy->update_config : NULL;
 }
 
+int hoy_compose_exchange_check(const struct hoy_compose_service *s, struct hoy_err *err)
+{
+	static const char *const actions[] = { "continue", "pause", "rollback", NULL };
+	const struct hoy_compose_update *u = update_of(s);
+
+	if (u && u->parallelism && *u->parallelism < 0)
+		return hoy_err_invalid(err,
+			"service \"%s\": deploy.update_config.parallelism: %lld is no number of containers (0: all)",
+			s->name, (long long) *u->parallelism);
+	if (u && !(u->max_failure_ratio >= 0 && u->max_failure_ratio <= 1))
+		return hoy_err_invalid(err,
+			"service \"%s\": deploy.update_config.max_failure_ratio: %g is not from 0 to 1", s->name,
+			u->max_failure_ratio);
+	if (u && u->failure_action && !hoy_strv_has((char *const *) actions, u->failure_action))
+		return hoy_err_invalid(err,
+			"service \"%s\": deploy.update_config.failure_action: \"%s\" is none of: continue pause rollback",
+			s->name, u->failure_action);
+	return 0;
+}
+
 bool hoy_compose_starts_first(const struct hoy_compose_service *s)
 {
 	const struct hoy_compose_update *u = update_of(s);

@@ -7,6 +7,9 @@
 
 #include "supervisor/compose/converge.h"
 
+/* Refuses what no number of containers and no share of them can be. */
+int hoy_compose_exchange_check(const struct hoy_compose_service *service, struct hoy_err *err);
+
 /* Does the file ask for it? */
 bool hoy_compose_starts_first(const struct hoy_compose_service *service);
 

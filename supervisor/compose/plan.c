@@ -242,6 +242,8 @@ static int plan_service(struct hoy_compose_plan *plan, const struct hoy_compose_
 	if (r == 0)
 		r = hoy_compose_body_check(s, err);
 	if (r == 0)
+		r = hoy_compose_exchange_check(s, err);
+	if (r == 0)
 		hoy_compose_body_warn(s);
 	if (r < 0)
 		return r;

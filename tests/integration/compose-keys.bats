@@ -434,6 +434,9 @@ X
     refuses 'use_api_socket: true' 'service "x": use_api_socket is not supported'
     refuses 'deploy: {mode: global}' 'service "x": deploy.mode: only replicated is supported'
     refuses 'secrets: [s]' 'unsupported external secret s' 'secrets: {s: {external: true}}'
+    refuses 'deploy: {update_config: {parallelism: -3}}' 'parallelism: -3 is no number of containers'
+    refuses 'deploy: {update_config: {max_failure_ratio: 7}}' 'max_failure_ratio: 7 is not from 0 to 1'
+    refuses 'deploy: {update_config: {failure_action: panic}}' 'failure_action'
     refuses 'pull_policy: refresh' 'pull_policy refresh needs pull_refresh_after'
     refuses 'pull_policy: every_0s' '"every_0s" is none of: always'
     for key in additional_contexts:\ {a:\ b} secrets:\ [s] ssh:\ [default] cache_to:\ [x] privileged:\ true platforms:\ [linux/amd64]; do
