@@ -2,8 +2,8 @@
 # Builds by an unmodified buildx: BuildKit's control API on POST /grpc.
 load lib
 load stack
-load build-client
 load registry
+load build-client
 MAKE_IMAGE=$TOP/tests/integration/make-image
 
 setup_file() {

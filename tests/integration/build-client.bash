@@ -1,4 +1,4 @@
-# Shared by the suites of the clients that speak BuildKit: `load build-client`.
+# Shared by the suites of the clients that speak BuildKit: `load build-client`. After `load registry`, whose docker is another.
 docker() { timeout 120 "$DOCKER" "$@"; }
 say() { printf '%s\n' "$@" >Dockerfile; }
 nothing_is_left() {

@@ -2,8 +2,8 @@
 # Builds by BuildKit's sessions: docker 20.10's client with DOCKER_BUILDKIT=1.
 load lib
 load stack
-load build-client
 load registry
+load build-client
 MAKE_IMAGE=$TOP/tests/integration/make-image
 
 setup_file() {
