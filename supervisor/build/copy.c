@@ -24,6 +24,7 @@ void hoy_build_copy_end(struct hoy_build_task *task)
 	task->files = hoy_files_run_free(task->files);
 	drop_dir(task->build, &task->upper);
 	drop_dir(task->build, &task->work);
+	hoy_build_origins_end(task);
 }
 
 static void on_copied(const struct hoy_err *failed, void *userdata)
@@ -100,9 +101,25 @@ bool hoy_build_is_context(const struct hoy_build *build, size_t from)
 	return from < build->n_steps && build->steps[from].kind == STEP_CONTEXT;
 }
 
+static void add_sources(struct hoy_build_task *task, struct hoy_json_writer *w)
+{
+	size_t i = 0;
+
+	hoy_json_array(w, "sources");
+	hoy_json_each(source, hoy_json_get(task->step->json, "sources"))
+	{
+		if (*hoy_build_text(source, "url"))
+			hoy_build_origins_add_source(task, i, w);
+		else
+			hoy_json_add_value(w, NULL, source);
+		i++;
+	}
+	hoy_json_end(w);
+}
+
 static int print_request(struct hoy_build_task *task, struct hoy_buf *text, struct hoy_err *err)
 {
-	static const char *const plain[] = { "sources", "files", "is_dir", "unpack", "parents", "excludes" };
+	static const char *const plain[] = { "files", "is_dir", "unpack", "unpack_urls", "parents", "excludes" };
 	const struct hoy_build_step *step = task->step;
 	struct hoy_build *build = task->build;
 	struct hoy_json_writer w = { .buf = text };
@@ -113,6 +130,8 @@ static int print_request(struct hoy_build_task *task, struct hoy_buf *text, stru
 	hoy_json_array(&w, "fds");
 	if (hoy_build_is_context(build, step->from))
 		hoy_json_add_string(&w, NULL, "target");
+	if (task->n_origins > 0)
+		hoy_json_add_string(&w, NULL, "remotes");
 	hoy_json_end(&w);
 	r = add_place(task, &w, err);
 	hoy_json_add_string(&w, "path", hoy_build_text(step->json, "path"));
@@ -121,6 +140,8 @@ static int print_request(struct hoy_build_task *task, struct hoy_buf *text, stru
 		r = hoy_build_add_layers(build, "other_layers", hoy_build_chain(build, step->from), &w, err);
 	if (r >= 0)
 		r = add_owner(build, step, &w, err);
+	if (hoy_json_len(hoy_json_get(step->json, "sources")) > 0)
+		add_sources(task, &w);
 	for (size_t i = 0; i < ARRAY_LEN(plain) && step->kind == STEP_COPY; i++)
 		if (hoy_json_get(step->json, plain[i]) &&
 			!(hoy_json_type(hoy_json_get(step->json, plain[i])) == HOY_JSON_ARRAY &&
@@ -130,20 +151,25 @@ static int print_request(struct hoy_build_task *task, struct hoy_buf *text, stru
 	return r < 0 ? r : hoy_buf_check(text, "request", err);
 }
 
-int hoy_build_files_start(struct hoy_build_task *task, const struct hoy_buf *request, size_t from,
+int hoy_build_files_start(struct hoy_build_task *task, const struct hoy_buf *request, size_t from, int remotes,
 	void (*done)(const struct hoy_err *err, void *userdata), struct hoy_err *err)
 {
 	auto_fd int context = -EBADF;
+	int fds[2];
+	size_t n = 0;
 
 	if (hoy_build_is_context(task->build, from)) {
 		context = open(task->build->context, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (context < 0)
 			return hoy_err_sys(err, "open the build context");
+		fds[n++] = context;
 	}
+	if (remotes >= 0)
+		fds[n++] = remotes;
 	return hoy_files_run_start(&(struct hoy_files_run_options){ .volumes = task->build->builds->options.volumes,
 					   .request = request,
-					   .fds = &context,
-					   .n_fds = context >= 0,
+					   .fds = fds,
+					   .n_fds = n,
 					   .done = done,
 					   .userdata = task },
 		&task->files, err);
@@ -153,19 +179,24 @@ static int start(struct hoy_build_task *task, struct hoy_err *err)
 {
 	struct hoy_images *images = task->build->builds->options.images;
 	auto_(hoy_buf_done) struct hoy_buf text = { 0 };
+	auto_fd int remotes = -EBADF;
 	int r = hoy_images_new_dir(images, &task->upper, err);
 
 	if (r >= 0)
 		r = hoy_images_new_dir(images, &task->work, err);
+	if (r >= 0 && task->n_origins > 0)
+		r = remotes = hoy_build_origins_open(task, err);
 	if (r >= 0)
 		r = print_request(task, &text, err);
-	return r < 0 ? r : hoy_build_files_start(task, &text, task->step->from, on_copied, err);
+	return r < 0 ? r : hoy_build_files_start(task, &text, task->step->from, remotes, on_copied, err);
 }
 
 void hoy_build_copy(struct hoy_build_task *task)
 {
 	struct hoy_err err = { 0 };
 
+	if (hoy_build_origins_bring(task))
+		return;
 	if (start(task, &err) < 0)
 		hoy_build_task_fail(task, &err);
 }

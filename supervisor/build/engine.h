@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "supervisor/build/build.h"
 #include "supervisor/build/control.h"
+#include "supervisor/build/origin.h"
 #include "supervisor/build/session.h"
 #include "supervisor/image/building.h"
 #include "supervisor/worker/build/protocol.h"
@@ -95,6 +96,13 @@ struct hoy_build_task {
 	struct hoy_image_job *job; /* its tree becomes a layer */
 	struct hoy_files_run *files;
 	char *upper, *work; /* directories of COPY */
+
+	/* ADD of what is in the network, by the number of the source */
+	struct hoy_build_origin *origins;
+	size_t n_origins, origin; /* `origin`: which of them is being brought */
+	struct hoy_build_bringing *bringing;
+	bool origins_content; /* that they are known is not enough */
+	char *remotes;        /* directory with those that were brought */
 
 	/* RUN */
 	char *scripts; /* directory of heredocs that it executes */
@@ -197,6 +205,8 @@ const char *hoy_build_chain(const struct hoy_build *build, size_t step);
 /* Index of the step that `key` of `json` names, one before `at`, or NO_STEP. -EINVAL: it is none. */
 int hoy_build_index_of(const struct hoy_json *json, const char *key, size_t at, size_t *ret);
 size_t hoy_build_index(const struct hoy_build *build, const struct hoy_build_step *step);
+/* The step's inputs are known: looks for its result, or makes it. */
+void hoy_build_work(struct hoy_build_task *task);
 void hoy_build_task_release(struct hoy_build_task *task); /* all that belongs to other rooms */
 void hoy_build_tasks_free(struct hoy_build *build);
 void hoy_build_steps_free(struct hoy_build *build);
@@ -216,12 +226,26 @@ bool hoy_build_is_context(const struct hoy_build *build, size_t step);
 /* "NAME": the directories of the chain, top first. */
 int hoy_build_add_layers(struct hoy_build *build, const char *name, const char *chain_id, struct hoy_json_writer *w,
 	struct hoy_err *err);
-/* Starts a hoy-files that takes from the step `from`, which may be a context. */
-int hoy_build_files_start(struct hoy_build_task *task, const struct hoy_buf *request, size_t from,
+/* Starts a hoy-files that takes from the step `from`, which may be a context, and from the directory `remotes` (borrowed;
+ * -EBADF: none). */
+int hoy_build_files_start(struct hoy_build_task *task, const struct hoy_buf *request, size_t from, int remotes,
 	void (*done)(const struct hoy_err *err, void *userdata), struct hoy_err *err);
 void hoy_build_compose(struct hoy_build *build);
 void hoy_build_export(struct hoy_build *build);     /* instead of an image */
 void hoy_build_export_end(struct hoy_build *build); /* no answer any more */
+
+/* --- origins.c --- */
+
+bool hoy_build_has_origins(const struct hoy_build_step *step);
+/* Finds out what they are; hoy_build_work() is called then. */
+void hoy_build_origins_look(struct hoy_build_task *task);
+/* True: not all is here, hoy_build_copy() is called again when it is. */
+bool hoy_build_origins_bring(struct hoy_build_task *task);
+void hoy_build_origins_add_key(const struct hoy_build_task *task, struct hoy_buf *key);
+/* The directory in which they are, for hoy-files: a descriptor. */
+int hoy_build_origins_open(struct hoy_build_task *task, struct hoy_err *err);
+void hoy_build_origins_add_source(const struct hoy_build_task *task, size_t index, struct hoy_json_writer *w);
+void hoy_build_origins_end(struct hoy_build_task *task);
 
 /* --- run_mounts.c --- */
 

@@ -159,6 +159,16 @@ static int check_checksum(struct planner *planner, const struct command *command
 		return PLAN_FAIL(planner, command, "checksum can't be specified for multiple sources");
 	if (copy->n_sources != 1 || copy->sources[0].kind == HOY_BUILD_SOURCE_PATH)
 		return PLAN_FAIL(planner, command, "checksum requires an HTTP(S) or git source");
+	if (copy->sources[0].kind == HOY_BUILD_SOURCE_GIT) {
+		if (strlen(copy->checksum) < 7 || strlen(copy->checksum) > 64 ||
+			strspn(copy->checksum, "0123456789abcdef") != strlen(copy->checksum))
+			return PLAN_FAIL(planner, command, "invalid checksum '%.100s': of a repository it is a commit",
+				copy->checksum);
+	} else if (!hoy_str_starts(copy->checksum, "sha256:") || strlen(copy->checksum) != 71 ||
+		   strspn(copy->checksum + 7, "0123456789abcdef") != 64) {
+		return PLAN_FAIL(planner, command, "invalid checksum '%.100s': it should be sha256: and 64 hex digits",
+			copy->checksum);
+	}
 	return 0;
 }
 

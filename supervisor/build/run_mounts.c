@@ -310,7 +310,7 @@ static int start_copy(struct hoy_build_task *task, const struct hoy_json *mount,
 	hoy_json_end(&w);
 	if (r >= 0)
 		r = hoy_buf_check(&text, "request", err);
-	return r < 0 ? r : hoy_build_files_start(task, &text, from, on_mount_copied, err);
+	return r < 0 ? r : hoy_build_files_start(task, &text, from, /* remotes= */ -EBADF, on_mount_copied, err);
 }
 
 static int prepare(struct hoy_build_task *task, const struct hoy_json *mount, struct hoy_build_mounted *mounted,

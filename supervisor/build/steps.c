@@ -314,6 +314,7 @@ static int make_key(struct hoy_build_task *task, struct hoy_err *err)
 			(void) hoy_buf_addf(
 				&text, "mount %s %s\n", hoy_build_chain(build, from), hoy_build_text(mount, "digest"));
 	}
+	hoy_build_origins_add_key(task, &text);
 	r = hoy_buf_check(&text, "key of a step", err);
 	if (r == 0)
 		hoy_sha256_digest(text.data, text.len, task->key);
@@ -476,8 +477,23 @@ static void begin_working(struct hoy_build *build, struct hoy_build_step *step)
 	struct hoy_build_task *task = task_new(build, step);
 	struct hoy_err err = { 0 };
 
-	if ((task ? make_key(task, &err) : hoy_err_oom(&err)) < 0)
+	if (!task) {
+		(void) hoy_err_oom(&err);
 		hoy_build_fail(build, &err);
+	} else if (hoy_build_has_origins(step)) {
+		task->origins_content = is_uncached(build, step);
+		hoy_build_origins_look(task);
+	} else {
+		hoy_build_work(task);
+	}
+}
+
+void hoy_build_work(struct hoy_build_task *task)
+{
+	struct hoy_err err = { 0 };
+
+	if (make_key(task, &err) < 0)
+		hoy_build_fail(task->build, &err);
 	else
 		work(task);
 }

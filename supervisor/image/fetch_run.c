@@ -38,6 +38,7 @@ static int on_packet(size_t len, void *userdata, struct hoy_err *err)
 	case HOY_FETCH_WANT:
 		return answer_want(run, err);
 	case HOY_FETCH_PROGRESS:
+	case HOY_FETCH_HEAD:
 	case HOY_FETCH_GOT:
 		return !run->options.on_packet ? 0 : run->options.on_packet(&run->packet, run->options.userdata, err);
 	case HOY_FETCH_DONE:

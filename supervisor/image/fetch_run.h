@@ -13,7 +13,7 @@ struct hoy_fetch_run_options {
 	const char *helper; /* path of hoy-fetch */
 	/* All are called from the loop. on_want fills in the answer (which is HAVE), with GIVE the file is in *ret_fd
 	 * (the caller's no longer); < 0 ends the worker with that error; NULL: nothing may be wanted. on_packet:
-	 * PROGRESS and GOT; NULL: they are of no interest. on_done is called once, when the process is gone; `err`
+	 * PROGRESS, GOT and HEAD; NULL: they are of no interest. on_done is called once, when the process is gone; `err`
 	 * NULL: `done` is its DONE. */
 	int (*on_want)(const struct hoy_fetch_packet *want, struct hoy_fetch_answer *answer, int *ret_fd,
 		void *userdata, struct hoy_err *err);

@@ -70,6 +70,37 @@ int hoy_images_fetch_request(struct hoy_images *images, enum hoy_fetch_op op, co
 	return 0;
 }
 
+/* "https://me@host:8080/x" is "host:8080". */
+static char *host_of(const char *url)
+{
+	const char *begin = strstr(url, "://"), *at;
+	size_t len;
+
+	begin = begin ? begin + 3 : url;
+	len = strcspn(begin, "/?#");
+	at = memrchr(begin, '@', len);
+	return at ? strndup(at + 1, len - (size_t) (at + 1 - begin)) : strndup(begin, len);
+}
+
+int hoy_images_url_request(
+	struct hoy_images *images, const char *url, struct hoy_fetch_request **ret, struct hoy_err *err)
+{
+	static const struct hoy_registry_settings defaults;
+	const struct hoy_registry_settings *settings = images->options.registries ? images->options.registries
+										  : &defaults;
+	auto_ptr(hoy_fetch_request_free) struct hoy_fetch_request *rq = calloc(1, sizeof *rq);
+
+	if (!rq)
+		return hoy_err_oom(err);
+	rq->op = HOY_FETCH_FILE;
+	rq->url = strdup(url);
+	rq->host = host_of(url);
+	if (!rq->url || !rq->host || !copy_settings(rq, settings, rq->host))
+		return hoy_err_oom(err);
+	*ret = TAKE_PTR(rq);
+	return 0;
+}
+
 int hoy_image_choose_manifest(struct hoy_images *images, const struct image *image, const char *architecture,
 	const char *variant, char **ret, struct hoy_err *err)
 {

@@ -11,6 +11,10 @@
 int hoy_images_fetch_request(struct hoy_images *images, enum hoy_fetch_op op, const struct hoy_reference *ref,
 	const struct hoy_registry_credentials *credentials, struct hoy_fetch_request **ret, struct hoy_err *err);
 
+/* The same for what is at any URL (HOY_FETCH_FILE), or for another program that has to know the proxies. */
+int hoy_images_url_request(
+	struct hoy_images *images, const char *url, struct hoy_fetch_request **ret, struct hoy_err *err);
+
 /* Of an index the digest of the manifest for the platform (NULL: the host's), which may be elsewhere; else the image's
  * own. *ret is owned. */
 struct image;

@@ -9,6 +9,8 @@ static const char *const schema[] = {
 	" blob_size INTEGER NOT NULL, what TEXT NOT NULL, created INTEGER NOT NULL, used INTEGER NOT NULL"
 	") STRICT, WITHOUT ROWID;"
 	"CREATE TABLE build_runs (container TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;",
+	"CREATE TABLE build_files (url TEXT PRIMARY KEY, etag TEXT NOT NULL, digest TEXT NOT NULL, name TEXT NOT NULL,"
+	" modified INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
 };
 
 int hoy_store_builds_migrate(struct hoy_store *store, struct hoy_err *err)
@@ -61,6 +63,43 @@ int hoy_store_build_results_each(struct hoy_store *store,
 			return r;
 	}
 	return r;
+}
+
+int hoy_store_build_file_set(struct hoy_store *store, const struct hoy_store_build_file *file, struct hoy_err *err)
+{
+	int r = hoy_store_exec(store, err,
+		"DELETE FROM build_files WHERE url = (SELECT url FROM build_files WHERE url != ?1 LIMIT 1 OFFSET 999)",
+		"t", file->url);
+
+	if (r >= 0)
+		r = hoy_store_exec(store, err,
+			"INSERT OR REPLACE INTO build_files (url, etag, digest, name, modified) VALUES (?1, ?2, ?3, ?4, ?5)",
+			"tttti", file->url, file->etag, file->digest, file->name, file->modified);
+	return r < 0 ? r : 0;
+}
+
+int hoy_store_build_file_find(struct hoy_store *store, const char *url,
+	int (*row)(const struct hoy_store_build_file *file, void *userdata, struct hoy_err *err), void *userdata,
+	struct hoy_err *err)
+{
+	auto_(hoy_query_done) struct hoy_query q = { 0 };
+	int r;
+
+	hoy_query_start(&q, store, "SELECT url, etag, digest, name, modified FROM build_files WHERE url = ?1");
+	hoy_query_bind_text(&q, 1, url);
+	r = hoy_query_next(&q, err);
+	if (r > 0) {
+		const struct hoy_store_build_file file = {
+			.url = hoy_query_text(&q, 0),
+			.etag = hoy_query_text(&q, 1),
+			.digest = hoy_query_text(&q, 2),
+			.name = hoy_query_text(&q, 3),
+			.modified = hoy_query_i64(&q, 4),
+		};
+
+		r = row(&file, userdata, err);
+	}
+	return r < 0 ? r : 0;
 }
 
 int hoy_store_build_run_add(struct hoy_store *store, const char *container, struct hoy_err *err)

@@ -104,16 +104,6 @@ static int emit_run(struct hoy_json_writer *w, const struct hoy_build_plan *plan
 	return r;
 }
 
-static const char *why_refused(const struct hoy_build_copy *copy)
-{
-	for (size_t i = 0; i < copy->n_sources; i++)
-		if (copy->sources[i].kind != HOY_BUILD_SOURCE_PATH)
-			return "ADD of a URL or git repository is not supported by this version of Hoy";
-	if (copy->checksum)
-		return "ADD --checksum is not supported by this version of Hoy";
-	return NULL;
-}
-
 static int emit_copy(struct hoy_json_writer *w, const struct hoy_build_plan *plan, const struct hoy_build_copy *copy,
 	int context, struct hoy_err *err)
 {
@@ -130,6 +120,8 @@ static int emit_copy(struct hoy_json_writer *w, const struct hoy_build_plan *pla
 		hoy_json_object(w, NULL);
 		hoy_json_add_string(w, "text", copy->sources[i].text);
 		hoy_json_add_bool(w, "pattern", copy->sources[i].is_pattern);
+		if (copy->sources[i].kind != HOY_BUILD_SOURCE_PATH)
+			hoy_json_add_string(w, "url", copy->sources[i].text);
 		if (copy->sources[i].pivot)
 			hoy_json_add_string(w, "pivot", copy->sources[i].pivot);
 		hoy_json_end(w);
@@ -140,14 +132,13 @@ static int emit_copy(struct hoy_json_writer *w, const struct hoy_build_plan *pla
 	hoy_json_add_bool(w, "is_dir", copy->dest_is_dir);
 	hoy_json_add_string(w, "chown", copy->chown);
 	hoy_json_add_string(w, "chmod", copy->chmod);
+	hoy_json_add_string(w, "checksum", copy->checksum);
+	hoy_json_add_bool(w, "keep_git_dir", copy->keep_git_dir);
 	hoy_json_add_bool(w, "unpack", copy->unpack);
+	hoy_json_add_bool(w, "unpack_urls", copy->unpack_urls);
 	hoy_json_add_bool(w, "parents", copy->parents);
 	hoy_json_add_bool(w, "link", copy->link);
 	hoy_json_add_strv(w, "excludes", copy->excludes);
-	if (why_refused(copy)) {
-		hoy_json_add_string(w, "refused", why_refused(copy));
-		return 0;
-	}
 	if (of_context)
 		r = hoy_context_digest(context, copy, digest, &missing, err);
 	if (r < 0 && r != -ENOENT)

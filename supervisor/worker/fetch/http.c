@@ -50,7 +50,7 @@ static size_t on_body(char *data, size_t size, size_t n, void *userdata)
 static void forget_headers(struct hoy_http_answer *answer)
 {
 	char **const values[] = { &answer->content_type, &answer->www_authenticate, &answer->location, &answer->range,
-		&answer->digest, &answer->link };
+		&answer->digest, &answer->link, &answer->etag, &answer->last_modified, &answer->disposition };
 
 	for (size_t i = 0; i < ARRAY_LEN(values); i++) {
 		free(*values[i]);
@@ -118,6 +118,9 @@ static void take_text(struct hoy_http_answer *answer, const char *line, size_t l
 		{ "Range", &answer->range },
 		{ "Docker-Content-Digest", &answer->digest },
 		{ "Link", &answer->link },
+		{ "ETag", &answer->etag },
+		{ "Last-Modified", &answer->last_modified },
+		{ "Content-Disposition", &answer->disposition },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(known); i++) {

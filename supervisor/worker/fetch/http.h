@@ -64,10 +64,11 @@ struct hoy_http_answer {
 	char *range;            /* "0-41": what an upload has */
 	char *digest;           /* Docker-Content-Digest */
 	char *link;             /* of the next page of a list */
-	int64_t length;         /* Content-Length; -1: not said */
-	int64_t retry_after;    /* seconds; -1: not said */
-	struct hoy_buf body;    /* of an error too (its first 64 KiB) */
-	struct hoy_err failed;  /* what the sink said; errnum 0: nothing */
+	char *etag, *last_modified, *disposition;
+	int64_t length;        /* Content-Length; -1: not said */
+	int64_t retry_after;   /* seconds; -1: not said */
+	struct hoy_buf body;   /* of an error too (its first 64 KiB) */
+	struct hoy_err failed; /* what the sink said; errnum 0: nothing */
 };
 
 struct hoy_http_transfer;

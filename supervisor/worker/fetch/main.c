@@ -1,5 +1,5 @@
 /*
- * hoy-fetch: the worker that speaks with registries. Serves one request of hoyd's (protocol.h) as nobody, and exits. It
+ * hoy-fetch: the worker that speaks with registries, and brings files for builds. Serves one request of hoyd's (protocol.h) as nobody, and exits. It
  * has no files of its own: every blob goes into a descriptor that hoyd gives for it.
  */
 #include <errno.h>
@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "supervisor/worker/fetch/blobs.h"
 #include "supervisor/worker/fetch/confine.h"
+#include "supervisor/worker/fetch/file.h"
 #include "supervisor/worker/fetch/manifests.h"
 #include "supervisor/worker/fetch/pull.h"
 #include "supervisor/worker/fetch/push.h"
@@ -56,6 +57,8 @@ static int serve(struct hoy_fetch_packet *done, struct hoy_err *err)
 		return hoy_fetch_push(&registry, done, err);
 	case HOY_FETCH_PUT:
 		return hoy_fetch_put(&registry, output, done, err);
+	case HOY_FETCH_FILE:
+		return hoy_fetch_file(&registry, output, done, err);
 	default:
 		return hoy_fetch_query(&registry, output, done, err);
 	}

@@ -25,6 +25,8 @@ static const struct hoy_field request_fields[] = {
 	HOY_FIELD_BOOL(struct hoy_fetch_request, "plain", plain, 0),
 	STRING("root", root, 0),
 	STRING("known", known, 0),
+	STRING("url", url, 0),
+	STRING("etag", etag, 0),
 	STRING("manifest", manifest, 0),
 	STRING("signatureKey", signature_key, 0),
 	HOY_FIELD_STRV(struct hoy_fetch_request, "mirrors", mirrors, 0),
@@ -58,6 +60,8 @@ static int check_request(const struct hoy_fetch_request *rq, struct hoy_err *err
 		return named && rq->root ? 0 : hoy_err_invalid(err, "the request names no image");
 	case HOY_FETCH_SEARCH:
 		return rq->repository ? 0 : hoy_err_invalid(err, "the request has no term");
+	case HOY_FETCH_FILE:
+		return rq->url && !rq->etag == !rq->known ? 0 : hoy_err_invalid(err, "the request names no file");
 	case HOY_FETCH_LOGIN:
 		return 0;
 	}
@@ -107,6 +111,11 @@ static bool is_blob(const struct hoy_fetch_packet *packet)
 	       packet->kind <= HOY_FETCH_LAYER && packet->how <= HOY_FETCH_MOUNTED;
 }
 
+static bool is_text(const char text[HOY_FETCH_NAME_MAX])
+{
+	return strnlen(text, HOY_FETCH_NAME_MAX) < HOY_FETCH_NAME_MAX;
+}
+
 int hoy_fetch_packet_check(struct hoy_fetch_packet *packet, size_t len, struct hoy_err *err)
 {
 	bool ok = false;
@@ -118,6 +127,9 @@ int hoy_fetch_packet_check(struct hoy_fetch_packet *packet, size_t len, struct h
 		case HOY_FETCH_GOT:
 		case HOY_FETCH_DONE:
 			ok = is_blob(packet);
+			break;
+		case HOY_FETCH_HEAD:
+			ok = is_text(packet->head.name) && is_text(packet->head.etag);
 			break;
 		case HOY_FETCH_ERROR:
 			ok = true; /* hoy_err_import() checks it */

@@ -5,7 +5,7 @@
  *	hoyd -> worker   the request, a JSON text (struct hoy_fetch_request)
  *	worker -> hoyd   WANT of a blob; hoyd answers each with an answer, beside which comes the file to write it to,
  *	                 or, when the image is pushed, to read it from
- *	worker -> hoyd   PROGRESS and GOT of blobs, then one DONE or ERROR
+ *	worker -> hoyd   PROGRESS and GOT of blobs, HEAD of a file, then one DONE or ERROR
  *
  * The worker names blobs by digest only, and has no file but those it was given. hoyd takes nothing it says for true:
  * packets are checked (hoy_fetch_packet_check()), documents are hashed again by hoyd, layers by hoy-layer.
@@ -24,6 +24,7 @@
 #define HOY_FETCH_DIGEST_MAX 72 /* "sha256:" and 64 digits, with the NUL */
 #define HOY_FETCH_MEDIA_MAX 128
 #define HOY_FETCH_REPOSITORY_MAX 256
+#define HOY_FETCH_NAME_MAX 256 /* of a file, and its ETag */
 #define HOY_FETCH_REQUEST_MAX ((size_t) 64 << 10)
 #define HOY_FETCH_ANSWER_MAX ((size_t) 16 << 20) /* bytes in the file beside a request */
 
@@ -41,6 +42,8 @@ enum hoy_fetch_op {
 	/* Reads what is to be brought from that file: {"mounts": [{"digest", "from"}], "manifests": [{"reference",
 	 * "mediaType", "text"}]}. The mounts come first, then the manifests in their order. */
 	HOY_FETCH_PUT,
+	/* Brings what is at `url` into that file, whatever it is. With `etag` only if it is another than `known`. */
+	HOY_FETCH_FILE,
 };
 
 /* Strings are owned; NULL: not given. */
@@ -59,6 +62,7 @@ struct hoy_fetch_request {
 	char *root;          /* PUSH: digest of the image */
 	char *manifest;      /* PUSH: of the manifest in it that is whole here, when the index is not */
 	char *known;         /* PULL: digest of what the tag means at hoyd, which has all of it; NULL: nothing */
+	char *url, *etag;    /* FILE; `known` is the digest of what had the ETag */
 	char *signature_key; /* PULL: PEM of the public key that must have signed the image; NULL: none must */
 	char **mirrors;      /* PULL: URLs that are asked before the host itself */
 	char *http_proxy, *https_proxy, *no_proxy;
@@ -84,6 +88,7 @@ enum hoy_fetch_packet_type {
 	 * the reference still means `known`: then nothing was asked for. */
 	HOY_FETCH_DONE,
 	HOY_FETCH_ERROR,
+	HOY_FETCH_HEAD, /* FILE: what the server says of it, before DONE */
 };
 
 struct hoy_fetch_packet {
@@ -98,6 +103,11 @@ struct hoy_fetch_packet {
 			uint64_t current;                     /* PROGRESS: bytes so far */
 			uint64_t size;                        /* of all */
 		} blob;
+		struct {
+			char name[HOY_FETCH_NAME_MAX]; /* last part of the URL, or what the server calls it; "": none */
+			char etag[HOY_FETCH_NAME_MAX]; /* "": none, or none that fits */
+			int64_t modified;              /* seconds since 1970; 0: not said */
+		} head;
 		struct hoy_err err;
 	};
 };

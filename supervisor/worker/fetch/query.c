@@ -235,6 +235,7 @@ int hoy_fetch_query(struct hoy_registry *registry, int output, struct hoy_fetch_
 	case HOY_FETCH_PULL:
 	case HOY_FETCH_PUSH:
 	case HOY_FETCH_PUT:
+	case HOY_FETCH_FILE:
 		break;
 	}
 	if (r == 0)

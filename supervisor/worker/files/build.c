@@ -15,13 +15,17 @@
 #include "supervisor/build/ignore.h"
 #include "supervisor/worker/build/sources.h"
 #include "supervisor/worker/files/files.h"
+#include "supervisor/worker/layer/hash.h"
 #include "supervisor/worker/layer/stream.h"
+
+#define DIGEST_BLOCK ((size_t) 256 << 10)
 
 struct placing {
 	const struct hoy_view *view;
 	const char *dest; /* absolute and clean */
 	bool dest_is_dir;
-	bool unpack;
+	bool unpack, unpack_urls;
+	int remotes;      /* directory of what came from elsewhere; < 0: none */
 	bool parents;     /* what leads to a source comes along */
 	bool keeps_owner; /* unpacked archives keep the owners they tell */
 	struct hoy_files_owner owner;
@@ -284,11 +288,58 @@ static int place_with_parents(
 	return r < 0 ? r : give_parents(p, source, pivot, p->dest, rest, n_there, err);
 }
 
+/* What a worker that speaks with strangers has brought is what it said it is. */
+static int check_digest(int dir, const char *name, const char *digest, struct hoy_err *err)
+{
+	auto_fd int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	auto_free char *block = malloc(DIGEST_BLOCK);
+	char found[HOY_LAYER_DIGEST_MAX];
+	struct hoy_layer_hash hash = { 0 };
+	ssize_t n = 0;
+	int r = fd < 0   ? hoy_err_sys(err, "open '%s'", name)
+		: !block ? hoy_err_oom(err)
+			 : hoy_layer_hash_init(&hash, err);
+
+	while (r == 0 && (n = hoy_fd_read_full(fd, block, DIGEST_BLOCK)) > 0)
+		r = hoy_layer_hash_add(&hash, block, (size_t) n, err);
+	if (r == 0 && n < 0)
+		r = hoy_err_code(err, (int) n, "read '%s'", name);
+	if (r == 0)
+		r = hoy_layer_hash_finish(&hash, found, err);
+	hoy_layer_hash_done(&hash);
+	if (r == 0 && strcmp(found, digest) != 0)
+		r = hoy_err_invalid(err, "'%s' is not what was downloaded: %s, expected %s", name, found, digest);
+	return r;
+}
+
+static int place_remote(struct placing *p, const struct hoy_json *what, struct hoy_err *err)
+{
+	const char *name = text_of(what, "text");
+	auto_fd int dir = openat(p->remotes, text_of(what, "remote"), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct placing inner = *p;
+	int r = dir < 0 ? hoy_err_sys(err, "open what was brought") : 0;
+
+	if (r == 0 && *text_of(what, "digest"))
+		r = check_digest(dir, name, text_of(what, "digest"), err);
+	inner.unpack = p->unpack_urls;
+	inner.parents = false;
+	if (r == 0)
+		r = place_one(&inner, dir, name, /* is_pattern= */ false, err);
+	p->bytes = inner.bytes;
+	return r;
+}
+
 static int place_matches(struct placing *p, int source, const struct hoy_json *what, struct hoy_err *err)
 {
 	auto_ptr(hoy_strv_free) char **paths = NULL;
 	bool is_pattern = hoy_json_bool(hoy_json_get(what, "pattern"));
-	int r = hoy_sources_match(source, text_of(what, "text"), is_pattern, p->parents, &paths, err);
+	int r = 0;
+
+	if (*text_of(what, "remote"))
+		return place_remote(p, what, err);
+	if (source < 0)
+		return hoy_err_code(err, -EPROTO, "request to build");
+	r = hoy_sources_match(source, text_of(what, "text"), is_pattern, p->parents, &paths, err);
 
 	if (r == 0 && !*paths)
 		return hoy_err_not_found(
@@ -355,8 +406,8 @@ static int parse_excludes(const struct hoy_json *request, struct hoy_ignore **re
 	return patterns ? hoy_ignore_from_list(patterns, ret, err) : 0;
 }
 
-int hoy_files_build(const struct hoy_view *view, const struct hoy_json *request, int source, uint64_t *ret_bytes,
-	struct hoy_err *err)
+int hoy_files_build(const struct hoy_view *view, const struct hoy_json *request, int source, int remotes,
+	uint64_t *ret_bytes, struct hoy_err *err)
 {
 	const struct hoy_json *sources = hoy_json_get(request, "sources"), *files = hoy_json_get(request, "files");
 	struct placing p = {
@@ -364,6 +415,8 @@ int hoy_files_build(const struct hoy_view *view, const struct hoy_json *request,
 		.dest = text_of(request, "path"),
 		.dest_is_dir = hoy_json_bool(hoy_json_get(request, "is_dir")),
 		.unpack = hoy_json_bool(hoy_json_get(request, "unpack")),
+		.unpack_urls = hoy_json_bool(hoy_json_get(request, "unpack_urls")),
+		.remotes = remotes,
 		.parents = hoy_json_bool(hoy_json_get(request, "parents")),
 		.owner.chmod = *text_of(request, "mode") ? text_of(request, "mode") : NULL,
 		.owner.prefix = "",
@@ -372,8 +425,7 @@ int hoy_files_build(const struct hoy_view *view, const struct hoy_json *request,
 	mode_t ignored;
 	int r = parse_owner(&p, text_of(request, "owner"), err);
 
-	if (r == 0 && (*p.dest != '/' || (sources && source < 0) ||
-			      (p.owner.chmod && hoy_chmod_apply(p.owner.chmod, 0, false, &ignored) < 0)))
+	if (r == 0 && (*p.dest != '/' || (p.owner.chmod && hoy_chmod_apply(p.owner.chmod, 0, false, &ignored) < 0)))
 		r = hoy_err_code(err, -EPROTO, "request to build");
 	if (r == 0)
 		r = parse_excludes(request, &excludes, err);

@@ -62,9 +62,10 @@ int hoy_files_copy_content(const struct hoy_view *view, int from, int to, const 
 /* Owner, mode and time of something open: those of `st` but for what `owner` says. */
 int hoy_files_give(const struct hoy_files_owner *owner, int fd, const struct stat *st, struct hoy_err *err);
 
-/* COPY, ADD and WORKDIR of a build, into the view; `source` is the directory it takes from, or < 0. */
-int hoy_files_build(const struct hoy_view *view, const struct hoy_json *request, int source, uint64_t *ret_bytes,
-	struct hoy_err *err);
+/* COPY, ADD and WORKDIR of a build, into the view; `source` is the directory it takes from, or < 0; `remotes` the one in
+ * which are, by name, those that sources came into from elsewhere, or < 0. */
+int hoy_files_build(const struct hoy_view *view, const struct hoy_json *request, int source, int remotes,
+	uint64_t *ret_bytes, struct hoy_err *err);
 
 bool hoy_files_is_empty(int dir);
 

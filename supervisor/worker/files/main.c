@@ -29,7 +29,8 @@
 
 struct worker {
 	struct hoy_json *request;
-	int namespace, donor, input, output, target, key, data; /* what came with the request; -EBADF: nothing */
+	int namespace, donor, input, output, target, remotes, key,
+		data; /* what came with the request; -EBADF: nothing */
 	struct hoy_layer_stream *stream;
 	struct hoy_view view;
 };
@@ -61,7 +62,8 @@ static int take_fds(struct worker *w, int *fds, size_t n, struct hoy_err *err)
 		const char *name;
 		int *fd;
 	} places[] = { { "namespace", &w->namespace }, { "donor", &w->donor }, { "input", &w->input },
-		{ "output", &w->output }, { "target", &w->target }, { "key", &w->key }, { "data", &w->data } };
+		{ "output", &w->output }, { "target", &w->target }, { "remotes", &w->remotes }, { "key", &w->key },
+		{ "data", &w->data } };
 	size_t used = 0;
 
 	hoy_json_each(name, hoy_json_get(w->request, "fds"))
@@ -233,7 +235,8 @@ static int op_usage(struct worker *w, uint64_t *bytes, struct hoy_err *err)
 
 static int op_build(struct worker *w, uint64_t *bytes, struct hoy_err *err)
 {
-	return hoy_files_build(&w->view, w->request, w->view.other >= 0 ? w->view.other : w->target, bytes, err);
+	return hoy_files_build(
+		&w->view, w->request, w->view.other >= 0 ? w->view.other : w->target, w->remotes, bytes, err);
 }
 
 static int op_mount(struct worker *w, uint64_t *bytes, struct hoy_err *err)
@@ -329,6 +332,7 @@ int main(void)
 		.input = -EBADF,
 		.output = -EBADF,
 		.target = -EBADF,
+		.remotes = -EBADF,
 		.key = -EBADF,
 		.data = -EBADF };
 	struct hoy_files_reply reply = { .type = HOY_FILES_DONE };

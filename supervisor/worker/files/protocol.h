@@ -8,8 +8,8 @@
  * Members of a request:
  *	op            "stat" "get" "put" "copy" "usage" "changes" "mount" "build" "seal" "secrets" "shm"
  *	fds           names of the descriptors beside it: "namespace" (a mount namespace), "donor" (another), "key" (the
- *	              file with the key of the secrets), "data" (a memfd), "input", "output" (pipes or files), "target" (a
- *	              directory)
+ *	              file with the key of the secrets), "data" (a memfd), "input", "output" (pipes or files), "target", "remotes"
+ *	              (directories)
  *	layers        directories, top first; with "upper" and "work" the overlay of a container that does not run
  *	mounts        [{"source", "target", "readonly", "flat"}]: what is mounted on that overlay
  *	readonly      the overlay is mounted read-only
@@ -21,8 +21,9 @@
  *	only_if_empty copy: does nothing when the target holds anything
  *	source, target, type, flags, data
  *	              mount
- *	path, is_dir, sources [{"text", "pattern"}], files [{"name", "content"}], owner, mode, unpack
- *	              build: what goes into the view at `path`, from the descriptor "target" or the layers "other_layers"
+ *	path, is_dir, sources [{"text", "pattern", "remote", "digest"}], files [{"name", "content"}], owner, mode, unpack,
+ *	unpack_urls   build: what goes into the view at `path`, from the descriptor "target" or the layers "other_layers";
+ *	              with "remote" from that directory in "remotes", where a file must have the digest
  *	sparse        get: gaps of files are told as such
  *	sync          put, copy: the answer comes when all is on the disk
  *	id            seal: whose content "data" is; what is to be kept goes to "output"
