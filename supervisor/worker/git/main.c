@@ -60,7 +60,7 @@ static int find_git(struct worker *w, struct hoy_err *err)
 /* Nothing of whoever started hoyd but its proxies. */
 static int make_env(struct worker *w, struct hoy_err *err)
 {
-	static const char *const fixed[] = { "PATH=/usr/local/bin:/usr/bin:/bin", "HOME=" HOY_GIT_HOME, "LC_ALL=C",
+	static const char *const fixed[] = { "PATH=/usr/local/bin:/usr/bin:/bin", ("HOME=" HOY_GIT_HOME), "LC_ALL=C",
 		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=true",
 		"GIT_ALLOW_PROTOCOL=https:http:git", "GIT_LFS_SKIP_SMUDGE=1" };
 	static const char *const proxies[] = { "http_proxy", "https_proxy", "no_proxy" };
