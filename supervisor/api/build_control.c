@@ -150,6 +150,8 @@ static int prepare(struct hoy_session_build *build, struct hoy_build_request *re
 		r = take_host(doc, &p->host, err);
 	if (r == 0)
 		r = take_tags(e, err);
+	build->dockerfile_session = *text_of(doc, "dockerfile_session") ? text_of(doc, "dockerfile_session") : NULL;
+	build->context_session = *text_of(doc, "context_session") ? text_of(doc, "context_session") : NULL;
 	*ret = (struct hoy_build_request){ .context = -EBADF,
 		.dockerfile = text_of(doc, "dockerfile"),
 		.target = text_of(doc, "target"),

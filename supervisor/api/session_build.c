@@ -272,14 +272,13 @@ static int start(struct hoy_session_build *e, const char *context_dir, int docke
 	return hoy_build_start(e->builds, &request, &handler, &e->build, err);
 }
 
-static void on_synced(const struct hoy_err *failed, char *context_dir, int dockerfile, const char *text, void *userdata)
+static void on_synced(const struct hoy_err *failed, char *context_dir, int dockerfile, void *userdata)
 {
 	struct hoy_session_build *e = userdata;
 	auto_free char *dir = context_dir;
 	auto_fd int fd = dockerfile;
 	struct hoy_err err = { 0 };
 
-	(void) text;
 	e->sync = NULL;
 	if (failed) {
 		err = *failed;
@@ -331,8 +330,11 @@ static int load(struct hoy_session_build *e, struct hoy_err *err)
 		hoy_build_trace_end(e->trace, e->loading, /* cached= */ false, NULL);
 		return start(e, /* context_dir= */ NULL, -EBADF, err);
 	}
-	return hoy_build_session_sync(
-		e->builds, e->session, file && *file ? file : "Dockerfile", on_synced, e, &e->sync, err);
+	return hoy_build_session_sync(e->builds,
+		&(struct hoy_session_sources){ .dockerfile = e->dockerfile_session ? e->dockerfile_session : e->session,
+			.context = e->context_session ? e->context_session : e->session,
+			.file = file && *file ? file : "Dockerfile" },
+		on_synced, e, &e->sync, err);
 }
 
 static void on_session(struct hoy_build_session *session, void *userdata)

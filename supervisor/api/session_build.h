@@ -32,6 +32,9 @@ struct hoy_session_build {
 	void *client; /* NULL: it's gone */
 	char *id;     /* the client's name for the build */
 	char *session;
+	/* Of a session of their own, that other builds of the client share, which prepare() may give; NULL: `session`.
+	 */
+	const char *dockerfile_session, *context_session;
 	struct hoy_build_request request; /* of prepare() */
 	char **cache_from;                /* "TYPE REF", which prepare() may give: nothing is imported */
 	struct hoy_session_wait *wait;

@@ -4,11 +4,14 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/loop.h"
 #include "supervisor/build/connection.h"
 #include "supervisor/build/engine.h"
+#include "supervisor/build/session.h"
 #include "supervisor/image/image.h"
 #include "supervisor/image/worker_run.h"
 #include "supervisor/worker/build/control_protocol.h"
@@ -24,8 +27,9 @@ struct hoy_control_call {
 	struct hoy_buf queue, sending;
 	size_t sent; /* of `sending` */
 	bool ended, canceled;
-	struct hoy_err err; /* its end; errnum 0: `text` is */
+	struct hoy_err err; /* its end; errnum 0: `text` is, or `connection` */
 	char *text;
+	int connection; /* of a session; -EBADF: it is none */
 };
 
 struct hoy_control {
@@ -52,18 +56,20 @@ static void call_free(struct hoy_control_call *call)
 		*at = call->next;
 	hoy_buf_done(&call->queue);
 	hoy_buf_done(&call->sending);
+	hoy_fd_close(&call->connection);
 	free(call->text);
 	free(call);
 }
 
-static void send_event(struct hoy_control *control, enum hoy_control_event_type type, uint32_t id, size_t len)
+/* `fd` is borrowed; -EBADF: none. */
+static void send_event(struct hoy_control *control, enum hoy_control_event_type type, uint32_t id, size_t len, int fd)
 {
 	control->event->type = type;
 	control->event->id = id;
 	control->waits = true;
 	/* A worker that can't be told has ended, or will: that tells. */
 	(void) hoy_worker_run_send(
-		control->worker, control->event, offsetof(struct hoy_control_event, data) + len, NULL, 0, NULL);
+		control->worker, control->event, offsetof(struct hoy_control_event, data) + len, &fd, fd >= 0, NULL);
 }
 
 static void send_piece(struct hoy_control_call *call)
@@ -73,7 +79,7 @@ static void send_piece(struct hoy_control_call *call)
 
 	memcpy(control->event->data, call->sending.data + call->sent, n);
 	call->sent += n;
-	send_event(control, call->sent < call->sending.len ? HOY_CONTROL_PART : HOY_CONTROL_DATA, call->id, n);
+	send_event(control, call->sent < call->sending.len ? HOY_CONTROL_PART : HOY_CONTROL_DATA, call->id, n, -EBADF);
 	if (call->sent == call->sending.len) {
 		hoy_buf_clear(&call->sending);
 		call->sent = 0;
@@ -85,14 +91,16 @@ static void send_end(struct hoy_control_call *call)
 	struct hoy_control *control = call->control;
 	size_t len = call->text ? strlen(call->text) + 1 : 0;
 
-	if (call->err.errnum || len == 0 || len > sizeof control->event->data) {
+	if (call->connection >= 0) {
+		send_event(control, HOY_CONTROL_CONNECTION, call->id, 0, call->connection);
+	} else if (call->err.errnum || len == 0 || len > sizeof control->event->data) {
 		if (!call->err.errnum)
 			(void) hoy_err_oom(&call->err);
 		control->event->err = call->err;
-		send_event(control, HOY_CONTROL_ERROR, call->id, sizeof call->err);
+		send_event(control, HOY_CONTROL_ERROR, call->id, sizeof call->err, -EBADF);
 	} else {
 		memcpy(control->event->data, call->text, len);
-		send_event(control, HOY_CONTROL_DONE, call->id, len);
+		send_event(control, HOY_CONTROL_DONE, call->id, len, -EBADF);
 	}
 	call_free(call);
 }
@@ -167,25 +175,71 @@ void hoy_control_failed(struct hoy_control_call *call, const struct hoy_err *err
 
 /* --- what is asked ------------------------------------------------------------------------------------------------ */
 
+static struct hoy_control_call *call_new(struct hoy_control *control, struct hoy_err *err)
+{
+	struct hoy_control_call *call;
+	size_t n = 0;
+
+	for (call = control->calls; call; call = call->next)
+		n++;
+	call = n < CALLS_MAX ? calloc(1, sizeof *call) : NULL;
+	if (!call) {
+		(void) hoy_err_code(err, n < CALLS_MAX ? -ENOMEM : -EPROTO, "take a request of hoy-build");
+		return NULL;
+	}
+	*call = (struct hoy_control_call){
+		.control = control, .id = control->packet->id, .next = control->calls, .connection = -EBADF
+	};
+	control->calls = call;
+	return call;
+}
+
 static int take_call(struct hoy_control *control, enum hoy_control_kind kind, struct hoy_err *err)
 {
 	auto_ptr(hoy_json_free) struct hoy_json *doc = NULL;
 	struct hoy_control_call *call;
-	size_t n = 0;
 	int r = hoy_json_parse(control->packet->text, strlen(control->packet->text), /* limits= */ NULL, &doc, err);
 
-	for (call = control->calls; call; call = call->next)
-		n++;
-	if (r == 0 && n >= CALLS_MAX)
-		r = hoy_err_code(err, -EPROTO, "unexpected message from hoy-build");
 	if (r < 0)
 		return r;
-	call = calloc(1, sizeof *call);
+	call = call_new(control, err);
 	if (!call)
-		return hoy_err_oom(err);
-	*call = (struct hoy_control_call){ .control = control, .id = control->packet->id, .next = control->calls };
-	control->calls = call;
+		return -EPROTO;
 	control->handler.called(call, kind, doc, control->handler.userdata);
+	return 0;
+}
+
+/* One end of a pair of sockets is the session's connection, the other one goes back. */
+static int open_session(struct hoy_builds *builds, const struct hoy_json *doc, int *ret, struct hoy_err *err)
+{
+	const char *id = hoy_json_string(hoy_json_get(doc, "session"));
+	int pair[2], r;
+
+	if (!id || !*id)
+		return hoy_err_code(err, -EPROTO, "request of hoy-build");
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return hoy_err_sys(err, "make a connection for a session");
+	r = hoy_build_session_start(builds, id, pair[0], /* extra= */ NULL, 0, err);
+	if (r < 0)
+		hoy_fd_close(&pair[1]);
+	else
+		*ret = pair[1];
+	return r;
+}
+
+static int take_session(struct hoy_control *control, struct hoy_err *err)
+{
+	auto_ptr(hoy_json_free) struct hoy_json *doc = NULL;
+	struct hoy_control_call *call;
+	int r = hoy_json_parse(control->packet->text, strlen(control->packet->text), /* limits= */ NULL, &doc, err);
+
+	if (r < 0)
+		return r;
+	call = call_new(control, err);
+	if (!call)
+		return -EPROTO;
+	(void) open_session(control->builds, doc, &call->connection, &call->err);
+	end_call(call);
 	return 0;
 }
 
@@ -225,6 +279,8 @@ static int on_packet(size_t len, void *userdata, struct hoy_err *err)
 		return take_call(control, HOY_CONTROL_CALL_USAGE, err);
 	case HOY_CONTROL_PRUNE:
 		return take_call(control, HOY_CONTROL_CALL_PRUNE, err);
+	case HOY_CONTROL_SESSION:
+		return take_session(control, err);
 	case HOY_CONTROL_CANCEL:
 		cancel_call(control, control->packet->id);
 		break;

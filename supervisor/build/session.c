@@ -152,6 +152,8 @@ static int print_question(
 	hoy_json_add_string(&w, question->member, question->value);
 	if (question->file)
 		hoy_json_add_string(&w, "file", question->file);
+	if (question->ignore_at > 0)
+		hoy_json_add_i64(&w, "ignore_at", question->ignore_at);
 	hoy_json_end(&w);
 	return hoy_buf_check(text, "request", err);
 }
@@ -200,8 +202,11 @@ void hoy_build_session_end_ssh(struct hoy_builds *builds, const char *id, unsign
 
 struct hoy_session_sync {
 	struct hoy_builds *builds;
-	char *session, *name;
+	char *dockerfile_session, *context_session, *file;
+	char *name; /* of the directory that the context session makes */
 	int dockerfile;
+	int64_t bytes, ignore_at; /* in it */
+	struct hoy_session_wait *wait;
 	struct hoy_session_request *request;
 	hoy_session_synced synced;
 	void *userdata;
@@ -211,17 +216,30 @@ void hoy_session_sync_cancel(struct hoy_session_sync *sync)
 {
 	if (!sync)
 		return;
+	hoy_build_session_wait_cancel(sync->wait);
 	hoy_session_request_cancel(sync->request);
 	hoy_fd_close(&sync->dockerfile);
-	free(sync->session);
+	free(sync->dockerfile_session);
+	free(sync->context_session);
+	free(sync->file);
 	free(sync->name);
 	free(sync);
+}
+
+static void sync_end(struct hoy_session_sync *sync, const struct hoy_err *err, char *dir)
+{
+	hoy_session_synced theirs = sync->synced;
+	void *their_data = sync->userdata;
+	int fd = TAKE_FD(sync->dockerfile);
+
+	hoy_session_sync_cancel(sync);
+	theirs(err, dir, fd, their_data);
 }
 
 /* Out of the session's directory, which goes with the session. */
 static int take_context(struct hoy_session_sync *sync, char **ret, struct hoy_err *err)
 {
-	const struct hoy_build_session *session = find(sync->builds, sync->session);
+	const struct hoy_build_session *session = find(sync->builds, sync->context_session);
 	auto_free char *from = session ? hoy_str_printf("%s/%s", session->dir, sync->name) : NULL;
 	auto_free char *to = NULL;
 	int r;
@@ -240,50 +258,134 @@ static int take_context(struct hoy_session_sync *sync, char **ret, struct hoy_er
 	return 0;
 }
 
-static void on_synced(const struct hoy_err *failed, const char *text, void *userdata)
+static void on_context(const struct hoy_err *failed, const char *text, void *userdata)
 {
 	struct hoy_session_sync *sync = userdata;
-	hoy_session_synced theirs = sync->synced;
-	void *their_data = sync->userdata;
 	struct hoy_err err = { 0 };
-	auto_free char *dir = NULL;
-	auto_fd int fd = TAKE_FD(sync->dockerfile);
+	char *dir = NULL;
 
+	(void) text;
 	sync->request = NULL;
 	if (failed)
 		err = *failed;
-	else if (take_context(sync, &dir, &err) == 0 && lseek(fd, 0, SEEK_SET) < 0)
+	else if (ftruncate(sync->dockerfile, sync->bytes) < 0 || lseek(sync->dockerfile, 0, SEEK_SET) < 0)
 		(void) hoy_err_sys(&err, "read the Dockerfile");
-	hoy_session_sync_cancel(sync);
-	theirs(err.errnum ? &err : NULL, TAKE_PTR(dir), TAKE_FD(fd), text, their_data);
+	else
+		(void) take_context(sync, &dir, &err);
+	sync_end(sync, err.errnum ? &err : NULL, dir);
 }
 
-int hoy_build_session_sync(struct hoy_builds *builds, const char *id, const char *file, hoy_session_synced synced,
-	void *userdata, struct hoy_session_sync **ret, struct hoy_err *err)
+/* A directory's name of its own in its session, of which one question more than now has been asked. */
+static char *new_name(const struct hoy_build_session *session, const char *kind)
 {
-	const struct hoy_build_session *session = find(builds, id);
+	return hoy_str_printf("%s-%u", kind, session->numbers + 1);
+}
+
+static int ask_context(struct hoy_session_sync *sync, const struct hoy_build_session *session, struct hoy_err *err)
+{
+	sync->name = new_name(session, "context");
+	if (!sync->name)
+		return hoy_err_oom(err);
+	return hoy_build_session_ask(sync->builds, sync->context_session,
+		&(struct hoy_session_question){ .op = "context",
+			.member = "dir",
+			.value = sync->name,
+			.file = sync->file,
+			.ignore_at = sync->ignore_at,
+			.fd = sync->dockerfile,
+			.answer = on_context,
+			.userdata = sync },
+		&sync->request, err);
+}
+
+static void on_context_session(struct hoy_build_session *session, void *userdata)
+{
+	struct hoy_session_sync *sync = userdata;
+	struct hoy_err err = { 0 };
+
+	sync->wait = NULL;
+	if (!session)
+		(void) hoy_err_invalid(
+			&err, "no active session for %s: the client has opened none", sync->context_session);
+	if (!session || ask_context(sync, session, &err) < 0)
+		sync_end(sync, &err, NULL);
+}
+
+/* The Dockerfile is there; what lies behind it in its file is for the context. */
+static void on_dockerfile(const struct hoy_err *failed, const char *text, void *userdata)
+{
+	auto_ptr(hoy_json_free) struct hoy_json *doc = NULL;
+	struct hoy_session_sync *sync = userdata;
+	struct hoy_err err = { 0 };
+	int64_t bytes = 0;
+	int r = 0;
+
+	sync->request = NULL;
+	if (failed) {
+		err = *failed;
+		sync_end(sync, &err, NULL);
+		return;
+	}
+	r = hoy_json_parse(text, strlen(text), /* limits= */ NULL, &doc, &err);
+	if (r == 0 && hoy_json_to_i64(hoy_json_get(doc, "bytes"), &bytes) == 0)
+		(void) hoy_json_to_i64(hoy_json_get(doc, "ignore_at"), &sync->ignore_at);
+	sync->bytes = bytes;
+	if (r == 0)
+		r = hoy_build_session_wait(
+			sync->builds, sync->context_session, on_context_session, sync, &sync->wait, &err);
+	if (r < 0)
+		sync_end(sync, &err, NULL);
+}
+
+static void on_dockerfile_session(struct hoy_build_session *session, void *userdata)
+{
+	struct hoy_session_sync *sync = userdata;
+	auto_free char *name = session ? new_name(session, "dockerfile") : NULL;
+	struct hoy_err err = { 0 };
+	int r;
+
+	sync->wait = NULL;
+	if (!session)
+		r = hoy_err_invalid(
+			&err, "no active session for %s: the client has opened none", sync->dockerfile_session);
+	else if (!name)
+		r = hoy_err_oom(&err);
+	else
+		r = hoy_build_session_ask(sync->builds, sync->dockerfile_session,
+			&(struct hoy_session_question){ .op = "dockerfile",
+				.member = "dir",
+				.value = name,
+				.file = sync->file,
+				.fd = sync->dockerfile,
+				.answer = on_dockerfile,
+				.userdata = sync },
+			&sync->request, &err);
+	if (r < 0)
+		sync_end(sync, &err, NULL);
+}
+
+int hoy_build_session_sync(struct hoy_builds *builds, const struct hoy_session_sources *sources,
+	hoy_session_synced synced, void *userdata, struct hoy_session_sync **ret, struct hoy_err *err)
+{
 	struct hoy_session_sync *sync = calloc(1, sizeof *sync);
 	int r;
 
 	if (!sync)
 		return hoy_err_oom(err);
 	*sync = (struct hoy_session_sync){ .builds = builds,
-		.session = strdup(id),
-		.name = hoy_str_printf("context-%u", session ? session->numbers : 0),
+		.dockerfile_session = strdup(sources->dockerfile),
+		.context_session = strdup(sources->context),
+		.file = strdup(sources->file),
 		.dockerfile = memfd_create("Dockerfile", MFD_CLOEXEC),
 		.synced = synced,
 		.userdata = userdata };
-	r = !sync->session || !sync->name ? hoy_err_oom(err)
-	    : sync->dockerfile < 0        ? hoy_err_sys(err, "make a file for the Dockerfile")
-					  : hoy_build_session_ask(builds, id,
-						    &(struct hoy_session_question){ .op = "sync",
-							    .member = "dir",
-							    .value = sync->name,
-							    .file = file,
-							    .fd = sync->dockerfile,
-							    .answer = on_synced,
-							    .userdata = sync },
-						    &sync->request, err);
+	if (!sync->dockerfile_session || !sync->context_session || !sync->file)
+		r = hoy_err_oom(err);
+	else if (sync->dockerfile < 0)
+		r = hoy_err_sys(err, "make a file for the Dockerfile");
+	else
+		r = hoy_build_session_wait(
+			builds, sync->dockerfile_session, on_dockerfile_session, sync, &sync->wait, err);
 	if (r < 0) {
 		hoy_session_sync_cancel(sync);
 		return r;

@@ -6,6 +6,7 @@
 #define HOY_BUILD_SESSION_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -32,7 +33,8 @@ void hoy_build_session_wait_cancel(struct hoy_session_wait *wait); /* NULL is fi
 typedef void (*hoy_session_answer)(const struct hoy_err *err, const char *text, void *userdata);
 struct hoy_session_question {
 	const char *op, *member, *value; /* "secret", "name", "token" */
-	const char *file;                /* sync */
+	const char *file;                /* dockerfile, context */
+	int64_t ignore_at;               /* context */
 	int fd;
 	hoy_session_answer answer;
 	void *userdata;
@@ -41,13 +43,19 @@ int hoy_build_session_ask(struct hoy_builds *builds, const char *id, const struc
 	struct hoy_session_request **ret, struct hoy_err *err);
 void hoy_session_request_cancel(struct hoy_session_request *request); /* no answer any more; NULL is fine */
 
-/* The client's context: into a new directory of hoy_images_new_dir() (heap), the Dockerfile's text into a memory file.
+/*
+ * The Dockerfile `file`, into a memory file, and the client's context without what is ignored, into a new directory of
+ * hoy_images_new_dir() (heap). They may be files of different sessions, as those are that several builds of one client
+ * share; each is waited for.
  */
-typedef void (*hoy_session_synced)(
-	const struct hoy_err *err, char *context_dir, int dockerfile_fd, const char *text, void *userdata);
+struct hoy_session_sources {
+	const char *dockerfile, *context; /* sessions */
+	const char *file;
+};
+typedef void (*hoy_session_synced)(const struct hoy_err *err, char *context_dir, int dockerfile_fd, void *userdata);
 struct hoy_session_sync;
-int hoy_build_session_sync(struct hoy_builds *builds, const char *id, const char *file, hoy_session_synced synced,
-	void *userdata, struct hoy_session_sync **ret, struct hoy_err *err);
+int hoy_build_session_sync(struct hoy_builds *builds, const struct hoy_session_sources *sources,
+	hoy_session_synced synced, void *userdata, struct hoy_session_sync **ret, struct hoy_err *err);
 void hoy_session_sync_cancel(struct hoy_session_sync *sync); /* NULL is fine */
 
 /* An agent socket's connections end. */

@@ -17,6 +17,7 @@
 #include "base/wire.h"
 #include "supervisor/worker/build/control_protocol.h"
 #include "supervisor/worker/build/grpc.h"
+#include "supervisor/worker/build/relay.h"
 #include "supervisor/worker/build/solve.h"
 
 #define BUILDS_MAX 256
@@ -26,7 +27,7 @@
 struct control;
 struct incoming;
 
-/* What hoyd was asked for: a build, or what there is of its cache. */
+/* What hoyd was asked for: a build, what there is of its cache, or a session's socket. */
 struct request {
 	struct control *control;
 	struct request *next;
@@ -49,12 +50,15 @@ struct incoming {
 	struct hoy_grpc_call *call;
 	const struct method *method;
 	struct request *request;
+	struct hoy_relay *relay; /* of a session that comes by this call */
 	bool taken;
 };
 
+/* A method of one message is taken with that, one of a stream is opened. */
 struct method {
 	const char *path;
 	int (*take)(struct incoming *incoming, const char *data, size_t len, struct hoy_err *err);
+	int (*open)(struct incoming *incoming, struct hoy_err *err);
 };
 
 struct control {
@@ -250,7 +254,26 @@ static void take_done(struct request *request, const char *text)
 	end_request(request, HOY_GRPC_OK, NULL, request->ref ? &message : NULL);
 }
 
-static void take_event(struct control *control, struct request *request, size_t len)
+/* The call goes on without the request. */
+static void take_connection(struct request *request, int fd)
+{
+	struct incoming *caller = request->caller;
+	struct hoy_err err = { 0 };
+
+	request->over = true;
+	request->caller = NULL;
+	if (caller) {
+		caller->request = NULL;
+		if (fd < 0 || !caller->relay)
+			hoy_grpc_end(caller->call, HOY_GRPC_INTERNAL, "no connection");
+		else if (hoy_relay_connect(caller->relay, TAKE_FD(fd), &err) < 0)
+			hoy_grpc_end(caller->call, code_of(&err), hoy_err_str(&err));
+	}
+	hoy_fd_close(&fd);
+	request_free(request);
+}
+
+static void take_event(struct control *control, struct request *request, size_t len, int *fd)
 {
 	const struct hoy_control_event *event = control->event;
 	size_t size = len - offsetof(struct hoy_control_event, data);
@@ -271,7 +294,11 @@ static void take_event(struct control *control, struct request *request, size_t 
 
 		(void) hoy_err_import(&err, &event->err);
 		fail_request(request, &err);
+		return;
 	}
+	case HOY_CONTROL_CONNECTION:
+		take_connection(request, TAKE_FD(*fd));
+		return;
 	}
 }
 
@@ -287,13 +314,16 @@ static void on_hoyd(struct hoy_source *source, uint32_t events, void *userdata)
 	struct control *control = userdata;
 	int fds[HOY_FD_PASS_MAX];
 	size_t n_fds = ARRAY_LEN(fds);
+	auto_fd int connection = -EBADF;
 	ssize_t n = hoy_fd_recv(control->options.sock, control->event, sizeof *control->event, fds, &n_fds);
 	struct request *request = control->requests;
 
 	(void) source;
 	(void) events;
-	while (n_fds > 0)
+	while (n_fds > 1)
 		hoy_fd_close(&fds[--n_fds]);
+	if (n_fds > 0)
+		connection = fds[0];
 	if (n <= 0 || hoy_control_event_check(control->event, (size_t) n, NULL) < 0) {
 		control->over = true;
 		return;
@@ -302,7 +332,7 @@ static void on_hoyd(struct hoy_source *source, uint32_t events, void *userdata)
 		request = request->next;
 	control->owes = true;
 	if (request)
-		take_event(control, request, (size_t) n);
+		take_event(control, request, (size_t) n, &connection);
 	for (request = control->requests; request && request->id != control->event->id; request = request->next)
 		;
 	if (request && is_full(request))
@@ -515,6 +545,46 @@ static int take_prune(struct incoming *incoming, const char *data, size_t len, s
 	return ask_cache(incoming, data, len, /* is_prune= */ true, err);
 }
 
+/* --- sessions that come by a call --- */
+
+static void on_ended(struct hoy_grpc_call *call, int code, const char *message, void *userdata);
+
+static void on_session_ended(void *userdata)
+{
+	struct incoming *incoming = userdata;
+
+	incoming->relay = NULL;
+	on_ended(incoming->call, HOY_GRPC_OK, NULL, incoming);
+}
+
+static int open_session(struct incoming *incoming, struct hoy_err *err)
+{
+	const char *id = hoy_grpc_metadata(incoming->call, "x-docker-expose-session-uuid");
+	auto_(hoy_buf_done) struct hoy_buf text = { 0 };
+	struct hoy_json_writer w = { .buf = &text };
+	struct request *request;
+	int r;
+
+	if (!id || !*id || strlen(id) > 128)
+		return hoy_err_invalid(err, "a session needs its id in x-docker-expose-session-uuid");
+	hoy_json_object(&w, NULL);
+	hoy_json_add_string(&w, "session", id);
+	hoy_json_end(&w);
+	r = hoy_buf_check(&text, "request", err);
+	request = r < 0 ? NULL : request_new(incoming->control, NULL, err);
+	if (!request)
+		return -ENOMEM;
+	r = hoy_relay_new(
+		incoming->control->options.loop, incoming->call, on_session_ended, incoming, &incoming->relay, err);
+	if (r < 0) {
+		request_free(request);
+		return r;
+	}
+	request->caller = incoming;
+	incoming->request = request;
+	return ask_hoyd(request, HOY_CONTROL_SESSION, &text, err);
+}
+
 /* --- the gateway -------------------------------------------------------------------------------------------------- */
 
 static struct request *build_of_call(struct incoming *incoming, struct hoy_err *err)
@@ -588,15 +658,16 @@ static int take_return(struct incoming *incoming, const char *data, size_t len, 
 /* --- calls -------------------------------------------------------------------------------------------------------- */
 
 static const struct method methods[] = {
-	{ "/moby.buildkit.v1.Control/Info", take_info },
-	{ "/moby.buildkit.v1.Control/ListWorkers", take_workers },
-	{ "/moby.buildkit.v1.Control/Solve", take_solve },
-	{ "/moby.buildkit.v1.Control/Status", take_status },
-	{ "/moby.buildkit.v1.Control/DiskUsage", take_usage },
-	{ "/moby.buildkit.v1.Control/Prune", take_prune },
-	{ "/moby.buildkit.v1.frontend.LLBBridge/Ping", take_ping },
-	{ "/moby.buildkit.v1.frontend.LLBBridge/Solve", take_frontend_solve },
-	{ "/moby.buildkit.v1.frontend.LLBBridge/Return", take_return },
+	{ "/moby.buildkit.v1.Control/Info", take_info, NULL },
+	{ "/moby.buildkit.v1.Control/ListWorkers", take_workers, NULL },
+	{ "/moby.buildkit.v1.Control/Solve", take_solve, NULL },
+	{ "/moby.buildkit.v1.Control/Status", take_status, NULL },
+	{ "/moby.buildkit.v1.Control/DiskUsage", take_usage, NULL },
+	{ "/moby.buildkit.v1.Control/Prune", take_prune, NULL },
+	{ "/moby.buildkit.v1.Control/Session", NULL, open_session },
+	{ "/moby.buildkit.v1.frontend.LLBBridge/Ping", take_ping, NULL },
+	{ "/moby.buildkit.v1.frontend.LLBBridge/Solve", take_frontend_solve, NULL },
+	{ "/moby.buildkit.v1.frontend.LLBBridge/Return", take_return, NULL },
 };
 
 static void on_message(struct hoy_grpc_call *call, const char *data, size_t len, void *userdata)
@@ -646,6 +717,18 @@ static void on_ended(struct hoy_grpc_call *call, int code, const char *message, 
 	free(incoming);
 }
 
+static void open_stream(struct incoming *incoming)
+{
+	struct hoy_grpc_call *call = incoming->call;
+	struct hoy_err err = { 0 };
+
+	if (incoming->method->open(incoming, &err) == 0)
+		return;
+	hoy_grpc_end(call, code_of(&err), hoy_err_str(&err));
+	if (!incoming->relay) /* which would have ended it with the call */
+		free(incoming);
+}
+
 static void on_call(struct hoy_grpc_call *call, const char *path, void *userdata)
 {
 	struct incoming *incoming = calloc(1, sizeof *incoming);
@@ -666,6 +749,10 @@ static void on_call(struct hoy_grpc_call *call, const char *path, void *userdata
 	}
 	incoming->control = userdata;
 	incoming->call = call;
+	if (incoming->method->open) {
+		open_stream(incoming);
+		return;
+	}
 	hoy_grpc_accept(
 		call, &(struct hoy_grpc_handler){
 			      .message = on_message, .drained = on_drained, .ended = on_ended, .userdata = incoming });

@@ -13,6 +13,8 @@
  * - BUILD: a JSON object, see hoy_solve_print(). What is told are moby.buildkit.v1.StatusResponse messages; DONE's text
  *   is a JSON object, the answer's names and values.
  * - USAGE, PRUNE: a JSON object {"all", "keep", "max", "since", "ids"}; told is moby.buildkit.v1.DiskUsageResponse.
+ * - SESSION: {"session": ID}: the client opens a session by a call of this connection (Control.Session). CONNECTION is the
+ *   end of the request, with the socket that the call's bytes go through.
  * - CANCEL: of the request with that number.
  */
 #ifndef HOY_SUPERVISOR_WORKER_BUILD_CONTROL_PROTOCOL_H
@@ -29,13 +31,14 @@ enum hoy_control_request_type {
 	HOY_CONTROL_BUILD = 1,
 	HOY_CONTROL_USAGE,
 	HOY_CONTROL_PRUNE,
+	HOY_CONTROL_SESSION,
 	HOY_CONTROL_CANCEL,
 	HOY_CONTROL_ACK,
 };
 
 struct hoy_control_request {
 	uint32_t type, id;
-	char text[128 << 10]; /* BUILD, USAGE, PRUNE: with its NUL; the packet ends there */
+	char text[128 << 10]; /* BUILD, USAGE, PRUNE, SESSION: with its NUL; the packet ends there */
 };
 
 enum hoy_control_event_type {
@@ -43,6 +46,7 @@ enum hoy_control_event_type {
 	HOY_CONTROL_DATA,     /* the last part of one */
 	HOY_CONTROL_DONE,     /* a text, with its NUL */
 	HOY_CONTROL_ERROR,
+	HOY_CONTROL_CONNECTION, /* with a descriptor */
 };
 
 struct hoy_control_event {

@@ -13,7 +13,6 @@
 #include "base/loop.h"
 #include "base/str.h"
 
-#define STREAM_WINDOW (4 << 20)
 #define CONNECTION_WINDOW (16 << 20)
 #define MAX_CALLS 100
 #define METADATA_MAX 1024
@@ -30,9 +29,11 @@ struct hoy_grpc_call {
 	char **metadata; /* names and values in turn */
 	size_t metadata_bytes;
 	struct hoy_buf in, out;
-	bool answered;        /* server: its head was sent */
-	bool out_end;         /* nothing more will be queued */
-	bool asleep;          /* the data provider waits for more */
+	bool answered; /* server: its head was sent */
+	bool out_end;  /* nothing more will be queued */
+	bool asleep;   /* the data provider waits for more */
+	bool is_held;
+	size_t unconsumed;    /* came while it was held */
 	bool canceled, begun; /* begun: on_call was called */
 	int code;             /* -1: not told */
 	char *message;
@@ -102,6 +103,15 @@ static void wake(struct hoy_grpc_call *call)
 		call->asleep = false;
 		(void) nghttp2_session_resume_data(call->grpc->session, call->id);
 	}
+}
+
+void hoy_grpc_hold(struct hoy_grpc_call *call, bool is_held)
+{
+	call->is_held = is_held;
+	if (is_held || call->unconsumed == 0)
+		return;
+	(void) nghttp2_session_consume_stream(call->grpc->session, call->id, call->unconsumed);
+	call->unconsumed = 0;
 }
 
 size_t hoy_grpc_pending(const struct hoy_grpc_call *call)
@@ -380,10 +390,11 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
 	struct hoy_grpc_call *call = call_of(userdata, id);
 	size_t used = 0;
 
-	(void) session;
 	(void) flags;
+	(void) nghttp2_session_consume_connection(session, len);
 	if (!call || call->canceled)
 		return 0;
+	call->unconsumed += len;
 	if (hoy_buf_add(&call->in, data, len) < 0)
 		return NGHTTP2_ERR_CALLBACK_FAILURE;
 	while (!call->canceled && call->in.len - used >= PREFIX) {
@@ -399,6 +410,8 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
 		used += PREFIX + size;
 	}
 	hoy_buf_consume(&call->in, used);
+	if (!call->is_held)
+		hoy_grpc_hold(call, false);
 	return 0;
 }
 
@@ -520,23 +533,30 @@ static void on_post(struct hoy_source *source, void *userdata)
 static int make_session(struct hoy_grpc *grpc, struct hoy_err *err)
 {
 	const nghttp2_settings_entry settings[] = {
-		{ NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, STREAM_WINDOW },
+		{ NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, HOY_GRPC_WINDOW },
 		{ NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, MAX_CALLS },
 		{ NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, METADATA_BYTES_MAX },
 	};
 	nghttp2_session_callbacks *callbacks = NULL;
+	nghttp2_option *option = NULL;
 	int r = nghttp2_session_callbacks_new(&callbacks);
 
-	if (r != 0)
+	if (r == 0)
+		r = nghttp2_option_new(&option);
+	if (r != 0) {
+		nghttp2_session_callbacks_del(callbacks);
 		return hoy_err_oom(err);
+	}
+	nghttp2_option_set_no_auto_window_update(option, 1);
 	nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
 	nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
 	nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
 	nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
-	r = grpc->options.is_server ? nghttp2_session_server_new(&grpc->session, callbacks, grpc)
-				    : nghttp2_session_client_new(&grpc->session, callbacks, grpc);
+	r = grpc->options.is_server ? nghttp2_session_server_new2(&grpc->session, callbacks, grpc, option)
+				    : nghttp2_session_client_new2(&grpc->session, callbacks, grpc, option);
 	nghttp2_session_callbacks_del(callbacks);
+	nghttp2_option_del(option);
 	if (r == 0)
 		r = nghttp2_submit_settings(grpc->session, NGHTTP2_FLAG_NONE, settings, ARRAY_LEN(settings));
 	if (r == 0)

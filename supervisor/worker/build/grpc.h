@@ -29,6 +29,7 @@ enum hoy_grpc_code {
 };
 
 #define HOY_GRPC_MESSAGE_MAX ((size_t) 16 << 20)
+#define HOY_GRPC_WINDOW ((size_t) 4 << 20) /* what the other side may send of a call before it must wait */
 
 struct hoy_grpc_handler {
 	/* A whole message of the other side. */
@@ -67,7 +68,9 @@ const char *hoy_grpc_metadata(const struct hoy_grpc_call *call, const char *name
 
 /* Queues a message. 0, or -EMSGSIZE / -ENOMEM. */
 int hoy_grpc_send(struct hoy_grpc_call *call, const void *data, size_t len);
-size_t hoy_grpc_pending(const struct hoy_grpc_call *call);                    /* bytes queued and not sent */
+size_t hoy_grpc_pending(const struct hoy_grpc_call *call); /* bytes queued and not sent */
+/* Whether the other side may send beyond what it has sent already and its window: it may, unless held. */
+void hoy_grpc_hold(struct hoy_grpc_call *call, bool is_held);
 void hoy_grpc_close_send(struct hoy_grpc_call *call);                         /* client: no more messages */
 void hoy_grpc_end(struct hoy_grpc_call *call, int code, const char *message); /* server: the answer is complete */
 void hoy_grpc_cancel(struct hoy_grpc_call *call);                             /* `ended` comes later */

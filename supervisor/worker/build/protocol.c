@@ -48,6 +48,7 @@ int hoy_control_request_check(const struct hoy_control_request *request, size_t 
 		case HOY_CONTROL_BUILD:
 		case HOY_CONTROL_USAGE:
 		case HOY_CONTROL_PRUNE:
+		case HOY_CONTROL_SESSION:
 			if (len > head && !request->text[len - head - 1])
 				return 0;
 			break;
@@ -66,6 +67,7 @@ int hoy_control_event_check(const struct hoy_control_event *event, size_t len, s
 		switch ((enum hoy_control_event_type) event->type) {
 		case HOY_CONTROL_PART:
 		case HOY_CONTROL_DATA:
+		case HOY_CONTROL_CONNECTION:
 			return 0;
 		case HOY_CONTROL_DONE:
 			if (len > head && !event->data[len - head - 1])

@@ -84,7 +84,7 @@ static void fail_and_free(struct hoy_session_op *op, const struct hoy_err *err)
 	hoy_session_op_free(op);
 }
 
-/* --- sync --------------------------------------------------------------------------------------------------------- */
+/* --- the Dockerfile and the context --------------------------------------------------------------------------------------------------------- */
 
 static void on_context(const struct hoy_err *err, const struct hoy_filesync_result *result, void *userdata)
 {
@@ -99,8 +99,8 @@ static void on_context(const struct hoy_err *err, const struct hoy_filesync_resu
 	hoy_session_op_free(op);
 }
 
-/* The Dockerfile and its ignore file, from what was sent of their directory. */
-static int take_dockerfile(struct hoy_session_op *op, struct hoy_err *err)
+/* The Dockerfile and its ignore file, from what was sent of their directory, into hoyd's file. */
+static int pass_dockerfile(struct hoy_session_op *op, size_t *ret_bytes, bool *ret_ignores, struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf text = { 0 }, patterns = { 0 };
 	auto_free char *own = hoy_str_printf("%s.dockerignore", op->file);
@@ -110,14 +110,19 @@ static int take_dockerfile(struct hoy_session_op *op, struct hoy_err *err)
 		r = hoy_context_read(op->dir, "dockerfile", HOY_DOCKERFILE_MAX_SIZE, &text, err);
 	if (r == -ENOENT)
 		return hoy_err_invalid(err, "failed to read dockerfile: open %s: no such file or directory", op->file);
-	if (r == 0 && (r = hoy_fd_write_all(op->fd, text.data ? text.data : "", text.len)) < 0)
-		r = hoy_err_code(err, r, "pass the Dockerfile on");
 	if (r < 0)
 		return r;
+	*ret_bytes = text.len;
 	r = hoy_context_read(op->dir, own, HOY_IGNORE_MAX_SIZE, &patterns, err);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	*ret_ignores = r == 0;
+	r = hoy_buf_adds(&text, "\n");
+	if (r == 0 && patterns.len > 0)
+		r = hoy_buf_add(&text, patterns.data, patterns.len);
 	if (r == 0)
-		return hoy_ignore_parse(own, patterns.data ? patterns.data : "", patterns.len, &op->ignore, err);
-	return r == -ENOENT ? 0 : r;
+		r = hoy_fd_write_all(op->fd, text.data, text.len);
+	return r < 0 ? hoy_err_code(err, r, "pass the Dockerfile on") : 0;
 }
 
 int hoy_session_open_new_dir(struct hoy_session_op *op, const char *name, struct hoy_err *err)
@@ -188,34 +193,37 @@ static int start_ignore_file(struct hoy_session_op *op, struct hoy_err *err)
 static void on_dockerfile(const struct hoy_err *failed, const struct hoy_filesync_result *result, void *userdata)
 {
 	struct hoy_session_op *op = userdata;
+	auto_free char *text = NULL;
 	struct hoy_err err = { 0 };
-	int r;
+	bool ignores = false;
+	size_t bytes = 0;
 
 	(void) result;
 	if (failed) {
 		fail_and_free(op, failed);
 		return;
 	}
-	r = take_dockerfile(op, &err);
-	if (r == 0)
-		r = op->ignore ? start_context(op, &err) : start_ignore_file(op, &err);
-	if (r < 0)
+	if (pass_dockerfile(op, &bytes, &ignores, &err) < 0) {
 		fail_and_free(op, &err);
+		return;
+	}
+	text = hoy_str_printf("{\"bytes\":%zu,\"ignore_at\":%zu}", bytes, ignores ? bytes + 1 : 0);
+	hoy_session_done(op, text ? text : "");
+	hoy_session_op_free(op);
 }
 
-static int start_sync(struct hoy_session_op *op, struct hoy_err *err)
+static int start_dockerfile(struct hoy_session_op *op, struct hoy_err *err)
 {
 	auto_free char *ignore = hoy_str_printf("%s.dockerignore", op->file);
-	auto_free char *name = hoy_str_printf("%s.dockerfile", op->name);
 	const char *const follow[] = { op->file, ignore, strcmp(op->file, "Dockerfile") == 0 ? "dockerfile" : NULL,
 		NULL };
 	int r;
 
-	if (!ignore || !name)
+	if (!ignore)
 		return hoy_err_oom(err);
 	if (op->fd < 0 || !hoy_path_is_component(op->name))
 		return hoy_err_code(err, -EPROTO, "request of hoyd");
-	r = hoy_session_open_new_dir(op, name, err);
+	r = hoy_session_open_new_dir(op, op->name, err);
 	return r < 0 ? r
 		     : hoy_filesync_start(&(struct hoy_filesync_options){ .grpc = op->session->grpc,
 						  .dir = op->dir,
@@ -224,6 +232,33 @@ static int start_sync(struct hoy_session_op *op, struct hoy_err *err)
 						  .done = on_dockerfile,
 						  .userdata = op },
 			       &op->sync, err);
+}
+
+/* What the Dockerfile's own ignore file says, behind it in hoyd's file. */
+static int read_own_ignore(struct hoy_session_op *op, struct hoy_err *err)
+{
+	auto_free char *name = hoy_str_printf("%s.dockerignore", op->file);
+	auto_free char *text = malloc(HOY_IGNORE_MAX_SIZE);
+	ssize_t n;
+
+	if (!name || !text)
+		return hoy_err_oom(err);
+	n = op->fd < 0 ? -1 : pread(op->fd, text, HOY_IGNORE_MAX_SIZE, (off_t) op->ignore_at);
+	if (n < 0)
+		return hoy_err_code(err, -EPROTO, "request of hoyd");
+	return hoy_ignore_parse(name, text, (size_t) n, &op->ignore, err);
+}
+
+static int start_sync(struct hoy_session_op *op, struct hoy_err *err)
+{
+	int r;
+
+	if (!hoy_path_is_component(op->name))
+		return hoy_err_code(err, -EPROTO, "request of hoyd");
+	if (op->ignore_at <= 0)
+		return start_ignore_file(op, err);
+	r = read_own_ignore(op, err);
+	return r < 0 ? r : start_context(op, err);
 }
 
 /* --- single calls ------------------------------------------------------------------------------------------------- */
@@ -395,7 +430,8 @@ static int begin_op(struct hoy_session_op *op, const char *name, const struct ho
 		const char *name, *member;
 		int (*start)(struct hoy_session_op *op, struct hoy_err *err);
 	} ops[] = {
-		{ "sync", "dir", start_sync },
+		{ "context", "dir", start_sync },
+		{ "dockerfile", "dir", start_dockerfile },
 		{ "credentials", "host", start_credentials },
 		{ "export", "kind", hoy_session_export_start },
 		{ "secret", "name", start_secret },
@@ -406,6 +442,7 @@ static int begin_op(struct hoy_session_op *op, const char *name, const struct ho
 	for (size_t i = 0; i < ARRAY_LEN(ops); i++)
 		if (strcmp(ops[i].name, name) == 0) {
 			op->name = strdup(text_of(request, ops[i].member));
+			(void) hoy_json_to_i64(hoy_json_get(request, "ignore_at"), &op->ignore_at);
 			op->file = strdup(*text_of(request, "file") ? text_of(request, "file") : "Dockerfile");
 			return op->name && op->file ? ops[i].start(op, err) : hoy_err_oom(err);
 		}

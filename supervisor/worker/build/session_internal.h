@@ -21,8 +21,9 @@ struct hoy_session_op {
 	struct hoy_session *session;
 	struct hoy_session_op *next;
 	uint32_t id;
-	int fd;  /* what came with it */
-	int dir; /* sync */
+	int fd;            /* what came with it */
+	int dir;           /* what is synchronized */
+	int64_t ignore_at; /* context */
 	char *name, *file;
 	struct hoy_ignore *ignore;
 	struct hoy_filesync *sync;

@@ -8,8 +8,11 @@
  * with a descriptor; a worker answers each once, in any order, with a struct hoy_session_reply: DONE or ERROR. The end
  * of the session is the process's.
  *
- * - sync (dir, file; a descriptor): the client's context becomes the new directory `dir` of the root, without what the
- *   ignore file says; the Dockerfile `file` is written into the descriptor.
+ * - dockerfile (dir, file; a descriptor): the Dockerfile `file` of the client is written into the descriptor, and behind
+ *   it, after a newline, its own ignore file, FILE.dockerignore. DONE's text is {"bytes", "ignore_at"}: the length of the
+ *   first, and where the second begins, 0: there is none. `dir` is a name for a new directory of the root.
+ * - context (dir, file; the same descriptor, ignore_at): the client's context becomes the new directory `dir` of the root,
+ *   without what the Dockerfile's own ignore file says, or else .dockerignore.
  * - export (kind; a descriptor): the tar from the descriptor goes to the client, as it is ("tar") or as files
  * ("local").
  * - credentials (host): DONE's text is {"username", "secret"}; empty ones: none.

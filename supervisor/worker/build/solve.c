@@ -49,6 +49,18 @@ static int take_pair(const struct hoy_wire_field *field, char ***list, struct ho
 	return hoy_strv_add(list, name) < 0 || hoy_strv_add(list, text) < 0 ? hoy_err_oom(err) : 0;
 }
 
+static int compare_pairs(const void *a, const void *b)
+{
+	return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+/* By name: maps come in any order, and one input makes one image. */
+static void sort_pairs(char **list)
+{
+	if (list)
+		qsort(list, hoy_strv_len(list) / 2, 2 * sizeof *list, compare_pairs);
+}
+
 static const char *get(char *const *pairs, const char *name)
 {
 	for (char *const *at = pairs; at && at[0]; at += 2)
@@ -154,6 +166,7 @@ int hoy_solve_parse(const char *data, size_t len, struct hoy_solve *ret, struct 
 
 	while (r == 0 && (more = hoy_wire_next(&wire, &field)) > 0)
 		r = take_solve_field(&field, ret, err);
+	sort_pairs(ret->attrs);
 	if (r == 0 && (more < 0 || !ret->ref || !*ret->ref))
 		r = malformed(err);
 	return r;
@@ -189,6 +202,7 @@ int hoy_frontend_solve_parse(const char *data, size_t len, struct hoy_frontend_s
 			ret->has_inputs = true;
 		else if (field.number == 15)
 			ret->has_policy = true;
+	sort_pairs(ret->attrs);
 	return r < 0 ? r : more < 0 ? malformed(err) : 0;
 }
 
@@ -339,7 +353,8 @@ static const struct {
 } options[] = { { "target", "target" }, { "platform", "platform" }, { "filename", "dockerfile" },
 	{ "cgroup-parent", "cgroup_parent" }, { "force-network-mode", "network" }, { "cmdline", NULL },
 	{ "frontend.caps", NULL }, { "contextkey", NULL }, { "dockerfilekey", NULL }, { "cache-imports", NULL },
-	{ "cache-from", NULL }, { "vcs:source", NULL }, { "vcs:revision", NULL } };
+	{ "cache-from", NULL }, { "vcs:source", NULL }, { "vcs:revision", NULL },
+	{ "local-sessionid:dockerfile", "dockerfile_session" }, { "local-sessionid:context", "context_session" } };
 
 static const char *const prefixes[] = { "build-arg:", "label:", "context:", "vcs:localdir:" };
 
@@ -515,10 +530,10 @@ static bool is_false(const char *text)
 	return !*text || strcmp(text, "false") == 0 || strcmp(text, "0") == 0;
 }
 
-/* "push" is the client's own business: it asks the engine to, by the image's name. */
+/* "push" and "load" are the client's own business: the image is here, and it asks the engine to push it by its name. */
 static int check_exporter_attr(const char *type, const char *name, const char *value, struct hoy_err *err)
 {
-	static const char *const known[] = { "name", "push", "unpack", "dest" };
+	static const char *const known[] = { "name", "push", "load", "unpack", "dest" };
 
 	for (size_t i = 0; i < ARRAY_LEN(known); i++)
 		if (strcmp(name, known[i]) == 0)
