@@ -105,17 +105,6 @@ static int create_pulled(
 	return r;
 }
 
-/* Other engines would pass them over without a word. */
-static int check_secrets(struct hoy_cli *cli, const struct hoy_run_options *o, struct hoy_err *err)
-{
-	auto_ptr(hoy_json_free) struct hoy_json *version = NULL;
-	int r = o->secret || o->config ? hoy_cli_call(cli, "GET", "/version", NULL, &version, err) : 0;
-
-	if (r == 0 && version && strcmp(hoy_cli_text(hoy_json_get(version, "Platform"), "Name"), "Hoy") != 0)
-		r = hoy_err_unsupported(err, "--secret and --config: this engine has none for containers");
-	return r;
-}
-
 static int create(struct hoy_cli *cli, const struct hoy_run_options *o, char **ret_id, struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf body = {};
@@ -123,8 +112,8 @@ static int create(struct hoy_cli *cli, const struct hoy_run_options *o, char **r
 	auto_fd int cidfile = -EBADF;
 	int r = check(o, err);
 
-	if (r == 0)
-		r = check_secrets(cli, o, err);
+	if (r == 0 && (o->secret || o->config))
+		r = hoy_cli_check_secrets(cli, err);
 	if (r == 0)
 		r = hoy_proxies_of(&cli->config, cli->host.url, &proxies, err);
 	if (r == 0)
@@ -270,14 +259,16 @@ const struct hoy_command hoy_cmd_run = {
 
 struct start_options {
 	bool attach, interactive, sig_proxy;
-	const char *detach_keys;
+	const char *detach_keys, *checkpoint, *checkpoint_dir;
 };
 static const struct start_options start_defaults = { .sig_proxy = true };
 static const struct hoy_option start_options[] = {
-	HOY_OPTION_REFUSE(0, "checkpoint", "string", "checkpoints are not made by this version"),
-	HOY_OPTION_REFUSE(0, "checkpoint-dir", "string", "checkpoints are not made by this version"),
 	HOY_OPTION('a', "attach", HOY_OPTION_BOOL, NULL, struct start_options, attach,
 		"Attach STDOUT/STDERR and forward signals"),
+	HOY_OPTION(0, "checkpoint", HOY_OPTION_STRING, "string", struct start_options, checkpoint,
+		"Restore from this checkpoint"),
+	HOY_OPTION(0, "checkpoint-dir", HOY_OPTION_STRING, "string", struct start_options, checkpoint_dir,
+		"Use a custom checkpoint storage directory"),
 	HOY_OPTION(0, "detach-keys", HOY_OPTION_STRING, "string", struct start_options, detach_keys,
 		"Override the key sequence for detaching a container"),
 	HOY_OPTION('i', "interactive", HOY_OPTION_BOOL, NULL, struct start_options, interactive,
@@ -307,11 +298,48 @@ static int start_attached(struct hoy_cli *cli, const struct start_options *o, co
 	return run_attached(cli, &as_run, hoy_json_string(hoy_json_get(info, "Id")));
 }
 
+static int restore(struct hoy_cli *cli, const struct start_options *o, const char *name, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf path = {};
+	int r;
+
+	(void) hoy_buf_adds(&path, "/containers/");
+	hoy_http_escape(&path, name);
+	(void) hoy_buf_adds(&path, "/start?checkpoint=");
+	hoy_http_escape(&path, o->checkpoint);
+	if (o->checkpoint_dir) {
+		(void) hoy_buf_adds(&path, "&checkpoint-dir=");
+		hoy_http_escape(&path, o->checkpoint_dir);
+	}
+	r = hoy_buf_check(&path, "the request", err);
+	return r < 0 ? r : hoy_cli_call(cli, "POST", path.data, NULL, NULL, err);
+}
+
+static int check_restore(const struct hoy_cli *cli, const struct start_options *o, struct hoy_err *err)
+{
+	if (!o->checkpoint)
+		return o->checkpoint_dir ? hoy_err_invalid(err, "--checkpoint-dir needs --checkpoint") : 0;
+	if (cli->n_args > 1)
+		return hoy_err_invalid(err, "you cannot restore multiple containers at once");
+	if (o->attach || o->interactive)
+		return hoy_err_unsupported(
+			err, "--checkpoint with --attach or --interactive: start it, then \"hoy attach\"");
+	return 0;
+}
+
 static int cmd_start(struct hoy_cli *cli)
 {
 	const struct start_options *o = cli->values;
 	struct hoy_err err;
 
+	if (check_restore(cli, o, &err) < 0)
+		return hoy_cli_fail(cli, 1, &err);
+	if (o->checkpoint) {
+		if (restore(cli, o, cli->args[0], &err) < 0)
+			return hoy_cli_fail(cli, 1, &err);
+		(void) puts(cli->args[0]);
+		return 0;
+	}
 	if (o->attach || o->interactive) {
 		if (cli->n_args != 1) {
 			(void) hoy_err_invalid(&err, "you cannot start and attach multiple containers at once");

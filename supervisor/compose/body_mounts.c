@@ -131,11 +131,9 @@ static int add_file_mounts(const struct hoy_compose_body *b, struct hoy_json_wri
 
 		if (!object)
 			return hoy_err_invalid(err, "undefined %s %s", what, m->source);
-		if (object->external)
-			return hoy_err_unsupported(err, "unsupported external %s %s", what, m->source);
 		if (!target)
 			return hoy_err_oom(err);
-		if (!hoy_compose_mount_is_bind(m, object))
+		if (object->external || !hoy_compose_mount_is_bind(m, object))
 			continue;
 		hoy_json_object(w, NULL);
 		hoy_json_add_string(w, "Type", "bind");
@@ -144,6 +142,41 @@ static int add_file_mounts(const struct hoy_compose_body *b, struct hoy_json_wri
 		hoy_json_add_bool(w, "ReadOnly", true);
 		hoy_json_end(w);
 	}
+	return 0;
+}
+
+/* Those that the engine keeps: it puts them in their places itself. */
+static int add_external(const struct hoy_compose_body *b, struct hoy_json_writer *w, struct hoy_compose_mount **list,
+	bool secret, struct hoy_err *err)
+{
+	bool open = false;
+
+	hoy_compose_each(struct hoy_compose_mount, m, list)
+	{
+		const struct hoy_compose_file_object *object = secret ? hoy_compose_secret_find(b->project, m->source)
+								      : hoy_compose_config_find(b->project, m->source);
+		auto_free char *target = hoy_compose_mount_target(m, secret);
+
+		if (!object || !object->external)
+			continue;
+		if (!target)
+			return hoy_err_oom(err);
+		if (!open)
+			hoy_json_array(w, secret ? "Secrets" : "Configs");
+		open = true;
+		hoy_json_object(w, NULL);
+		hoy_json_add_string(w, secret ? "SecretName" : "ConfigName", object->real_name);
+		hoy_json_object(w, "File");
+		hoy_json_add_string(w, "Name", target);
+		hoy_create_add_text(w, "UID", m->uid);
+		hoy_create_add_text(w, "GID", m->gid);
+		if (m->mode)
+			hoy_json_add_u64(w, "Mode", (uint64_t) *m->mode);
+		hoy_json_end(w);
+		hoy_json_end(w);
+	}
+	if (open)
+		hoy_json_end(w);
 	return 0;
 }
 
@@ -363,6 +396,10 @@ int hoy_compose_body_mounts(const struct hoy_compose_body *b, struct hoy_json_wr
 	if (r == 0)
 		r = add_file_mounts(b, w, b->service->configs, /* secret= */ false, err);
 	hoy_json_end(w);
+	if (r == 0)
+		r = add_external(b, w, b->service->secrets, /* secret= */ true, err);
+	if (r == 0)
+		r = add_external(b, w, b->service->configs, /* secret= */ false, err);
 	add_tmpfs(b->service, w);
 	return r < 0 ? r : add_volumes_from(b, w, err);
 }

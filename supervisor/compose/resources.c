@@ -331,6 +331,50 @@ static int leave_changed(struct hoy_compose *app, const struct hoy_compose_exist
 	return hoy_work_run(work, err);
 }
 
+/* --- secrets and configs of the engine's --------------------------------------- */
+
+static int check_external(
+	struct hoy_compose *app, const struct hoy_compose_file_object *object, const char *what, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf path = {};
+	int r;
+
+	(void) hoy_buf_addf(&path, "/%ss/", what);
+	hoy_http_escape(&path, object->real_name);
+	r = hoy_buf_check(&path, "the request", err);
+	if (r >= 0)
+		r = hoy_cli_call(app->cli, "GET", path.data, NULL, NULL, err);
+	return r == -ENOENT ? hoy_err_not_found(err, "external %s \"%s\" not found", what, object->real_name) : r;
+}
+
+static int check_list(struct hoy_compose *app, struct hoy_compose_file_object **list, const char *what, bool *known,
+	struct hoy_err *err)
+{
+	hoy_compose_each(struct hoy_compose_file_object, object, list)
+	{
+		int r = 0;
+
+		if (!object->external)
+			continue;
+		if (!*known)
+			r = hoy_cli_check_secrets(app->cli, err);
+		*known = true;
+		if (r >= 0)
+			r = check_external(app, object, what, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int check_externals(struct hoy_compose *app, struct hoy_err *err)
+{
+	bool known = false;
+	int r = check_list(app, app->project->secrets, "secret", &known, err);
+
+	return r < 0 ? r : check_list(app, app->project->configs, "config", &known, err);
+}
+
 int hoy_compose_ensure_resources(
 	struct hoy_compose *app, const struct hoy_compose_existing *existing, struct hoy_err *err)
 {
@@ -344,7 +388,9 @@ int hoy_compose_ensure_resources(
 	makings = calloc(n, sizeof *makings);
 	if (!work || !makings)
 		return hoy_err_oom(err);
-	r = add_networks(app, existing, makings, &made, work, err);
+	r = check_externals(app, err);
+	if (r == 0)
+		r = add_networks(app, existing, makings, &made, work, err);
 	if (r == 0)
 		r = add_volumes(app, existing, makings, &made, work, err);
 	if (r == 0)

@@ -99,7 +99,7 @@ static int add_mounts(
 
 		if (!object || !target)
 			return hoy_err_oom(err);
-		if (hoy_compose_mount_is_bind(m, object))
+		if (object->external || hoy_compose_mount_is_bind(m, object))
 			continue;
 		r = id_of("uid", m->uid, &uid, err);
 		if (r == 0)

@@ -236,7 +236,20 @@ secrets:
 configs:
   c: {content: "a=b"}
 X
+    echo vaulted | hoy secret create vault -
+    echo conf | hoy config create conf-one -
+    cat >>compose.yaml <<'X'
+  e: {external: true, name: conf-one}
+X
+    sed -i -e 's/secrets: \[s1,/secrets: [s1, vault, {source: vault, target: other, uid: "7", mode: 0440},/' \
+        -e 's/configs: \[/configs: [{source: e, target: etc\/e.conf}, /' -e 's/^secrets:/&\n  vault: {external: true}/' compose.yaml
     SECRET_TWO=hidden compose up -d
+    # what is the engine's is put in place by it, and stays when the project goes
+    [ "$(compose exec -T s cat /run/secrets/vault /run/secrets/other /etc/e.conf)" = $'vaulted\nvaulted\nconf' ]
+    [ "$(compose exec -T s stat -c '%u:%g %a' /run/secrets/other)" = "7:0 440" ]
+    [ "$(hoy inspect -f '{{json .HostConfig.Secrets}}' sec-s-1 | jq -c 'map(.SecretName)')" = '["vault","vault"]' ]
+    SECRET_TWO=hidden run compose up -d
+    [[ "$output" != *Recreat* ]]
     [ "$(compose exec -T s cat /run/secrets/s1 /run/secrets/named)" = $'from-file\nhidden' ]
     [ "$(compose exec -T s stat -c '%u:%g %a' /run/secrets/named)" = "5:6 400" ]
     [ "$(compose exec -T s cat /etc/app.conf)" = a=b ]
@@ -244,6 +257,10 @@ X
     run env -u SECRET_TWO "$HOY" compose up -d
     [ "$status" = 1 ]
     [[ "$output" == *'SECRET_TWO'* ]]
+    hoy secret rm vault
+    hoy config rm conf-one
+    SECRET_TWO=hidden run compose up -d
+    [[ "$output" == *'external secret "vault" not found'* ]]
 }
 
 @test "compose: orphans are told and go when asked for; hooks run" {
