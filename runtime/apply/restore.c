@@ -52,20 +52,16 @@ static bool is_on_another_mount(const struct hoy_plan *plan, size_t i)
 	return false;
 }
 
-/* CRIU does not make them, and the root file system may be a fresh copy. */
-static int make_mount_points(const struct hoy_plan *plan, struct hoy_err *err)
+/* CRIU does not make them, and the root file system may be a fresh copy. `root`: as the helper has mounted it. */
+static int make_mount_points(const struct hoy_plan *plan, int root, struct hoy_err *err)
 {
-	auto_fd int root = open(plan->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	if (root < 0)
-		return hoy_err_sys(err, "rootfs '%s'", plan->rootfs);
 	for (size_t i = 0; i < plan->n_mounts; i++) {
 		const struct hoy_plan_mount *m = &plan->mounts[i];
 		auto_free char *source = NULL;
 		auto_fd int made = -EBADF;
 		struct stat st = { .st_mode = S_IFDIR };
 
-		if (m->kind == HOY_MOUNT_REMOUNT || is_on_another_mount(plan, i))
+		if (m->kind == HOY_MOUNT_ROOTFS || m->kind == HOY_MOUNT_REMOUNT || is_on_another_mount(plan, i))
 			continue;
 		if (m->kind == HOY_MOUNT_BIND) {
 			source = hoy_path_join(plan->params.bundle, m->source);
@@ -168,6 +164,19 @@ static int add_stdio(struct criu *criu, struct hoy_err *err)
 	return r < 0 ? hoy_err_wrap(err, CRIU_DESCRIPTORS) : 0;
 }
 
+static int add_overlay(struct hoy_criu_request *q, const struct hoy_plan *plan)
+{
+	const struct hoy_plan_mount *m = plan->mounts;
+
+	if (!plan->n_mounts || m->kind != HOY_MOUNT_ROOTFS)
+		return 0;
+	q->overlay_attrs = m->attr_set;
+	for (char **option = m->data; option && *option; option++)
+		if (hoy_strv_add(&q->overlay, *option) < 0)
+			return -ENOMEM;
+	return 0;
+}
+
 static int describe(struct restoration *x, struct hoy_err *err)
 {
 	const struct hoy_plan *plan = &x->c.plan;
@@ -177,15 +186,10 @@ static int describe(struct restoration *x, struct hoy_err *err)
 	if (x->c.o->no_pivot)
 		return hoy_err_unsupported(
 			err, "restore: --no-pivot: criu enters the root by pivot_root and nothing else");
-	if (plan->n_mounts && plan->mounts[0].kind == HOY_MOUNT_ROOTFS)
-		return hoy_err_unsupported(err,
-			"mounts[0]: a root file system that hoyrun would have to mount can't be restored: mount it before and take it out of the config");
 	q->root = strdup(plan->rootfs);
-	if (!q->root)
+	if (!q->root || add_overlay(q, plan) < 0)
 		return hoy_err_oom(err);
-	r = make_mount_points(plan, err);
-	if (r == 0)
-		r = add_mounts(&x->criu, plan, err);
+	r = add_mounts(&x->criu, plan, err);
 	if (r == 0)
 		r = add_namespaces(x, err);
 	return r < 0 ? r : add_stdio(&x->criu, err);
@@ -287,7 +291,10 @@ static int converse(struct restoration *x, struct hoy_err *err)
 			return msg.number;
 		if (msg.type != HOY_HELPER_ASK)
 			return hoy_err_code(err, -EPROTO, "message of '%s'", HOY_CRIU_HELPER);
-		r = fd >= 0 ? on_terminal(&x->c, fd, err) : on_namespaces(&x->c, (pid_t) msg.number, err);
+		if (strncmp(msg.name, HOY_CRIU_ROOT_MOUNTED, sizeof msg.name) == 0)
+			r = make_mount_points(&x->c.plan, fd, err);
+		else
+			r = fd >= 0 ? on_terminal(&x->c, fd, err) : on_namespaces(&x->c, (pid_t) msg.number, err);
 		if (r == 0)
 			r = hoy_helper_go(&x->criu.helper, err);
 		if (r < 0)

@@ -14,9 +14,11 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/path.h"
+#include "runtime/child/overlay.h"
 #include "runtime/criu/log.h"
 #include "runtime/criu/request.h"
 #include "runtime/criu/rpc.h"
+#include "runtime/plan/plan.h"
 
 #define LOG_MAX ((size_t) 64 << 20)
 
@@ -49,22 +51,52 @@ static int reopen_directory(int fd, struct hoy_err *err)
 	return 0;
 }
 
-/* CRIU wants the root to be a mount. It becomes one in a mount namespace of our own, from which the container's is
- * made: nothing is mounted on the host, and nothing stays when we are killed. */
-static int mount_root(const char *root, struct hoy_err *err)
+/* The layers of the config's first mount. Where all of them are one string, it names them from the working directory. */
+static int mount_overlay(const struct hoy_criu_request *q, struct hoy_err *err)
 {
+	const struct hoy_plan_mount overlay = {
+		.kind = HOY_MOUNT_ROOTFS,
+		.source = "overlay",
+		.data = q->overlay,
+		.attr_set = q->overlay_attrs,
+	};
+	auto_fd int dir = open(q->root, O_PATH | O_DIRECTORY | O_CLOEXEC), mounted = -EBADF;
+
+	if (dir < 0)
+		return hoy_err_sys(err, "open '%s'", q->root);
+	mounted = hoy_overlay_mount(&overlay, dir, q->root, err);
+	if (mounted < 0)
+		return hoy_err_wrap(err, "mount '%s'", q->root);
+	return chdir("/") < 0 ? hoy_err_sys(err, "chdir '/'") : 0;
+}
+
+/* CRIU wants the root to be a mount. It becomes one in a mount namespace of our own, from which the container's is
+ * made: nothing is mounted on the host, and nothing stays when we are killed. hoyrun makes the mount points in it. */
+static int mount_root(const struct hoy_criu_request *q, struct hoy_err *err)
+{
+	auto_fd int root = -EBADF;
+
 	if (unshare(CLONE_NEWNS) < 0)
 		return hoy_err_sys(err, "new mount namespace");
 	if (mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
 		return hoy_err_sys(err, "make '/' a slave");
-	if (mount(root, root, NULL, MS_BIND | MS_REC, NULL) < 0)
-		return hoy_err_sys(err, "bind '%s'", root);
-	return 0;
+	if (q->overlay) {
+		int r = mount_overlay(q, err);
+
+		if (r < 0)
+			return r;
+	} else if (mount(q->root, q->root, NULL, MS_BIND | MS_REC, NULL) < 0) {
+		return hoy_err_sys(err, "bind '%s'", q->root);
+	}
+	root = open(q->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return hoy_err_sys(err, "open '%s'", q->root);
+	return hoy_helper_ask(HOY_CRIU_ROOT_MOUNTED, 0, root, err);
 }
 
 static int prepare_restore(const struct hoy_criu_request *q, struct hoy_err *err)
 {
-	int r = mount_root(q->root, err);
+	int r = mount_root(q, err);
 
 	if (r == 0)
 		r = reopen_directory(HOY_CRIU_FD_IMAGES, err);

@@ -30,6 +30,8 @@ static const struct hoy_field fields[] = {
 	HOY_FIELD_ENUM(struct hoy_criu_request, "action", action, &actions, HOY_FIELD_REQUIRED),
 	F(I32, "pid", pid),
 	F(STRING, "root", root),
+	F(STRV, "overlay", overlay),
+	F(U64, "overlayAttrs", overlay_attrs),
 	F(STRING, "parent", parent),
 	HOY_FIELD_STRING(struct hoy_criu_request, "log", log, HOY_FIELD_REQUIRED),
 	HOY_FIELD_STRING(struct hoy_criu_request, "logPath", log_path, HOY_FIELD_REQUIRED),

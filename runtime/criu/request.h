@@ -16,6 +16,10 @@ enum hoy_criu_fd {
 	HOY_CRIU_FD_MORE, /* the first of those that `inherit` and `status_fd` name */
 };
 
+/* What the helper tells of itself, beside the names of CRIU's notifications: the restored container's root is mounted
+ * (its descriptor comes along), the mount points in it may be made. */
+#define HOY_CRIU_ROOT_MOUNTED "root-mounted"
+
 enum hoy_criu_action { HOY_CRIU_UNSET, HOY_CRIU_DUMP, HOY_CRIU_PRE_DUMP, HOY_CRIU_RESTORE };
 const char *hoy_criu_action_to_string(enum hoy_criu_action action); /* "pre-dump" */
 
@@ -30,12 +34,14 @@ struct hoy_criu_join {
 
 struct hoy_criu_request {
 	enum hoy_criu_action action;
-	int32_t pid;       /* of the container's first process; not for restore */
-	char *root;        /* the root file system's directory */
-	char *parent;      /* images of the dump before this one, relative to the images */
-	char *log;         /* file name in the work directory */
-	char *log_path;    /* the whole path, for error texts */
-	char *config_file; /* of CRIU; NULL: none but its own defaults */
+	int32_t pid;            /* of the container's first process; not for restore */
+	char *root;             /* the root file system's directory */
+	char **overlay;         /* options of the overlay that a restore mounts on it; NULL: none */
+	uint64_t overlay_attrs; /* MOUNT_ATTR_* of that mount */
+	char *parent;           /* images of the dump before this one, relative to the images */
+	char *log;              /* file name in the work directory */
+	char *log_path;         /* the whole path, for error texts */
+	char *config_file;      /* of CRIU; NULL: none but its own defaults */
 	bool leave_running, ext_unix_sk, tcp_established, tcp_skip_in_flight, shell_job, file_locks, link_remap;
 	bool auto_dedup, lazy_pages;
 	bool orphan_terminal; /* the terminal's master stays outside */

@@ -36,7 +36,8 @@ struct hoy_api_options {
 	char *const *runtimes;       /* "name=path" of all, NULL-terminated */
 	char *const *labels;         /* "key=value" of the daemon; NULL: none */
 	bool debug;
-	bool ip_forward; /* net.ipv4.ip_forward was on when hoyd started */
+	bool experimental; /* what clients are told; nothing depends on it here */
+	bool ip_forward;   /* net.ipv4.ip_forward was on when hoyd started */
 };
 
 /* Strings and vectors of `options` are borrowed and outlive the API. */

@@ -86,6 +86,13 @@ static int container_create(struct hoy_api_request *rq, struct hoy_err *err)
 
 static int container_start(struct hoy_api_request *rq, struct hoy_err *err)
 {
+	const struct hoy_container_checkpoint from = {
+		.name = hoy_uri_query(&rq->uri, "checkpoint"),
+		.dir = hoy_uri_query(&rq->uri, "checkpoint-dir"),
+	};
+
+	if (from.name && *from.name)
+		return hoy_container_start_from(rq->api->o.containers, rq->name, &from, on_done, rq, err);
 	return hoy_container_start(rq->api->o.containers, rq->name, on_done, rq, err);
 }
 

@@ -49,7 +49,9 @@ enum { HOY_ROUTE_BODY_STREAM = 1 }; /* the handler wants the body as it comes */
 
 struct hoy_api_route {
 	const char *method;
-	const char *pattern; /* at most one "{name}", which matches any non-empty text, slashes included */
+	/* at most one "{name}", which matches any non-empty text, slashes included; the last part may be another one,
+	 * without slashes: hoy_api_last_part() */
+	const char *pattern;
 	hoy_api_handler handler;
 	unsigned int flags;
 	int min_version; /* 0: all */
@@ -66,6 +68,7 @@ extern const struct hoy_api_route hoy_api_build_session_routes[];
 extern const struct hoy_api_route hoy_api_secret_routes[];
 extern const struct hoy_api_route hoy_api_volume_routes[];
 extern const struct hoy_api_route hoy_api_volume_transfer_routes[];
+extern const struct hoy_api_route hoy_api_checkpoint_routes[];
 extern const struct hoy_api_route hoy_api_container_routes[];
 extern const struct hoy_api_route hoy_api_exec_routes[];
 extern const struct hoy_api_route hoy_api_image_archive_routes[];
@@ -83,6 +86,8 @@ extern const struct hoy_http_hooks hoy_api_hooks;
 const struct hoy_api_route *hoy_api_route_find(const char *method, const char *path, char **ret_name);
 /* True when the decoded `path` matches; *ret_name is a heap copy of the {name} part or NULL. */
 bool hoy_api_route_matches(const struct hoy_api_route *route, const char *path, char **ret_name);
+
+const char *hoy_api_last_part(const struct hoy_api_request *rq); /* of the path, decoded */
 
 /* reply.c */
 int hoy_api_status_of(const struct hoy_err *err);

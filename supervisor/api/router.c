@@ -20,6 +20,7 @@ static const struct hoy_api_route *const families[] = {
 	hoy_api_volume_transfer_routes,
 	hoy_api_volume_routes,
 	hoy_api_secret_routes,
+	hoy_api_checkpoint_routes,
 	hoy_api_container_routes,
 	hoy_api_exec_routes,
 	hoy_api_image_archive_routes,
@@ -39,7 +40,7 @@ static const struct hoy_api_route *const families[] = {
 
 bool hoy_api_route_matches(const struct hoy_api_route *route, const char *path, char **ret_name)
 {
-	const char *open = strchr(route->pattern, '{'), *tail;
+	const char *open = strchr(route->pattern, '{'), *tail, *last = strrchr(path, '/');
 	size_t head_len, tail_len, len;
 
 	*ret_name = NULL;
@@ -48,12 +49,26 @@ bool hoy_api_route_matches(const struct hoy_api_route *route, const char *path, 
 	tail = strchr(open, '}') + 1;
 	head_len = (size_t) (open - route->pattern);
 	tail_len = strlen(tail);
+	if (tail_len && tail[tail_len - 1] == '}') { /* the last part is another name: compare what is between them */
+		size_t between = strcspn(tail, "{");
+
+		if (!last || !last[1] || (size_t) (last + 1 - path) <= head_len + between ||
+			strncmp(path, route->pattern, head_len) != 0 || strncmp(last + 1 - between, tail, between) != 0)
+			return false;
+		*ret_name = strndup(path + head_len, (size_t) (last + 1 - path) - between - head_len);
+		return *ret_name != NULL;
+	}
 	len = strlen(path);
 	if (len <= head_len + tail_len || strncmp(path, route->pattern, head_len) != 0 ||
 		strcmp(path + len - tail_len, tail) != 0)
 		return false;
 	*ret_name = strndup(path + head_len, len - head_len - tail_len);
 	return *ret_name != NULL;
+}
+
+const char *hoy_api_last_part(const struct hoy_api_request *rq)
+{
+	return strrchr(rq->uri.path, '/') + 1;
 }
 
 const struct hoy_api_route *hoy_api_route_find(const char *method, const char *path, char **ret_name)
@@ -139,9 +154,10 @@ static void on_too_large(void *userdata, struct hoy_http_exchange *x, size_t lim
 
 static void on_decorate(void *userdata, struct hoy_http_exchange *x)
 {
-	(void) userdata;
+	const struct hoy_api *api = userdata;
+
 	hoy_http_add_header(x, "Api-Version", HOY_API_MAX);
-	hoy_http_add_header(x, "Docker-Experimental", "false");
+	hoy_http_add_header(x, "Docker-Experimental", api->o.experimental ? "true" : "false");
 	hoy_http_add_header(x, "Ostype", "linux");
 	hoy_http_add_header(x, "Server", "Hoy/" PACKAGE_VERSION " (linux)");
 }

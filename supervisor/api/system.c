@@ -29,7 +29,8 @@ static int ping(struct hoy_api_request *rq, struct hoy_err *err)
 
 /* --- version -------------------------------------------------------------------------------------------------- */
 
-static void encode_engine_component(struct hoy_json_writer *w, const struct hoy_host_facts *host)
+static void encode_engine_component(
+	struct hoy_json_writer *w, const struct hoy_api *api, const struct hoy_host_facts *host)
 {
 	hoy_json_object(w, NULL);
 	hoy_json_add_string(w, "Name", "Engine");
@@ -38,7 +39,7 @@ static void encode_engine_component(struct hoy_json_writer *w, const struct hoy_
 	hoy_json_add_string(w, "ApiVersion", HOY_API_MAX);
 	hoy_json_add_string(w, "Arch", hoy_host_goarch());
 	hoy_json_add_string(w, "BuildTime", "");
-	hoy_json_add_string(w, "Experimental", "false");
+	hoy_json_add_string(w, "Experimental", api->o.experimental ? "true" : "false");
 	hoy_json_add_string(w, "GitCommit", "");
 	hoy_json_add_string(w, "GoVersion", "");
 	hoy_json_add_string(w, "KernelVersion", host->kernel);
@@ -71,7 +72,7 @@ static int version(struct hoy_api_request *rq, struct hoy_err *err)
 	hoy_json_add_string(&w, "Name", "Hoy");
 	hoy_json_end(&w);
 	hoy_json_array(&w, "Components");
-	encode_engine_component(&w, &host);
+	encode_engine_component(&w, rq->api, &host);
 	encode_component(&w, "hoyrun");
 	encode_component(&w, "containerd-shim-hoy-v2");
 	hoy_json_end(&w);
@@ -245,7 +246,7 @@ static void encode_daemon(struct hoy_json_writer *w, const struct hoy_api *api)
 	hoy_json_add_string(w, "HttpsProxy", "");
 	hoy_json_add_string(w, "NoProxy", "");
 	hoy_api_add_strings(w, "Labels", api->o.labels);
-	hoy_json_add_bool(w, "ExperimentalBuild", false);
+	hoy_json_add_bool(w, "ExperimentalBuild", api->o.experimental);
 	hoy_json_add_string(w, "ServerVersion", PACKAGE_VERSION);
 	hoy_json_add_bool(w, "LiveRestoreEnabled", true);
 	hoy_json_add_string(w, "Isolation", "");

@@ -37,8 +37,8 @@ static const char *const common[] = { "run", "exec", "ps", "build", "pull", "pus
 	"search", "version", "info", NULL };
 
 /* Commands of docker's that this version has not: a clear word instead of "unknown". */
-static const char *const unsupported[] = { "checkpoint", "compose", "cp", "diff", "exec", "node", "pause", "plugin",
-	"port", "rename", "restart", "service", "stack", "swarm", "top", "trust", "unpause", "update", NULL };
+static const char *const unsupported[] = { "compose", "cp", "diff", "exec", "node", "pause", "plugin", "port", "rename",
+	"restart", "service", "stack", "swarm", "top", "trust", "unpause", "update", NULL };
 
 /* One of the names of a row: they are separated by ", ". */
 static bool next_name(const char **rest, const char **name, size_t *len)

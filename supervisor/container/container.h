@@ -259,6 +259,25 @@ int hoy_container_wait(struct hoy_containers *containers, const char *ref, enum 
 	hoy_container_waited done, void *userdata, struct hoy_container_wait **ret, struct hoy_err *err);
 void hoy_container_wait_cancel(struct hoy_container_wait *wait); /* `done` is not called any more */
 
+/* --- checkpoints ----------------------------------------------------------------- */
+
+struct hoy_container_checkpoint {
+	const char *name;
+	const char *dir; /* absolute; NULL or "": with the container, in DATA_ROOT/containers/ID/checkpoints */
+	bool exit;       /* the container ends with it */
+};
+/* Not of containers with a terminal, secrets or a shared IPC namespace. CRIU's reason is in the error. */
+int hoy_container_checkpoint_create(struct hoy_containers *containers, const char *ref,
+	const struct hoy_container_checkpoint *how, hoy_container_done done, void *userdata, struct hoy_err *err);
+/* Their names, sorted; heap. */
+int hoy_container_checkpoint_list(
+	struct hoy_containers *containers, const char *ref, const char *dir, char ***ret, struct hoy_err *err);
+int hoy_container_checkpoint_remove(
+	struct hoy_containers *containers, const char *ref, const char *dir, const char *name, struct hoy_err *err);
+/* As hoy_container_start(), with the processes that the checkpoint has; the network comes when they are there. */
+int hoy_container_start_from(struct hoy_containers *containers, const char *ref,
+	const struct hoy_container_checkpoint *from, hoy_container_done done, void *userdata, struct hoy_err *err);
+
 /* --- networks ------------------------------------------------------------------ */
 
 /* Another network for a container, or one less, also while it runs. 403 where errnum is EPERM. */

@@ -198,6 +198,8 @@ void hoy_container_free(struct hoy_container *c)
 	hoy_container_readers_forget(c);
 	hoy_container_attaches_drop(c);
 	hoy_ops_cancel(&c->asked, &gone);
+	hoy_container_saving_cancel(c, &gone);
+	hoy_container_restored(c);
 	hoy_source_free(c->stop_timer);
 	hoy_source_free(c->restart_timer);
 	hoy_container_teardown_free(c);

@@ -165,7 +165,7 @@ void hoy_container_exited(struct hoy_container *c, int status, const struct time
 	c->end_oom = oom;
 	if (c->end_time.tv_sec == 0)
 		c->end_time = hoy_now();
-	if (c->phase == HOY_PHASE_STARTING) { /* the answer to Start comes first */
+	if (c->phase == HOY_PHASE_STARTING || c->saving) { /* the answer to Start, or to Checkpoint, comes first */
 		c->exit_seen = true;
 		return;
 	}

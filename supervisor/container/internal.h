@@ -21,6 +21,7 @@ struct hoy_oci_healthcheck;
 struct hoy_oci_image_config;
 struct hoy_files_run;
 struct hoy_probes;
+struct hoy_saving;
 struct hoy_secret_placing;
 struct hoy_shim;
 struct hoy_shim_exit_record;
@@ -66,8 +67,10 @@ struct hoy_container {
 	struct hoy_source *restart_timer;
 	uint64_t restart_delay; /* ns; the next one is twice as long */
 	struct hoy_probes *probes;
-	struct hoy_op *asked;    /* pause, unpause, update: wait for the shim's answer */
-	struct hoy_op *removers; /* forced removals that found one under way */
+	struct hoy_op *asked;      /* pause, unpause, update: wait for the shim's answer */
+	struct hoy_saving *saving; /* a checkpoint is being made: its end waits for that */
+	char *restore_from;        /* this start brings the processes of a checkpoint back: its directory */
+	struct hoy_op *removers;   /* forced removals that found one under way */
 	struct hoy_teardown *teardown;
 	struct hoy_secret_placing *placing; /* its secrets are being put in their places */
 	struct hoy_files_run *sharing;      /* another's /dev/shm is being mounted in it */
@@ -82,7 +85,7 @@ struct hoy_container {
 	int end_status;
 	bool end_oom;
 	struct timespec end_time;
-	bool exit_seen; /* the exit came before the answer to Start */
+	bool exit_seen; /* the exit came before the answer to Start, or to Checkpoint */
 };
 
 struct hoy_subscription {
@@ -291,6 +294,11 @@ void hoy_container_asks_lost(struct hoy_container *c); /* the shim is gone */
 void hoy_container_thaw(struct hoy_container *c);
 /* Writes its config into the row. */
 int hoy_container_config_save(struct hoy_container *c, struct hoy_err *err);
+
+/* --- checkpoint.c -------------------------------------------------------------------- */
+
+void hoy_container_saving_cancel(struct hoy_container *c, const struct hoy_err *err);
+void hoy_container_restored(struct hoy_container *c); /* or not: the next start is one of its own */
 
 /* --- health.c ------------------------------------------------------------------------- */
 

@@ -293,6 +293,7 @@ int hoy_shim_create(struct hoy_shim *shim, const struct hoy_shim_create *create,
 	request.stdin = (char *) create->stdin_;
 	request.stdout = (char *) create->stdout_;
 	request.stderr = (char *) create->stderr_;
+	request.checkpoint = (char *) (create->checkpoint ? create->checkpoint : "");
 	return hoy_shim_call(shim, "Create", &request.base, 0, on_created,
 		&(struct hoy_shim_call){ .pid = done, .userdata = shim->options.userdata }, err);
 }

@@ -58,6 +58,7 @@ struct hoy_shim_create {
 	const char *stdin_;
 	const char *stdout_;
 	const char *stderr_;
+	const char *checkpoint; /* images that Start restores it from: there is no pid before; NULL: it is new */
 };
 typedef void (*hoy_shim_pid)(void *userdata, const struct hoy_err *err, pid_t pid);
 int hoy_shim_create(
@@ -99,6 +100,10 @@ int hoy_shim_resume(struct hoy_shim *shim, hoy_shim_done done, void *userdata, s
 /* `resources`: JSON text, config.json's "linux.resources". */
 int hoy_shim_update(
 	struct hoy_shim *shim, const char *resources, hoy_shim_done done, void *userdata, struct hoy_err *err);
+
+/* Saves its processes as files in the directory `path`; `exit`: they end with it. */
+int hoy_shim_checkpoint(
+	struct hoy_shim *shim, const char *path, bool exit, hoy_shim_done done, void *userdata, struct hoy_err *err);
 
 int hoy_shim_shutdown(struct hoy_shim *shim, hoy_shim_done done, struct hoy_err *err);
 

@@ -57,6 +57,7 @@ static void after_failed_start(struct hoy_container *c)
 	struct hoy_err err = c->start_err;
 
 	c->phase = HOY_PHASE_IDLE;
+	hoy_container_restored(c);
 	hoy_container_save(c);
 	hoy_ops_finish(c, &c->starters, &err);
 	if (c->config->host.auto_remove)
@@ -96,21 +97,27 @@ static void became_running(struct hoy_container *c)
 		hoy_container_exited(c, c->end_status, &c->end_time, c->end_oom);
 }
 
+static int attach_network(struct hoy_container *c, struct hoy_err *err);
+
+/* The network namespace of restored processes is there when they are. */
 static void on_started(void *userdata, const struct hoy_err *err, pid_t pid)
 {
 	struct hoy_container *c = userdata;
-	struct hoy_err wrapped;
+	struct hoy_err own = {};
 
 	if (hoy_container_teardown_is_on(c))
 		return;
 	if (err) {
-		wrapped = *err;
-		hoy_err_wrap(&wrapped, "failed to start task");
-		start_failed(c, &wrapped);
+		own = *err;
+		hoy_err_wrap(&own, "failed to start task");
+		start_failed(c, &own);
 		return;
 	}
 	c->info.pid = pid;
-	became_running(c);
+	if (!c->restore_from)
+		became_running(c);
+	else if (attach_network(c, &own) < 0)
+		start_failed(c, &own);
 }
 
 /* The row says "running" from before the Start on: a crash in between leads to a look at the shim, not to a
@@ -148,6 +155,12 @@ void hoy_container_attaches_settled(struct hoy_container *c)
 		start_failed(c, &err);
 }
 
+static void pass_streams(struct hoy_container *c)
+{
+	c->start_waits = true;
+	hoy_container_attaches_pass(c);
+}
+
 /* --- network ------------------------------------------------------------------------------------ */
 
 static void on_network(void *userdata, const struct hoy_err *err)
@@ -173,10 +186,12 @@ static void on_network(void *userdata, const struct hoy_err *err)
 		r = hoy_shim_resize(c->shim, NULL, c->tty_height, c->tty_width, NULL, NULL, &own);
 	if (r < 0) {
 		start_failed(c, &own);
-		return;
+	} else if (c->restore_from) {
+		hoy_container_restored(c);
+		became_running(c);
+	} else {
+		pass_streams(c);
 	}
-	c->start_waits = true;
-	hoy_container_attaches_pass(c);
 }
 
 static int attach_network(struct hoy_container *c, struct hoy_err *err)
@@ -249,6 +264,10 @@ static void on_created(void *userdata, const struct hoy_err *err, pid_t pid)
 	}
 	c->shim_created = true;
 	c->info.pid = pid;
+	if (c->restore_from) { /* there is no process before Start */
+		pass_streams(c);
+		return;
+	}
 	if ((hoy_container_has_secrets(c) ? hoy_container_secrets_place(c, on_secrets, &own) : share_shm(c, &own)) < 0)
 		start_failed(c, &own);
 }
@@ -270,6 +289,7 @@ static int send_create(struct hoy_container *c, struct hoy_err *err)
 					       : HOY_SHIM_STDIN,
 		.stdout_ = uri,
 		.stderr_ = config->tty ? "" : uri,
+		.checkpoint = c->restore_from,
 	};
 	return hoy_shim_create(c->shim, &create, on_created, err);
 }

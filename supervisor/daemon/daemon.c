@@ -417,6 +417,7 @@ static int open_api(struct hoy_daemon *d, struct hoy_err *err)
 		.runtimes = d->runtimes,
 		.labels = d->options->labels,
 		.debug = d->options->debug,
+		.experimental = d->options->experimental,
 		.ip_forward = ip_forward_is_on(),
 	};
 

@@ -35,7 +35,7 @@ struct hoy_daemon_options {
 	int64_t layer_entries, layer_bytes;            /* 0: the defaults */
 	bool tls, tlsverify;
 	char *tlscacert, *tlscert, *tlskey;
-	bool debug;
+	bool debug, experimental;
 	bool help, version, validate;
 	uint64_t max_files; /* the soft RLIMIT_NOFILE hoyd was started with: what containers get */
 

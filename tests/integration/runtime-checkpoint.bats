@@ -306,7 +306,7 @@ asked() { # FIELD...: all of them
     refused "--image-path: open directory '$T/none'" restore -b "$B" --image-path "$T/none" "$ID"
     refused "--no-pivot" restore -b "$B" --image-path "$T" --no-pivot "$ID"
     config '.mounts |= [{"destination": "/", "type": "overlay", "source": "overlay", "options": ["lowerdir=/a:/b"]}] + .'
-    refused "mounts[0]: a root file system" restore -b "$B" --image-path "$T" "$ID"
+    refused "mount '$B/rootfs': " restore -b "$B" --image-path "$T" "$ID" # no such layers
     nothing_left
 }
 
