@@ -38,7 +38,14 @@ void hoy_api_free(struct hoy_api *api)
 
 int hoy_api_listen(struct hoy_api *api, int fd, struct hoy_err *err)
 {
-	return hoy_http_server_listen(api->server, fd, err);
+	return hoy_http_server_listen(api->server, fd, /* door= */ NULL, err);
+}
+
+int hoy_api_listen_metrics(struct hoy_api *api, int fd, struct hoy_err *err)
+{
+	static const struct hoy_api_door door = { HOY_DOOR_METRICS };
+
+	return hoy_http_server_listen(api->server, fd, &door, err);
 }
 
 void hoy_api_stop(struct hoy_api *api)

@@ -47,6 +47,8 @@ HOY_DEFINE_AUTO_PTR(struct hoy_api, hoy_api_free);
 
 /* Serves a listening unix socket; owns `fd` from now on, also on failure. */
 int hoy_api_listen(struct hoy_api *api, int fd, struct hoy_err *err);
+/* The same, for Prometheus alone: GET /metrics and nothing else. */
+int hoy_api_listen_metrics(struct hoy_api *api, int fd, struct hoy_err *err);
 /* First half of the end: no new clients, streams are ended, the rooms are not called any more. Requests that wait for
  * a room still get its answer. Then close the rooms, then hoy_api_free(). */
 void hoy_api_stop(struct hoy_api *api);

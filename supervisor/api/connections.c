@@ -16,6 +16,7 @@ struct hoy_connection {
 	struct hoy_connection *prev, *next;
 	uint64_t since;
 	int fd;
+	const void *door;
 };
 
 static uint64_t now_ns(void)
@@ -101,7 +102,7 @@ void hoy_connections_set_times(struct hoy_connections *connections, uint64_t idl
 	connections->request.ns = request_ms * NS_PER_MS;
 }
 
-struct hoy_connection *hoy_connection_new(struct hoy_connections *connections, int fd)
+struct hoy_connection *hoy_connection_new(struct hoy_connections *connections, int fd, const void *door)
 {
 	struct hoy_connection *c = calloc(1, sizeof *c);
 
@@ -109,9 +110,15 @@ struct hoy_connection *hoy_connection_new(struct hoy_connections *connections, i
 		return NULL;
 	c->owner = connections;
 	c->fd = fd;
+	c->door = door;
 	connections->n++;
 	join_list(c, &connections->idle);
 	return c;
+}
+
+const void *hoy_connection_door(const struct hoy_connection *c)
+{
+	return c->door;
 }
 
 void hoy_connection_free(struct hoy_connection *c)

@@ -40,7 +40,8 @@ void hoy_connections_done(struct hoy_connections *connections);
 void hoy_connections_set_times(struct hoy_connections *connections, uint64_t idle_ms, uint64_t request_ms);
 
 /* A connection was accepted: it is idle. `fd` stays the caller's. NULL: no memory. */
-struct hoy_connection *hoy_connection_new(struct hoy_connections *connections, int fd);
+struct hoy_connection *hoy_connection_new(struct hoy_connections *connections, int fd, const void *door);
+const void *hoy_connection_door(const struct hoy_connection *connection); /* as given to new() */
 void hoy_connection_free(struct hoy_connection *connection);
 void hoy_connection_idle(struct hoy_connection *connection);    /* waits for a request */
 void hoy_connection_request(struct hoy_connection *connection); /* waits for the rest of one; again: no new time */

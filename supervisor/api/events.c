@@ -41,6 +41,7 @@ struct hoy_api_events {
 	struct hoy_event_journal *journal;
 	struct listener *listeners;
 	size_t n_listeners;
+	uint64_t total;
 	bool subscribed;
 };
 
@@ -405,6 +406,7 @@ void hoy_api_events_add(struct hoy_api_events *e, const struct hoy_api_event *ev
 		hoy_event_record_done(r);
 		return;
 	}
+	e->total++;
 	r->number = MAX(e->last + 1, (uint64_t) event->time.tv_sec * 1000000 + (uint64_t) event->time.tv_nsec / 1000);
 	e->last = r->number;
 	e->next = (e->next + 1) % EVENTS_KEPT;
@@ -555,4 +557,9 @@ void hoy_api_events_free(struct hoy_api_events *events)
 		hoy_event_record_done(&events->ring[i]);
 	hoy_event_journal_free(events->journal);
 	free(events);
+}
+
+uint64_t hoy_api_events_total(const struct hoy_api_events *e)
+{
+	return e->total;
 }

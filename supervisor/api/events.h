@@ -3,6 +3,7 @@
 #define HOY_API_EVENTS_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <time.h>
 
 #include "base/err.h"
@@ -25,6 +26,7 @@ int hoy_api_events_new(struct hoy_api_events **ret, struct hoy_api *api, struct 
 void hoy_api_events_stop(struct hoy_api_events *events); /* nothing is heard of the rooms any more; idempotent */
 void hoy_api_events_free(struct hoy_api_events *events); /* its listeners must be gone */
 void hoy_api_events_add(struct hoy_api_events *events, const struct hoy_api_event *event);
+uint64_t hoy_api_events_total(const struct hoy_api_events *events); /* since hoyd is up */
 size_t hoy_api_events_listeners(const struct hoy_api_events *events);
 
 /* `container_id` NULL: not about a container. */

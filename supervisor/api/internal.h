@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "supervisor/api/api.h"
+#include "supervisor/api/metrics.h"
 #include "supervisor/api/server.h"
 #include "supervisor/api/uri.h"
 
@@ -23,6 +24,7 @@ struct hoy_api {
 	struct hoy_api_options o;
 	struct hoy_http_server *server;
 	struct hoy_api_events *events;
+	struct hoy_api_metrics metrics;
 	struct hoy_ws_relay *relays; /* attached by websockets */
 	struct hoy_session_build *session_builds;
 	struct hoy_session_upload *session_uploads;
@@ -77,9 +79,16 @@ extern const struct hoy_api_route hoy_api_disk_usage_routes[];
 extern const struct hoy_api_route hoy_api_fsck_routes[];
 extern const struct hoy_api_route hoy_api_image_routes[];
 extern const struct hoy_api_route hoy_api_registry_routes[];
+extern const struct hoy_api_route hoy_api_metrics_routes[]; /* not of the API: of metrics-addr */
 extern const struct hoy_api_route hoy_api_network_routes[];
 extern const struct hoy_api_route hoy_api_prune_routes[];
 extern const struct hoy_api_route hoy_api_refused_routes[];
+
+/* By which socket requests come: the engine's own (NULL), or */
+enum hoy_api_door_kind { HOY_DOOR_METRICS };
+struct hoy_api_door {
+	enum hoy_api_door_kind kind;
+};
 
 /* router.c */
 extern const struct hoy_http_hooks hoy_api_hooks;

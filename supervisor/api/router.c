@@ -98,8 +98,17 @@ static int check_name(const char *name, struct hoy_err *err)
 	return 0;
 }
 
+/* Where metrics are read there is nothing else. */
+static const struct hoy_api_route *metrics_route(const struct hoy_api_request *rq, const char *path)
+{
+	const struct hoy_api_route *route = hoy_api_metrics_routes;
+
+	return !strcmp(hoy_http_method(rq->x), route->method) && !strcmp(path, route->pattern) ? route : NULL;
+}
+
 static int find_route(struct hoy_api_request *rq, struct hoy_err *err)
 {
+	const struct hoy_api_door *door = hoy_http_door(rq->x);
 	const char *path;
 	int r = hoy_uri_parse(&rq->uri, hoy_http_target(rq->x), err);
 
@@ -107,7 +116,10 @@ static int find_route(struct hoy_api_request *rq, struct hoy_err *err)
 		r = hoy_api_version_split(rq->uri.path, &path, &rq->version, err);
 	if (r < 0)
 		return r;
-	rq->route = hoy_api_route_find(hoy_http_method(rq->x), path, &rq->name);
+	if (door && door->kind == HOY_DOOR_METRICS)
+		rq->route = metrics_route(rq, path);
+	else
+		rq->route = hoy_api_route_find(hoy_http_method(rq->x), path, &rq->name);
 	if (!rq->route || rq->version < rq->route->min_version)
 		return hoy_err_set(err, HOY_ERR_NOT_FOUND, ENOENT, "page not found");
 	return check_name(rq->name, err);
@@ -162,9 +174,18 @@ static void on_decorate(void *userdata, struct hoy_http_exchange *x)
 	hoy_http_add_header(x, "Server", "Hoy/" PACKAGE_VERSION " (linux)");
 }
 
+static void on_over(void *userdata, struct hoy_http_exchange *x, int status, uint64_t ns)
+{
+	const struct hoy_api_request *rq = hoy_http_context(x);
+
+	if (rq && rq->route && status >= 200 && status < 300)
+		hoy_api_metrics_observe(userdata, rq, ns);
+}
+
 const struct hoy_http_hooks hoy_api_hooks = {
 	.head = on_head,
 	.run = on_run,
 	.too_large = on_too_large,
 	.decorate = on_decorate,
+	.over = on_over,
 };

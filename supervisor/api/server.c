@@ -79,6 +79,8 @@ struct hoy_http_exchange {
 };
 
 struct listener {
+	struct hoy_http_server *server;
+	const void *door;
 	int fd;
 	struct hoy_source *source;
 };
@@ -94,6 +96,7 @@ struct hoy_http_server {
 	struct hoy_source *pause;
 	struct hoy_connections connections;
 	size_t connection_limit;
+	const void *door; /* by which the connection that is being accepted has come */
 	struct hoy_http_exchange *exchanges;
 	size_t n_exchanges;
 	bool stopping, run_again; /* run_again: something was resumed since the last MHD_run() began */
@@ -225,7 +228,7 @@ static void on_connection_changed(
 
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
 		*socket_context = hoy_connection_new(&server->connections,
-			MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
+			MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd, server->door);
 	} else {
 		hoy_connection_free(*socket_context);
 		*socket_context = NULL;
@@ -288,6 +291,8 @@ static void on_request_completed(
 	disown(x);
 	hoy_log_debug("%s %s: %d, %.1f ms%s", x->method ? x->method : "?", x->target, x->status,
 		(double) (now_ns() - x->began) / 1e6, code == MHD_REQUEST_TERMINATED_COMPLETED_OK ? "" : ", cut off");
+	if (x->started)
+		x->server->hooks->over(x->server->userdata, x, x->status, now_ns() - x->began);
 	exchange_free(x);
 }
 
@@ -304,6 +309,20 @@ const char *hoy_http_target(const struct hoy_http_exchange *x)
 const char *hoy_http_header(const struct hoy_http_exchange *x, const char *name)
 {
 	return MHD_lookup_connection_value(x->conn, MHD_HEADER_KIND, name);
+}
+
+const void *hoy_http_door(const struct hoy_http_exchange *x)
+{
+	return hoy_connection_door(connection_of(x->conn));
+}
+
+void hoy_http_peer(const struct hoy_http_exchange *x, struct ucred *ret)
+{
+	int fd = MHD_get_connection_info(x->conn, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+	socklen_t len = sizeof *ret;
+
+	*ret = (struct ucred){ .pid = 0, .uid = (uid_t) -1, .gid = (gid_t) -1 };
+	(void) getsockopt(fd, SOL_SOCKET, SO_PEERCRED, ret, &len);
 }
 
 const struct hoy_buf *hoy_http_body(const struct hoy_http_exchange *x)
@@ -674,7 +693,7 @@ static enum MHD_Result begin(struct hoy_http_exchange *x, const char *method)
 	x->started = true;
 	x->owned = true;
 	x->method = strdup(method);
-	if (!x->method || server->stopping)
+	if (!x->method || server->stopping || !connection_of(x->conn)) /* without it nobody knows by which door */
 		return MHD_NO;
 	x->body_mode = server->hooks->head(server->userdata, x, &x->body_limit);
 	hoy_buf_init(&x->body, x->body_limit);
@@ -787,10 +806,12 @@ static void add_connection(struct hoy_http_server *server, int fd, const struct 
 
 static void on_connection(struct hoy_source *source, uint32_t events, void *userdata)
 {
-	struct hoy_http_server *server = userdata;
+	struct listener *l = userdata;
+	struct hoy_http_server *server = l->server;
 	struct sockaddr_storage addr;
 
 	(void) events;
+	server->door = l->door;
 	for (int i = 0; i < ACCEPTS_PER_ROUND; i++) {
 		socklen_t len = sizeof addr;
 		int fd = accept4(hoy_source_fd(source), (struct sockaddr *) &addr, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -804,7 +825,7 @@ static void on_connection(struct hoy_source *source, uint32_t events, void *user
 	run(server);
 }
 
-int hoy_http_server_listen(struct hoy_http_server *server, int fd, struct hoy_err *err)
+int hoy_http_server_listen(struct hoy_http_server *server, int fd, const void *door, struct hoy_err *err)
 {
 	auto_fd int own = fd;
 	struct listener *l = &server->listeners[server->n_listeners];
@@ -812,10 +833,11 @@ int hoy_http_server_listen(struct hoy_http_server *server, int fd, struct hoy_er
 
 	if (server->n_listeners == LISTENERS_MAX)
 		return hoy_err_invalid(err, "more than %d listening sockets", LISTENERS_MAX);
+	*l = (struct listener){ .server = server, .door = door };
 	r = hoy_fd_set_nonblocking(fd, true);
 	if (r < 0)
 		return hoy_err_code(err, r, "set up listening socket");
-	r = hoy_loop_io(server->loop, &l->source, fd, EPOLLIN, on_connection, server, err);
+	r = hoy_loop_io(server->loop, &l->source, fd, EPOLLIN, on_connection, l, err);
 	if (r < 0)
 		return r;
 	l->fd = TAKE_FD(own);

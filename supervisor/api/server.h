@@ -39,6 +39,8 @@ struct hoy_http_hooks {
 	void (*too_large)(void *userdata, struct hoy_http_exchange *x, size_t limit);
 	/* Called for every answer before it is sent, to add the headers all answers carry. */
 	void (*decorate)(void *userdata, struct hoy_http_exchange *x);
+	/* The exchange is over; `status` 0: it was never answered. `ns`: since its request line. */
+	void (*over)(void *userdata, struct hoy_http_exchange *x, int status, uint64_t ns);
 };
 
 int hoy_http_server_new(struct hoy_http_server **ret, struct hoy_loop *loop, const struct hoy_http_hooks *hooks,
@@ -47,8 +49,9 @@ int hoy_http_server_new(struct hoy_http_server **ret, struct hoy_loop *loop, con
 void hoy_http_server_free(struct hoy_http_server *server);
 HOY_DEFINE_AUTO_PTR(struct hoy_http_server, hoy_http_server_free);
 
-/* Accepts on a listening stream socket; the server owns (and closes) `fd` from now on, also on failure. */
-int hoy_http_server_listen(struct hoy_http_server *server, int fd, struct hoy_err *err);
+/* Accepts on a listening stream socket; the server owns (and closes) `fd` from now on, also on failure. `door`: what
+ * hoy_http_door() says of each request that comes by it; it outlives the server. */
+int hoy_http_server_listen(struct hoy_http_server *server, int fd, const void *door, struct hoy_err *err);
 void hoy_http_server_stop_listening(struct hoy_http_server *server);
 /* Ends all streams as if their clients had left; other exchanges stay. */
 void hoy_http_server_abort_streams(struct hoy_http_server *server);
@@ -62,6 +65,10 @@ const char *hoy_http_method(const struct hoy_http_exchange *x);
 const char *hoy_http_target(const struct hoy_http_exchange *x);                   /* as sent: path?query */
 const char *hoy_http_header(const struct hoy_http_exchange *x, const char *name); /* NULL: absent */
 const struct hoy_buf *hoy_http_body(const struct hoy_http_exchange *x);
+const void *hoy_http_door(const struct hoy_http_exchange *x); /* of hoy_http_server_listen() */
+/* Who connected (SO_PEERCRED); zeros and -1 for who did not come by a unix socket. Before the stream is hijacked. */
+struct ucred;
+void hoy_http_peer(const struct hoy_http_exchange *x, struct ucred *ret);
 /* A free slot for the layer above, freed by `free_fn` with the exchange. */
 void hoy_http_set_context(struct hoy_http_exchange *x, void *context, void (*free_fn)(void *context));
 void *hoy_http_context(const struct hoy_http_exchange *x);

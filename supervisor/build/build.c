@@ -134,6 +134,10 @@ void hoy_build_fail(struct hoy_build *build, const struct hoy_err *err)
 		hoy_image_job_cancel(build->job);
 	else
 		keep_cache(build);
+	if (err && err->errnum == ECANCELED)
+		build->builds->count.canceled++;
+	else if (err)
+		build->builds->count.failed++;
 	build->pending++; /* `done` may look at us */
 	handler.done(err ? &own : NULL, build->exit_code, build->image_id, handler.userdata);
 	(void) hoy_build_came_back(build);
@@ -237,8 +241,14 @@ int hoy_build_start(struct hoy_builds *builds, const struct hoy_build_request *r
 		build_free(build);
 		return r;
 	}
+	builds->count.begun++;
 	*ret = build;
 	return 0;
+}
+
+void hoy_builds_count(const struct hoy_builds *builds, struct hoy_builds_count *ret)
+{
+	*ret = builds->count;
 }
 
 /* --- the room --------------------------------------------------------------------------------- */

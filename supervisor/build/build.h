@@ -101,6 +101,12 @@ struct hoy_build_handler {
 	void *userdata;
 };
 
+/* Builds since hoyd is up. */
+struct hoy_builds_count {
+	uint64_t begun, failed, canceled; /* `failed` without the canceled ones */
+};
+void hoy_builds_count(const struct hoy_builds *builds, struct hoy_builds_count *ret);
+
 int hoy_build_start(struct hoy_builds *builds, const struct hoy_build_request *request,
 	const struct hoy_build_handler *handler, struct hoy_build **ret, struct hoy_err *err);
 /* Kills what runs; `done` comes with -ECANCELED. */

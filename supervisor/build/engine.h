@@ -35,6 +35,7 @@ struct hoy_builds {
 	char *helper;  /* path of hoy-build */
 	char *secrets; /* directory of secrets and agents' sockets */
 	struct hoy_build *list;
+	struct hoy_builds_count count;
 	struct hoy_build_entry **entries;
 	size_t n_entries;
 	uint64_t serial;                    /* of the last build */

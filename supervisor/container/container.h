@@ -181,6 +181,7 @@ bool hoy_container_is_running(const struct hoy_container_info *info);
 /* How many there are in each state, for `info`. */
 struct hoy_containers_count {
 	size_t running, paused, stopped;
+	uint64_t probes, failed_probes; /* health checks since hoyd is up */
 };
 void hoy_containers_count(const struct hoy_containers *containers, struct hoy_containers_count *ret);
 

@@ -126,7 +126,7 @@ bool hoy_container_is_running(const struct hoy_container_info *info)
 
 void hoy_containers_count(const struct hoy_containers *room, struct hoy_containers_count *ret)
 {
-	*ret = (struct hoy_containers_count){};
+	*ret = (struct hoy_containers_count){ .probes = room->probes, .failed_probes = room->failed_probes };
 	for (size_t i = 0; i < room->n; i++) {
 		const struct hoy_container_info *info = &room->list[i]->info;
 

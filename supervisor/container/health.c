@@ -264,6 +264,8 @@ static void finish(struct hoy_probes *p)
 	hoy_buf_done(&p->output);
 	if (p->timed_out)
 		result.exit_code = -1;
+	c->room->probes++;
+	c->room->failed_probes += result.exit_code != 0;
 	judge(c, &result);
 	add_result(&c->info.health, &result);
 	save(c);

@@ -105,6 +105,7 @@ struct hoy_containers {
 	size_t n;
 	struct hoy_subscription *subscriptions;
 	size_t n_subscriptions;
+	uint64_t probes, failed_probes;
 	unsigned int publishing; /* depth of hoy_container_publish() */
 };
 

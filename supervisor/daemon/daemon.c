@@ -490,6 +490,29 @@ static int listen_tcp(struct hoy_daemon *d, const char *host, struct hoy_err *er
 	return r;
 }
 
+/* Whoever reads them needs no rights, so they are for this machine alone. */
+static int listen_metrics(struct hoy_daemon *d, struct hoy_err *err)
+{
+	const char *address = d->options->metrics_addr, *path = address ? hoy_host_unix_path(address) : NULL;
+	auto_fd int fd = -EBADF;
+	int r;
+
+	if (!address)
+		return 0;
+	if (path) {
+		fd = hoy_host_listen_unix(path, d->options->group, err);
+		if (fd >= 0 && hoy_strv_add(&d->bound, path) < 0)
+			return hoy_err_oom(err);
+	} else {
+		fd = hoy_host_listen_loopback(address, err);
+	}
+	r = fd < 0 ? fd : hoy_api_listen_metrics(d->api, TAKE_FD(fd), err);
+	if (r < 0)
+		return hoy_err_wrap(err, "metrics-addr");
+	hoy_log_info("metrics are served on %s", address);
+	return 0;
+}
+
 static int listen_host(struct hoy_daemon *d, const char *host, struct hoy_err *err)
 {
 	const char *path = hoy_host_unix_path(host);
@@ -505,7 +528,7 @@ static int listen_all(struct hoy_daemon *d, struct hoy_err *err)
 
 	for (char *const *host = d->options->hosts; r >= 0 && *host; host++)
 		r = listen_host(d, *host, err);
-	return r;
+	return r < 0 ? r : listen_metrics(d, err);
 }
 
 /* The socket that shims are told. */

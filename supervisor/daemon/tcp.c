@@ -109,6 +109,38 @@ int hoy_host_listen_tcp(const char *host, bool tls, struct hoy_err *err)
 	return fd < 0 ? hoy_err_code(err, fd, "listen on %s", host) : fd;
 }
 
+static bool is_loopback(const struct sockaddr *addr)
+{
+	if (addr->sa_family == AF_INET)
+		return ntohl(((const struct sockaddr_in *) addr)->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+	return addr->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *) addr)->sin6_addr);
+}
+
+int hoy_host_listen_loopback(const char *address, struct hoy_err *err)
+{
+	auto_free char *host = hoy_str_printf("tcp://%s", address), *name = NULL, *port = NULL;
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE }, *list;
+	int r = host ? split(host, false, &name, &port, err) : hoy_err_oom(err);
+
+	if (r < 0)
+		return r;
+	r = getaddrinfo(*name ? name : NULL, port, &hints, &list);
+	if (r != 0)
+		return hoy_err_invalid(err, "invalid address (%s): %s", address, gai_strerror(r));
+	if (is_loopback(list->ai_addr)) {
+		r = listen_on(list);
+		if (r < 0)
+			hoy_err_code(err, r, "listen on %s", address);
+	} else {
+		r = hoy_err_invalid(err,
+			"%s is reached from other machines, and there is no password: use an address of loopback or "
+			"unix://PATH",
+			address);
+	}
+	freeaddrinfo(list);
+	return r;
+}
+
 /* --- hoy-tls -------------------------------------------------------------------------------------------------- */
 
 static int arguments(const struct hoy_daemon_options *o, const char *program, const char *socket_path, char ***ret,

@@ -14,6 +14,10 @@ int hoy_host_check_tcp(const char *host, struct hoy_err *err);
 /* May this hoyd serve TCP as its settings are? Plainly only when that was said. */
 int hoy_tcp_check_settings(const struct hoy_daemon_options *options, struct hoy_err *err);
 
+/* Listens on "ADDRESS:PORT", which must be of this machine alone: HOY_ERR_INVALID where others reach it. The descriptor
+ * or -errno. */
+int hoy_host_listen_loopback(const char *address, struct hoy_err *err);
+
 /* Listens; an address without a port has 2375, with `tls` 2376. A port that a former hoy-tls is just leaving is waited
  * for. The descriptor or -errno. */
 int hoy_host_listen_tcp(const char *host, bool tls, struct hoy_err *err);

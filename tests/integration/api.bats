@@ -351,3 +351,49 @@ PY
     [ ! -d /sys/fs/cgroup/memory ] || [ -e /sys/fs/cgroup/memory/memory.memsw.limit_in_bytes ] || swap=false
     [ "$(jq .SwapLimit <<<"$output")" = $swap ]
 }
+
+@test "metrics-addr: Prometheus reads counts and times, on this machine alone" {
+    ip link set lo up 2>/dev/null || :
+    echo "{\"metrics-addr\": \"unix://$T/metrics.sock\"}" >"$T/daemon.json"
+    start_hoyd
+    [ "$(curl -s --unix-socket "$T/metrics.sock" http://d/metrics | grep '^engine_daemon_container_states_containers{state="stopped"}')" = \
+        'engine_daemon_container_states_containers{state="stopped"} 0' ]
+    stop_hoyd
+    [ ! -e "$T/metrics.sock" ]
+    rm "$T/daemon.json"
+    start_hoyd --metrics-addr 127.0.0.1:9323
+    load_busybox
+    "$HOY" run -d --name sick --health-cmd 'test -e /well' --health-interval 100ms busybox sleep 1000 >/dev/null
+    "$HOY" run -d --name idle busybox true >/dev/null
+    "$HOY" wait idle
+    "$HOY" pause sick
+    metrics() { curl -s --max-time 10 http://127.0.0.1:9323/metrics >"$T/metrics"; }
+    metric() { metrics && awk -v name="$1" '$1 == name { print $2 }' "$T/metrics"; }
+    [ "$(metric 'engine_daemon_container_states_containers{state="paused"}')" = 1 ]
+    [ "$(metric 'engine_daemon_container_states_containers{state="stopped"}')" = 1 ]
+    "$HOY" unpause sick
+    [ "$(metric 'engine_daemon_container_states_containers{state="running"}')" = 1 ]
+    [ "$(metric 'engine_daemon_container_actions_seconds_count{action="start"}')" = 2 ]
+    [ "$(metric 'engine_daemon_container_actions_seconds_bucket{action="create",le="+Inf"}')" = 2 ]
+    failed() { [ "$(metric engine_daemon_health_checks_failed_total)" -gt 1 ]; }
+    wait_for 20 failed
+    [ "$(metric engine_daemon_events_total)" -gt 6 ]
+    [ "$(metric builder_builds_triggered_total)" = 0 ]
+    mkdir "$T/context"
+    printf 'FROM busybox\nRUN false\n' >"$T/context/Dockerfile"
+    ! "$HOY" build "$T/context" 2>/dev/null || false
+    [ "$(metric builder_builds_triggered_total)" = 1 ]
+    [ "$(metric 'builder_builds_failed_total{reason="error_processing_commands_error"}')" = 1 ]
+    # every line is one of the format; the API is not served there
+    ! grep -vE '^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\{[a-z_]+="[^"]*"(,[a-z_]+="[^"]*")*\})? [0-9.e+-]+)$' "$T/metrics" || false
+    for path in /version /containers/json /metrics/x /; do
+        [ "$(curl -s -o /dev/null -w '%{http_code}' "http://127.0.0.1:9323$path")" = 404 ]
+    done
+    [ "$(curl -s -o /dev/null -w '%{http_code}' -X POST http://127.0.0.1:9323/containers/create)" = 404 ]
+    [ "$(curl -s -o /dev/null -w '%{http_code}' --unix-socket "$T/hoy.sock" http://d/metrics)" = 404 ]
+    stop_hoyd
+    for address in 0.0.0.0:9323 :::9323 nonsense unix://relative; do
+        run timeout 20 "$HOYD" -H "$DOCKER_HOST" --data-root "$T/data" --exec-root "$T/run" --config-file "$T/daemon.json" --metrics-addr "$address"
+        [ "$status" = 1 ] && [[ "$output" == *metrics-addr* ]] || { echo "$output"; false; }
+    done
+}

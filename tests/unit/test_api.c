@@ -4,6 +4,7 @@
 
 Suite *suite_api_encode(void);
 Suite *suite_filters(void);
+Suite *suite_metrics(void);
 Suite *suite_router(void);
 Suite *suite_server(void);
 Suite *suite_uri(void);
@@ -11,8 +12,8 @@ Suite *suite_websocket(void);
 
 int main(void)
 {
-	static const hoy_suite_fn suites[] = { suite_api_encode, suite_filters, suite_router, suite_server, suite_uri,
-		suite_websocket };
+	static const hoy_suite_fn suites[] = { suite_api_encode, suite_filters, suite_metrics, suite_router,
+		suite_server, suite_uri, suite_websocket };
 
 	return hoy_unit_run(suites, ARRAY_LEN(suites));
 }

@@ -19,11 +19,11 @@ Suite *suite_server(void);
 #define BODY_LIMIT 1000
 
 static struct {
-	char dir[32], path[64];
+	char dir[32], path[64], side_path[64];
 	struct hoy_loop *loop;
 	struct hoy_http_server *server;
 	struct hoy_http_exchange *held; /* of /later and /stream */
-	int gone, taken, sink;
+	int gone, taken, sink, last_status;
 	char extra[64];
 } t;
 
@@ -60,6 +60,12 @@ static void on_run(void *userdata, struct hoy_http_exchange *x)
 	if (!strcmp(target, "/echo")) {
 		hoy_buf_addf(&body, "%s:%zu", hoy_http_method(x), hoy_http_body(x)->len);
 		hoy_http_reply(x, 200, "text/plain", &body);
+	} else if (!strcmp(target, "/door")) {
+		struct ucred peer;
+
+		hoy_http_peer(x, &peer);
+		hoy_buf_addf(&body, "%s %d", (const char *) hoy_http_door(x), peer.pid == getpid());
+		hoy_http_reply(x, 200, "text/plain", &body);
 	} else if (!strcmp(target, "/stream")) {
 		ck_assert_int_eq(hoy_http_stream_begin(x, 200, "text/plain", on_gone, NULL, NULL), 0);
 		t.held = x;
@@ -88,9 +94,17 @@ static void on_decorate(void *userdata, struct hoy_http_exchange *x)
 	hoy_http_add_header(x, "X-Test", "yes");
 }
 
+static void on_over(void *userdata, struct hoy_http_exchange *x, int status, uint64_t ns)
+{
+	(void) userdata;
+	(void) x;
+	(void) ns;
+	t.last_status = status;
+}
+
 static void setup(void)
 {
-	static const struct hoy_http_hooks hooks = { on_head, on_run, on_too_large, on_decorate };
+	static const struct hoy_http_hooks hooks = { on_head, on_run, on_too_large, on_decorate, on_over };
 	int fd;
 
 	memset(&t, 0, sizeof t);
@@ -102,7 +116,10 @@ static void setup(void)
 	ck_assert_int_eq(hoy_http_server_new(&t.server, t.loop, &hooks, NULL, NULL), 0);
 	fd = hoy_fd_unix_listen(t.path, SOCK_STREAM, 0600, NULL);
 	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(hoy_http_server_listen(t.server, fd, NULL), 0);
+	ck_assert_int_eq(hoy_http_server_listen(t.server, fd, "main", NULL), 0);
+	(void) snprintf(t.side_path, sizeof t.side_path, "%s/side", t.dir);
+	fd = hoy_fd_unix_listen(t.side_path, SOCK_STREAM, 0600, NULL);
+	ck_assert_int_eq(hoy_http_server_listen(t.server, fd, "side", NULL), 0);
 	(void) signal(SIGPIPE, SIG_IGN);
 }
 
@@ -115,13 +132,18 @@ static void teardown(void)
 	ck_assert_int_eq(hoy_path_remove_all(AT_FDCWD, t.dir, NULL), 0);
 }
 
-static int dial(const char *request)
+static int dial_at(const char *path, const char *request)
 {
-	int fd = hoy_fd_unix_connect(t.path, SOCK_STREAM, NULL);
+	int fd = hoy_fd_unix_connect(path, SOCK_STREAM, NULL);
 
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(hoy_fd_write_all(fd, request, strlen(request)), 0);
 	return fd;
+}
+
+static int dial(const char *request)
+{
+	return dial_at(t.path, request);
 }
 
 static void turn_for(int ms)
@@ -443,6 +465,18 @@ START_TEST(it_can_be_freed_in_the_middle)
 }
 END_TEST
 
+START_TEST(a_request_knows_by_which_socket_and_whose_it_is)
+{
+	const char *request = "GET /door HTTP/1.1\r\nHost: x\r\n\r\n";
+	auto_fd int first = dial(request), second = dial_at(t.side_path, request), third = dial(request);
+
+	expect(first, "main 1");
+	expect(second, "side 1");
+	expect(third, "main 1");
+	ck_assert_int_eq(t.last_status, 200);
+}
+END_TEST
+
 Suite *suite_server(void)
 {
 	const TTest *const tests[] = { answers_and_keeps_the_connection, an_early_answer_waits_for_the_end_of_the_body,
@@ -451,7 +485,7 @@ Suite *suite_server(void)
 		hijack_with_upgrade, hijack_without_upgrade, bytes_behind_the_head_go_with_the_stream,
 		an_upload_goes_through_a_pipe_with_back_pressure, an_upload_nobody_reads_is_dropped,
 		nonsense_is_answered_and_closed, silent_clients_are_closed, the_longest_idle_makes_room,
-		it_can_be_freed_in_the_middle };
+		a_request_knows_by_which_socket_and_whose_it_is, it_can_be_freed_in_the_middle };
 	Suite *suite = suite_create("server");
 	TCase *tcase = tcase_create("server");
 
