@@ -1,6 +1,8 @@
 /*
  * POST /build: the classic builder's endpoint. The body is the context's tar; the answer is what a client prints, one
- * JSON message a line. A build whose client leaves is canceled.
+ * JSON message a line. A build whose client leaves is canceled. Our own command line asks for BuildKit's progress
+ * instead (trace=1, build_session.c), and for named contexts (buildcontext=NAME=VALUE) and stages to be made again
+ * (nocachefilter=STAGE).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -144,16 +146,16 @@ static void on_done(const struct hoy_err *err, int exit_code, const char *id, vo
 
 /* --- credentials ------------------------------------------------------------------------------ */
 
-static int take_registry_config(struct exchange *e, struct hoy_err *err)
+int hoy_build_registry_config(const struct hoy_api_request *rq, struct hoy_json **ret, struct hoy_err *err)
 {
-	const char *header = hoy_http_header(e->x, "X-Registry-Config");
+	const char *header = hoy_http_header(rq->x, "X-Registry-Config");
 	auto_(hoy_buf_done) struct hoy_buf text = { .cap = REGISTRY_CONFIG_MAX };
 	bool ok;
 
 	if (!header || !*header)
 		return 0;
 	ok = hoy_base64_decode(&text, header) == 0 && text.len > 0 &&
-	     hoy_json_parse(text.data, text.len, /* limits= */ NULL, &e->registry_config, /* err= */ NULL) == 0;
+	     hoy_json_parse(text.data, text.len, /* limits= */ NULL, ret, /* err= */ NULL) == 0;
 	if (text.data)
 		explicit_bzero(text.data, text.len);
 	return ok ? 0 : hoy_err_invalid(err, "invalid X-Registry-Config header: not a JSON object in base64");
@@ -166,16 +168,15 @@ static const char *value_of(const struct hoy_json *auth, const char *key)
 	return value && *value ? value : NULL;
 }
 
-static bool on_credentials(const char *reference, struct hoy_registry_credentials *ret, void *userdata)
+bool hoy_build_registry_credentials(
+	const struct hoy_json *config, const char *reference, struct hoy_registry_credentials *ret)
 {
 	auto_(hoy_reference_done) struct hoy_reference ref = { 0 };
-	const struct exchange *e = userdata;
 	const struct hoy_json *auth;
 
-	if (!e->registry_config || hoy_reference_parse(reference, &ref, NULL) < 0)
+	if (!config || hoy_reference_parse(reference, &ref, NULL) < 0)
 		return false;
-	auth = hoy_json_get(
-		e->registry_config, strcmp(ref.domain, "docker.io") == 0 ? "https://index.docker.io/v1/" : ref.domain);
+	auth = hoy_json_get(config, strcmp(ref.domain, "docker.io") == 0 ? "https://index.docker.io/v1/" : ref.domain);
 	if (!auth)
 		return false;
 	*ret = (struct hoy_registry_credentials){ .username = value_of(auth, "username"),
@@ -183,6 +184,13 @@ static bool on_credentials(const char *reference, struct hoy_registry_credential
 		.identity_token = value_of(auth, "identitytoken"),
 		.registry_token = value_of(auth, "registrytoken") };
 	return true;
+}
+
+static bool on_credentials(const char *reference, struct hoy_registry_credentials *ret, void *userdata)
+{
+	const struct exchange *e = userdata;
+
+	return hoy_build_registry_credentials(e->registry_config, reference, ret);
 }
 
 /* --- the request ------------------------------------------------------------------------------ */
@@ -194,6 +202,8 @@ void hoy_build_parameters_done(struct hoy_build_parameters *p)
 	free(p->platform);
 	hoy_buf_done(&p->host);
 	free(p->tags);
+	free(p->no_cache_filter);
+	free(p->contexts);
 }
 
 /* A JSON object of strings as "K=V"; a null is "K" alone. */
@@ -291,8 +301,8 @@ static int refuse(const struct hoy_uri *uri, struct hoy_err *err)
 		return hoy_err_unsupported(err, "remote build contexts are not supported by this version of Hoy");
 	if (hoy_uri_query_bool(uri, "squash", false))
 		return hoy_err_unsupported(err, "squash is not supported: use stages and COPY --from instead");
-	if (!hoy_str_eq(version, "2") && outputs && *outputs && strcmp(outputs, "[]") != 0 &&
-		strcmp(outputs, "null") != 0)
+	if (!hoy_str_eq(version, "2") && !hoy_uri_query_bool(uri, "trace", false) && outputs && *outputs &&
+		strcmp(outputs, "[]") != 0 && strcmp(outputs, "null") != 0)
 		return hoy_err_unsupported(err, "outputs are not supported by this version of Hoy");
 	return 0;
 }
@@ -310,7 +320,9 @@ int hoy_build_parameters_take(const struct hoy_uri *uri, struct hoy_build_parame
 	if (r == 0)
 		r = hoy_api_platform(hoy_uri_query(uri, "platform"), &p->platform, err);
 	p->tags = hoy_uri_query_all(uri, "t");
-	if (r == 0 && !p->tags)
+	p->no_cache_filter = hoy_uri_query_all(uri, "nocachefilter");
+	p->contexts = hoy_uri_query_all(uri, "buildcontext");
+	if (r == 0 && (!p->tags || !p->no_cache_filter || !p->contexts))
 		return hoy_err_oom(err);
 	for (const char **tag = p->tags; r == 0 && *tag; tag++) {
 		auto_(hoy_reference_done) struct hoy_reference ref = { 0 };
@@ -344,6 +356,8 @@ void hoy_build_parameters_fill(
 		.tags = (char *const *) (uintptr_t) p->tags,
 		.build_args = p->build_args,
 		.labels = p->labels,
+		.no_cache_filter = (char *const *) (uintptr_t) p->no_cache_filter,
+		.contexts = (char *const *) (uintptr_t) p->contexts,
 		.network = hoy_uri_query(uri, "networkmode"),
 		.host_config = p->host.data,
 		.no_cache = hoy_uri_query_bool(uri, "nocache", false),
@@ -379,7 +393,7 @@ static int build(struct hoy_api_request *rq, struct hoy_err *err)
 	struct exchange *e;
 	int r;
 
-	if (hoy_str_eq(hoy_uri_query(&rq->uri, "version"), "2"))
+	if (hoy_str_eq(hoy_uri_query(&rq->uri, "version"), "2") || hoy_uri_query_bool(&rq->uri, "trace", false))
 		return hoy_api_build_by_session(rq, err);
 	e = calloc(1, sizeof *e);
 	if (!e)
@@ -387,7 +401,7 @@ static int build(struct hoy_api_request *rq, struct hoy_err *err)
 	e->rq = rq;
 	e->x = rq->x;
 	e->quiet = hoy_uri_query_bool(&rq->uri, "q", false);
-	r = take_registry_config(e, err);
+	r = hoy_build_registry_config(rq, &e->registry_config, err);
 	if (r == 0)
 		r = hoy_build_parameters_take(&rq->uri, &p, err);
 	if (r == 0)

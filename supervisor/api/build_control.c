@@ -220,7 +220,7 @@ static bool is_behind(void *client)
 	return hoy_control_pending(e->call) > UNREAD_MAX;
 }
 
-static void on_ended(const struct hoy_err *err, const char *id, void *client)
+static void on_ended(const struct hoy_err *err, const struct hoy_session_end *end, void *client)
 {
 	struct exchange *e = client;
 	auto_(hoy_buf_done) struct hoy_buf text = { 0 }, names = { 0 };
@@ -229,8 +229,8 @@ static void on_ended(const struct hoy_err *err, const char *id, void *client)
 	for (const char **tag = e->parameters.tags; tag && *tag; tag++)
 		(void) hoy_buf_addf(&names, "%s%s", names.len ? "," : "", *tag);
 	hoy_json_object(&w, NULL);
-	if (id) {
-		hoy_json_add_string(&w, "containerimage.digest", id);
+	if (end->id) {
+		hoy_json_add_string(&w, "containerimage.digest", end->id);
 		if (names.len > 0)
 			hoy_json_add_string(&w, "image.name", names.data);
 	}

@@ -67,13 +67,14 @@ static bool is_behind(void *client)
 	return hoy_http_stream_pending(e->x) > UNREAD_MAX;
 }
 
-static void on_ended(const struct hoy_err *err, const char *id, void *client)
+static void on_ended(const struct hoy_err *err, const struct hoy_session_end *end, void *client)
 {
 	struct exchange *e = client;
+	const char *id = end->id;
 	auto_free char *aux = id ? hoy_str_printf("{\"ID\":\"%s\"}", id) : NULL;
 
 	if (err)
-		hoy_progress_failure(e->x, err, /* exit_code= */ 0);
+		hoy_progress_failed_at(e->x, err, end->exit_code, end->line, end->end_line);
 	else if (aux)
 		send_line(e, "moby.image.id", aux);
 	if (!err && id && hoy_uri_query_bool(&e->rq->uri, "q", false))
@@ -192,32 +193,54 @@ static int prepare(struct hoy_session_build *build, struct hoy_build_request *re
 		r = take_output(e, err);
 	if (r < 0)
 		return r;
+	if (e->export != HOY_BUILD_TO_IMAGE && e->export != HOY_BUILD_TO_NOWHERE && !*build->session)
+		return hoy_err_invalid(err, "the output needs a session, on which the client takes it");
 	hoy_build_parameters_fill(&e->rq->uri, &e->parameters, ret);
 	ret->export = e->export;
 	return 0;
 }
 
+/* The context is the request's own body: nothing else has to come. */
+static const struct hoy_session_sink body_sink = {
+	.prepare = prepare, .trace = on_trace, .is_behind = is_behind, .ended = on_ended
+};
+
 static const struct hoy_session_sink sink = {
 	.prepare = prepare, .upload = on_upload, .trace = on_trace, .is_behind = is_behind, .ended = on_ended
 };
 
+static int take_body(struct exchange *e, struct hoy_err *err)
+{
+	int r = hoy_build_registry_config(e->rq, &e->build->registry_config, err);
+
+	if (r == 0)
+		r = e->build->context = hoy_build_body_pipe(e->rq, err);
+	return r < 0 ? r : 0;
+}
+
 int hoy_api_build_by_session(struct hoy_api_request *rq, struct hoy_err *err)
 {
 	const char *id = hoy_uri_query(&rq->uri, "buildid"), *session = hoy_uri_query(&rq->uri, "session");
+	bool has_body = !hoy_str_eq(hoy_uri_query(&rq->uri, "version"), "2");
 	struct exchange *e;
 	int r;
 
 	if (id && hoy_str_starts(id, UPLOAD))
 		return take_upload(rq, id + strlen(UPLOAD), err);
-	if (!session || !*session)
+	if (!has_body && (!session || !*session))
 		return hoy_err_invalid(err, "a build with BuildKit needs a session");
 	e = calloc(1, sizeof *e);
 	if (!e)
 		return hoy_err_oom(err);
 	*e = (struct exchange){ .rq = rq, .x = rq->x };
-	r = hoy_session_build_start(rq->api, id ? id : "", session, &sink, e, &e->build, err);
+	r = hoy_session_build_start(
+		rq->api, id ? id : "", session ? session : "", has_body ? &body_sink : &sink, e, &e->build, err);
+	if (r == 0 && has_body)
+		r = take_body(e, err);
+	if (r < 0 && e->build)
+		hoy_session_build_client_gone(e->build);
 	if (r == 0) {
-		if (wants_upload(e))
+		if (!has_body && wants_upload(e))
 			e->build->context = hoy_api_upload_find(rq->api, e->build->id);
 		r = hoy_http_stream_begin(e->x, 200, "application/json", on_gone, e, err);
 		if (r < 0)

@@ -134,6 +134,12 @@ void hoy_progress_plain_aux(struct hoy_http_exchange *x, const char *json)
 
 void hoy_progress_failure(struct hoy_http_exchange *x, const struct hoy_err *err, int exit_code)
 {
+	hoy_progress_failed_at(x, err, exit_code, 0, 0);
+}
+
+void hoy_progress_failed_at(
+	struct hoy_http_exchange *x, const struct hoy_err *err, int exit_code, unsigned int line, unsigned int end_line)
+{
 	struct hoy_buf buf = { 0 };
 	struct hoy_json_writer w = { .buf = &buf };
 	const char *text = hoy_err_str(err);
@@ -143,6 +149,10 @@ void hoy_progress_failure(struct hoy_http_exchange *x, const struct hoy_err *err
 	if (exit_code != 0)
 		hoy_json_add_i64(&w, "code", exit_code);
 	hoy_json_add_string(&w, "message", text);
+	if (line > 0) {
+		hoy_json_add_i64(&w, "line", line);
+		hoy_json_add_i64(&w, "endLine", end_line);
+	}
 	hoy_json_end(&w);
 	hoy_json_add_string(&w, "error", text);
 	hoy_json_end(&w);

@@ -22,6 +22,9 @@ void hoy_progress_stream(struct hoy_http_exchange *x, const char *fmt, ...) HOY_
 void hoy_progress_plain_aux(struct hoy_http_exchange *x, const char *json);
 /* The last message of a build that failed: with the exit code of its command, unless that is 0. */
 void hoy_progress_failure(struct hoy_http_exchange *x, const struct hoy_err *err, int exit_code);
+/* And with the lines of the Dockerfile that failed; 0: none did. */
+void hoy_progress_failed_at(struct hoy_http_exchange *x, const struct hoy_err *err, int exit_code, unsigned int line,
+	unsigned int end_line);
 /* {"errorDetail":{"message":...},"error":...}: the last message of a stream that failed. */
 void hoy_progress_error(struct hoy_http_exchange *x, const struct hoy_err *err);
 

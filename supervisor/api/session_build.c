@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "base/loop.h"
 #include "base/str.h"
 #include "libocispec/reference.h"
 #include "supervisor/api/build_trace.h"
@@ -31,6 +32,8 @@ static void exchange_free(struct hoy_session_build *e)
 	if (*at)
 		*at = e->next;
 	hoy_build_session_wait_cancel(e->wait);
+	e->soon = hoy_source_free(e->soon);
+	hoy_json_free(e->registry_config);
 	hoy_session_sync_cancel(e->sync);
 	hoy_fd_close(&e->context);
 	hoy_session_request_cancel(e->asking);
@@ -52,8 +55,11 @@ static void on_trace(const struct hoy_buf *message, void *userdata)
 }
 
 /* `err` NULL: the image `id` was made. */
-static void finish(struct hoy_session_build *e, const struct hoy_err *err, const char *id)
+static void finish_with(struct hoy_session_build *e, const struct hoy_err *err, int exit_code, const char *id)
 {
+	const struct hoy_session_end end = {
+		.id = id, .exit_code = exit_code, .line = e->failed_line, .end_line = e->failed_end
+	};
 	const struct hoy_session_sink *sink = e->sink;
 	void *client = e->client;
 
@@ -62,7 +68,12 @@ static void finish(struct hoy_session_build *e, const struct hoy_err *err, const
 								     : hoy_err_str(err));
 	exchange_free(e);
 	if (client)
-		sink->ended(err, id, client);
+		sink->ended(err, &end, client);
+}
+
+static void finish(struct hoy_session_build *e, const struct hoy_err *err, const char *id)
+{
+	finish_with(e, err, 0, id);
 }
 
 void hoy_session_build_client_gone(struct hoy_session_build *e)
@@ -123,6 +134,12 @@ static size_t *vertex_of(struct hoy_session_build *e, size_t step)
 	return &e->steps[step];
 }
 
+/* The context that comes with the request is there when something is done with it. */
+static void end_loading(struct hoy_session_build *e)
+{
+	hoy_build_trace_end(e->trace, e->loading, /* cached= */ false, NULL);
+}
+
 static void end_pulling(struct hoy_session_build *e)
 {
 	hoy_build_trace_end(e->trace, e->pulling, /* cached= */ false, NULL);
@@ -136,6 +153,7 @@ static void on_step(const struct hoy_build_event *event, void *userdata)
 
 	if (!vertex)
 		return;
+	end_loading(e);
 	end_pulling(e);
 	if (*vertex == 0)
 		*vertex = hoy_build_trace_begin(e->trace, event->title) + 1;
@@ -151,6 +169,8 @@ static void on_step(const struct hoy_build_event *event, void *userdata)
 	case HOY_BUILD_STEP_FAILED: {
 		auto_free char *text = strndup(event->text, event->len);
 
+		e->failed_line = event->line;
+		e->failed_end = event->end_line;
 		hoy_build_trace_end(e->trace, *vertex - 1, /* cached= */ false, text ? text : "failed");
 		break;
 	}
@@ -166,6 +186,7 @@ static void on_progress(const struct hoy_image_progress *progress, void *userdat
 	struct hoy_session_build *e = userdata;
 	auto_free char *id = progress->id ? hoy_str_printf("%s %s", progress->id, progress->status) : NULL;
 
+	end_loading(e);
 	if (e->pulling == NO_VERTEX)
 		e->pulling = hoy_build_trace_begin(e->trace, "[internal] pull base images");
 	if (id && !progress->is_message)
@@ -192,11 +213,10 @@ static void on_done(const struct hoy_err *err, int exit_code, const char *id, vo
 {
 	struct hoy_session_build *e = userdata;
 
-	(void) exit_code;
 	e->build = NULL;
 	if (!err && id)
 		tell_image(e, id);
-	finish(e, err, id);
+	finish_with(e, err, exit_code, id);
 }
 
 /* --- credentials, which the client has ---------------------------------------------------------------------------- */
@@ -230,7 +250,7 @@ static bool ask_credentials(const char *reference, void *userdata)
 	};
 
 	forget_credentials(e);
-	if (e->asking || hoy_reference_parse(reference, &ref, NULL) < 0)
+	if (e->registry_config || !*e->session || e->asking || hoy_reference_parse(reference, &ref, NULL) < 0)
 		return false;
 	question.value = strcmp(ref.domain, "docker.io") == 0 ? "registry-1.docker.io" : ref.domain;
 	return hoy_build_session_ask(e->builds, e->session, &question, &e->asking, NULL) == 0;
@@ -241,7 +261,8 @@ static bool on_credentials(const char *reference, struct hoy_registry_credential
 {
 	const struct hoy_session_build *e = userdata;
 
-	(void) reference;
+	if (e->registry_config)
+		return hoy_build_registry_credentials(e->registry_config, reference, ret);
 	if (!e->username || !e->secret)
 		return false;
 	*ret = *e->username ? (struct hoy_registry_credentials){ .username = e->username, .password = e->secret }
@@ -267,7 +288,7 @@ static int start(struct hoy_session_build *e, const char *context_dir, int docke
 	request.context = TAKE_FD(e->context);
 	request.context_dir = context_dir;
 	request.dockerfile_fd = dockerfile;
-	request.session = e->session;
+	request.session = *e->session ? e->session : NULL;
 	request.keep_containers = request.keep_failed_containers = false;
 	return hoy_build_start(e->builds, &request, &handler, &e->build, err);
 }
@@ -327,7 +348,8 @@ static int load(struct hoy_session_build *e, struct hoy_err *err)
 	if (r != 0)
 		return r;
 	if (e->context >= 0) {
-		hoy_build_trace_end(e->trace, e->loading, /* cached= */ false, NULL);
+		if (e->sink->upload)
+			end_loading(e);
 		return start(e, /* context_dir= */ NULL, -EBADF, err);
 	}
 	return hoy_build_session_sync(e->builds,
@@ -348,12 +370,27 @@ static void on_session(struct hoy_build_session *session, void *userdata)
 	 * end. */
 	if (e->sink->prepare(e, &e->request, &err) < 0)
 		hoy_build_session_close(e->builds, e->session);
-	else if (!session)
+	else if (!session && *e->session)
 		(void) hoy_err_invalid(&err, "no active session for %s: the client has opened none", e->session);
 	else
 		(void) load(e, &err);
 	if (err.errnum)
 		finish(e, &err, NULL);
+}
+
+static void on_soon(struct hoy_source *source, void *userdata)
+{
+	struct hoy_session_build *e = userdata;
+
+	(void) source;
+	e->soon = hoy_source_free(e->soon);
+	on_session(/* session= */ NULL, e);
+}
+
+static int wait_for_session(struct hoy_session_build *e, struct hoy_err *err)
+{
+	return *e->session ? hoy_build_session_wait(e->builds, e->session, on_session, e, &e->wait, err)
+			   : hoy_loop_defer(e->api->o.loop, &e->soon, on_soon, e, err);
 }
 
 int hoy_session_build_start(struct hoy_api *api, const char *id, const char *session,
@@ -376,9 +413,7 @@ int hoy_session_build_start(struct hoy_api *api, const char *id, const char *ses
 		.pulling = NO_VERTEX };
 	api->session_builds = e;
 	e->trace = hoy_build_trace_new(id, on_trace, e);
-	r = e->id && e->session && e->trace
-		    ? hoy_build_session_wait(e->builds, e->session, on_session, e, &e->wait, err)
-		    : hoy_err_oom(err);
+	r = e->id && e->session && e->trace ? wait_for_session(e, err) : hoy_err_oom(err);
 	if (r < 0) {
 		exchange_free(e);
 		return r;

@@ -11,6 +11,12 @@
 
 struct hoy_session_build;
 
+struct hoy_session_end {
+	const char *id;              /* the image that was made; NULL: none */
+	int exit_code;               /* of a RUN that failed, else 0 */
+	unsigned int line, end_line; /* of the Dockerfile: the step that failed; 0: none did */
+};
+
 struct hoy_session_sink {
 	/* Once, when the session is there, or should be: what is wanted. What `ret` points to lives as long as the
 	 * build is not ended. */
@@ -20,8 +26,8 @@ struct hoy_session_sink {
 	int (*upload)(struct hoy_session_build *e, struct hoy_err *err);
 	void (*trace)(const struct hoy_buf *message, void *client); /* a moby.buildkit.v1.StatusResponse */
 	bool (*is_behind)(void *client);
-	/* The end, after which the build is gone. `err` NULL: the image `id` was made, or with NULL none. */
-	void (*ended)(const struct hoy_err *err, const char *id, void *client);
+	/* The end, after which the build is gone. */
+	void (*ended)(const struct hoy_err *err, const struct hoy_session_end *end, void *client);
 };
 
 struct hoy_session_build {
@@ -31,13 +37,15 @@ struct hoy_session_build {
 	const struct hoy_session_sink *sink;
 	void *client; /* NULL: it's gone */
 	char *id;     /* the client's name for the build */
-	char *session;
+	char *session; /* "": none, the context comes with the request */
 	/* Of a session of their own, that other builds of the client share, which prepare() may give; NULL: `session`.
 	 */
 	const char *dockerfile_session, *context_session;
 	struct hoy_build_request request; /* of prepare() */
 	char **cache_from;                /* "TYPE REF", which prepare() may give: nothing is imported */
 	struct hoy_session_wait *wait;
+	struct hoy_source *soon;          /* without a session */
+	struct hoy_json *registry_config; /* credentials by registry, when the client sent them; NULL: asked for */
 	struct hoy_session_sync *sync;
 	int context;                        /* the pipe that brings an uploaded one; -EBADF: none */
 	struct hoy_session_request *asking; /* for credentials */
@@ -46,6 +54,7 @@ struct hoy_session_build {
 	size_t loading, pulling; /* vertices */
 	size_t *steps;           /* vertices by number of the step, plus one */
 	size_t n_steps;
+	unsigned int failed_line, failed_end;
 	char *username, *secret; /* of the registry that is being pulled from */
 };
 

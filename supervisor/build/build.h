@@ -82,6 +82,7 @@ struct hoy_build_event {
 	const char *text;  /* OUTPUT, FAILED; not terminated */
 	size_t len;
 	int stream; /* OUTPUT: 1 or 2 */
+	unsigned int line, end_line; /* of the Dockerfile; 0: it has none */
 };
 
 /* Called from the loop, never from inside a call. */

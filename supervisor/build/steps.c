@@ -180,11 +180,17 @@ void hoy_build_tell(struct hoy_build *build, enum hoy_build_event_kind kind, con
 		.kind = kind, .step = hoy_build_index(build, step), .text = text, .len = len, .stream = stream
 	};
 
+	int64_t line = 0, end_line = 0;
+
 	if (!build->handler.step || build->ended)
 		return;
 	if (step->kind == STEP_SCRATCH || step->kind == STEP_CONTEXT || step->kind == STEP_META)
 		return;
 	event.title = hoy_build_text(step->json, "title");
+	(void) hoy_json_to_i64(hoy_json_get(step->json, "line"), &line);
+	(void) hoy_json_to_i64(hoy_json_get(step->json, "end_line"), &end_line);
+	event.line = (unsigned int) line;
+	event.end_line = (unsigned int) MAX(line, end_line);
 	build->handler.step(&event, build->handler.userdata);
 }
 

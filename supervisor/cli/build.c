@@ -1,41 +1,38 @@
-/* build: a directory and its Dockerfile are sent to the engine, which makes an image; what it says is printed as it
- * comes. */
+/*
+ * build: a directory and its Dockerfile are sent to the engine, which makes an image and tells how it gets on; that is
+ * drawn (build_display.c). What the build may use of ours beside the files goes over a session (build_session.c).
+ */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/base64.h"
 #include "base/fd.h"
 #include "base/file.h"
-#include "base/path.h"
 #include "base/str.h"
-#include "supervisor/cli/build_context.h"
-#include "supervisor/cli/cli.h"
+#include "supervisor/cli/build_display.h"
+#include "supervisor/cli/build_internal.h"
 #include "supervisor/cli/lines.h"
-#include "supervisor/cli/proxies.h"
+#include "supervisor/cli/pull.h"
 
-struct build_options {
-	const char *file, *iidfile, *network, *platform, *progress, *target, *cgroup_parent, *cpuset_cpus, *cpuset_mems,
-		*isolation;
-	char **tags, **build_args, **labels, **add_host, **cache_from, **security_opt, **ulimit;
-	bool no_cache, pull, quiet, keep, rm, force_rm, compress, load, untrusted;
-	int64_t memory, memory_swap, shm_size, cpu_period, cpu_quota, cpu_shares;
-};
-static const struct build_options build_defaults = { .rm = true };
+#define DRAW_MS 100
+
+static const struct hoy_build_options build_defaults = { .rm = true };
 
 #define TEXT(letter, name, value, member, help)                                                                        \
-	HOY_OPTION(letter, name, HOY_OPTION_STRING, value, struct build_options, member, help)
+	HOY_OPTION(letter, name, HOY_OPTION_STRING, value, struct hoy_build_options, member, help)
 #define LIST(letter, name, value, member, help)                                                                        \
-	HOY_OPTION(letter, name, HOY_OPTION_LIST, value, struct build_options, member, help)
+	HOY_OPTION(letter, name, HOY_OPTION_LIST, value, struct hoy_build_options, member, help)
 #define FLAG(letter, name, member, help)                                                                               \
-	HOY_OPTION(letter, name, HOY_OPTION_BOOL, NULL, struct build_options, member, help)
+	HOY_OPTION(letter, name, HOY_OPTION_BOOL, NULL, struct hoy_build_options, member, help)
 #define BYTES(letter, name, member, help)                                                                              \
-	HOY_OPTION(letter, name, HOY_OPTION_BYTES, "bytes", struct build_options, member, help)
+	HOY_OPTION(letter, name, HOY_OPTION_BYTES, "bytes", struct hoy_build_options, member, help)
 #define NUMBER(letter, name, member, help)                                                                             \
-	HOY_OPTION(letter, name, HOY_OPTION_INT, "int", struct build_options, member, help)
+	HOY_OPTION(letter, name, HOY_OPTION_INT, "int", struct hoy_build_options, member, help)
 #define REFUSE(letter, name, value)                                                                                    \
 	HOY_OPTION_REFUSE(letter, name, value, "this flag of build is not supported by this version of Hoy")
 
@@ -56,14 +53,30 @@ static const struct hoy_option build_options[] = {
 	FLAG(0, "force-rm", force_rm, "Always remove intermediate containers"),
 	TEXT(0, "iidfile", "string", iidfile, "Write the image ID to the file"),
 	LIST(0, "label", "list", labels, "Set metadata for an image"),
+	LIST(0, "attest", "stringArray", attest, "Attestations: none are made, \"type=sbom,disabled=true\" says so"),
+	LIST(0, "build-context", "stringArray", contexts, "Additional build contexts (e.g., name=docker-image://REF)"),
+	TEXT(0, "builder", "string", builder, "Builder to use: there is \"default\", the engine's own"),
+	HOY_OPTION_WITH_SET(0, "disable-content-trust", HOY_OPTION_BOOL, NULL, struct hoy_build_options, untrusted,
+		untrusted_given, "Skip image verification (default true)"),
+	TEXT(0, "isolation", "string", isolation, "Container isolation technology: \"default\" is the only one here"),
 	FLAG(0, "load", load, "Keep the image in the engine: it always is"),
+	TEXT(0, "metadata-file", "string", metadata_file, "Write build result metadata to a file"),
+	LIST(0, "no-cache-filter", "stringArray", no_cache_filter, "Do not cache specified stages"),
+	LIST('o', "output", "stringArray", outputs, "Output destination (format: \"type=local,dest=path\")"),
+	TEXT(0, "provenance", "string", provenance, "Provenance attestation: \"false\", for none is made"),
+	FLAG(0, "push", push, "Push the image when it is made"),
+	TEXT(0, "sbom", "string", sbom, "SBOM attestation: \"false\", for none is made"),
+	LIST(0, "secret", "stringArray", secrets,
+		"Secret to expose to the build (format: \"id=mysecret[,src=/local/secret]\")"),
+	LIST(0, "ssh", "stringArray", ssh,
+		"SSH agent socket to expose to the build (format: \"default|<id>[=<socket>]\")"),
 	BYTES('m', "memory", memory, "Memory limit of the RUN instructions"),
 	BYTES(0, "memory-swap", memory_swap, "Swap limit equal to memory plus swap: -1 to enable unlimited swap"),
 	TEXT(0, "network", "string", network, "Set the networking mode for the RUN instructions during build"),
 	FLAG(0, "no-cache", no_cache, "Do not use cache when building the image"),
 	TEXT(0, "platform", "string", platform, "Set target platform for build"),
 	TEXT(0, "progress", "string", progress,
-		"Set type of progress output: \"auto\" or \"plain\", which are the same, \"quiet\""),
+		"Set type of progress output (\"auto\", \"none\", \"plain\", \"quiet\", \"rawjson\", \"tty\")"),
 	FLAG(0, "pull", pull, "Always attempt to pull a newer version of the image"),
 	FLAG('q', "quiet", quiet, "Suppress the build output and print image ID on success"),
 	FLAG(0, "rm", rm, "Remove intermediate containers after a successful build"),
@@ -74,343 +87,231 @@ static const struct hoy_option build_options[] = {
 	LIST(0, "ulimit", "ulimit", ulimit, "Ulimit options"),
 	REFUSE(0, "allow", "strings"),
 	REFUSE(0, "annotation", "list"),
-	REFUSE(0, "attest", "list"),
-	REFUSE(0, "build-context", "list"),
-	REFUSE(0, "builder", "string"),
 	REFUSE(0, "cache-to", "list"),
 	REFUSE(0, "call", "string"),
 	REFUSE(0, "check", "bool"),
-	REFUSE(0, "disable-content-trust", "bool"),
-	REFUSE(0, "isolation", "string"),
-	REFUSE(0, "metadata-file", "string"),
-	REFUSE(0, "no-cache-filter", "list"),
-	REFUSE('o', "output", "list"),
-	REFUSE(0, "provenance", "string"),
-	REFUSE(0, "push", "bool"),
-	REFUSE(0, "sbom", "string"),
-	REFUSE(0, "secret", "list"),
 	REFUSE(0, "squash", "bool"),
-	REFUSE(0, "ssh", "list"),
 	HOY_OPTION_END,
 };
 
-/* --- the context ------------------------------------------------------------------------------ */
+/* --- flags that ask for nothing, or for what is not there --------------------------------------------------------- */
 
-#define STDIN_DOCKERFILE ".dockerfile.stdin"
-
-struct source {
-	struct hoy_build_context context;
-	char *dockerfile;
-	struct hoy_buf text;
-};
-
-static void source_done(struct source *source)
+/* "--provenance=false" and the like: what scripts say to get what they get anyway. */
+static int check_attestation(const char *flag, const char *value, struct hoy_err *err)
 {
-	free(source->dockerfile);
-	hoy_buf_done(&source->text);
+	if (!value || strcmp(value, "false") == 0 || strcmp(value, "0") == 0 || strstr(value, "disabled=true"))
+		return 0;
+	return hoy_err_unsupported(
+		err, "--%s: attestations are not made by this version of Hoy (--%s=false)", flag, flag);
 }
 
-static int take_text(struct source *source, const char *path, struct hoy_err *err)
+static int check_options(const struct hoy_build_options *o, struct hoy_err *err)
 {
-	int r;
+	int r = hoy_cli_check_trust(o->untrusted_given, o->untrusted, err);
 
-	source->text.cap = 4 << 20;
-	r = path ? hoy_file_read(AT_FDCWD, path, &source->text, err)
-		 : hoy_file_read_fd(STDIN_FILENO, "stdin", &source->text, err);
-	source->dockerfile = strdup(STDIN_DOCKERFILE);
-	if (r < 0 || !source->dockerfile)
-		return r < 0 ? r : hoy_err_oom(err);
-	source->context.text = source->text.data ? source->text.data : "";
-	source->context.text_len = source->text.len;
-	return 0;
-}
-
-/* -f names a file of the host: relative to the context when it lies in it, else it is sent along. */
-static int choose_dockerfile(struct source *source, const char *file, struct hoy_err *err)
-{
-	auto_free char *dir = realpath(source->context.dir, NULL), *path = NULL, *joined = NULL;
-	size_t len = dir ? strlen(dir) : 0;
-
-	if (!dir)
-		return hoy_err_sys(err, "unable to prepare context: path \"%s\"", source->context.dir);
-	joined = hoy_path_join(file ? "." : source->context.dir, file ? file : "Dockerfile");
-	path = joined ? realpath(joined, NULL) : NULL;
-	if (!path && !file) {
-		free(joined);
-		joined = hoy_path_join(source->context.dir, "dockerfile");
-		path = joined ? realpath(joined, NULL) : NULL;
-	}
-	if (!path && !file)
-		return hoy_err_not_found(err,
-			"unable to prepare context: unable to evaluate symlinks in Dockerfile path: lstat %s/Dockerfile: no "
-			"such file or directory",
-			dir);
-	if (!path)
-		return hoy_err_sys(err, "unable to prepare context: Dockerfile '%s'", file);
-	if (strncmp(path, dir, len) != 0 || (path[len] != '/' && len > 1))
-		return take_text(source, path, err);
-	source->dockerfile = strdup(path + len + (len > 1));
-	return source->dockerfile ? 0 : hoy_err_oom(err);
-}
-
-static int choose_source(const struct hoy_cli *cli, struct source *source, struct hoy_err *err)
-{
-	const struct build_options *o = cli->values;
-	const char *path = cli->args[0];
-	struct stat st;
-	int r;
-
-	if (strcmp(path, "-") == 0) {
-		if (o->file && strcmp(o->file, "-") == 0)
-			return hoy_err_invalid(
-				err, "invalid argument: can't use stdin for both build context and dockerfile");
-		source->dockerfile = o->file ? strdup(o->file) : NULL;
-		return o->file && !source->dockerfile ? hoy_err_oom(err) : 0;
-	}
-	if (strstr(path, "://") || hoy_str_starts(path, "git@") || hoy_str_starts(path, "github.com/"))
-		return hoy_err_unsupported(err, "remote build contexts are not supported by this version of Hoy");
-	if (stat(path, &st) < 0)
-		return hoy_err_sys(err, "unable to prepare context: path \"%s\"", path);
-	if (!S_ISDIR(st.st_mode))
-		return hoy_err_invalid(err, "unable to prepare context: context must be a directory: %s", path);
-	source->context.dir = path;
-	r = o->file && strcmp(o->file, "-") == 0 ? take_text(source, NULL, err)
-						 : choose_dockerfile(source, o->file, err);
-	source->context.dockerfile = source->dockerfile;
+	if (r == 0)
+		r = check_attestation("provenance", o->provenance, err);
+	if (r == 0)
+		r = check_attestation("sbom", o->sbom, err);
+	for (char **attest = o->attest; r == 0 && attest && *attest; attest++)
+		r = check_attestation("attest", *attest, err);
+	if (r == 0 && o->builder && *o->builder && strcmp(o->builder, "default") != 0)
+		return hoy_err_not_found(
+			err, "--builder: there is no builder \"%s\": the engine's own is \"default\"", o->builder);
+	if (r == 0 && o->isolation && *o->isolation && strcmp(o->isolation, "default") != 0)
+		return hoy_err_unsupported(err, "--isolation=%s: \"default\" is the only one here", o->isolation);
 	return r;
 }
 
-/* --- the request ------------------------------------------------------------------------------ */
-
-static void add_text(struct hoy_buf *path, const char *key, const char *value)
-{
-	if (!value || !*value)
-		return;
-	(void) hoy_buf_addf(path, "&%s=", key);
-	hoy_http_escape(path, value);
-}
-
-static void add_texts(struct hoy_buf *path, const char *key, char *const *values)
-{
-	for (; values && *values; values++)
-		add_text(path, key, *values);
-}
-
-static void add_number(struct hoy_buf *path, const char *key, int64_t value)
-{
-	if (value != 0)
-		(void) hoy_buf_addf(path, "&%s=%lld", key, (long long) value);
-}
-
-/* "K=V" becomes {"K": "V"}; "K" alone has our environment's value, or null. The last one counts. */
-static int add_map(
-	struct hoy_buf *path, const char *key, char *const *entries, bool from_environment, struct hoy_err *err)
-{
-	auto_(hoy_buf_done) struct hoy_buf text = {};
-	struct hoy_json_writer w = { .buf = &text };
-
-	if (!entries || !*entries)
-		return 0;
-	hoy_json_object(&w, NULL);
-	for (char *const *entry = entries; *entry; entry++) {
-		size_t len = strcspn(*entry, "=");
-		auto_free char *name = strndup(*entry, len);
-		bool again = false;
-
-		for (char *const *later = entry + 1; *later && !again; later++)
-			again = strncmp(*later, *entry, len) == 0 && strcspn(*later, "=") == len;
-		if (!name)
-			return hoy_err_oom(err);
-		if (again)
-			continue;
-		if ((*entry)[len])
-			hoy_json_add_string(&w, name, *entry + len + 1);
-		else
-			hoy_json_add_string(&w, name, from_environment ? getenv(name) : "");
-	}
-	hoy_json_end(&w);
-	add_text(path, key, text.data);
-	return hoy_buf_check(&text, key, err);
-}
-
-/* "nofile=1024:2048" */
-static int add_ulimits(struct hoy_buf *path, char *const *ulimits, struct hoy_err *err)
-{
-	auto_(hoy_buf_done) struct hoy_buf text = {};
-	struct hoy_json_writer w = { .buf = &text };
-
-	if (!ulimits || !*ulimits)
-		return 0;
-	hoy_json_array(&w, NULL);
-	for (; *ulimits; ulimits++) {
-		size_t len = strcspn(*ulimits, "=");
-		auto_free char *name = strndup(*ulimits, len);
-		auto_ptr(hoy_strv_free) char **values = (*ulimits)[len] ? hoy_str_split(*ulimits + len + 1, ':') : NULL;
-		int64_t soft = 0, hard = 0;
-
-		if (!name || !values || hoy_strv_len(values) > 2 || hoy_str_to_i64(values[0], &soft) < 0 ||
-			hoy_str_to_i64(values[1] ? values[1] : values[0], &hard) < 0)
-			return hoy_err_invalid(err, "invalid ulimit argument: %s", *ulimits);
-		hoy_json_object(&w, NULL);
-		hoy_json_add_string(&w, "Name", name);
-		hoy_json_add_i64(&w, "Soft", soft);
-		hoy_json_add_i64(&w, "Hard", hard);
-		hoy_json_end(&w);
-	}
-	hoy_json_end(&w);
-	add_text(path, "ulimits", text.data);
-	return hoy_buf_check(&text, "ulimits", err);
-}
-
-/* Proxies of config.json are build arguments, unless the user gives them. */
-static int collect_args(const struct hoy_cli *cli, char ***ret, struct hoy_err *err)
-{
-	const struct build_options *o = cli->values;
-	int r = hoy_proxies_of(&cli->config, cli->host.url, ret, err);
-
-	for (char *const *arg = o->build_args; r >= 0 && arg && *arg; arg++)
-		r = hoy_strv_add(ret, *arg) < 0 ? hoy_err_oom(err) : 0;
-	return r;
-}
-
-static int make_path(const struct hoy_cli *cli, const struct source *source, struct hoy_buf *path, struct hoy_err *err)
-{
-	const struct build_options *o = cli->values;
-	auto_ptr(hoy_strv_free) char **args = NULL;
-	int r = collect_args(cli, &args, err);
-
-	(void) hoy_buf_addf(path, "/build?version=1&rm=%d", o->rm);
-	add_texts(path, "t", o->tags);
-	add_text(path, "dockerfile", source->dockerfile);
-	add_text(path, "target", o->target);
-	add_text(path, "platform", o->platform);
-	add_text(path, "networkmode", o->network);
-	add_text(path, "cgroupparent", o->cgroup_parent);
-	add_text(path, "cpusetcpus", o->cpuset_cpus);
-	add_text(path, "cpusetmems", o->cpuset_mems);
-	add_texts(path, "extrahosts", o->add_host);
-	add_texts(path, "securityopt", o->security_opt);
-	add_number(path, "nocache", o->no_cache);
-	add_number(path, "pull", o->pull);
-	add_number(path, "forcerm", o->force_rm);
-	add_number(path, "plain", !isatty(STDOUT_FILENO)); /* hoyd's: no colours */
-	add_number(path, "memory", o->memory);
-	add_number(path, "memswap", o->memory_swap);
-	add_number(path, "shmsize", o->shm_size);
-	add_number(path, "cpuperiod", o->cpu_period);
-	add_number(path, "cpuquota", o->cpu_quota);
-	add_number(path, "cpushares", o->cpu_shares);
-	if (r >= 0)
-		r = add_map(path, "buildargs", args, /* from_environment= */ true, err);
-	if (r >= 0)
-		r = add_map(path, "labels", o->labels, /* from_environment= */ false, err);
-	if (r >= 0)
-		r = add_ulimits(path, o->ulimit, err);
-	return r < 0 ? r : hoy_buf_check(path, "the request", err);
-}
-
-/* --- the answer ------------------------------------------------------------------------------- */
+/* --- the answer --------------------------------------------------------------------------------------------------- */
 
 struct answer {
-	FILE *out; /* NULL: quiet */
+	struct hoy_build_display *display;
 	char *id;
 	int exit_code;
+	unsigned int line, end_line; /* of the Dockerfile, what failed */
 };
+
+static int on_failure(struct answer *answer, const struct hoy_json *message, struct hoy_err *err)
+{
+	const struct hoy_json *detail = hoy_json_get(message, "errorDetail");
+	const char *text = hoy_json_string(hoy_json_get(detail, "message"));
+
+	if (!text)
+		text = hoy_json_string(hoy_json_get(message, "error"));
+	if (!text)
+		return 0;
+	answer->exit_code = (int) hoy_cli_number(detail, "code");
+	answer->line = (unsigned int) hoy_cli_number(detail, "line");
+	answer->end_line = (unsigned int) hoy_cli_number(detail, "endLine");
+	return hoy_err_set(err, HOY_ERR_SYSTEM, EREMOTEIO, "%s", text);
+}
+
+static int on_trace(struct answer *answer, const char *aux, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf data = {};
+
+	if (!aux || hoy_base64_decode(&data, aux) < 0)
+		return hoy_err_code(err, -EPROTO, "the engine's answer");
+	return hoy_build_display_take(answer->display, data.data ? data.data : "", data.len, err);
+}
 
 static int on_message(const struct hoy_json *message, void *userdata, struct hoy_err *err)
 {
 	struct answer *answer = userdata;
-	const struct hoy_json *failure = hoy_json_get(message, "errorDetail");
-	const char *text = hoy_json_string(hoy_json_get(failure, "message")), *id;
+	const char *id = hoy_json_string(hoy_json_get(message, "id")), *text;
+	FILE *out = hoy_build_display_out(answer->display);
+	int r = on_failure(answer, message, err);
 
-	if (!text)
-		text = hoy_json_string(hoy_json_get(message, "error"));
+	if (r < 0)
+		return r;
+	if (hoy_str_eq(id, "moby.buildkit.trace"))
+		return on_trace(answer, hoy_json_string(hoy_json_get(message, "aux")), err);
+	text = hoy_json_string(hoy_json_get(hoy_json_get(message, "aux"), "ID"));
 	if (text) {
-		answer->exit_code = (int) hoy_cli_number(failure, "code");
-		return hoy_err_set(err, HOY_ERR_SYSTEM, EREMOTEIO, "%s", text);
-	}
-	id = hoy_json_string(hoy_json_get(hoy_json_get(message, "aux"), "ID"));
-	if (id) {
 		free(answer->id);
-		answer->id = strdup(id);
+		answer->id = strdup(text);
 	}
-	if (!answer->out)
-		return 0;
+	/* An engine that does not know of traces tells a classic build. */
 	text = hoy_json_string(hoy_json_get(message, "stream"));
-	if (text)
-		(void) fputs(text, answer->out);
-	text = hoy_json_string(hoy_json_get(message, "status"));
-	id = hoy_json_string(hoy_json_get(message, "id"));
-	if (text && !hoy_json_get(hoy_json_get(message, "progressDetail"), "current"))
-		(void) fprintf(answer->out, "%s%s%s\n", id ? id : "", id ? ": " : "", text);
-	(void) fflush(answer->out);
+	if (text && out)
+		(void) fputs(text, out);
 	return 0;
 }
 
-static int write_id(const char *path, const char *id, struct hoy_err *err)
+/* Reads the answer to its end; a terminal is drawn again meanwhile, whether the engine tells something or not. */
+static int read_answer(struct hoy_http *http, struct answer *answer, struct hoy_err *err)
 {
-	return hoy_file_write(AT_FDCWD, path, id, strlen(id), 0644, 0, err);
+	auto_(hoy_buf_done) struct hoy_buf buf = { .cap = HOY_LINE_MAX };
+	char piece[16384];
+	ssize_t n = 1;
+	int r = 0;
+
+	while (r == 0 && n > 0) {
+		struct pollfd ready = { .fd = http->fd, .events = POLLIN };
+
+		if (http->in.len == 0 && poll(&ready, 1, DRAW_MS) == 0) {
+			hoy_build_display_draw(answer->display);
+			continue;
+		}
+		n = hoy_http_read(http, piece, sizeof piece, err);
+		r = n < 0 ? (int) n : hoy_lines_feed(&buf, piece, (size_t) n, on_message, answer, err);
+	}
+	return r;
 }
 
-static int build(struct hoy_cli *cli, struct answer *answer, struct hoy_err *err)
+/* --- the build ---------------------------------------------------------------------------------------------------- */
+
+static int send_build(struct hoy_cli *cli, const struct hoy_build_source *source, const struct hoy_build_wants *wants,
+	const char *session, struct answer *answer, struct hoy_err *err)
 {
-	const struct build_options *o = cli->values;
 	auto_(hoy_http_done) struct hoy_http http = { .fd = -EBADF };
-	auto_(source_done) struct source source = {};
-	auto_(hoy_buf_done) struct hoy_buf path = {};
+	auto_(hoy_buf_done) struct hoy_buf path = {}, credentials = {};
 	auto_fd int context = -EBADF;
 	struct hoy_http_request request = { .method = "POST", .content_type = "application/x-tar" };
 	pid_t pid = 0;
-	int r = choose_source(cli, &source, err), sent;
+	int r = hoy_build_request_path(cli, source, wants, session, &path, err), sent;
 
-	if (o->iidfile)
-		(void) unlink(o->iidfile);
 	if (r >= 0)
-		r = make_path(cli, &source, &path, err);
+		r = hoy_build_request_credentials(&cli->config, &credentials, err);
 	if (r >= 0)
-		r = context = hoy_build_context_start(&source.context, &pid, err);
+		r = context = hoy_build_context_start(&source->context, &pid, err);
 	if (r < 0)
 		return r;
 	request.path = path.data;
+	request.headers = credentials.data;
 	request.body_fd = context;
+	hoy_build_display_draw(answer->display);
 	r = hoy_cli_open(cli, &request, &http, err);
+	if (credentials.data)
+		explicit_bzero(credentials.data, credentials.len);
 	hoy_fd_close(&context); /* an engine that does not want more: the writer ends too */
 	sent = hoy_build_context_end(pid, r < 0 ? NULL : err);
 	if (r >= 0)
 		r = sent;
+	return r < 0 ? r : read_answer(&http, answer, err);
+}
+
+static int write_file(const char *path, const char *text, struct hoy_err *err)
+{
+	return hoy_file_write(AT_FDCWD, path, text, strlen(text), 0644, 0, err);
+}
+
+static int build(struct hoy_cli *cli, struct hoy_build_source *source, struct answer *answer, struct hoy_err *err)
+{
+	const struct hoy_build_options *o = cli->values;
+	auto_(hoy_build_wants_done) struct hoy_build_wants wants = {};
+	struct hoy_build_session session = {};
+	int r = check_options(o, err);
+
 	if (r >= 0)
-		r = hoy_lines_read(&http, on_message, answer, err);
-	if (r >= 0 && !answer->id)
-		r = hoy_err_set(
-			err, HOY_ERR_SYSTEM, EPROTO, "the engine ended the build without telling the image's ID");
+		r = hoy_build_source_choose(cli, source, err);
+	if (r >= 0)
+		r = hoy_build_wants_parse(o, &wants, err);
 	if (r >= 0 && o->iidfile)
-		r = write_id(o->iidfile, answer->id, err);
-	return r;
+		(void) unlink(o->iidfile);
+	if (r >= 0)
+		r = hoy_build_session_begin(cli, &wants, &session, err);
+	if (r >= 0)
+		r = send_build(cli, source, &wants, session.id, answer, err);
+	hoy_build_session_end(&session);
+	hoy_build_display_finish(answer->display);
+	if (r < 0)
+		return r;
+	if (!answer->id && (wants.output == HOY_BUILD_OUTPUT_IMAGE || wants.output == HOY_BUILD_OUTPUT_ARCHIVE))
+		return hoy_err_set(
+			err, HOY_ERR_SYSTEM, EPROTO, "the engine ended the build without telling the image's ID");
+	r = hoy_build_result_deliver(cli, &wants, answer->id, answer->display, err);
+	if (r >= 0 && o->iidfile && answer->id)
+		r = write_file(o->iidfile, answer->id, err);
+	return r < 0 || !o->metadata_file ? r
+					  : hoy_build_result_metadata(cli, &wants, answer->id, o->metadata_file, err);
+}
+
+/* The Dockerfile as it lies on our side, for the lines that are shown of it; heap, NULL: not to be had. */
+static char *dockerfile_of(const struct hoy_build_source *source)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = { .cap = 4 << 20 };
+
+	if (source->context.text)
+		return strndup(source->context.text, source->context.text_len);
+	if (!source->path || hoy_file_read(AT_FDCWD, source->path, &text, NULL) < 0)
+		return NULL;
+	return hoy_buf_take(&text);
+}
+
+static int tell_failure(struct hoy_cli *cli, const struct hoy_build_source *source, const struct answer *answer,
+	const struct hoy_err *err)
+{
+	const char *file = ((const struct hoy_build_options *) cli->values)->file;
+	auto_free char *text = dockerfile_of(source);
+	struct hoy_err told = *err;
+
+	if (answer->display)
+		hoy_build_display_failure(
+			answer->display, file ? file : "Dockerfile", text, answer->line, answer->end_line);
+	(void) hoy_err_wrap(&told, "ERROR");
+	return hoy_cli_fail(cli, answer->exit_code > 0 && answer->exit_code < 256 ? answer->exit_code : 1, &told);
 }
 
 static int cmd_build(struct hoy_cli *cli)
 {
-	const struct build_options *o = cli->values;
-	bool quiet = o->quiet || hoy_str_eq(o->progress, "quiet");
-	char *kept = NULL; /* what a quiet build says when it fails */
-	size_t kept_len = 0;
-	struct answer answer = { .out = quiet ? open_memstream(&kept, &kept_len) : stdout };
+	const struct hoy_build_options *o = cli->values;
+	auto_(hoy_build_source_done) struct hoy_build_source source = {};
+	enum hoy_build_progress progress;
+	struct answer answer = {};
 	struct hoy_err err;
-	int status = 0;
+	int r = hoy_build_progress_choose(o->quiet ? "quiet" : o->progress, &progress, &err), status = 0;
 
-	if (o->progress && strcmp(o->progress, "plain") != 0 && strcmp(o->progress, "auto") != 0 && !quiet)
-		status = hoy_err_unsupported(&err, "--progress=%s: not supported by this version of Hoy", o->progress);
-	if (status < 0 || build(cli, &answer, &err) < 0)
-		status = 1;
-	if (quiet && answer.out)
-		(void) fclose(answer.out);
-	if (status != 0) {
-		(void) fputs(kept ? kept : "", stderr);
-		status = hoy_cli_fail(cli, answer.exit_code > 0 && answer.exit_code < 256 ? answer.exit_code : 1, &err);
-	} else if (quiet) {
+	if (r >= 0 && !(answer.display = hoy_build_display_new(progress)))
+		r = hoy_err_oom(&err);
+	if (r >= 0)
+		r = build(cli, &source, &answer, &err);
+	if (r < 0)
+		status = tell_failure(cli, &source, &answer, &err);
+	else if (progress == HOY_BUILD_QUIET && answer.id)
 		(void) puts(answer.id);
-	}
-	free(kept);
+	hoy_build_display_free(answer.display);
 	free(answer.id);
 	return status;
 }
@@ -423,7 +324,7 @@ const struct hoy_command hoy_cmd_build = {
 	.max_args = 1,
 	.summary = "Build an image from a Dockerfile",
 	.options = build_options,
-	.values_size = sizeof(struct build_options),
+	.values_size = sizeof(struct hoy_build_options),
 	.defaults = &build_defaults,
 	.run = cmd_build,
 };

@@ -190,10 +190,13 @@ static int send_one(struct writer *w, int dir, const char *name, const char *pat
 		return send_file(w, dir, name, path, err);
 	if (S_ISLNK(st.st_mode))
 		return send_link(w, dir, name, path, &st, err);
+	if (S_ISFIFO(st.st_mode)) {
+		put_entry(w, '6', path, NULL, &st, 0);
+		return 0;
+	}
 	if (!S_ISDIR(st.st_mode))
-		return S_ISSOCK(st.st_mode)
-			       ? 0
-			       : hoy_err_invalid(err, "'%s' is a device or a pipe: add it to .dockerignore", path);
+		return S_ISSOCK(st.st_mode) ? 0
+					    : hoy_err_invalid(err, "'%s' is a device: add it to .dockerignore", path);
 	below = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (below < 0)
 		return hoy_err_sys(err, "open '%s'", path);
@@ -240,6 +243,29 @@ static void send_text(struct writer *w, const char *name, const char *text, size
 	put_padding(w, len);
 }
 
+/* A Dockerfile from elsewhere is no part of the context: it goes along with an ignore file that says so. */
+static int send_elsewhere(struct writer *w, int dir, struct hoy_err *err)
+{
+	const struct hoy_build_context *c = w->context;
+	auto_free char *name = hoy_str_printf("%s.dockerignore", c->dockerfile);
+	auto_(hoy_buf_done) struct hoy_buf text = { .cap = HOY_IGNORE_MAX_SIZE };
+	int r = 0;
+
+	if (c->ignore)
+		(void) hoy_buf_adds(&text, c->ignore);
+	else if ((r = hoy_file_read(dir, ".dockerignore", &text, NULL)) < 0 && r != -ENOENT)
+		return hoy_err_code(err, r, "read '.dockerignore'");
+	(void) hoy_buf_addf(&text, "\n/%s\n/%s.dockerignore\n", c->dockerfile, c->dockerfile);
+	r = hoy_buf_check(&text, "the ignore file", err);
+	if (r == 0 && !name)
+		r = hoy_err_oom(err);
+	if (r < 0)
+		return r;
+	send_text(w, c->dockerfile, c->text, c->text_len);
+	send_text(w, name, text.data, text.len);
+	return 0;
+}
+
 static int send_end(struct writer *w, struct hoy_err *err)
 {
 	static const char zeros[2 * BLOCK];
@@ -257,8 +283,12 @@ static int read_ignore(struct writer *w, int dir, struct hoy_err *err)
 		"%s.dockerignore", w->context->dockerfile ? w->context->dockerfile : "Dockerfile");
 	auto_(hoy_buf_done) struct hoy_buf text = { .cap = HOY_IGNORE_MAX_SIZE };
 	const char *name = own;
-	int r = own ? hoy_file_read(dir, own, &text, NULL) : hoy_err_oom(err);
+	int r = own ? 0 : hoy_err_oom(err);
 
+	if (w->context->ignore)
+		return hoy_ignore_parse(own, w->context->ignore, strlen(w->context->ignore), &w->ignore, err);
+	if (r == 0)
+		r = hoy_file_read(dir, own, &text, NULL);
 	if (r == -ENOENT)
 		r = hoy_file_read(dir, name = ".dockerignore", &text, NULL);
 	if (r == -ENOENT)
@@ -279,7 +309,7 @@ static int send_directory(struct writer *w, struct hoy_err *err)
 	if (r == 0)
 		r = send_dir(w, dir, "", 0, err);
 	if (r == 0 && w->context->text)
-		send_text(w, w->context->dockerfile, w->context->text, w->context->text_len);
+		r = send_elsewhere(w, dir, err);
 	return r < 0 ? r : send_end(w, err);
 }
 

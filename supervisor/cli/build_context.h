@@ -12,6 +12,7 @@ struct hoy_build_context {
 	const char *dockerfile; /* path relative to `dir`, slashes between; NULL: "Dockerfile" */
 	const char *text;       /* a Dockerfile from elsewhere, sent as `dockerfile`; NULL: it lies in the context */
 	size_t text_len;
+	const char *ignore; /* with `text`: its own ignore file's text; NULL: that of the context counts */
 	bool compress;
 };
 

@@ -175,6 +175,8 @@ static int send_request(
 		&head, "%s %s HTTP/1.1\r\nHost: hoy\r\nUser-Agent: hoy/" PACKAGE_VERSION "\r\n", q->method, q->path);
 	if (host->headers)
 		(void) hoy_buf_adds(&head, host->headers);
+	if (q->headers)
+		(void) hoy_buf_adds(&head, q->headers);
 	if (q->content_type)
 		(void) hoy_buf_addf(&head, "Content-Type: %s\r\n", q->content_type);
 	if (q->registry_auth)
@@ -184,7 +186,8 @@ static int send_request(
 	else if (q->body || strcmp(q->method, "POST") == 0)
 		(void) hoy_buf_addf(&head, "Content-Length: %zu\r\n", q->body ? q->body_len : (size_t) 0);
 	if (q->upgrade)
-		(void) hoy_buf_adds(&head, "Connection: Upgrade\r\nUpgrade: tcp\r\n\r\n");
+		(void) hoy_buf_addf(
+			&head, "Connection: Upgrade\r\nUpgrade: %s\r\n\r\n", q->protocol ? q->protocol : "tcp");
 	else
 		(void) hoy_buf_adds(&head, "Connection: close\r\n\r\n");
 	if (q->body)

@@ -49,6 +49,8 @@ struct hoy_http_request {
 	size_t body_len;
 	int body_fd;  /* a stream sent chunked; -1: none. Used when body is NULL */
 	bool upgrade; /* ask for a raw connection: "Upgrade: tcp" */
+	const char *protocol; /* another one than tcp, with `upgrade`; NULL: not */
+	const char *headers;  /* more of them, whole lines; NULL: none */
 	bool probe;   /* a connection refused is an expected answer: no advice in the error */
 };
 

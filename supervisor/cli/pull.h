@@ -12,6 +12,9 @@ struct hoy_cli;
 /* Without tag and digest: latest. `platform` may be NULL; progress goes to `out` (NULL: nowhere). */
 int hoy_cli_pull(struct hoy_cli *cli, const char *image, const char *platform, FILE *out, struct hoy_err *err);
 
+/* With its progress to `out` (NULL: nowhere). Without tag: latest. */
+int hoy_cli_push(struct hoy_cli *cli, const char *image, FILE *out, struct hoy_err *err);
+
 /* The ':' or '@' that tag or digest of an image's name begin with, NULL without. */
 const char *hoy_cli_image_tag(const char *image);
 

@@ -50,7 +50,7 @@ static int add_platform(struct hoy_buf *path, const char *text, struct hoy_err *
 	return 0;
 }
 
-static int push(struct hoy_cli *cli, const char *image, const struct push_options *o, struct hoy_err *err)
+static int push(struct hoy_cli *cli, const char *image, const struct push_options *o, FILE *out, struct hoy_err *err)
 {
 	const char *tag = hoy_cli_image_tag(image);
 	auto_free char *name = strndup(image, tag ? (size_t) (tag - image) : strlen(image)), *auth = NULL;
@@ -65,8 +65,8 @@ static int push(struct hoy_cli *cli, const char *image, const struct push_option
 		r = hoy_err_invalid(err, "cannot push a digest reference");
 	if (r < 0)
 		return r;
-	if (!tag && !o->all_tags && !o->quiet)
-		(void) printf("Using default tag: latest\n");
+	if (!tag && !o->all_tags && out)
+		(void) fprintf(out, "Using default tag: latest\n");
 	(void) hoy_buf_adds(&path, "/images/");
 	hoy_http_escape(&path, name);
 	(void) hoy_buf_adds(&path, "/push?tag=");
@@ -81,7 +81,12 @@ static int push(struct hoy_cli *cli, const char *image, const struct push_option
 	request.path = path.data;
 	request.registry_auth = auth;
 	r = hoy_cli_open(cli, &request, &http, err);
-	return r < 0 ? r : hoy_progress_copy(&http, o->quiet ? NULL : stdout, err);
+	return r < 0 ? r : hoy_progress_copy(&http, out, err);
+}
+
+int hoy_cli_push(struct hoy_cli *cli, const char *image, FILE *out, struct hoy_err *err)
+{
+	return push(cli, image, &(const struct push_options){}, out, err);
 }
 
 static int cmd_push(struct hoy_cli *cli)
@@ -92,7 +97,7 @@ static int cmd_push(struct hoy_cli *cli)
 	int r = hoy_cli_check_trust(o->untrusted_given, o->untrusted, &err);
 
 	if (r == 0)
-		r = push(cli, image, o, &err);
+		r = push(cli, image, o, o->quiet ? NULL : stdout, &err);
 	if (r < 0)
 		return hoy_cli_fail(cli, 1, &err);
 	if (o->quiet)

@@ -38,3 +38,22 @@ results_as_files() {
     tar -xOf "$T/out.tar" --wildcards '*deep.txt' | cmp - big
     docker build -o type=cacheonly .
 }
+
+# An ssh agent without keys at $T/agent.sock; its process is AGENT_PID.
+start_agent() {
+    cat >"$T/agent.py" <<'AGENT'
+import socket, struct, sys, threading
+def speak(peer):
+    while len(head := peer.recv(4, socket.MSG_WAITALL)) == 4:
+        peer.recv(struct.unpack(">I", head)[0], socket.MSG_WAITALL)
+        peer.sendall(struct.pack(">IBI", 5, 12, 0))  # no identities
+server = socket.socket(socket.AF_UNIX)
+server.bind(sys.argv[1])
+server.listen(8)
+while True:
+    threading.Thread(target=speak, args=(server.accept()[0],), daemon=True).start()
+AGENT
+    python3 "$T/agent.py" "$T/agent.sock" 3>&- &
+    AGENT_PID=$!
+    wait_for 20 test -S "$T/agent.sock"
+}

@@ -29,7 +29,7 @@ no_leftovers() { [ -z "$(ls "$T/data/tmp"; ls "$T/data/l" | grep tmp; ls "$T/run
     sed -i 's/sleep 300/true/' Dockerfile
     run "$HOY" build .
     [ $status = 0 ]
-    [ "$(grep -c 'Using cache' <<<"$output")" = 1 ] || { echo "$output"; false; }
+    [ "$(grep -c CACHED <<<"$output")" = 1 ] || { echo "$output"; false; }
 }
 
 @test "kill -9 of hoyd in the middle of a build leaks nothing" {

@@ -121,21 +121,7 @@ teardown() {
 
 @test "a step speaks with the client's ssh agent" {
     local pid
-    cat >"$T/agent.py" <<'AGENT'
-import socket, struct, sys, threading
-def speak(peer):
-    while len(head := peer.recv(4, socket.MSG_WAITALL)) == 4:
-        peer.recv(struct.unpack(">I", head)[0], socket.MSG_WAITALL)
-        peer.sendall(struct.pack(">IBI", 5, 12, 0))  # no identities
-server = socket.socket(socket.AF_UNIX)
-server.bind(sys.argv[1])
-server.listen(8)
-while True:
-    threading.Thread(target=speak, args=(server.accept()[0],), daemon=True).start()
-AGENT
-    python3 "$T/agent.py" "$T/agent.sock" 3>&- &
-    AGENT_PID=$!
-    wait_for 20 test -S "$T/agent.sock"
+    start_agent
     say 'FROM busybox' 'RUN --mount=type=ssh stat -c "%F %a" $SSH_AUTH_SOCK; until [ -e /c/go ]; do sleep 0.1; done'
     sed -i 's,RUN,RUN --mount=type=cache\,target=/c\,id=ssh,' Dockerfile
     "$DOCKER" build --ssh "default=$T/agent.sock" . >"$T/out" 2>&1 3>&- &

@@ -186,6 +186,10 @@ static int emit_step(struct hoy_json_writer *w, const struct hoy_build_plan *pla
 	add_step(w, "parent", step->parent);
 	hoy_json_add_string(w, "text", step->instruction ? step->instruction->text : NULL);
 	hoy_json_add_string(w, "title", step->title);
+	if (step->instruction) {
+		hoy_json_add_i64(w, "line", step->instruction->at.line);
+		hoy_json_add_i64(w, "end_line", step->instruction->at.end_line);
+	}
 	hoy_json_add_string(w, "stage", step->stage);
 	hoy_json_add_string(w, "platform", step->platform);
 	hoy_json_add_bool(w, "no_cache", step->no_cache);

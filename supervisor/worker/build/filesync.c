@@ -50,7 +50,8 @@ struct hoy_filesync {
 	size_t missing; /* files without their content */
 	unsigned int open;
 	bool listed, finishing, finished;
-	char *parent; /* of the entry before, and opened */
+	bool is_served; /* the call is the other side's */
+	char *parent;   /* of the entry before, and opened */
 	int parent_fd;
 	struct hoy_filesync_result result;
 	struct hoy_err failed;
@@ -207,16 +208,33 @@ static int make_regular(
 	return r;
 }
 
+/* What stands where something else is to come goes, but for directories. */
+static int make_room(int dir, const char *name, bool for_dir, const char *path, struct hoy_err *err)
+{
+	struct stat st;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : hoy_err_sys(err, "look at '%s'", path);
+	if (for_dir && S_ISDIR(st.st_mode))
+		return 1;
+	return unlinkat(dir, name, 0) < 0 ? hoy_err_sys(err, "replace '%s'", path) : 0;
+}
+
 static int make_entry(struct hoy_filesync *sync, const struct stat_message *st, struct hoy_err *err)
 {
 	int dir = is_proper(st->path) ? open_parent(sync, st->path, err)
 				      : hoy_err_invalid(err, "the client sent a file called '%s'", st->path);
 	const char *name = hoy_path_base(st->path);
+	int there = 0;
 
 	if (dir < 0)
 		return dir;
+	if (sync->is_served)
+		there = make_room(dir, name, st->mode & GO_DIR, st->path, err);
+	if (there < 0)
+		return there;
 	if (st->mode & GO_DIR) {
-		if (mkdirat(dir, name, 0700) < 0 || fchmodat(dir, name, mode_of(st->mode), 0) < 0)
+		if ((!there && mkdirat(dir, name, 0700) < 0) || fchmodat(dir, name, mode_of(st->mode), 0) < 0)
 			return hoy_err_sys(err, "make the directory '%s'", st->path);
 		return add_entry(sync, st, /* is_dir= */ true, err);
 	}
@@ -427,9 +445,13 @@ static void on_message(struct hoy_grpc_call *call, const char *data, size_t len,
 		sync->finishing = true;
 		r = send_packet(sync, PACKET_FIN, 0, &sync->failed);
 	}
-	if (r == 0 && sync->finished)
+	if (r == 0 && sync->finished && sync->is_served)
+		hoy_grpc_end(call, HOY_GRPC_OK, NULL);
+	else if (r == 0 && sync->finished)
 		hoy_grpc_close_send(call);
-	if (r < 0)
+	if (r < 0 && sync->is_served)
+		hoy_grpc_end(call, HOY_GRPC_UNKNOWN, hoy_err_str(&sync->failed));
+	else if (r < 0)
 		hoy_grpc_cancel(call);
 }
 
@@ -445,7 +467,8 @@ static void on_ended(struct hoy_grpc_call *call, int code, const char *message, 
 			(void) hoy_err_set(&err, HOY_ERR_NOT_FOUND, ENOENT, "the client gives no directory '%s': %s",
 				sync->options.name, message);
 		else
-			(void) hoy_err_code(&err, -ECONNRESET, "receive '%s' from the client: %s", sync->options.name,
+			(void) hoy_err_code(&err, -ECONNRESET, "receive '%s': %s",
+				sync->options.name ? sync->options.name : "files",
 				*message ? message : "it ended early");
 	}
 	if (!err.errnum)
@@ -519,5 +542,21 @@ int hoy_filesync_start(const struct hoy_filesync_options *options, struct hoy_fi
 		return r;
 	}
 	*ret = sync;
+	return 0;
+}
+
+int hoy_filesync_accept(struct hoy_grpc_call *call, const struct hoy_filesync_options *options, struct hoy_err *err)
+{
+	struct hoy_grpc_handler handler = { .message = on_message, .ended = on_ended };
+	struct hoy_filesync *sync = calloc(1, sizeof *sync);
+
+	if (!sync)
+		return hoy_err_oom(err);
+	sync->options = *options;
+	sync->parent_fd = -EBADF;
+	sync->is_served = true;
+	sync->call = call;
+	handler.userdata = sync;
+	hoy_grpc_accept(call, &handler);
 	return 0;
 }

@@ -32,6 +32,11 @@ struct hoy_filesync_options {
 
 int hoy_filesync_start(const struct hoy_filesync_options *options, struct hoy_filesync **ret, struct hoy_err *err);
 
+/* The other way round: a call of the other side, who sends files (FileSend.DiffCopy), into a directory where some may be
+ * already. Of the options only `dir`, `done` and `userdata` count. Answers the call. */
+struct hoy_grpc_call;
+int hoy_filesync_accept(struct hoy_grpc_call *call, const struct hoy_filesync_options *options, struct hoy_err *err);
+
 /* One packet of the other side into `dir`, for tests: as in a transfer, with the requests dropped. */
 int hoy_filesync_try(int dir, const char *packet, size_t len, struct hoy_err *err);
 
