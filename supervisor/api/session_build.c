@@ -289,7 +289,8 @@ static int start(struct hoy_session_build *e, const char *context_dir, int docke
 	request.context_dir = context_dir;
 	request.dockerfile_fd = dockerfile;
 	request.session = *e->session ? e->session : NULL;
-	request.keep_containers = request.keep_failed_containers = false;
+	if (e->sink->upload) /* BuildKit's clients have no --rm */
+		request.keep_containers = request.keep_failed_containers = false;
 	return hoy_build_start(e->builds, &request, &handler, &e->build, err);
 }
 

@@ -12,7 +12,7 @@ setup() {
 }
 teardown() { cd /; stack_teardown; }
 
-waits() { grep -q '^waits' "$T/out"; }
+waits() { grep -q ' waits$' "$T/out"; }
 no_containers() { [ -z "$("$HOY" ps -aq)" ]; }
 no_leftovers() { [ -z "$(ls "$T/data/tmp"; ls "$T/data/l" | grep tmp; ls "$T/run/c")" ]; }
 
