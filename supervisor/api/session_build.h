@@ -35,8 +35,8 @@ struct hoy_session_build {
 	struct hoy_api *api;
 	struct hoy_builds *builds;
 	const struct hoy_session_sink *sink;
-	void *client; /* NULL: it's gone */
-	char *id;     /* the client's name for the build */
+	void *client;  /* NULL: it's gone */
+	char *id;      /* the client's name for the build */
 	char *session; /* "": none, the context comes with the request */
 	/* Of a session of their own, that other builds of the client share, which prepare() may give; NULL: `session`.
 	 */
