@@ -234,7 +234,6 @@ static void make_frame(struct hoy_build_display *d, struct frame *frame, size_t 
 
 static void draw(struct hoy_build_display *d, bool finished)
 {
-	auto_(hoy_buf_done) struct hoy_buf text = {};
 	struct frame frame = {};
 	struct winsize size = {};
 
