@@ -90,7 +90,7 @@ const struct hoy_run_options hoy_run_option_defaults = {
 		O(0, "label-file", LIST, "list", label_file, "Read in a line delimited file of labels"),                                  \
 		O(0, "link", LIST, "list", link, "Add link to another container"),                                                        \
 		O(0, "egress", STRING, "string", egress,                                                                                  \
-			"What leaves its network: none or allow=ADDRESS[/BITS][:PORT],..."),                                              \
+			"What leaves its network: none or allow=ADDRESS[/BITS][:PORT],NAME[:PORT],..."),                                  \
 		O(0, "link-local-ip", LIST, "list", link_local_ip, "Container IPv4/IPv6 link-local addresses"),                           \
 		O(0, "log-driver", STRING, "string", log_driver, "Logging driver for the container"),                                     \
 		O(0, "log-opt", LIST, "list", log_opt, "Log driver options"),                                                             \

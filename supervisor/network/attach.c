@@ -106,6 +106,7 @@ void hoy_attachment_drop(struct hoy_attachment *attachment)
 	free(attachment->request);
 	free(attachment->network_name);
 	free(attachment->names);
+	free(attachment->allowed_names);
 	free(attachment);
 }
 
@@ -175,7 +176,7 @@ static int parse_id(const char *hex, uint8_t id[HOY_NET_ID_LEN])
 /* With `bound` the ports that were found when it was attached, else those asked for; only a gateway has any. */
 static int make_request(struct hoy_networks *networks, const struct hoy_endpoint_row *endpoint,
 	const struct hoy_network_row *network, bool is_gateway, bool bound, struct hoy_net_request **ret,
-	struct hoy_err *err)
+	char **ret_names, struct hoy_err *err)
 {
 	struct hoy_network_shape shape;
 	struct hoy_port_row *rows = NULL;
@@ -222,7 +223,7 @@ static int make_request(struct hoy_networks *networks, const struct hoy_endpoint
 		memset(request->attach.mac, 0, sizeof request->attach.mac);
 	r = hoy_endpoint_options_put(endpoint, &request->attach, err);
 	if (r >= 0)
-		r = hoy_egress_put(network, endpoint, &request->attach, err);
+		r = hoy_egress_put(network, endpoint, &request->attach, ret_names, err);
 	if (r >= 0 && request->attach.restricted && shape.kind != HOY_NET_BRIDGED)
 		r = hoy_err_unsupported(err,
 			"egress rules with driver '%s' are not supported: no packet of it passes the host's rules",
@@ -245,10 +246,11 @@ int hoy_attachment_new(struct hoy_sandbox *sandbox, const struct hoy_endpoint_ro
 
 	if (grown)
 		sandbox->attachments = grown;
-	r = attachment && grown
-		    ? make_request(sandbox->networks, endpoint, network, is_gateway, bound, &attachment->request, err)
-		    : hoy_err_oom(err);
+	r = attachment && grown ? make_request(sandbox->networks, endpoint, network, is_gateway, bound,
+					  &attachment->request, &attachment->allowed_names, err)
+				: hoy_err_oom(err);
 	if (r < 0) {
+		free(attachment ? attachment->allowed_names : NULL);
 		free(attachment);
 		return r;
 	}
@@ -270,16 +272,29 @@ int hoy_attachment_new(struct hoy_sandbox *sandbox, const struct hoy_endpoint_ro
 int hoy_attachment_recast(struct hoy_attachment *attachment, const struct hoy_endpoint_row *endpoint,
 	const struct hoy_network_row *network, bool is_gateway, struct hoy_err *err)
 {
+	auto_free char *names = NULL;
 	struct hoy_net_request *request;
 	int r = make_request(
-		attachment->sandbox->networks, endpoint, network, is_gateway, /* bound= */ true, &request, err);
+		attachment->sandbox->networks, endpoint, network, is_gateway, /* bound= */ true, &request, &names, err);
 
 	if (r < 0)
 		return r;
 	free(attachment->request);
 	attachment->request = request;
+	free(attachment->allowed_names);
+	attachment->allowed_names = TAKE_PTR(names);
 	attachment->is_gateway = is_gateway;
 	return 0;
+}
+
+static int send_names(const struct hoy_attachment *attachment, struct hoy_err *err)
+{
+	struct hoy_net_request request = { .op = HOY_NET_ALLOW_NAMES };
+
+	memcpy(request.names.id, attachment->request->attach.id, sizeof request.names.id);
+	(void) snprintf(request.names.text, sizeof request.names.text, "%s", attachment->allowed_names);
+	return hoy_service_send(
+		attachment->sandbox->networks->service, &request, HOY_NET_REQUEST_SIZE(0), -1, NULL, NULL, err);
 }
 
 int hoy_attachment_send(struct hoy_attachment *attachment, enum hoy_net_manner manner, int netns,
@@ -287,10 +302,18 @@ int hoy_attachment_send(struct hoy_attachment *attachment, enum hoy_net_manner m
 {
 	struct hoy_networks *networks = attachment->sandbox->networks;
 	struct hoy_net_attach *attach = &attachment->request->attach;
+	int r;
 
 	attach->manner = (uint8_t) manner;
-	return hoy_service_send(networks->service, attachment->request, HOY_NET_REQUEST_SIZE(attach->n_ports), netns,
+	r = hoy_service_send(networks->service, attachment->request, HOY_NET_REQUEST_SIZE(attach->n_ports), netns,
 		replied, userdata, err);
+	if (r >= 0 && attachment->allowed_names) {
+		struct hoy_err why = {};
+
+		if (send_names(attachment, &why) < 0) /* they are not granted then */
+			hoy_log_err(&why, "egress rules of '%s'", attachment->sandbox->name);
+	}
+	return r;
 }
 
 /* --- which is the gateway ----------------------------------------------------------- */
@@ -638,7 +661,7 @@ static int start_bridged(struct hoy_sandbox *sandbox, int netns, struct hoy_err 
 
 		r = hoy_attachment_send(attachment, HOY_NET_FRESH, netns, on_attached, attachment, err);
 		sandbox->pending += r >= 0;
-		sandbox->has_names = sandbox->has_names || attachment->names;
+		sandbox->has_names = sandbox->has_names || hoy_naming_wants(attachment);
 	}
 	if (r >= 0 && sandbox->has_names) {
 		r = hoy_naming_open(sandbox->networks, netns, on_nameserver, sandbox, err);
@@ -714,6 +737,7 @@ static void tell_all(void *userdata)
 				hoy_log_err(&err, "network of '%s'", sandbox->name);
 		}
 	}
+	hoy_naming_link(networks, /* anew= */ true);
 }
 
 const struct hoy_service_owner hoy_sandbox_owner = { .sync = tell_all, .wanted = is_wanted };
@@ -733,7 +757,7 @@ static int recover_one(struct hoy_networks *networks, const char *container_id, 
 	sandbox->is_up = true;
 	for (size_t i = 0; i < sandbox->n_attachments; i++) {
 		sandbox->attachments[i]->is_up = true;
-		sandbox->has_names = sandbox->has_names || sandbox->attachments[i]->names;
+		sandbox->has_names = sandbox->has_names || hoy_naming_wants(sandbox->attachments[i]);
 	}
 	return 0;
 }

@@ -162,13 +162,12 @@ static int set_publish(struct hoy_network_shape *shape, const char *text, struct
 
 static int set_option(struct hoy_network_shape *shape, const char *key, const char *text, struct hoy_err *err)
 {
-	struct hoy_net_attach unused;
 	int r;
 
 	if (shape->kind != HOY_NET_BRIDGED)
 		return set_child_option(shape, key, text, err);
 	if (hoy_str_eq(key, HOY_EGRESS_OPTION))
-		return hoy_egress_parse(text, &unused, err);
+		return hoy_egress_check(text, err);
 	if (hoy_str_eq(key, OPTION_NAME))
 		r = set_bridge(shape, text);
 	else if (hoy_str_eq(key, OPTION_MTU))

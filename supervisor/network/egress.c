@@ -1,14 +1,16 @@
 /*
  * What a container may send off its network: the option "hoy.egress" of an endpoint, else that of its network. "none",
  * or "allow=" and where to, divided by commas: ADDRESS, ADDRESS/BITS, ADDRESS:PORT; with IPv6 and a port
- * "[ADDRESS]:PORT".
+ * "[ADDRESS]:PORT"; NAME, *.NAME, NAME:PORT.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "base/str.h"
 #include "supervisor/network/network_internal.h"
+#include "supervisor/worker/allowed_names.h"
 
 #define DNS_PORT 53
 
@@ -94,7 +96,48 @@ static int add(struct hoy_net_attach *to, const struct hoy_net_allowed *one, str
 	return 0;
 }
 
-int hoy_egress_parse(const char *text, struct hoy_net_attach *ret, struct hoy_err *err)
+/* Letters, digits, '-' and '_' between dots, not only digits behind the last of them: that is an address, a wrong one. */
+static bool is_name(const char *name)
+{
+	const char *label = name;
+	size_t len = strlen(name);
+
+	if (len == 0 || len > HOY_ALLOWED_NAME_MAX)
+		return false;
+	for (;;) {
+		size_t n = strcspn(label, ".");
+
+		if (n == 0 || n > 63 || *label == '-' || label[n - 1] == '-')
+			return false;
+		for (size_t i = 0; i < n; i++)
+			if (!isalnum((unsigned char) label[i]) && label[i] != '-' && label[i] != '_')
+				return false;
+		if (label[n] == '\0')
+			return strspn(label, "0123456789") != n;
+		label += n + 1;
+	}
+}
+
+/* "NAME[:PORT]", lower case from here on. -EINVAL: it is none. */
+static int add_name(const char *text, struct hoy_buf *names)
+{
+	size_t len = strcspn(text, ":");
+	auto_free char *name = strndup(text, len);
+	uint16_t port = 0;
+
+	if (!name)
+		return -ENOMEM;
+	if (len > 1 && name[len - 1] == '.')
+		name[len - 1] = '\0';
+	for (char *c = name; *c; c++)
+		*c = (char) tolower((unsigned char) *c);
+	if (!is_name(hoy_str_starts(name, "*.") ? name + 2 : name) ||
+		(text[len] == ':' && parse_port(text + len + 1, &port) < 0))
+		return -EINVAL;
+	return hoy_buf_addf(names, "%s %u\n", name, port);
+}
+
+int hoy_egress_parse(const char *text, struct hoy_net_attach *ret, struct hoy_buf *names, struct hoy_err *err)
 {
 	auto_ptr(hoy_strv_free) char **list = NULL;
 	int r = 0;
@@ -104,7 +147,9 @@ int hoy_egress_parse(const char *text, struct hoy_net_attach *ret, struct hoy_er
 	if (!*text || hoy_str_eq(text, "none"))
 		return 0;
 	if (!hoy_str_starts(text, "allow=") || !text[6])
-		return hoy_err_invalid(err, "invalid egress '%s': want none or allow=ADDRESS[/BITS][:PORT],...", text);
+		return hoy_err_invalid(err,
+			"invalid egress '%s': want none or allow= and a list of ADDRESS[/BITS][:PORT] and NAME[:PORT]",
+			text);
 	list = hoy_str_split(text + 6, ',');
 	if (!list)
 		return hoy_err_oom(err);
@@ -112,14 +157,18 @@ int hoy_egress_parse(const char *text, struct hoy_net_attach *ret, struct hoy_er
 		struct hoy_net_allowed one = {};
 
 		r = parse_one(list[i], &one);
-		if (r == -EINVAL && strspn(list[i], "0123456789.:/[]") != strlen(list[i]) && !strchr(list[i], '/'))
-			r = hoy_err_unsupported(err,
-				"egress to '%s' is not supported: give an address, names are not looked up", list[i]);
-		else if (r < 0)
-			r = hoy_err_invalid(err, "invalid egress '%s': want ADDRESS[/BITS][:PORT]", list[i]);
-		else
+		if (r >= 0)
 			r = add(ret, &one, err);
+		else if (r == -EINVAL && add_name(list[i], names) >= 0)
+			r = 0;
+		else
+			r = hoy_err_invalid(
+				err, "invalid egress '%s': want ADDRESS[/BITS][:PORT] or NAME[:PORT]", list[i]);
 	}
+	if (r >= 0)
+		r = hoy_buf_check(names, "names of an egress rule", err);
+	if (r >= 0 && names->len >= HOY_NET_NAMES_MAX)
+		r = hoy_err_invalid(err, "invalid egress: its names are longer than %d bytes", HOY_NET_NAMES_MAX - 1);
 	return r;
 }
 
@@ -139,14 +188,38 @@ static int find(const char *json, char **ret, struct hoy_err *err)
 }
 
 int hoy_egress_put(const struct hoy_network_row *network, const struct hoy_endpoint_row *endpoint,
-	struct hoy_net_attach *attach, struct hoy_err *err)
+	struct hoy_net_attach *attach, char **ret_names, struct hoy_err *err)
 {
+	auto_(hoy_buf_done) struct hoy_buf names = {};
 	auto_free char *text = NULL;
 	int r = find(endpoint->driver_opts, &text, err);
 
 	if (r >= 0 && !text)
 		r = find(network->options, &text, err);
-	return r < 0 || !text ? r : hoy_egress_parse(text, attach, err);
+	if (r < 0 || !text)
+		return r;
+	r = hoy_egress_parse(text, attach, &names, err);
+	if (r >= 0 && names.len > 0)
+		*ret_names = hoy_buf_take(&names);
+	return r;
+}
+
+int hoy_egress_check(const char *text, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf names = {};
+	struct hoy_net_attach unused;
+
+	return hoy_egress_parse(text, &unused, &names, err);
+}
+
+bool hoy_egress_has_names(const char *driver_opts)
+{
+	auto_(hoy_buf_done) struct hoy_buf names = {};
+	auto_free char *text = NULL;
+	struct hoy_net_attach unused;
+
+	return driver_opts && find(driver_opts, &text, NULL) >= 0 && text &&
+	       hoy_egress_parse(text, &unused, &names, NULL) >= 0 && names.len > 0;
 }
 
 bool hoy_egress_allows_resolver(const struct hoy_net_attach *attach, const char *server)

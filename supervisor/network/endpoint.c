@@ -228,7 +228,7 @@ bool hoy_network_has_names(struct hoy_networks *networks, const char *container_
 	if (hoy_endpoints_list(networks->store, container_id, &rows, &n, NULL) < 0)
 		return false;
 	for (size_t i = 0; i < n; i++)
-		has = has || !hoy_network_is_builtin(rows[i].network_name);
+		has = has || !hoy_network_is_builtin(rows[i].network_name) || hoy_egress_has_names(rows[i].driver_opts);
 	hoy_endpoint_rows_free(rows, n);
 	return has;
 }

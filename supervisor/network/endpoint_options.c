@@ -67,7 +67,6 @@ static int parse_link_local(const char *text, struct in6_addr *ret, struct hoy_e
 
 int hoy_endpoint_options_check(const struct hoy_network_request *request, struct hoy_err *err)
 {
-	struct hoy_net_attach unused;
 	struct in6_addr ignored;
 	size_t n = 0;
 	int r = 0;
@@ -76,7 +75,7 @@ int hoy_endpoint_options_check(const struct hoy_network_request *request, struct
 		const char *key = request->driver_opts[i].key, *value = request->driver_opts[i].value;
 
 		if (hoy_str_eq(key, HOY_EGRESS_OPTION))
-			r = hoy_egress_parse(value, &unused, err);
+			r = hoy_egress_check(value, err);
 		else if (hoy_str_eq(key, OPTION_SYSCTLS))
 			r = add_sysctls(value, "eth0", NULL, err);
 		else if (hoy_str_starts(key, OPTIONS_OF_DOCKER) || hoy_str_starts(key, "hoy."))

@@ -182,7 +182,7 @@ static bool open_nameserver(
 {
 	struct hoy_err err = {};
 
-	if (!attachment->names || sandbox->has_names)
+	if (!hoy_naming_wants(attachment) || sandbox->has_names)
 		return false;
 	if (hoy_naming_open(op->networks, op->netns, on_nameserver, op, &err) >= 0)
 		return true;

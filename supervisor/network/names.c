@@ -269,6 +269,17 @@ void hoy_names_container(struct hoy_names *names, const char *id, const struct h
 	push(names);
 }
 
+void hoy_names_grantor(struct hoy_names *names, int sock)
+{
+	queue(names, HOY_DNS_GRANTOR, "", "", 0, false, &sock, 1);
+	push(names);
+}
+
+bool hoy_names_is_connected(const struct hoy_names *names)
+{
+	return names->sock >= 0;
+}
+
 void hoy_names_container_gone(struct hoy_names *names, const char *id)
 {
 	if (names->sock < 0)

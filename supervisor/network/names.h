@@ -39,6 +39,9 @@ void hoy_names_network_gone(struct hoy_names *names, const char *id);
 /* With `n_fds` 0: the settings of one that is known. Starts hoy-dns if need be. `fds` (HOY_DNS_N_SOCKETS,
  * or HOY_DNS_N_FDS) are taken. */
 void hoy_names_container(struct hoy_names *names, const char *id, const struct hoy_buf *text, int *fds, size_t n_fds);
+/* The way to hoy-net, by which hoy-dns has names of egress rules granted. Taken. */
+void hoy_names_grantor(struct hoy_names *names, int sock);
+bool hoy_names_is_connected(const struct hoy_names *names);
 void hoy_names_container_gone(struct hoy_names *names, const char *id);
 
 #endif

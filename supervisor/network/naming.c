@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/fd.h"
 #include "base/file.h"
@@ -16,6 +17,7 @@
 #include "base/str.h"
 #include "supervisor/network/names.h"
 #include "supervisor/network/network_internal.h"
+#include "supervisor/worker/allowed_names.h"
 
 #define SHORT_ID 12
 #define NAME_MAX_LEN 253
@@ -120,9 +122,45 @@ static void add_server(const struct hoy_attachment *gateway, const char *server,
 	(void) hoy_buf_addf(text, "server %s %s\n", server, from_host ? "host" : "container");
 }
 
+bool hoy_naming_wants(const struct hoy_attachment *attachment)
+{
+	return attachment->names || attachment->allowed_names;
+}
+
+/* Names that egress rules allow, and whom to ask for them: whoever is asked for the rest, from the host, as no packet for
+ * a name server leaves a restricted network. */
+static bool add_rules(const struct hoy_sandbox *sandbox, struct hoy_buf *text)
+{
+	bool has_rules = false;
+
+	for (size_t i = 0; i < sandbox->n_attachments; i++) {
+		const struct hoy_attachment *attachment = sandbox->attachments[i];
+		const char *at = attachment->allowed_names;
+		struct hoy_allowed_name name;
+		char id[2 * HOY_NET_ID_LEN + 1];
+
+		if (!at)
+			continue;
+		has_rules = true;
+		hoy_hex(attachment->request->attach.id, HOY_NET_ID_LEN, id);
+		(void) hoy_buf_addf(text, "egress %s\n", id);
+		while (hoy_allowed_names_next(&at, &name))
+			(void) hoy_buf_addf(text, "allow %s\n", name.pattern);
+	}
+	return has_rules;
+}
+
+/* On loopback a server that the user named is the container's own. */
+static void add_named(const char *server, bool is_users, struct hoy_buf *text)
+{
+	if (!is_users || (!hoy_str_starts(server, "127.") && !hoy_str_eq(server, "::1")))
+		(void) hoy_buf_addf(text, "named %s\n", server);
+}
+
 /* Those that the user named are asked from the container's namespace. Of the host's the ones on loopback are the
  * host's own; so are those of IPv6. */
-static void add_servers(const struct hoy_sandbox *sandbox, const struct hoy_attachment *gateway, struct hoy_buf *text)
+static void add_servers(
+	const struct hoy_sandbox *sandbox, const struct hoy_attachment *gateway, bool has_rules, struct hoy_buf *text)
 {
 	const struct hoy_network_containers *containers = &sandbox->networks->containers;
 	struct hoy_network_container container = {};
@@ -131,21 +169,32 @@ static void add_servers(const struct hoy_sandbox *sandbox, const struct hoy_atta
 
 	if (containers->look)
 		(void) containers->look(containers->userdata, sandbox->container_id, &container);
-	for (size_t i = 0; container.dns && container.dns[i]; i++)
-		add_server(gateway, container.dns[i], strchr(container.dns[i], ':'), text);
+	for (size_t i = 0; container.dns && container.dns[i]; i++) {
+		if (gateway)
+			add_server(gateway, container.dns[i], strchr(container.dns[i], ':'), text);
+		if (has_rules)
+			add_named(container.dns[i], /* is_users= */ true, text);
+	}
 	if (container.dns && container.dns[0])
 		return;
 	if (hoy_file_read(AT_FDCWD, "/etc/resolv.conf", &file, NULL) < 0 ||
 		hoy_network_resolv_servers(file.data ? file.data : "", file.len, &servers) < 0)
 		return;
-	for (size_t i = 0; servers && servers[i]; i++)
-		add_server(gateway, servers[i], strchr(servers[i], ':') || hoy_str_starts(servers[i], "127."), text);
+	for (size_t i = 0; servers && servers[i]; i++) {
+		if (gateway)
+			add_server(gateway, servers[i], strchr(servers[i], ':') || hoy_str_starts(servers[i], "127."),
+				text);
+		if (has_rules)
+			add_named(servers[i], /* is_users= */ false, text);
+	}
 }
 
 /* Of a container that is on internal networks alone, or may send nothing out, nothing is sent on. */
 static void container_text(const struct hoy_sandbox *sandbox, struct hoy_buf *text)
 {
 	const struct hoy_attachment *gateway = NULL;
+	size_t before;
+	bool has_rules;
 
 	for (size_t i = 0; i < sandbox->n_attachments; i++) {
 		const struct hoy_attachment *attachment = sandbox->attachments[i];
@@ -155,10 +204,15 @@ static void container_text(const struct hoy_sandbox *sandbox, struct hoy_buf *te
 		if (attachment->names)
 			(void) hoy_buf_addf(text, "network %s\n", attachment->network_id);
 	}
-	if (gateway && !(gateway->request->attach.restricted && gateway->request->attach.n_allowed == 0))
-		add_servers(sandbox, gateway, text);
-	else
-		(void) hoy_buf_adds(text, "internal\n");
+	has_rules = add_rules(sandbox, text);
+	if (gateway && gateway->request->attach.restricted && gateway->request->attach.n_allowed == 0)
+		gateway = NULL;
+	before = text->len;
+	if (gateway || has_rules)
+		add_servers(sandbox, gateway, has_rules, text);
+	if (!gateway || (has_rules && gateway->request->attach.restricted &&
+				(text->len == before || !strstr(text->data + before, "server "))))
+		(void) hoy_buf_adds(text, "internal\n"); /* what no rule allows does not exist */
 }
 
 /* By it hoy-dns sees the container end. -EBADF: not known. */
@@ -196,6 +250,7 @@ static void tell_container(struct hoy_sandbox *sandbox)
 	if (pidfd >= 0)
 		fds[n++] = TAKE_FD(pidfd);
 	hoy_names_container(networks->names, sandbox->container_id, &text, fds, n);
+	hoy_naming_link(networks, /* anew= */ false);
 }
 
 void hoy_naming_container_changed(struct hoy_sandbox *sandbox)
@@ -282,6 +337,40 @@ void hoy_naming_close(struct hoy_sandbox *sandbox)
 	sandbox->n_sockets = 0;
 }
 
+/* --- hoy-dns and hoy-net ------------------------------------------------------------------- */
+
+static bool has_allowed_names(const struct hoy_networks *networks)
+{
+	for (size_t i = 0; i < networks->n_sandboxes; i++)
+		for (size_t j = 0; j < networks->sandboxes[i]->n_attachments; j++)
+			if (networks->sandboxes[i]->attachments[j]->allowed_names)
+				return true;
+	return false;
+}
+
+void hoy_naming_link(struct hoy_networks *networks, bool anew)
+{
+	const struct hoy_net_request request = { .op = HOY_NET_GRANTOR };
+	auto_fd int ours = -EBADF;
+	struct hoy_err err = {};
+	int pair[2];
+
+	networks->grants = networks->grants && !anew;
+	if (networks->grants || !hoy_names_is_connected(networks->names) ||
+		!hoy_service_is_connected(networks->service) || !has_allowed_names(networks))
+		return;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
+		(void) hoy_err_sys(&err, "socket pair");
+		hoy_log_err(&err, "egress rules by name");
+		return;
+	}
+	ours = pair[0];
+	hoy_names_grantor(networks->names, pair[1]);
+	if (hoy_service_send(networks->service, &request, HOY_NET_REQUEST_SIZE(0), ours, NULL, NULL, &err) < 0)
+		hoy_log_err(&err, "egress rules by name");
+	networks->grants = true;
+}
+
 /* --- hoy-dns begins anew ------------------------------------------------------------------ */
 
 static void on_reopened(void *userdata, const struct hoy_net_reply *reply, const struct hoy_err *err)
@@ -339,6 +428,7 @@ static void tell_all(void *userdata)
 			if (sandbox->attachments[j]->names)
 				hoy_naming_network_changed(networks, sandbox->attachments[j]->network_id);
 	}
+	hoy_naming_link(networks, /* anew= */ true);
 }
 
 static bool is_wanted(void *userdata)

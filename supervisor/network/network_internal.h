@@ -17,6 +17,7 @@ struct hoy_attachment {
 	char network_id[HOY_NETWORK_ID_MAX];
 	char *network_name;
 	char *names;                     /* " web 0123456789ab": found by on a user's network; NULL on others */
+	char *allowed_names;             /* of its egress rules (worker/allowed_names.h); NULL: none */
 	struct hoy_net_request *request; /* ATTACH, with the ports as asked for until it is up */
 	bool is_up;
 	bool is_gateway;
@@ -36,7 +37,7 @@ struct hoy_sandbox {
 	bool cancelled;
 	hoy_network_attached done;
 	void *userdata;
-	bool has_names;                 /* has a name server: it is, or was, on a user's network */
+	bool has_names; /* has a name server: it is, or was, on a user's network, or has names in its egress rules */
 	int sockets[HOY_DNS_N_SOCKETS]; /* of its name server, on their way to hoy-dns */
 	size_t n_sockets;
 	struct hoy_source *later; /* answers attaches without a bridge */
@@ -77,6 +78,7 @@ struct hoy_networks {
 	struct hoy_sandbox **sandboxes;
 	size_t n_sandboxes;
 	uint64_t serial;
+	bool grants; /* this hoy-dns and this hoy-net have a socket between them */
 	struct hoy_network_op *ops;
 	struct hoy_bridge_error *bridge_errors;
 	size_t n_bridge_errors;
@@ -127,11 +129,14 @@ int hoy_endpoint_options_put(const struct hoy_endpoint_row *row, struct hoy_net_
 /* --- egress.c --- */
 
 #define HOY_EGRESS_OPTION "hoy.egress" /* of a network or an endpoint */
-/* Sets `restricted` and `allowed`; "" restricts nothing. */
-int hoy_egress_parse(const char *text, struct hoy_net_attach *ret, struct hoy_err *err);
-/* What holds for an endpoint: its own option, else its network's. */
+/* Sets `restricted` and `allowed`; "" restricts nothing. Adds the names to `names` (worker/allowed_names.h). */
+int hoy_egress_parse(const char *text, struct hoy_net_attach *ret, struct hoy_buf *names, struct hoy_err *err);
+int hoy_egress_check(const char *text, struct hoy_err *err);
+/* What holds for an endpoint: its own option, else its network's. *ret_names is NULL without names. */
 int hoy_egress_put(const struct hoy_network_row *network, const struct hoy_endpoint_row *endpoint,
-	struct hoy_net_attach *attach, struct hoy_err *err);
+	struct hoy_net_attach *attach, char **ret_names, struct hoy_err *err);
+/* Does an endpoint with these options (JSON) need a name server for them? */
+bool hoy_egress_has_names(const char *driver_opts);
 /* May a restricted endpoint ask this name server? */
 bool hoy_egress_allows_resolver(const struct hoy_net_attach *attach, const char *server);
 
@@ -232,6 +237,11 @@ void hoy_naming_network_changed(struct hoy_networks *networks, const char *netwo
 void hoy_naming_servers_changed(void *userdata);
 /* Whoever runs is told to hoy-dns. */
 void hoy_naming_recover(struct hoy_networks *networks);
+/* Does the attachment need the container to have a name server? */
+bool hoy_naming_wants(const struct hoy_attachment *attachment);
+/* Gives hoy-dns and hoy-net a socket between them, if both are there and a container has names in its egress rules.
+ * `anew`: one of them has begun anew. */
+void hoy_naming_link(struct hoy_networks *networks, bool anew);
 
 /* `sandbox` NULL: not about a running container. */
 int hoy_network_op_new(struct hoy_networks *networks, const char *id, const struct hoy_sandbox *sandbox,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "supervisor/worker/dns/addresses.h"
 #include "supervisor/worker/dns/view.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -17,6 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	auto_(hoy_dns_view_done) struct hoy_dns_view view = {};
 	struct hoy_dns_query query;
 	uint8_t out[HOY_DNS_QUERY_MAX];
+	struct in6_addr addresses[4];
+	uint32_t ttl;
 	int rcode = hoy_dns_parse(data, size, &query);
 	size_t len;
 
@@ -33,6 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(hoy_dns_truncate(out, len, query.question_len) <= len);
 	/* the same bytes as what a server has sent */
 	(void) hoy_dns_is_reply_to(data, size, data, query.question_len);
+	assert(hoy_dns_addresses(data, size, query.question_len, addresses, 4, &ttl) <= 4);
 	(void) hoy_dns_names_tell(names, "n2", 2, (const char *) data, size, NULL);
 	return 0;
 }

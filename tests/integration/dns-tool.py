@@ -94,8 +94,25 @@ def ask(server, name, kind, *options):
         print(replies[i])
 
 
-def record(kind, data):
-    return b"\xc0\x0c" + struct.pack(">HHIH", TYPES[kind], 1, 60, len(data)) + data
+def record(kind, data, owner=b"\xc0\x0c", ttl=60):
+    return owner + struct.pack(">HHIH", TYPES[kind], 1, ttl, len(data)) + data
+
+
+# What egress rules by name are tried with.
+NAMED = {"one": "192.0.2.11", "x.wild": "192.0.2.13", "brief": "192.0.2.14", "self": "127.0.0.1", "near": "10.60.0.1"}
+
+
+def named(name, kind):
+    """The records of the names above, of which `chain` has its addresses by two CNAMEs, and `six` one of IPv6."""
+    if name == "chain" and kind in (1, 28):
+        middle, end = labels("middle.Elsewhere.test"), labels("end.elsewhere.test")
+        return [record("CNAME", middle), record("CNAME", end, middle, 40)] + \
+            ([record("A", socket.inet_aton("192.0.2.12"), end)] if kind == 1 else [])
+    if name == "six" and kind == 28:
+        return [record("AAAA", socket.inet_pton(socket.AF_INET6, "2001:db8::11"))]
+    if name in NAMED and kind == 1:
+        return [record("A", socket.inet_aton(NAMED[name]), ttl=0 if name == "brief" else 60)]
+    return []
 
 
 def answer(packet, domain, client, tcp):
@@ -122,6 +139,8 @@ def answer(packet, domain, client, tcp):
     elif name == "spoof." + domain:  # another question than was asked
         return packet[:2] + struct.pack(">HHHHH", 0x8180, 1, 1, 0, 0) + labels("other") + packet[end:end + 4] + \
             record("A", socket.inet_aton("6.6.6.6"))
+    elif name.endswith("." + domain) and (name[:-len(domain) - 1] in NAMED or name[:-len(domain) - 1] in ("chain", "six")):
+        records = named(name[:-len(domain) - 1], kind)
     else:
         rcode = 3
     return packet[:2] + struct.pack(">HHHHH", flags | rcode, 1, len(records), 0, 0) + packet[12:end + 4] + b"".join(records)

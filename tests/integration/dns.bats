@@ -15,6 +15,7 @@ setup_file() {
     echo 'nameserver 127.0.0.1' >"$T/resolv.conf"
     mount --bind "$T/resolv.conf" /etc/resolv.conf
     start_resolver "" 127.0.0.1
+    peers
     start_hoyd
     load_busybox
     "$HOY" network create one
@@ -268,4 +269,101 @@ options ndots:0" ]
     grep -q "^NoNewPrivs:.1" "$status"
     [ -n "${HOY_SANITIZED:-}" ] || grep -q "^Seccomp:.2" "$status"
     ! grep -E 'Sanitizer|runtime error' "$T"/run/*.log || false
+}
+
+# connects CONTAINER HOST PORT: what the peer answers, by the container's own resolver
+connects() { hoy exec "$1" timeout 5 nc "$2" "$3" </dev/null 2>/dev/null; }
+named_elements() { nft list ruleset | grep -c "^[^#]*192.0.2.1[0-9].* timeout" || :; }
+peers() { # addresses that no network of ours has, and a server on two ports of each
+    local address port
+    for address in 192.0.2.1{1,2,3,4}; do ip addr add $address/32 dev lo; done
+    ip -6 addr add 2001:db8::11/128 dev lo nodad
+    for port in 8443 8444; do
+        "$HOY_BUILD/peer-server" $port 3>&- &
+        echo $! >>"$T/resolvers"
+        "$HOY_BUILD/peer-server" $port 6 3>&- &
+        echo $! >>"$T/resolvers"
+        wait_for 10 eval "ss -Hltn sport = $port | grep -q ."
+    done
+}
+
+@test "dns: egress rules by name: the first connect works, to that port, for a while; nothing else does" {
+    net --ipv6 --subnet 10.60.0.0/24 names
+    sleeper cc --network names --egress 'allow=one.outside.test:8443,chain.outside.test,*.wild.outside.test,six.outside.test:8444'
+    address=$(ip_of cc)
+    run ! connects cc 192.0.2.11 8443
+    [ "$(connects cc one.outside.test 8443)" = "$address" ]
+    [ "$(connects cc 192.0.2.11 8443)" = "$address" ]
+    run ! connects cc one.outside.test 8444
+    # all ports, by a chain of CNAMEs; a star; IPv6
+    [ "$(connects cc chain.outside.test 8444)" = "$address" ]
+    [ "$(connects cc x.wild.outside.test 8444)" = "$address" ]
+    [[ "$(connects cc six.outside.test 8444)" = fd* ]]
+    # the shortest TTL of the chain is 40: a quarter and some seconds more; of protocols there are three
+    nft list ruleset | grep -q "$address . 192.0.2.12 timeout 55s"
+    [ "$(nft list ruleset | grep -o "$address . 192.0.2.11 . [a-z]* . 8443 timeout 1m20s" | wc -l)" = 3 ]
+    # what no rule names is not asked for
+    [ "$(ask cc who.outside.test,wild.outside.test A | sort -u)" = NXDOMAIN ]
+    [ "$(ask cc one.outside.test,chain.outside.test,cc A | sed 's/ 10.60.*//' | xargs)" = "NOERROR 192.0.2.11 NOERROR 192.0.2.12 NOERROR" ]
+    [ "$(ask cc chain.outside.test AAAA)" = NOERROR ]
+    [ "$(ask cc one.outside.test A tcp)" = "NOERROR 192.0.2.11" ]
+    # a container without rules has what it had, and its neighbour's are its own
+    [[ "$(ask cli who.outside.test A)" = "NOERROR "* ]]
+    sleeper dd --network names --egress none
+    run ! connects dd 192.0.2.11 8443
+    [ "$(named_elements)" -gt 0 ]
+    hoy rm -f cc
+    [ "$(named_elements)" = 0 ]
+}
+
+@test "dns: egress rules by name: on the default network, of a network, and what a name can't open" {
+    sleeper ee --egress allow=one.outside.test,self.outside.test,near.outside.test,brief.outside.test
+    [ "$(connects ee one.outside.test 8443)" = "$(ip_of ee)" ]
+    hoy exec ee grep -q "^nameserver 127.0.0.11$" /etc/resolv.conf
+    [ "$(connects ee brief.outside.test 8443)" = "$(ip_of ee)" ]
+    # addresses of the host itself, of other networks, of a link
+    net --subnet 10.60.0.0/24 -o hoy.egress=allow=near.outside.test,self.outside.test names
+    [ "$(ask ee near.outside.test,self.outside.test A | xargs)" = "NOERROR 10.60.0.1 NOERROR 127.0.0.1" ]
+    run ! connects ee near.outside.test 8443
+    run ! grep -E "10.60.0.1 timeout|127.0.0.1 timeout" <(nft list ruleset)
+    # the network's own rule, and a container's in its place
+    sleeper ff --network names
+    [ "$(ask ff one.outside.test,near.outside.test A | xargs)" = "NXDOMAIN NOERROR 10.60.0.1" ]
+    sleeper gg --network names --egress allow=one.outside.test
+    [ "$(ask gg one.outside.test,near.outside.test A | xargs)" = "NOERROR 192.0.2.11 NXDOMAIN" ]
+    # it is over with the answer's TTL, here 0, and the seconds to connect in
+    is_over() { ! nft list ruleset | grep -q "192.0.2.14 timeout" && ! connects ee 192.0.2.14 8443; }
+    wait_for 30 is_over
+}
+
+@test "dns: egress rules by name outlive hoyd, hoy-dns and hoy-net" {
+    net --subnet 10.60.0.0/24 names
+    sleeper cc --network names --egress allow=one.outside.test:8443,chain.outside.test
+    address=$(ip_of cc)
+    [ "$(connects cc one.outside.test 8443)" = "$address" ]
+    in_cc=(timeout 30 nsenter -t "$(pid_of cc)" -n)
+    by_name() { [ "$(connects cc chain.outside.test 8443)" = "$address" ]; }
+    by_address() { [ "$(connects cc 192.0.2.11 8443)" = "$address" ]; }
+    kill_hoyd
+    # without hoyd: what was granted holds, and more is granted
+    [ "$("${in_cc[@]}" timeout 5 bash -c 'exec 3<>/dev/tcp/192.0.2.11/8443 && cat <&3')" = "$address" ]
+    [ "$("${in_cc[@]}" "$TOOL" ask 127.0.0.11 chain.outside.test A)" = "NOERROR 192.0.2.12" ]
+    [ "$("${in_cc[@]}" timeout 5 bash -c 'exec 3<>/dev/tcp/192.0.2.12/8444 && cat <&3')" = "$address" ]
+    start_hoyd
+    by_address
+    by_name
+    old=$(dns_pid)
+    kill -9 "$old"
+    by_address
+    wait_for 30 is_not "$old"
+    wait_for 30 by_name
+    # a new hoy-net is told by hoy-dns, and by hoy-dns alone
+    as_told() { [ "$(connects cc 192.0.2.12 8443)" = "$address" ]; }
+    pkill -KILL -f "^hoy-net $T/run/"
+    wait_for 30 as_told
+    nft flush ruleset
+    wait_for 30 as_told
+    by_name
+    hoy rm -f cc
+    [ "$(named_elements)" = 0 ]
 }

@@ -312,8 +312,8 @@ container c5 egress=none
 drive_ok detach c3
 drive_ok detach c4
 drive_ok detach c5
-drive allocate c6 bridge egress=allow=example.org:443
-[ "$R" = "error egress to 'example.org:443' is not supported: give an address, names are not looked up" ] || fail "$R"
+drive allocate c6 bridge egress=allow=example.org:0
+[ "$R" = "error invalid egress 'example.org:0': want ADDRESS[/BITS][:PORT] or NAME[:PORT]" ] || fail "$R"
 drive allocate c6 bridge egress=allow=10.0.0.0/33
 [[ "$R" = "error invalid egress '10.0.0.0/33'"* ]] || fail "$R"
 drive_ok shutdown

@@ -184,7 +184,7 @@ two" ]
     run ! reaches ca 10.51.0.1
     refused "publish policy 'host-firewall' is not supported" docker network create -o hoy.publish=host-firewall x
     refused "invalid value 'nowhere' of network option 'hoy.publish'" docker network create -o hoy.publish=nowhere x
-    refused "names are not looked up" docker network create -o hoy.egress=allow=example.org x
+    refused "want ADDRESS[/BITS][:PORT] or NAME[:PORT]" docker network create -o hoy.egress=allow=exa+mple.org x
     refused "want none or allow=" docker network connect --driver-opt hoy.egress=some near ca
 }
 

@@ -1,6 +1,8 @@
 /* supervisor/worker/dns/: packets, names, views. */
+#include <arpa/inet.h>
 #include <string.h>
 
+#include "supervisor/worker/dns/addresses.h"
 #include "supervisor/worker/dns/view.h"
 #include "tests/unit/unit.h"
 
@@ -137,6 +139,94 @@ START_TEST(a_snapshot_replaces_the_one_before)
 }
 END_TEST
 
+/* A reply to A of www.x, whose question is 11 bytes long, with these records. */
+static size_t make_reply(uint8_t *out, unsigned int n, const char *records, size_t len)
+{
+	size_t head = make_query(out, "\3wWw\1x", 6, HOY_DNS_A, "", 0);
+
+	out[2] = 0x81;
+	out[7] = (uint8_t) n;
+	memcpy(out + head, records, len);
+	return head + len;
+}
+
+#define RECORDS(n, text) make_reply(packet, n, text, sizeof(text) - 1)
+#define QUESTION_LEN 11
+
+START_TEST(addresses_are_those_of_the_name_or_of_what_it_stands_for)
+{
+	struct in6_addr to[4];
+	uint8_t packet[512];
+	uint32_t ttl = 0;
+	char text[INET6_ADDRSTRLEN];
+	size_t len = RECORDS(2, "\xc0\x0c\0\1\0\1\0\0\0\x64\0\4\1\2\3\4"
+				"\3www\1X\0\0\1\0\1\0\0\0\x32\0\4\1\2\3\5");
+
+	ck_assert_uint_eq(hoy_dns_addresses(packet, len, QUESTION_LEN, to, 4, &ttl), 2);
+	ck_assert_uint_eq(ttl, 50);
+	ck_assert_str_eq(inet_ntop(AF_INET, &to[1].s6_addr[12], text, sizeof text), "1.2.3.5");
+	ck_assert_uint_eq(hoy_dns_addresses(packet, len, QUESTION_LEN, to, 1, &ttl), 1);
+	/* AAAA of b.x, for which www.x stands by way of a.x; told in the wrong order; what other.x has is nobody's */
+	len = RECORDS(4, "\1b\xc0\x10\0\x1c\0\1\0\0\0\x50\0\x10\x20\1\xd\xb8\0\0\0\0\0\0\0\0\0\0\0\1"
+			 "\1a\xc0\x10\0\5\0\1\0\0\0\x09\0\4\1B\xc0\x10"
+			 "\xc0\x0c\0\5\0\1\0\0\0\x78\0\4\1A\xc0\x10"
+			 "\5other\xc0\x10\0\1\0\1\0\0\0\1\0\4\6\6\6\6");
+	ck_assert_uint_eq(hoy_dns_addresses(packet, len, QUESTION_LEN, to, 4, &ttl), 1);
+	ck_assert_str_eq(inet_ntop(AF_INET6, &to[0], text, sizeof text), "2001:db8::1");
+	ck_assert_uint_eq(ttl, 9);
+}
+END_TEST
+
+START_TEST(hostile_replies_have_no_addresses)
+{
+	struct in6_addr to[4];
+	uint8_t packet[512];
+	uint32_t ttl = 0;
+	size_t len = RECORDS(1, "\xc0\x0c\0\5\0\1\0\0\0\1\0\2\xc0\x0c"); /* its own CNAME */
+
+	ck_assert_uint_eq(hoy_dns_addresses(packet, len, QUESTION_LEN, to, 4, &ttl), 0);
+	len = RECORDS(1, "\xc0\x17\0\1\0\1\0\0\0\1\0\4\1\2\3\4"); /* a pointer to itself */
+	ck_assert_uint_eq(hoy_dns_addresses(packet, len, QUESTION_LEN, to, 4, &ttl), 0);
+	len = RECORDS(1, "\xc0\xff\0\1\0\1\0\0\0\1\0\4\1\2\3\4"); /* and forward */
+	ck_assert_uint_eq(hoy_dns_addresses(packet, len, QUESTION_LEN, to, 4, &ttl), 0);
+	len = RECORDS(1, "\xc0\x0c\0\1\0\1\0\0\0\1\0\x10\1\2\3\4"); /* more than there is */
+	ck_assert_uint_eq(hoy_dns_addresses(packet, len, QUESTION_LEN, to, 4, &ttl), 0);
+	len = RECORDS(2, "\xc0\x0c\0\1\0\1\0\0\0\1\0\3\1\2\3" /* no address has three bytes */
+			 "\xc0\x0c\0\x1c\0\1\0\0\0\1\0\x10\0\0\0\0\0\0\0\0\0\0\xff\xff\1\2\3\4");
+	ck_assert_uint_eq(hoy_dns_addresses(packet, len, QUESTION_LEN, to, 4, &ttl), 0);
+	for (size_t i = HOY_DNS_HEADER; i < len; i++)
+		(void) hoy_dns_addresses(packet, i, MIN(i - HOY_DNS_HEADER, (size_t) QUESTION_LEN), to, 4, &ttl);
+}
+END_TEST
+
+START_TEST(a_view_has_rules_of_its_endpoints)
+{
+	static const char settings[] =
+		"internal\nnamed 192.0.2.53\n"
+		"egress 00000000000000000000000000000000000000000000000000000000000000a1\n"
+		"allow www.x\nallow *.x\n"
+		"egress 00000000000000000000000000000000000000000000000000000000000000a2\nallow *.x\n";
+	static const char bad[] = "egress a1\nallow www.x\n";
+	auto_ptr(hoy_dns_names_free) struct hoy_dns_names *names = told();
+	auto_(hoy_dns_view_done) struct hoy_dns_view view = {}, none = {};
+	struct hoy_dns_query query;
+	uint8_t packet[512], out[512];
+	size_t at = 0, len = make_query(packet, "\3wWw\1x", 6, HOY_DNS_A, "", 0);
+
+	ck_assert_int_eq(hoy_dns_view_parse(names, settings, strlen(settings), &view, NULL), 0);
+	ck_assert_int_lt(hoy_dns_view_parse(names, bad, strlen(bad), &none, NULL), 0);
+	ck_assert_int_eq(hoy_dns_parse(packet, len, &query), HOY_DNS_NOERROR);
+	ck_assert_uint_eq(hoy_dns_view_rule(&view, &query, &at)->endpoint[31], 0xa1);
+	ck_assert_uint_eq(hoy_dns_view_rule(&view, &query, &at)->endpoint[31], 0xa2);
+	ck_assert_ptr_null(hoy_dns_view_rule(&view, &query, &at));
+	ck_assert_uint_eq(hoy_dns_view_answer(&view, &query, 0, packet, out, 512), 0); /* for others */
+	len = make_query(packet, "\3www\1y", 6, HOY_DNS_A, "", 0);
+	ck_assert_int_eq(hoy_dns_parse(packet, len, &query), HOY_DNS_NOERROR);
+	ck_assert_uint_gt(hoy_dns_view_answer(&view, &query, 0, packet, out, 512), 0);
+	ck_assert_int_eq(hoy_dns_rcode(out), HOY_DNS_NXDOMAIN);
+}
+END_TEST
+
 START_TEST(a_view_answers_names_of_its_networks)
 {
 	static const char text[] = "network n1\nserver 10.0.0.1 container\n", closed[] = "network n1\ninternal\n";
@@ -167,7 +257,8 @@ Suite *suite_dns(void)
 	const TTest *const tests[] = { a_query_is_read_in_lower_case, edns_says_how_much_fits_and_its_version,
 		names_that_no_container_has_are_refused_or_not_plain, answers_that_do_not_fit_are_truncated,
 		addresses_are_read_from_their_names, a_snapshot_replaces_the_one_before,
-		a_view_answers_names_of_its_networks };
+		a_view_answers_names_of_its_networks, addresses_are_those_of_the_name_or_of_what_it_stands_for,
+		hostile_replies_have_no_addresses, a_view_has_rules_of_its_endpoints };
 
 	return hoy_unit_suite("dns", tests, ARRAY_LEN(tests));
 }

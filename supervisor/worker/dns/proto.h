@@ -17,6 +17,9 @@
  *	network ID                             in the order in which they are asked
  *	server ADDRESS container|host          where what is unknown here is asked, and from which network namespace
  *	internal                               nothing is forwarded
+ *	named ADDRESS                          where names that an egress rule allows are asked, from the host's namespace
+ *	egress ENDPOINT                        the names below are allowed to this endpoint (its ID in hex):
+ *	allow NAME                             its addresses are told to hoy-net (net/proto.h, GRANT) before they are answered
  */
 #ifndef HOY_WORKER_DNS_PROTO_H
 #define HOY_WORKER_DNS_PROTO_H
@@ -24,7 +27,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HOY_DNS_VERSION 2
+#define HOY_DNS_VERSION 3
 #define HOY_DNS_TEXT_MAX (48 * 1024)
 #define HOY_DNS_ID_MAX 65
 
@@ -51,7 +54,8 @@ enum hoy_dns_op {
 	HOY_DNS_CONTAINER_GONE, /* id */
 	HOY_DNS_SYNC_END,
 	HOY_DNS_QUIT,
-	HOY_DNS_NEED, /* by hoy-dns: id of a container without sockets */
+	HOY_DNS_NEED,    /* by hoy-dns: id of a container without sockets */
+	HOY_DNS_GRANTOR, /* a socket beside it, at whose other end hoy-net grants */
 };
 
 struct hoy_dns_message {

@@ -7,11 +7,12 @@
 #include "supervisor/worker/dns/proto.h"
 
 struct hoy_loop;
+struct hoy_dns_grants;
 struct hoy_dns_resolver;
 
-/* Takes the descriptors over, also when it fails. It answers once it is told its settings. */
-int hoy_dns_resolver_new(
-	struct hoy_loop *loop, int sockets[HOY_DNS_N_SOCKETS], struct hoy_dns_resolver **ret, struct hoy_err *err);
+/* Takes the descriptors over, also when it fails. It answers once it is told its settings. `grants` outlives it. */
+int hoy_dns_resolver_new(struct hoy_loop *loop, int sockets[HOY_DNS_N_SOCKETS], struct hoy_dns_grants *grants,
+	struct hoy_dns_resolver **ret, struct hoy_err *err);
 void hoy_dns_resolver_free(struct hoy_dns_resolver *resolver);
 HOY_DEFINE_AUTO_PTR(struct hoy_dns_resolver, hoy_dns_resolver_free);
 

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/str.h"
+#include "supervisor/worker/dns/grants.h"
 #include "supervisor/worker/dns/names.h"
 #include "supervisor/worker/dns/proto.h"
 #include "supervisor/worker/dns/resolver.h"
@@ -38,6 +39,7 @@ struct hoy_dns_service {
 	struct hoy_source *receiving;
 	struct hoy_source *alone;
 	struct hoy_dns_names *names;
+	struct hoy_dns_grants *grants;
 	struct container *containers;
 	struct hoy_buf snapshot; /* pieces of a NETWORK */
 	union {
@@ -124,7 +126,7 @@ static int serve(struct hoy_dns_service *service, struct container *c, int *fds,
 	c->resolver = NULL;
 	c->ending = hoy_source_free(c->ending);
 	hoy_fd_close(&c->pidfd);
-	r = hoy_dns_resolver_new(service->loop, fds, &c->resolver, err);
+	r = hoy_dns_resolver_new(service->loop, fds, service->grants, &c->resolver, err);
 	if (r < 0 || n < HOY_DNS_N_FDS)
 		return r;
 	c->pidfd = TAKE_FD(fds[HOY_DNS_PIDFD]);
@@ -212,6 +214,10 @@ static int act(struct hoy_dns_service *service, const struct hoy_dns_message *me
 		return 0;
 	case HOY_DNS_SYNC_END:
 		sweep(service);
+		return 0;
+	case HOY_DNS_GRANTOR:
+		if (n > 0)
+			hoy_dns_grants_connect(service->grants, TAKE_FD(fds[0]));
 		return 0;
 	case HOY_DNS_QUIT:
 		hoy_loop_exit(service->loop, 0);
@@ -301,6 +307,8 @@ int hoy_dns_service_new(
 	hoy_buf_init(&service->snapshot, SNAPSHOT_MAX);
 	r = hoy_dns_names_new(&service->names, err);
 	if (r >= 0)
+		r = hoy_dns_grants_new(loop, &service->grants, err);
+	if (r >= 0)
 		r = hoy_loop_io(loop, &service->accepting, listen_fd, EPOLLIN, on_connect, service, err);
 	if (r >= 0)
 		r = hoy_loop_timer(loop, &service->alone, ALONE_NS, on_alone, service, err);
@@ -320,6 +328,7 @@ void hoy_dns_service_free(struct hoy_dns_service *service)
 	hoy_fd_close(&service->client);
 	while (service->containers)
 		forget(service, service->containers);
+	hoy_dns_grants_free(service->grants);
 	hoy_dns_names_free(service->names);
 	hoy_buf_done(&service->snapshot);
 	free(service);

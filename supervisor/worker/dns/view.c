@@ -3,10 +3,12 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
+#include "supervisor/worker/allowed_names.h"
 
 #define CLASS_IN 1
 #define CLASS_ANY 255
@@ -19,6 +21,9 @@ void hoy_dns_view_done(struct hoy_dns_view *view)
 	for (size_t i = 0; i < view->n_networks; i++)
 		hoy_dns_network_drop(view->networks[i]);
 	free(view->networks);
+	for (size_t i = 0; i < view->n_rules; i++)
+		free(view->rules[i].pattern);
+	free(view->rules);
 	*view = (struct hoy_dns_view){};
 }
 
@@ -37,19 +42,11 @@ static int add_network(struct hoy_dns_names *names, const char *id, struct hoy_d
 	return 0;
 }
 
-/* "ADDRESS container|host" */
-static int add_server(char *rest, struct hoy_dns_view *view)
+static int parse_server(const char *address, struct hoy_dns_server *server)
 {
-	const char *address = strsep(&rest, " ");
-	struct hoy_dns_server *server = &view->servers[view->n_servers];
 	struct sockaddr_in *in = (struct sockaddr_in *) &server->address;
 	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *) &server->address;
 
-	if (!address || !rest)
-		return -EINVAL;
-	if (view->n_servers == HOY_DNS_MAX_SERVERS)
-		return 0;
-	server->from_host = hoy_str_eq(rest, "host");
 	if (inet_pton(AF_INET, address, &in->sin_addr) == 1) {
 		in->sin_family = AF_INET;
 		in->sin_port = htons(HOY_DNS_PORT);
@@ -61,11 +58,67 @@ static int add_server(char *rest, struct hoy_dns_view *view)
 	} else {
 		return -EINVAL;
 	}
-	view->n_servers++;
 	return 0;
 }
 
-static int add_line(struct hoy_dns_names *names, char *line, struct hoy_dns_view *view)
+/* "ADDRESS container|host" */
+static int add_server(char *rest, struct hoy_dns_view *view)
+{
+	const char *address = strsep(&rest, " ");
+	struct hoy_dns_server *server = &view->servers[view->n_servers];
+	int r;
+
+	if (!address || !rest)
+		return -EINVAL;
+	if (view->n_servers == HOY_DNS_MAX_SERVERS)
+		return 0;
+	server->from_host = hoy_str_eq(rest, "host");
+	r = parse_server(address, server);
+	view->n_servers += r >= 0;
+	return r;
+}
+
+static int add_named(const char *address, struct hoy_dns_view *view)
+{
+	struct hoy_dns_server *server = &view->named[view->n_named];
+	int r;
+
+	if (view->n_named == HOY_DNS_MAX_SERVERS)
+		return 0;
+	server->from_host = true;
+	r = parse_server(address, server);
+	view->n_named += r >= 0;
+	return r;
+}
+
+static int parse_id(const char *hex, uint8_t id[HOY_NET_ID_LEN])
+{
+	if (strlen(hex) != 2 * HOY_NET_ID_LEN || strspn(hex, "0123456789abcdef") != 2 * HOY_NET_ID_LEN)
+		return -EINVAL;
+	for (size_t i = 0; i < HOY_NET_ID_LEN; i++)
+		(void) sscanf(hex + 2 * i, "%2hhx", &id[i]);
+	return 0;
+}
+
+static int add_rule(const char *pattern, const uint8_t endpoint[HOY_NET_ID_LEN], struct hoy_dns_view *view)
+{
+	struct hoy_dns_rule *grown = reallocarray(view->rules, view->n_rules + 1, sizeof *grown), *rule;
+
+	if (!grown)
+		return -ENOMEM;
+	view->rules = grown;
+	rule = &grown[view->n_rules];
+	memcpy(rule->endpoint, endpoint, sizeof rule->endpoint);
+	rule->pattern = strdup(pattern);
+	if (!rule->pattern)
+		return -ENOMEM;
+	view->n_rules++;
+	return 0;
+}
+
+/* `endpoint` is the one that the lines are about. */
+static int add_line(
+	struct hoy_dns_names *names, char *line, uint8_t endpoint[HOY_NET_ID_LEN], struct hoy_dns_view *view)
 {
 	const char *keyword = strsep(&line, " ");
 
@@ -75,6 +128,12 @@ static int add_line(struct hoy_dns_names *names, char *line, struct hoy_dns_view
 	}
 	if (hoy_str_eq(keyword, "network"))
 		return add_network(names, line, view);
+	if (hoy_str_eq(keyword, "named"))
+		return add_named(line, view);
+	if (hoy_str_eq(keyword, "egress"))
+		return parse_id(line, endpoint);
+	if (hoy_str_eq(keyword, "allow"))
+		return add_rule(line, endpoint, view);
 	return hoy_str_eq(keyword, "server") ? add_server(line, view) : -EINVAL;
 }
 
@@ -83,11 +142,12 @@ int hoy_dns_view_parse(
 {
 	auto_(hoy_dns_view_done) struct hoy_dns_view view = {};
 	auto_free char *copy = strndup(text, len);
+	uint8_t endpoint[HOY_NET_ID_LEN] = {};
 	char *rest = copy, *line;
 	int r = copy ? 0 : -ENOMEM;
 
 	while (r >= 0 && (line = strsep(&rest, "\n")))
-		r = add_line(names, line, &view);
+		r = add_line(names, line, endpoint, &view);
 	if (r < 0)
 		return hoy_err_code(err, r, "settings of a container");
 	*ret = view;
@@ -183,10 +243,25 @@ static size_t answer_reverse(
 	return 0;
 }
 
+const struct hoy_dns_rule *hoy_dns_view_rule(
+	const struct hoy_dns_view *view, const struct hoy_dns_query *query, size_t *at)
+{
+	const struct hoy_dns_rule *former = *at > 0 ? &view->rules[*at - 1] : NULL;
+
+	while (query->is_plain && *at < view->n_rules) {
+		const struct hoy_dns_rule *rule = &view->rules[(*at)++];
+
+		if (!(former && memcmp(former->endpoint, rule->endpoint, sizeof rule->endpoint) == 0) &&
+			hoy_allowed_name_matches(rule->pattern, query->name))
+			return rule;
+	}
+	return NULL;
+}
+
 size_t hoy_dns_view_answer(struct hoy_dns_view *view, const struct hoy_dns_query *query, int rcode,
 	const uint8_t *packet, uint8_t *out, size_t limit)
 {
-	size_t len = 0;
+	size_t len = 0, at = 0;
 
 	if (rcode != HOY_DNS_NOERROR)
 		return hoy_dns_reply(query, packet, rcode, NULL, 0, out, limit);
@@ -195,6 +270,8 @@ size_t hoy_dns_view_answer(struct hoy_dns_view *view, const struct hoy_dns_query
 						 : answer_name(view, query, packet, out, limit);
 	if (len > 0)
 		return len;
+	if (hoy_dns_view_rule(view, query, &at))
+		return view->n_named > 0 ? 0 : hoy_dns_reply(query, packet, HOY_DNS_SERVFAIL, NULL, 0, out, limit);
 	/* On an internal network there is nobody else to know it. */
 	if (view->internal)
 		return hoy_dns_reply(query, packet, HOY_DNS_NXDOMAIN, NULL, 0, out, limit);

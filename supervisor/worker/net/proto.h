@@ -19,13 +19,15 @@
 
 #include "base/err.h"
 
-#define HOY_NET_VERSION 8
+#define HOY_NET_VERSION 9
 #define HOY_NET_ID_LEN 32
 #define HOY_NET_MAX_PORTS 4096
 #define HOY_NET_TABLE_MAX 32
 #define HOY_NET_SYSCTLS_MAX 1024
 #define HOY_NET_MAX_LINK_LOCAL 8
 #define HOY_NET_MAX_ALLOWED 64
+#define HOY_NET_NAMES_MAX 2048
+#define HOY_NET_MAX_GRANTED 32
 
 enum hoy_net_op {
 	HOY_NET_HELLO = 1,     /* version, table; -EPROTO: another version, the reply says which */
@@ -38,6 +40,8 @@ enum hoy_net_op {
 	HOY_NET_NAMESERVER,    /* a network namespace beside it; the reply has the sockets of hoy-dns beside it
 				  (dns/proto.h) */
 	HOY_NET_QUIT, /* the reply comes, then hoy-net ends; with `remove` bridges, table and endpoints go first */
+	HOY_NET_ALLOW_NAMES, /* behind ATTACH of a restricted endpoint: it may send to these, too */
+	HOY_NET_GRANTOR,     /* a socket beside it, whose other end hoy-dns has: by it come hoy_net_grants */
 };
 
 enum hoy_net_family { HOY_NET_V4 = 1, HOY_NET_V6 = 2 };
@@ -121,6 +125,24 @@ struct hoy_net_attach {
 	struct hoy_net_port ports[]; /* n_ports */
 };
 
+/*
+ * By hoy-dns: the name, which its container has just asked for, has these addresses. hoy-dns holds no right of its own:
+ * hoy-net grants what hoyd has said of the endpoint, and answers when the rules are in force.
+ */
+struct hoy_net_grant {
+	uint32_t seq;
+	uint8_t endpoint[HOY_NET_ID_LEN];
+	char name[256]; /* lower case, no dot at its end */
+	uint32_t seconds;
+	uint32_t n_addresses;
+	struct in6_addr addresses[HOY_NET_MAX_GRANTED]; /* those of IPv4 mapped */
+};
+
+struct hoy_net_granted {
+	uint32_t seq;
+	int32_t result; /* 0 or -errno */
+};
+
 struct hoy_net_request {
 	uint32_t op;
 	uint32_t seq;
@@ -138,6 +160,10 @@ struct hoy_net_request {
 		struct {
 			uint8_t remove;
 		} quit;
+		struct {
+			uint8_t id[HOY_NET_ID_LEN];
+			char text[HOY_NET_NAMES_MAX]; /* allowed_names.h */
+		} names;
 		struct hoy_net_attach attach; /* last: open-ended */
 	};
 };
@@ -159,6 +185,8 @@ struct hoy_net_reply {
 	struct hoy_err err;    /* errnum 0: fine; with BRIDGE also a warning in msg */
 	struct hoy_net_port ports[];
 };
+
+_Static_assert(sizeof(struct hoy_net_request) == 2584, "other versions have to understand HELLO and QUIT");
 
 #define HOY_NET_REQUEST_SIZE(n_ports)                                                                                  \
 	(offsetof(struct hoy_net_request, attach) + sizeof(struct hoy_net_attach) +                                    \

@@ -34,6 +34,8 @@ static const struct {
 	{ "set", "denied", "type ADDRESS; counter;" },
 	{ "set", "allowed", "type ADDRESS . ADDRESS; flags interval;" },
 	{ "set", "allowed_ports", "type ADDRESS . ADDRESS . inet_proto . inet_service; flags interval;" },
+	{ "set", "named", "type ADDRESS . ADDRESS; flags timeout;" },
+	{ "set", "named_ports", "type ADDRESS . ADDRESS . inet_proto . inet_service; flags timeout;" },
 	{ "map", "published", "type inet_proto . inet_service : ADDRESS . inet_service;" },
 	{ "map", "published_on", "type ADDRESS . inet_proto . inet_service : ADDRESS . inet_service;" },
 };
@@ -90,6 +92,8 @@ static const char further_rules[] =
 	"add rule %2$s %1$s egress ct state established,related return\n"
 	"add rule %2$s %1$s egress %2$s saddr . %2$s daddr @allowed return\n"
 	"add rule %2$s %1$s egress %2$s saddr . %2$s daddr . meta l4proto . th dport @allowed_ports return\n"
+	"add rule %2$s %1$s egress %2$s saddr . %2$s daddr @named return\n"
+	"add rule %2$s %1$s egress %2$s saddr . %2$s daddr . meta l4proto . th dport @named_ports return\n"
 	"add rule %2$s %1$s egress meta l4proto 58 @th,0,8 { 135, 136 } return\n" /* who has an address */
 	"add rule %2$s %1$s egress %2$s saddr @denied limit rate 10/second burst 20 packets "
 	"log prefix \"hoy: egress denied: \"\n"
@@ -271,6 +275,18 @@ static struct in6_addr base_of(const struct in6_addr *address, uint32_t prefix_l
 	return base;
 }
 
+bool hoy_ruleset_is_in(const struct hoy_net_bridge *bridge, const struct in6_addr *address)
+{
+	uint32_t mask = bridge->prefix_len ? ~0U << (32 - bridge->prefix_len) : 0, v4;
+	const struct in6_addr net = base_of(&bridge->address6, bridge->prefix6_len),
+			      theirs = base_of(address, bridge->prefix6_len);
+
+	if (!IN6_IS_ADDR_V4MAPPED(address))
+		return bridge->prefix6_len > 0 && IN6_ARE_ADDR_EQUAL(&net, &theirs);
+	memcpy(&v4, &address->s6_addr[12], sizeof v4);
+	return bridge->prefix_len > 0 && ((ntohl(v4) ^ bridge->address) & mask) == 0;
+}
+
 void hoy_ruleset_bridge(
 	struct hoy_buf *out, const char *table, enum hoy_ruleset_verb verb, const struct hoy_net_bridge *bridge)
 {
@@ -351,12 +367,12 @@ void hoy_ruleset_ports(struct hoy_buf *out, const char *table, enum hoy_ruleset_
 
 /* --- egress ---------------------------------------------------------------------- */
 
+static const unsigned int port_protocols[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP };
+
 /* Without port: those that are allowed on all of them. */
 static void add_allowed(struct list *list, const char *from, const struct hoy_net_allowed *allowed, size_t n,
 	bool is_v4, bool with_port)
 {
-	static const unsigned int protocols[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP };
-
 	for (size_t i = 0; i < n; i++) {
 		const struct hoy_net_allowed *a = &allowed[i];
 		char to[INET6_ADDRSTRLEN];
@@ -364,11 +380,11 @@ static void add_allowed(struct list *list, const char *from, const struct hoy_ne
 		if (IN6_IS_ADDR_V4MAPPED(&a->address) != is_v4 || (a->port != 0) != with_port)
 			continue;
 		(void) inet_ntop(is_v4 ? AF_INET : AF_INET6, &a->address.s6_addr[is_v4 ? 12 : 0], to, sizeof to);
-		for (size_t j = 0; j < (with_port ? ARRAY_LEN(protocols) : 1); j++) {
+		for (size_t j = 0; j < (with_port ? ARRAY_LEN(port_protocols) : 1); j++) {
 			add_name(list);
 			(void) hoy_buf_addf(list->out, " %s . %s/%u", from, to, a->prefix_len);
 			if (with_port)
-				(void) hoy_buf_addf(list->out, " . %u . %u", protocols[j], a->port);
+				(void) hoy_buf_addf(list->out, " . %u . %u", port_protocols[j], a->port);
 		}
 	}
 	end_list(list);
@@ -400,6 +416,46 @@ void hoy_ruleset_egress(struct hoy_buf *out, const char *table, enum hoy_ruleset
 		add_egress(out, table, do_, "ip6", ipv6(&from->address6).text, egress);
 	if (*egress->port)
 		(void) hoy_buf_addf(out, "%s element bridge %s restricted { \"%s\" }\n", do_, table, egress->port);
+}
+
+static void put_granted(struct list *list, const struct hoy_ruleset_target *from,
+	const struct hoy_ruleset_granted *granted, size_t n, bool is_v4, bool with_port, bool with_time)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct hoy_ruleset_granted *g = &granted[i];
+		char to[INET6_ADDRSTRLEN];
+
+		if (IN6_IS_ADDR_V4MAPPED(&g->address) != is_v4 || (g->port != 0) != with_port)
+			continue;
+		(void) inet_ntop(is_v4 ? AF_INET : AF_INET6, &g->address.s6_addr[is_v4 ? 12 : 0], to, sizeof to);
+		for (size_t j = 0; j < (with_port ? ARRAY_LEN(port_protocols) : 1); j++) {
+			add_name(list);
+			(void) hoy_buf_addf(list->out, " %s . %s",
+				is_v4 ? ipv4(from->address).text : ipv6(&from->address6).text, to);
+			if (with_port)
+				(void) hoy_buf_addf(list->out, " . %u . %u", port_protocols[j], g->port);
+			if (with_time)
+				(void) hoy_buf_addf(list->out, " timeout %us", g->seconds);
+		}
+	}
+	end_list(list);
+}
+
+/* An element that is there keeps its time when it is added once more, and deleting one that is not there fails. */
+void hoy_ruleset_granted(struct hoy_buf *out, const char *table, enum hoy_ruleset_verb verb,
+	const struct hoy_ruleset_target *from, const struct hoy_ruleset_granted *granted, size_t n)
+{
+	static const char *const verbs[] = { "add", "delete", "add" };
+
+	for (int v4 = 0; v4 < 2; v4++)
+		for (int port = 0; port < 2; port++)
+			for (size_t i = 0; i < (verb == HOY_RULESET_ADD ? 3 : 2); i++) {
+				struct list list = { out, table, verbs[i], v4 ? "ip" : "ip6",
+					port ? "named_ports" : "named", 0 };
+
+				if (v4 || !IN6_IS_ADDR_UNSPECIFIED(&from->address6))
+					put_granted(&list, from, granted, n, v4, port, i != 1);
+			}
 }
 
 /* "ip hoy", "ip6 hoy" */

@@ -24,6 +24,9 @@ void hoy_ruleset_strip(struct hoy_buf *out, const char *table, unsigned int whic
 /* Has the operator's chain rules? `listing` is the text of `list chain`. */
 bool hoy_ruleset_has_rules(const char *listing);
 
+/* Is the address (of IPv4 mapped) one of the network's? */
+bool hoy_ruleset_is_in(const struct hoy_net_bridge *bridge, const struct in6_addr *address);
+
 enum hoy_ruleset_verb { HOY_RULESET_ADD, HOY_RULESET_DELETE };
 /* Elements of one network, added or deleted. */
 void hoy_ruleset_bridge(
@@ -45,6 +48,14 @@ struct hoy_ruleset_egress {
 };
 void hoy_ruleset_egress(struct hoy_buf *out, const char *table, enum hoy_ruleset_verb verb,
 	const struct hoy_ruleset_target *from, const struct hoy_ruleset_egress *egress);
+/* Addresses that names had. Adding also sets the time anew; deleting is fine when the time is over. */
+struct hoy_ruleset_granted {
+	struct in6_addr address; /* of IPv4 mapped */
+	uint16_t port;           /* 0: all */
+	uint32_t seconds;
+};
+void hoy_ruleset_granted(struct hoy_buf *out, const char *table, enum hoy_ruleset_verb verb,
+	const struct hoy_ruleset_target *from, const struct hoy_ruleset_granted *granted, size_t n);
 /* The table of family bridge for them, as new, and its removal. */
 void hoy_ruleset_sources(struct hoy_buf *out, const char *table);
 void hoy_ruleset_remove_sources(struct hoy_buf *out, const char *table);

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "supervisor/worker/dns/proto.h"
+#include "supervisor/worker/net/grantor.h"
 #include "supervisor/worker/net/proto.h"
 #include "supervisor/worker/net/state.h"
 
@@ -26,6 +27,7 @@ union packet {
 struct hoy_server {
 	struct hoy_loop *loop;
 	struct hoy_state *state;
+	struct hoy_grantors *grantors;
 	int listen_fd;
 	int client; /* -EBADF: none */
 	struct hoy_source *accepting;
@@ -123,6 +125,20 @@ static int do_nameserver(struct hoy_server *server, int netns, struct hoy_net_re
 	return r;
 }
 
+static int do_allow_names(struct hoy_server *server, struct hoy_net_request *request, struct hoy_net_reply *reply)
+{
+	if (!memchr(request->names.text, '\0', sizeof request->names.text))
+		return hoy_err_invalid(&reply->err, "bad names");
+	return hoy_state_allow_names(server->state, request->names.id, request->names.text, &reply->err);
+}
+
+static int do_grantor(struct hoy_server *server, int *sock, struct hoy_net_reply *reply)
+{
+	if (*sock < 0)
+		return hoy_err_invalid(&reply->err, "no socket beside the request");
+	return hoy_grantors_add(server->grantors, TAKE_FD(*sock), &reply->err);
+}
+
 static int do_quit(struct hoy_server *server, struct hoy_net_request *request, struct hoy_net_reply *reply)
 {
 	int r = request->quit.remove ? hoy_state_remove_all(server->state, &reply->err) : 0;
@@ -131,8 +147,10 @@ static int do_quit(struct hoy_server *server, struct hoy_net_request *request, s
 	return r;
 }
 
-static int act(struct hoy_server *server, struct hoy_net_request *request, int netns, struct hoy_net_reply *reply)
+static int act(struct hoy_server *server, struct hoy_net_request *request, int *fd, struct hoy_net_reply *reply)
 {
+	int netns = *fd;
+
 	switch (request->op) {
 	case HOY_NET_HELLO:
 		return do_hello(server, request, reply);
@@ -155,6 +173,10 @@ static int act(struct hoy_server *server, struct hoy_net_request *request, int n
 		return 0;
 	case HOY_NET_NAMESERVER:
 		return do_nameserver(server, netns, reply);
+	case HOY_NET_ALLOW_NAMES:
+		return do_allow_names(server, request, reply);
+	case HOY_NET_GRANTOR:
+		return do_grantor(server, fd, reply);
 	case HOY_NET_QUIT:
 		return do_quit(server, request, reply);
 	default:
@@ -195,7 +217,7 @@ static void on_request(struct hoy_source *source, uint32_t events, void *userdat
 	memset(reply, 0, sizeof *reply);
 	reply->op = server->in->request.op;
 	reply->seq = server->in->request.seq;
-	if (act(server, &server->in->request, netns, reply) >= 0)
+	if (act(server, &server->in->request, &netns, reply) >= 0)
 		reply->err.errnum = 0; /* what it got over by itself is not told */
 	/* A client that does not take its replies starts over with a new connection. */
 	if (hoy_fd_send(server->client, reply, HOY_NET_REPLY_SIZE(reply->n_ports), server->fds, server->n_fds) < 0)
@@ -264,6 +286,9 @@ int hoy_server_new(
 	server->out = calloc(1, sizeof *server->out);
 	if (!server->in || !server->out)
 		return hoy_err_oom(err);
+	r = hoy_grantors_new(loop, state, &server->grantors, err);
+	if (r < 0)
+		return r;
 	r = hoy_loop_io(loop, &server->accepting, listen_fd, EPOLLIN, on_connect, server, err);
 	if (r >= 0)
 		r = hoy_loop_timer(loop, &server->idle, IDLE_NS, on_idle, server, err);
@@ -281,6 +306,7 @@ void hoy_server_free(struct hoy_server *server)
 	server->receiving = hoy_source_free(server->receiving);
 	server->idle = hoy_source_free(server->idle);
 	hoy_fd_close(&server->client);
+	hoy_grantors_free(server->grantors);
 	free(server->in);
 	free(server->out);
 	free(server);

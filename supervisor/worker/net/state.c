@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "supervisor/worker/net/conntrack.h"
 #include "supervisor/worker/net/firewall.h"
+#include "supervisor/worker/net/granted.h"
 #include "supervisor/worker/net/link.h"
 #include "supervisor/worker/net/nameserver.h"
 #include "supervisor/worker/net/relay.h"
@@ -49,6 +50,7 @@ struct endpoint {
 	char port[IFNAMSIZ]; /* restricted: the host's end as the rules have it; "": not yet */
 	uint32_t n_allowed;
 	struct hoy_net_allowed *allowed;
+	struct hoy_granted granted;
 	uint32_t n_ports;
 	struct hoy_net_port *ports;
 	struct held_port *held;
@@ -143,8 +145,10 @@ static void put_endpoint(
 {
 	const struct hoy_ruleset_egress egress = { ep->port, ep->allowed, ep->n_allowed };
 
-	if (ep->restricted)
+	if (ep->restricted) {
 		hoy_ruleset_egress(text, state->table, verb, &ep->address, &egress);
+		hoy_granted_put(&ep->granted, state->table, verb, &ep->address, hoy_loop_now(state->loop), text);
+	}
 	hoy_ruleset_ports(text, state->table, verb, &ep->address, ep->ports, ep->n_ports);
 }
 
@@ -490,6 +494,7 @@ static void endpoint_free(struct endpoint *ep)
 		return;
 	release_ports(ep);
 	free(ep->held);
+	hoy_granted_done(&ep->granted);
 	free(ep->allowed);
 	free(ep->ports);
 	free(ep);
@@ -703,6 +708,10 @@ static int change_endpoint(struct hoy_state *state, struct hoy_net_attach *attac
 	}
 	memcpy(attach->ports, ep->ports, ep->n_ports * sizeof *ep->ports);
 	note_port(ep);
+	if (known) {
+		ep->granted = known->granted;
+		known->granted = (struct hoy_granted){};
+	}
 	return replace_endpoint(state, known, former, TAKE_PTR(ep), err);
 }
 
@@ -743,6 +752,51 @@ int hoy_state_attach(struct hoy_state *state, struct hoy_net_attach *attach, int
 	if (r < 0)
 		drop_endpoint(state, state->n_endpoints - 1);
 	return r;
+}
+
+/* --- names -------------------------------------------------------------------------------- */
+
+int hoy_state_allow_names(
+	struct hoy_state *state, const uint8_t id[HOY_NET_ID_LEN], const char *text, struct hoy_err *err)
+{
+	size_t index;
+	struct endpoint *ep = find_endpoint(state, id, &index);
+
+	if (!ep || !ep->restricted)
+		return hoy_err_set(err, HOY_ERR_NOT_FOUND, ENOENT, "names for an endpoint that is not restricted");
+	return hoy_granted_set_names(&ep->granted, text, err);
+}
+
+/* Of the host's side of a bridge, or of another container: these are judged by what the rule says of addresses. */
+static bool is_in_our_subnet(void *userdata, const struct in6_addr *address)
+{
+	const struct hoy_state *state = userdata;
+
+	for (size_t i = 0; i < state->n_bridges; i++)
+		if (hoy_ruleset_is_in(&state->bridges[i].spec, address))
+			return true;
+	return false;
+}
+
+int hoy_state_grant(struct hoy_state *state, const struct hoy_net_grant *grant, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = {};
+	size_t index;
+	struct endpoint *ep = find_endpoint(state, grant->endpoint, &index);
+	struct hoy_granted_request request = {
+		.table = state->table, .is_ours = is_in_our_subnet, .userdata = state, .now = hoy_loop_now(state->loop)
+	};
+	int r;
+
+	if (!ep || !ep->restricted)
+		return hoy_err_set(err, HOY_ERR_NOT_FOUND, ENOENT, "no such restricted endpoint");
+	request.from = &ep->address;
+	r = hoy_granted_add(&ep->granted, grant, &request, &text, err);
+	if (r >= 0)
+		r = hoy_firewall_run(state->firewall, &text, NULL);
+	if (r < 0 && r != -EPERM && !state->syncing) /* the table is not what we think */
+		r = install_all(state, err);
+	return state->syncing && r != -EPERM ? 0 : r;
 }
 
 static void on_linger(struct hoy_source *source, void *userdata)

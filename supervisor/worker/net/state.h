@@ -29,6 +29,12 @@ int hoy_state_attach(struct hoy_state *state, struct hoy_net_attach *attach, int
 void hoy_state_detach(
 	struct hoy_state *state, const uint8_t id[HOY_NET_ID_LEN], bool at_once, int netns, const char *ifname);
 
+/* The names that a restricted endpoint may send to (HOY_NET_NAMES_MAX bytes, terminated). */
+int hoy_state_allow_names(
+	struct hoy_state *state, const uint8_t id[HOY_NET_ID_LEN], const char *text, struct hoy_err *err);
+/* What hoy-dns says of a name; rules are in force when this returns. -ENOENT: no such endpoint; -EPERM: it may not. */
+int hoy_state_grant(struct hoy_state *state, const struct hoy_net_grant *grant, struct hoy_err *err);
+
 /* The sockets of a container's name server, in its namespace (HOY_DNS_N_SOCKETS, the caller's), and the rules that lead
  * to them. A second time: new ones, and the rules lead to these. */
 int hoy_state_nameserver(struct hoy_state *state, int netns, int *ret_sockets, struct hoy_err *err);
