@@ -1,6 +1,6 @@
 /*
  * Containers going on their networks and off: what hoy-net is told, and what its answers mean. All endpoints of a
- * container come up together or not at all; changing them while it runs is in live.c.
+ * container come up together or not at all; changing them while it runs is in live.c, telling all anew in recover.c.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -10,8 +10,6 @@
 #include "base/loop.h"
 #include "base/str.h"
 #include "supervisor/network/network_internal.h"
-
-#define QUIT_TIMEOUT_MS 2000
 
 /* --- sandboxes ---------------------------------------------------------------------- */
 
@@ -111,14 +109,15 @@ void hoy_attachment_drop(struct hoy_attachment *attachment)
 }
 
 /* Without a host address: where the network says, else on all of the families that the container has. */
-static struct hoy_net_port wire_port(const struct hoy_port_row *row, uint32_t host_ip, bool has_ipv6)
+static struct hoy_net_port wire_port(
+	const struct hoy_port_row *row, const struct hoy_network_shape *shape, bool has_ipv6)
 {
 	struct hoy_net_port port = {
 		.proto = (uint8_t) row->proto,
 		.container_port = row->container_port,
 		.host_port = row->host_port,
 		.host_port_last = row->host_port_last,
-		.host_ip = host_ip,
+		.host_ip = shape->host_ip,
 		.families = HOY_NET_V4,
 	};
 
@@ -127,23 +126,30 @@ static struct hoy_net_port wire_port(const struct hoy_port_row *row, uint32_t ho
 		(void) hoy_ipv6_parse(row->host_ip, &port.host_ip6); /* checked when it was written */
 	} else if (row->host_ip[0]) {
 		(void) hoy_ipv4_parse(row->host_ip, &port.host_ip);
-	} else if (has_ipv6 && host_ip == 0) {
+	} else if (has_ipv6 && shape->host_ip == 0) {
 		port.families |= HOY_NET_V6;
 	}
+	if (shape->relay)
+		port.families |= HOY_NET_RELAYED;
 	return port;
 }
 
-/* What the kernel can't translate hoy-net passes on, and that is connections. */
+/* What the kernel can't translate hoy-net passes on, and of SCTP it knows nothing. */
 static int check_port(const struct hoy_net_port *port, bool has_ipv6, struct hoy_err *err)
 {
-	if (port->families != HOY_NET_V6 || port->proto == HOY_PORT_TCP)
+	if (port->proto != HOY_PORT_SCTP)
+		return 0;
+	if (port->families & HOY_NET_RELAYED)
+		return hoy_err_unsupported(
+			err, "publishing a port of sctp with publish policy 'host-firewall' is not supported");
+	if (port->families != HOY_NET_V6)
 		return 0;
 	if (IN6_IS_ADDR_LOOPBACK(&port->host_ip6))
 		return hoy_err_unsupported(
-			err, "publishing a port other than tcp on [::1] is not supported: publish it on 127.0.0.1");
+			err, "publishing a port of sctp on [::1] is not supported: publish it on 127.0.0.1");
 	if (!has_ipv6)
-		return hoy_err_unsupported(err,
-			"publishing a port other than tcp on an IPv6 address is supported only on networks with IPv6");
+		return hoy_err_unsupported(
+			err, "publishing a port of sctp on an IPv6 address is supported only on networks with IPv6");
 	return 0;
 }
 
@@ -198,7 +204,7 @@ static int make_request(struct hoy_networks *networks, const struct hoy_endpoint
 			rows[i].host_port = rows[i].bound;
 			rows[i].host_port_last = 0;
 		}
-		request->attach.ports[i] = wire_port(&rows[i], shape.host_ip, endpoint->address6 != NULL);
+		request->attach.ports[i] = wire_port(&rows[i], &shape, endpoint->address6 != NULL);
 		r = check_port(&request->attach.ports[i], endpoint->address6 != NULL, err);
 	}
 	hoy_port_rows_free(rows, n);
@@ -522,14 +528,21 @@ static void on_later(struct hoy_source *source, void *userdata)
 
 /* --- up and down --------------------------------------------------------------------- */
 
-static bool is_wanted(void *userdata)
+/* The address of IPv6 that it asks for, likewise: whoever has it and does not run has none from now on. */
+static int free_asked6(struct hoy_networks *networks, const struct hoy_endpoint_row *endpoint,
+	const struct hoy_network_row *network, struct hoy_err *err)
 {
-	const struct hoy_networks *networks = userdata;
+	auto_(hoy_endpoint_row_done) struct hoy_endpoint_row holder = {};
+	char text[INET6_ADDRSTRLEN];
+	struct in6_addr address;
+	int r;
 
-	for (size_t i = 0; i < networks->n_sandboxes; i++)
-		if (networks->sandboxes[i]->n_attachments > 0)
-			return true;
-	return networks->n_defined > 0;
+	if (hoy_ipv6_parse(endpoint->asked6, &address) < 0)
+		return 0;
+	r = hoy_endpoints_at6(networks->store, network->id, hoy_ipv6_format(&address, text), &holder, err);
+	if (r <= 0 || hoy_sandbox_find(networks, holder.container_id))
+		return r; /* the lease says who is in the way */
+	return hoy_endpoints_set_address6(networks->store, holder.id, NULL, err);
 }
 
 /* The network has another subnet of IPv6 than when this was leased, or has one only now. */
@@ -541,6 +554,9 @@ static int settle_address6(struct hoy_networks *networks, struct hoy_endpoint_ro
 
 	if (hoy_ipv6_fits(network, endpoint->address6))
 		return 0;
+	r = endpoint->asked6 ? free_asked6(networks, endpoint, network, err) : 0;
+	if (r < 0)
+		return r;
 	r = hoy_ipv6_lease(networks, network, endpoint->asked6, endpoint->place, address, err);
 	if (r < 0)
 		return r;
@@ -574,7 +590,8 @@ static int settle_address(struct hoy_networks *networks, struct hoy_endpoint_row
 {
 	int r = 0;
 
-	if (hoy_str_eq(network->name, "bridge") && !hoy_service_is_connected(networks->service) && !is_wanted(networks))
+	if (hoy_str_eq(network->name, "bridge") && !hoy_service_is_connected(networks->service) &&
+		!hoy_networks_are_wanted(networks))
 		r = hoy_networks_settle(networks, network, err);
 	if (r < 0)
 		return r;
@@ -620,8 +637,7 @@ static int add_one(struct hoy_sandbox *sandbox, struct hoy_endpoint_row *endpoin
 	return r;
 }
 
-/* The sandbox with all its attachments, of which nobody is told yet. */
-static int prepare(struct hoy_networks *networks, const char *container_id, const char *name, bool bound,
+int hoy_sandbox_prepare(struct hoy_networks *networks, const char *container_id, const char *name, bool bound,
 	struct hoy_sandbox **ret, struct hoy_err *err)
 {
 	struct hoy_endpoint_row *rows = NULL;
@@ -693,7 +709,7 @@ int hoy_network_attach(struct hoy_networks *networks, const char *container_id, 
 			err, HOY_ERR_CONFLICT, EALREADY, "container %s is going on its network already", name);
 	hoy_network_detach(
 		networks, container_id); /* a new namespace: the old run is over, whether we were told or not */
-	r = prepare(networks, container_id, name, /* bound= */ false, &sandbox, err);
+	r = hoy_sandbox_prepare(networks, container_id, name, /* bound= */ false, &sandbox, err);
 	if (r < 0)
 		return r;
 	sandbox->done = done;
@@ -717,74 +733,4 @@ void hoy_network_detach(struct hoy_networks *networks, const char *container_id)
 	hoy_naming_down(sandbox);
 	detach_all(sandbox);
 	sandbox_drop(sandbox);
-}
-
-/* --- the whole state -------------------------------------------------------------------- */
-
-static void tell_all(void *userdata)
-{
-	struct hoy_networks *networks = userdata;
-
-	hoy_bridges_send(networks);
-	for (size_t i = 0; i < networks->n_sandboxes; i++) {
-		const struct hoy_sandbox *sandbox = networks->sandboxes[i];
-
-		for (size_t j = 0; j < sandbox->n_attachments; j++) {
-			struct hoy_err err = {};
-
-			if (sandbox->attachments[j]->is_up &&
-				hoy_attachment_send(sandbox->attachments[j], HOY_NET_ADOPT, -1, NULL, NULL, &err) < 0)
-				hoy_log_err(&err, "network of '%s'", sandbox->name);
-		}
-	}
-	hoy_naming_link(networks, /* anew= */ true);
-}
-
-const struct hoy_service_owner hoy_sandbox_owner = { .sync = tell_all, .wanted = is_wanted };
-
-static int recover_one(struct hoy_networks *networks, const char *container_id, struct hoy_err *err)
-{
-	struct hoy_sandbox *sandbox;
-	struct hoy_network_container container = { .name = container_id };
-	int r;
-
-	if (networks->containers.look)
-		(void) networks->containers.look(networks->containers.userdata, container_id, &container);
-	r = prepare(networks, container_id, container.name, /* bound= */ true, &sandbox, err);
-
-	if (r < 0)
-		return r;
-	sandbox->is_up = true;
-	for (size_t i = 0; i < sandbox->n_attachments; i++) {
-		sandbox->attachments[i]->is_up = true;
-		sandbox->has_names = sandbox->has_names || hoy_naming_wants(sandbox->attachments[i]);
-	}
-	return 0;
-}
-
-int hoy_network_recover(
-	struct hoy_networks *networks, const char *const *running, size_t n_running, struct hoy_err *err)
-{
-	for (size_t i = 0; i < n_running; i++) {
-		struct hoy_err one = {};
-
-		if (!hoy_sandbox_find(networks, running[i]) && recover_one(networks, running[i], &one) == -ENOMEM)
-			return hoy_err_oom(err);
-		if (one.errnum)
-			hoy_log_ignored(&one, "network of running container '%s'", running[i]);
-	}
-	if (is_wanted(networks) || if_nametoindex(networks->bridge) != 0)
-		hoy_service_start(networks->service);
-	hoy_naming_recover(networks);
-	return 0;
-}
-
-void hoy_network_shutdown(struct hoy_networks *networks)
-{
-	for (size_t i = 0; i < networks->n_sandboxes; i++)
-		if (networks->sandboxes[i]->n_attachments > 0)
-			return;
-	hoy_names_quit(networks->names);
-	if (hoy_service_is_connected(networks->service) || if_nametoindex(networks->bridge) != 0)
-		hoy_service_quit(networks->service, QUIT_TIMEOUT_MS);
 }

@@ -148,12 +148,12 @@ static int set_child_option(struct hoy_network_shape *shape, const char *key, co
 	return 0;
 }
 
-/* Where ports without an address are published: as docker everywhere, or for the host itself. */
-static int set_publish(struct hoy_network_shape *shape, const char *text, struct hoy_err *err)
+/* Where ports without an address are published: as docker everywhere, or for the host itself; or how: to a socket of the
+ * host, before which its own rules stand. */
+static int set_publish(struct hoy_network_shape *shape, const char *text)
 {
-	if (hoy_str_eq(text, "host-firewall"))
-		return hoy_err_unsupported(err, "publish policy '%s' is not supported", text);
-	if (!hoy_str_eq(text, "open") && !hoy_str_eq(text, "local"))
+	shape->relay = hoy_str_eq(text, "host-firewall");
+	if (!shape->relay && !hoy_str_eq(text, "open") && !hoy_str_eq(text, "local"))
 		return -EINVAL;
 	if (hoy_str_eq(text, "local"))
 		shape->host_ip = INADDR_LOOPBACK;
@@ -177,7 +177,7 @@ static int set_option(struct hoy_network_shape *shape, const char *key, const ch
 	else if (hoy_str_eq(key, OPTION_MASQUERADE))
 		r = set_flag(shape, HOY_NET_NO_MASQUERADE, text);
 	else if (hoy_str_eq(key, OPTION_PUBLISH))
-		r = set_publish(shape, text, err);
+		r = set_publish(shape, text);
 	else if (hoy_str_eq(key, OPTION_HOST_IP))
 		r = *text ? hoy_ipv4_parse(text, &shape->host_ip) : 0;
 	else

@@ -34,6 +34,7 @@ struct hoy_sandbox {
 	size_t n_attachments;
 	size_t pending; /* answers of hoy-net that are still to come */
 	bool is_up;
+	bool is_recovered; /* it ran before this hoyd: its default route may be by another network than its gateway */
 	bool cancelled;
 	hoy_network_attached done;
 	void *userdata;
@@ -151,6 +152,7 @@ struct hoy_network_shape {
 	unsigned int mtu;
 	uint32_t flags;   /* hoy_net_bridge_flag */
 	uint32_t host_ip; /* where ports without an address are published; 0: everywhere */
+	bool relay;       /* ports are passed on by hoy-net, so that the host's own rules of input decide */
 };
 int hoy_network_shape(struct hoy_networks *networks, const struct hoy_network_row *row, struct hoy_network_shape *ret,
 	struct hoy_err *err);
@@ -190,7 +192,16 @@ void hoy_bridge_note(struct hoy_networks *networks, const char *bridge, const st
 /* NULL: it is fine as far as we know. */
 const struct hoy_err *hoy_bridge_trouble(struct hoy_networks *networks, const char *bridge);
 
+/* --- recover.c --- */
+
+/* Is there anything for hoy-net to do? */
+bool hoy_networks_are_wanted(const struct hoy_networks *networks);
+
 /* --- attach.c, live.c --- */
+
+/* A sandbox with all its attachments, of which nobody is told yet. */
+int hoy_sandbox_prepare(struct hoy_networks *networks, const char *container_id, const char *name, bool bound,
+	struct hoy_sandbox **ret, struct hoy_err *err);
 
 struct hoy_sandbox *hoy_sandbox_find(struct hoy_networks *networks, const char *container_id);
 struct hoy_attachment *hoy_sandbox_attachment(const struct hoy_sandbox *sandbox, const char *network_id);

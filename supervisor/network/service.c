@@ -273,6 +273,7 @@ static void on_synced(void *userdata, const struct hoy_net_reply *reply, const s
 static void tell(struct hoy_service *service)
 {
 	struct call *waiting = take_all(service);
+	const struct hoy_err again = { .errnum = ECONNRESET, .msg = "hoy-net began anew" };
 	struct hoy_net_request hello = { .hello.version = HOY_NET_VERSION }, plain = {};
 
 	(void) snprintf(hello.hello.table, sizeof hello.hello.table, "%s", service->table);
@@ -286,6 +287,8 @@ static void tell(struct hoy_service *service)
 		struct call *next = waiting->next;
 
 		if (waiting->is_sync) {
+			if (waiting->replied)
+				waiting->replied(waiting->userdata, NULL, &again);
 			call_free(waiting);
 		} else {
 			waiting->request->seq = ++service->seq;

@@ -396,6 +396,22 @@ int hoy_endpoints_at(struct hoy_store *store, const char *network_id, uint32_t p
 	return r < 0 ? r : 1;
 }
 
+int hoy_endpoints_at6(struct hoy_store *store, const char *network_id, const char *address,
+	struct hoy_endpoint_row *ret, struct hoy_err *err)
+{
+	auto_(hoy_query_done) struct hoy_query q = {};
+	int r;
+
+	hoy_query_start(&q, store, ENDPOINT_COLUMNS "WHERE network_id = ?1 AND address6 = ?2");
+	hoy_query_bind_text(&q, 1, network_id);
+	hoy_query_bind_text(&q, 2, address);
+	r = hoy_query_next(&q, err);
+	if (r <= 0)
+		return r;
+	r = read_endpoint(&q, ret, err);
+	return r < 0 ? r : 1;
+}
+
 int hoy_endpoints_list(struct hoy_store *store, const char *container_id, struct hoy_endpoint_row **ret, size_t *ret_n,
 	struct hoy_err *err)
 {

@@ -103,6 +103,9 @@ int hoy_endpoints_find(
 /* The one that has the place: 1, or 0. */
 int hoy_endpoints_at(struct hoy_store *store, const char *network_id, uint32_t place, struct hoy_endpoint_row *ret,
 	struct hoy_err *err);
+/* The one that has the address of IPv6: 1, or 0. */
+int hoy_endpoints_at6(struct hoy_store *store, const char *network_id, const char *address,
+	struct hoy_endpoint_row *ret, struct hoy_err *err);
 /* All of them, by position; *ret is freed with hoy_endpoint_rows_free(). */
 int hoy_endpoints_list(struct hoy_store *store, const char *container_id, struct hoy_endpoint_row **ret, size_t *ret_n,
 	struct hoy_err *err);

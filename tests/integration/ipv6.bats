@@ -15,6 +15,8 @@ setup_file() {
     ip addr add fd00:9::1/64 dev uplink6 nodad
     ip link set uplink6 up
     ip -n outside addr add fd00:9::2/64 dev eth0 nodad
+    ip addr add 10.9.0.1/24 dev uplink6
+    ip -n outside addr add 10.9.0.2/24 dev eth0
     ip -n outside link set eth0 up
     start_hoyd --ipv6 --fixed-cidr-v6 fd00:17::/64
     load_busybox
@@ -138,8 +140,9 @@ pings() { hoy exec "$1" ping -6 -c1 -W2 "$2"; }
 
 @test "ipv6: published on an IPv6 address, also for a container without IPv6; one number for both families" {
     net plain
-    sleeper ca --network plain -p '[::1]:8081:80' -p '[::]:8082:80' -p '[::1]:8083:81'
+    sleeper ca --network plain -p '[::1]:8081:80' -p '[::]:8082:80' -p '[::1]:8083:81' -p '[::1]:8087:53/udp' -p '[::]:8088:53/udp'
     serve ca 80
+    serve ca 53
     gateway=$(hoy inspect -f '{{.NetworkSettings.Networks.plain.Gateway}}' ca)
     [ "$(hoy port ca 80 | sort)" = "[::1]:8081
 [::]:8082" ]
@@ -147,6 +150,10 @@ pings() { hoy exec "$1" ping -6 -c1 -W2 "$2"; }
     answers "$gateway" asked ::1 8082
     answers "$gateway" asked fd00:9::1 8082 outside
     run ! asked fd00:9::1 8081 outside
+    wait_for 10 answers "$gateway" asked_udp ::1 8087
+    answers "$gateway" asked_udp ::1 8088
+    answers "$gateway" asked_udp fd00:9::1 8088 outside
+    run ! asked_udp fd00:9::1 8087 outside
     # a megabyte each way, and the end of one side is the end of that one alone
     nsenter -t "$(hoy inspect -f '{{.State.Pid}}' ca)" -n python3 -c '
 import socket
@@ -169,12 +176,66 @@ sys.exit(got != open(sys.argv[1], "rb").read())' "$T/sent"
     }
     wait_for 10 echoed
     refused "port is already allocated" hoy run --label t -p '[::]:8082:80' busybox true
-    refused "on [::1] is not supported" hoy run --label t -p '[::1]:53:53/udp' busybox true
-    refused "only on networks with IPv6" hoy run --label t --network plain -p '[::]:53:53/udp' busybox true
+    refused "on [::1] is not supported" hoy run --label t -p '[::1]:53:53/sctp' busybox true
+    refused "only on networks with IPv6" hoy run --label t --network plain -p '[::]:53:53/sctp' busybox true
     net --ipv6 six
-    sleeper cc --network six -p 80
+    sleeper cc --network six -p 80 -p 8089:53/udp
+    serve cc 53 6
+    wait_for 10 answers "$(hoy inspect -f '{{.NetworkSettings.Networks.six.IPv6Gateway}}' cc)" asked_udp ::1 8089
     [ "$(hoy port cc 80 | sed 's/.*://' | sort -u | wc -l)" = 1 ]
     [ "$(hoy port cc 80 | wc -l)" = 2 ]
+}
+
+@test "published: with the policy host-firewall the host's own rules of input decide, of tcp and udp on both families" {
+    net --ipv6 --subnet 10.60.0.0/24 --subnet fd00:60::/64 -o hoy.publish=host-firewall walled
+    sleeper ca --network walled -p 8084:80 -p 8085:53/udp -p 8086:80
+    for port in 80 53; do
+        serve ca $port
+        serve ca $port 6
+    done
+    [ "$(hoy port ca 80/tcp | sort)" = "0.0.0.0:8084
+0.0.0.0:8086
+[::]:8084
+[::]:8086" ]
+    run ! grep 8084 <(nft list ruleset)
+    all_answer() {
+        answers 10.60.0.1 asked 10.9.0.1 8084 outside && answers fd00:60::1 asked fd00:9::1 8084 outside &&
+            answers 10.60.0.1 asked_udp 10.9.0.1 8085 outside && answers fd00:60::1 asked_udp fd00:9::1 8085 outside
+    }
+    wait_for 20 all_answer
+    answers 10.60.0.1 asked 127.0.0.1 8084
+    answers 10.60.0.1 hoy exec ca nc -w 5 10.9.0.1 8084
+    nft 'table inet host {
+        chain input {
+            type filter hook input priority 0
+            iifname uplink6 tcp dport 8084 reject
+            iifname uplink6 udp dport 8085 reject
+        }
+    }'
+    for address in 10.9.0.1 fd00:9::1; do
+        run ! asked $address 8084 outside
+        run ! asked_udp $address 8085 outside
+    done
+    answers 10.60.0.1 asked 10.9.0.1 8086 outside
+    nft delete table inet host
+    kill_hoyd
+    pkill -KILL -f "^hoy-net $T/run/"
+    start_hoyd --ipv6 --fixed-cidr-v6 fd00:17::/64
+    wait_for 20 all_answer
+    refused "publish policy 'host-firewall' is not supported" hoy run --label t --network walled -p 99:99/sctp busybox true
+    hoy rm -f ca
+    run ! asked 10.9.0.1 8084 outside
+}
+
+@test "ipv6: an address that is asked for is whose who runs" {
+    net --ipv6 --subnet fd00:60::/64 six
+    hoy create --label t --name ca --network six --ip6 fd00:60::77 busybox sleep 1000
+    sleeper cb --network six --ip6 fd00:60::77
+    hoy exec cb ip -6 addr show eth0 | grep -q "fd00:60::77/64"
+    refused "Address already in use" hoy start ca
+    hoy rm -f cb
+    hoy start ca
+    hoy exec ca ip -6 addr show eth0 | grep -q "fd00:60::77/64"
 }
 
 @test "ipv6: the default network has it; rules and addresses are as before when hoyd and hoy-net were killed" {

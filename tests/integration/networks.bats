@@ -182,10 +182,30 @@ two" ]
     reaches ca 10.51.0.1
     docker network disconnect near ca
     run ! reaches ca 10.51.0.1
-    refused "publish policy 'host-firewall' is not supported" docker network create -o hoy.publish=host-firewall x
     refused "invalid value 'nowhere' of network option 'hoy.publish'" docker network create -o hoy.publish=nowhere x
     refused "want ADDRESS[/BITS][:PORT] or NAME[:PORT]" docker network create -o hoy.egress=allow=exa+mple.org x
     refused "want none or allow=" docker network connect --driver-opt hoy.egress=some near ca
+}
+
+@test "networks: a connect that the end of hoyd cut short is whole after it: interface, name, route, ports" {
+    docker network create --subnet 10.50.0.0/24 abc
+    docker network create --subnet 10.51.0.0/24 mid
+    sleeper ca --network mid -p 8080:80
+    sleeper cb --network abc --ip 10.50.0.10
+    pid=$(docker inspect -f '{{.State.Pid}}' ca)
+    docker network connect abc ca
+    docker exec -d cb httpd -f -p 80 -h /etc
+    kill_hoyd
+    # as if the row had been all that was done
+    nsenter -t "$pid" -n ip link del eth1
+    nsenter -t "$pid" -n ip route replace default via 10.51.0.1
+    start_hoyd
+    wait_for 20 reaches ca 10.50.0.10
+    docker exec ca ping -c1 -W2 cb
+    is_whole() {
+        docker exec ca ip route | grep -q "default via 10.50.0.1 dev eth1" && nft list ruleset | grep -q "8080 : 10.50.0.* . 80"
+    }
+    wait_for 20 is_whole
 }
 
 @test "networks: hoyd and hoy-net killed: networks, rules and addresses are as before" {

@@ -552,6 +552,17 @@ bool hoy_links_exists(struct hoy_links *links, int ifindex, const uint8_t id[HOY
 	return if_indextoname((unsigned int) ifindex, name) && hoy_links_name_is(name, id);
 }
 
+bool hoy_links_has(const struct if_nameindex *all, const uint8_t id[HOY_NET_ID_LEN])
+{
+	char hex[2 * HOY_NET_ID_LEN + 1];
+
+	hoy_hex(id, HOY_NET_ID_LEN, hex);
+	for (; all->if_index; all++)
+		if (is_our_name(all->if_name) && strncmp(all->if_name + 4, hex, NAME_ID_DIGITS) == 0)
+			return true;
+	return false;
+}
+
 void hoy_links_delete(struct hoy_links *links, int ifindex, const uint8_t id[HOY_NET_ID_LEN])
 {
 	if (hoy_links_exists(links, ifindex, id))

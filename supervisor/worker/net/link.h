@@ -46,6 +46,9 @@ int hoy_links_inside(struct hoy_links *links, int netns, hoy_links_act act, void
 
 /* Is the host's end still there? It goes with the container's namespace. */
 bool hoy_links_exists(struct hoy_links *links, int ifindex, const uint8_t id[HOY_NET_ID_LEN]);
+/* All interfaces of the host (if_nameindex()), to look for many: has the endpoint a host's end among them? */
+struct if_nameindex;
+bool hoy_links_has(const struct if_nameindex *all, const uint8_t id[HOY_NET_ID_LEN]);
 /* Deletes it, if it is still that endpoint's. */
 void hoy_links_delete(struct hoy_links *links, int ifindex, const uint8_t id[HOY_NET_ID_LEN]);
 /* Its bridge passes on nothing from it and to it any longer: far cheaper than deleting it. */

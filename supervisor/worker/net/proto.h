@@ -45,11 +45,12 @@ enum hoy_net_op {
 };
 
 enum hoy_net_family { HOY_NET_V4 = 1, HOY_NET_V6 = 2 };
+#define HOY_NET_RELAYED 4 /* of a port, beside them: the kernel translates nothing, hoy-net passes on what comes */
 
 /* IPv4 addresses are in host byte order here, those of IPv6 as on the wire. */
 struct hoy_net_port {
 	uint8_t proto;    /* IPPROTO_x */
-	uint8_t families; /* hoy_net_family: published on these, with one number */
+	uint8_t families; /* hoy_net_family, HOY_NET_RELAYED: published on these, with one number */
 	uint16_t container_port;
 	uint16_t host_port;       /* request: 0 is any free one; reply: the one reserved */
 	uint16_t host_port_last;  /* request: last of a range, or 0 */
@@ -100,7 +101,7 @@ struct hoy_net_allowed {
 
 enum hoy_net_manner {
 	HOY_NET_FRESH, /* the interface is to be made */
-	HOY_NET_ADOPT, /* it is up already, from before this hoy-net: only ports and rules */
+	HOY_NET_ADOPT, /* it is up already, from before this hoy-net: only ports and rules. -ENODEV: it has no interface */
 	HOY_NET_AGAIN, /* it is up already: other ports than before, and the default route if `gateway` */
 };
 

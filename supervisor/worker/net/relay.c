@@ -9,8 +9,9 @@
 
 #include "base/fd.h"
 #include "base/loop.h"
+#include "supervisor/worker/net/relay_udp.h"
 
-#define MAX_CONNECTIONS 512 /* per port, six descriptors each */
+#define MAX_CONNECTIONS 1024 /* per port, six descriptors each */
 #define PIECE ((size_t) 64 << 10)
 
 enum { CLIENT, CONTAINER };
@@ -38,6 +39,7 @@ struct hoy_relay {
 	struct hoy_relay_target target;
 	struct connection *connections;
 	size_t n;
+	struct hoy_relay_udp *udp; /* instead of all this */
 };
 
 static void free_connection(struct connection *c)
@@ -201,8 +203,8 @@ static void on_client(struct hoy_source *source, uint32_t events, void *userdata
 	(void) events;
 	if (client < 0)
 		return;
-	if (relay->n >= MAX_CONNECTIONS ||
-		(!IN6_IS_ADDR_UNSPECIFIED(&relay->target.address6) && !came_to_loopback(client))) {
+	if (relay->n >= MAX_CONNECTIONS || (!relay->target.every && !IN6_IS_ADDR_UNSPECIFIED(&relay->target.address6) &&
+						   !came_to_loopback(client))) {
 		refuse(client);
 		return;
 	}
@@ -220,8 +222,8 @@ static void on_client(struct hoy_source *source, uint32_t events, void *userdata
 	relay->n++;
 }
 
-int hoy_relay_new(struct hoy_loop *loop, int sock, const struct hoy_relay_target *target, struct hoy_relay **ret,
-	struct hoy_err *err)
+int hoy_relay_new(struct hoy_loop *loop, int sock, int proto, int family, const struct hoy_relay_target *target,
+	struct hoy_relay **ret, struct hoy_err *err)
 {
 	struct hoy_relay *relay = calloc(1, sizeof *relay);
 	int r;
@@ -230,7 +232,8 @@ int hoy_relay_new(struct hoy_loop *loop, int sock, const struct hoy_relay_target
 		return hoy_err_oom(err);
 	relay->loop = loop;
 	relay->target = *target;
-	r = hoy_loop_io(loop, &relay->accepting, sock, EPOLLIN, on_client, relay, err);
+	r = proto == IPPROTO_UDP ? hoy_relay_udp_new(loop, sock, family, target, &relay->udp, err)
+				 : hoy_loop_io(loop, &relay->accepting, sock, EPOLLIN, on_client, relay, err);
 	if (r < 0)
 		free(relay);
 	else
@@ -241,6 +244,8 @@ int hoy_relay_new(struct hoy_loop *loop, int sock, const struct hoy_relay_target
 void hoy_relay_set_target(struct hoy_relay *relay, const struct hoy_relay_target *target)
 {
 	relay->target = *target;
+	if (relay->udp)
+		hoy_relay_udp_set_target(relay->udp, target);
 }
 
 struct hoy_relay *hoy_relay_free(struct hoy_relay *relay)
@@ -248,6 +253,7 @@ struct hoy_relay *hoy_relay_free(struct hoy_relay *relay)
 	if (!relay)
 		return NULL;
 	relay->accepting = hoy_source_free(relay->accepting);
+	hoy_relay_udp_free(relay->udp);
 	while (relay->connections) {
 		struct connection *c = relay->connections;
 

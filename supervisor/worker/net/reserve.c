@@ -7,8 +7,8 @@
 
 #include "base/fd.h"
 
-#define ANY_TRIES 32     /* for a number that is free on both families */
-#define RELAY_BACKLOG 64 /* connections on IPv6 may be for us to pass on */
+#define ANY_TRIES 32      /* for a number that is free on both families */
+#define RELAY_BACKLOG 128 /* connections that may be for us to pass on */
 
 static int open_socket(int family, uint8_t proto)
 {
@@ -41,6 +41,11 @@ static int port_of(int sock, uint16_t *ret)
 	return 0;
 }
 
+static bool is_passed_on(const struct hoy_net_port *port, int family)
+{
+	return family == AF_INET6 || (port->families & HOY_NET_RELAYED);
+}
+
 /* Takes `number` (0: any) on one family; *ret_number is what it got. */
 static int hold(const struct hoy_net_port *port, int family, uint16_t number, int *ret_sock, uint16_t *ret_number)
 {
@@ -61,7 +66,7 @@ static int hold(const struct hoy_net_port *port, int family, uint16_t number, in
 	if (family == AF_INET ? bind(sock, (const struct sockaddr *) &in, sizeof in) < 0
 			      : bind(sock, (const struct sockaddr *) &in6, sizeof in6) < 0)
 		return -errno;
-	if (port->proto != IPPROTO_UDP && listen(sock, family == AF_INET ? 1 : RELAY_BACKLOG) < 0)
+	if (port->proto != IPPROTO_UDP && listen(sock, is_passed_on(port, family) ? RELAY_BACKLOG : 1) < 0)
 		return -errno;
 	r = port_of(sock, ret_number);
 	if (r >= 0)
@@ -81,7 +86,7 @@ static int hold_both(struct hoy_net_port *port, uint16_t number, int sockets[2])
 	if (r >= 0 && (port->families & HOY_NET_V6)) {
 		r = hold(port, AF_INET6, number, &v6, &number);
 		if ((r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL) && (port->families & HOY_NET_V4)) {
-			port->families = HOY_NET_V4;
+			port->families &= (uint8_t) ~HOY_NET_V6;
 			r = 0;
 		}
 	}

@@ -333,7 +333,8 @@ static void add_ports(struct list *list, const struct hoy_ruleset_target *to, co
 	size_t n, bool on_address)
 {
 	for (size_t i = 0; i < n; i++)
-		if ((ports[i].families & HOY_NET_V4) && (ports[i].host_ip != 0) == on_address)
+		if ((ports[i].families & (HOY_NET_V4 | HOY_NET_RELAYED)) == HOY_NET_V4 &&
+			(ports[i].host_ip != 0) == on_address)
 			add_element(list, on_address ? ipv4(ports[i].host_ip).text : NULL, &ports[i],
 				ipv4(to->address).text);
 	end_list(list);
@@ -344,7 +345,8 @@ static void add_ports6(struct list *list, const struct hoy_ruleset_target *to, c
 	size_t n, bool on_address)
 {
 	for (size_t i = 0; i < n; i++)
-		if ((ports[i].families & HOY_NET_V6) && !IN6_IS_ADDR_LOOPBACK(&ports[i].host_ip6) &&
+		if ((ports[i].families & (HOY_NET_V6 | HOY_NET_RELAYED)) == HOY_NET_V6 &&
+			!IN6_IS_ADDR_LOOPBACK(&ports[i].host_ip6) &&
 			IN6_IS_ADDR_UNSPECIFIED(&ports[i].host_ip6) != on_address)
 			add_element(list, on_address ? ipv6(&ports[i].host_ip6).text : NULL, &ports[i],
 				ipv6(&to->address6).text);

@@ -35,9 +35,9 @@ struct bridge {
 struct held_port {
 	int sock[2]; /* of IPv4 and IPv6; -EBADF: not on that, or could not be had when it was adopted */
 	struct hoy_source *source;
-	struct hoy_relay *relay;  /* of TCP on IPv6 */
-	uint8_t families;         /* it was asked for on these */
-	struct held_port *origin; /* whose it was, while that may yet have it back; NULL: it was made here */
+	struct hoy_relay *relay[2]; /* of what the kernel does not translate */
+	uint8_t families;           /* it was asked for on these */
+	struct held_port *origin;   /* whose it was, while that may yet have it back; NULL: it was made here */
 };
 
 struct endpoint {
@@ -71,6 +71,7 @@ struct hoy_state {
 	bool table6_exists; /* that of IPv6, which only networks with IPv6 need */
 	bool sources_exist; /* the table of family bridge, which only restricted endpoints need */
 	bool syncing;
+	struct if_nameindex *links_then; /* when it began; NULL: not known */
 	char foreign[128];
 	struct bridge *bridges;
 	size_t n_bridges;
@@ -362,20 +363,29 @@ static bool is_ours(
 	return false;
 }
 
-static struct hoy_relay_target target_of(const struct endpoint *ep, uint32_t i)
+static struct hoy_relay_target target_of(const struct endpoint *ep, uint32_t i, bool is_v6)
 {
 	return (struct hoy_relay_target){
-		.port = ep->ports[i].container_port, .address = ep->address.address, .address6 = ep->address.address6
+		.port = ep->ports[i].container_port,
+		.address = ep->address.address,
+		.address6 = is_v6 ? ep->address.address6 : in6addr_any,
+		.every = ep->ports[i].families & HOY_NET_RELAYED,
 	};
 }
 
-/* The sockets of a port go over to another endpoint, and with them what comes to its relay. */
-static void pass_port(struct held_port *from, struct held_port *to, const struct hoy_relay_target *target)
+/* The sockets of a port go over to another endpoint's `i`th, and with them what comes to their relays. */
+static void pass_port(struct held_port *from, const struct endpoint *ep, uint32_t i)
 {
+	struct held_port *to = &ep->held[i];
+
 	*to = *from;
 	*from = (struct held_port){ .sock = { -EBADF, -EBADF } };
-	if (to->relay)
-		hoy_relay_set_target(to->relay, target);
+	for (size_t j = 0; j < 2; j++) {
+		const struct hoy_relay_target target = target_of(ep, i, j == 1);
+
+		if (to->relay[j])
+			hoy_relay_set_target(to->relay[j], &target);
+	}
 }
 
 static bool is_held(const struct held_port *held)
@@ -395,13 +405,11 @@ static void take_ports(struct endpoint *from, struct endpoint *to)
 {
 	for (uint32_t i = 0; i < to->n_ports; i++)
 		for (uint32_t j = 0; j < from->n_ports && !is_held(&to->held[i]); j++) {
-			struct hoy_relay_target target = target_of(to, i);
-
 			if (!is_held(&from->held[j]) || from->held[j].families != to->ports[i].families ||
 				!is_one_port(&from->ports[j], &to->ports[i]))
 				continue;
 			to->ports[i].families = from->ports[j].families;
-			pass_port(&from->held[j], &to->held[i], &target);
+			pass_port(&from->held[j], to, i);
 			to->held[i].origin = &from->held[j];
 		}
 }
@@ -414,9 +422,7 @@ static void give_ports_back(struct hoy_state *state, struct endpoint *ep)
 		for (uint32_t i = 0; i < ep->n_ports; i++)
 			for (uint32_t j = 0; j < from->n_ports; j++)
 				if (ep->held[i].origin == &from->held[j]) {
-					struct hoy_relay_target target = target_of(from, j);
-
-					pass_port(&ep->held[i], &from->held[j], &target);
+					pass_port(&ep->held[i], from, j);
 					from->held[j].origin = NULL;
 				}
 	}
@@ -424,7 +430,7 @@ static void give_ports_back(struct hoy_state *state, struct endpoint *ep)
 
 static int hold_port(struct hoy_state *state, const struct endpoint *ep, uint32_t i, struct hoy_err *err)
 {
-	const struct hoy_relay_target target = target_of(ep, i);
+	const struct hoy_net_port *port = &ep->ports[i];
 	struct held_port *held = &ep->held[i];
 	int r;
 
@@ -432,12 +438,17 @@ static int hold_port(struct hoy_state *state, const struct endpoint *ep, uint32_
 		return 0;
 	held->families = ep->ports[i].families;
 	r = hoy_reserve_port(&ep->ports[i], held->sock, err);
-	if (r < 0 || ep->ports[i].proto == IPPROTO_UDP)
-		return r;
-	if (held->sock[0] >= 0)
-		r = hoy_loop_io(state->loop, &held->source, held->sock[0], EPOLLIN, on_stray_connection, NULL, err);
-	if (r >= 0 && held->sock[1] >= 0 && ep->ports[i].proto == IPPROTO_TCP)
-		r = hoy_relay_new(state->loop, held->sock[1], &target, &held->relay, err);
+	for (size_t j = 0; j < 2 && r >= 0; j++) {
+		const struct hoy_relay_target target = target_of(ep, i, j == 1);
+		bool is_relayed = port->proto != IPPROTO_SCTP && (j == 1 || (port->families & HOY_NET_RELAYED));
+
+		if (held->sock[j] >= 0 && is_relayed)
+			r = hoy_relay_new(state->loop, held->sock[j], port->proto, j == 1 ? AF_INET6 : AF_INET, &target,
+				&held->relay[j], err);
+		else if (j == 0 && held->sock[j] >= 0 && port->proto != IPPROTO_UDP)
+			r = hoy_loop_io(
+				state->loop, &held->source, held->sock[j], EPOLLIN, on_stray_connection, NULL, err);
+	}
 	return r;
 }
 
@@ -482,7 +493,8 @@ static void release_ports(struct endpoint *ep)
 {
 	for (uint32_t i = 0; ep->held && i < ep->n_ports; i++) {
 		ep->held[i].source = hoy_source_free(ep->held[i].source);
-		ep->held[i].relay = hoy_relay_free(ep->held[i].relay);
+		ep->held[i].relay[0] = hoy_relay_free(ep->held[i].relay[0]);
+		ep->held[i].relay[1] = hoy_relay_free(ep->held[i].relay[1]);
 		hoy_fd_close(&ep->held[i].sock[0]);
 		hoy_fd_close(&ep->held[i].sock[1]);
 	}
@@ -715,6 +727,15 @@ static int change_endpoint(struct hoy_state *state, struct hoy_net_attach *attac
 	return replace_endpoint(state, known, former, TAKE_PTR(ep), err);
 }
 
+/* hoyd was killed before the interface was made, or after it was taken away. Children are seen in their namespace only. */
+static bool is_missing(struct hoy_state *state, const struct hoy_net_attach *attach)
+{
+	const struct bridge *bridge = find_bridge(state, attach->bridge);
+
+	return bridge && bridge->spec.kind == HOY_NET_BRIDGED && state->links_then &&
+	       !hoy_links_has(state->links_then, attach->id);
+}
+
 int hoy_state_attach(struct hoy_state *state, struct hoy_net_attach *attach, int netns, uint32_t *ret_reason,
 	uint32_t *ret_failed_port, struct hoy_err *err)
 {
@@ -724,6 +745,11 @@ int hoy_state_attach(struct hoy_state *state, struct hoy_net_attach *attach, int
 	int r;
 
 	known = find_endpoint(state, attach->id, &index);
+	if (attach->manner == HOY_NET_ADOPT && is_missing(state, attach)) {
+		if (known)
+			drop_endpoint(state, index);
+		return hoy_err_set(err, HOY_ERR_SYSTEM, ENODEV, "the interface is not there");
+	}
 	if (known && attach->manner == HOY_NET_ADOPT && has_ports(known, attach)) {
 		known->stale = false;
 		return 0;
@@ -811,9 +837,18 @@ static void on_linger(struct hoy_source *source, void *userdata)
 
 /* --- sync ---------------------------------------------------------------------------------- */
 
+static void forget_links(struct hoy_state *state)
+{
+	if (state->links_then)
+		if_freenameindex(state->links_then);
+	state->links_then = NULL;
+}
+
 void hoy_state_sync_begin(struct hoy_state *state)
 {
 	state->syncing = true;
+	forget_links(state);
+	state->links_then = if_nameindex();
 	for (size_t i = 0; i < state->n_bridges; i++)
 		state->bridges[i].stale = true;
 	for (size_t i = 0; i < state->n_endpoints; i++)
@@ -852,6 +887,7 @@ int hoy_state_sync_end(struct hoy_state *state, struct hoy_err *err)
 			drop_endpoint(state, i);
 	drop_stale_bridges(state);
 	state->syncing = false;
+	forget_links(state);
 	for (size_t i = 0; i < state->n_bridges; i++) { /* rules have their names */
 		struct hoy_err why = {};
 
@@ -940,6 +976,7 @@ void hoy_state_free(struct hoy_state *state)
 	free(state->endpoints);
 	free(state->bridges);
 	free(state->departed);
+	forget_links(state);
 	state->linger = hoy_source_free(state->linger);
 	state->restore = hoy_source_free(state->restore);
 	state->watching = hoy_source_free(state->watching);
