@@ -241,6 +241,23 @@ static int make_request(struct hoy_networks *networks, const struct hoy_endpoint
 	return r;
 }
 
+/* Names that users gave may be those of others of the container. */
+static int check_ifname(const struct hoy_attachment *attachment, struct hoy_err *err)
+{
+	const struct hoy_sandbox *sandbox = attachment->sandbox;
+
+	for (size_t i = 0; i < sandbox->n_attachments; i++) {
+		const struct hoy_attachment *other = sandbox->attachments[i];
+
+		if (other != attachment &&
+			hoy_str_eq(other->request->attach.ifname, attachment->request->attach.ifname))
+			return hoy_err_set(err, HOY_ERR_CONFLICT, EEXIST,
+				"interface name '%s' is that of two networks of the container, %s and %s",
+				attachment->request->attach.ifname, other->network_name, attachment->network_name);
+	}
+	return 0;
+}
+
 int hoy_attachment_new(struct hoy_sandbox *sandbox, const struct hoy_endpoint_row *endpoint,
 	const struct hoy_network_row *network, bool is_gateway, bool bound, struct hoy_attachment **ret,
 	struct hoy_err *err)
@@ -266,6 +283,8 @@ int hoy_attachment_new(struct hoy_sandbox *sandbox, const struct hoy_endpoint_ro
 	grown[sandbox->n_attachments++] = attachment;
 	attachment->network_name = strdup(network->name);
 	r = attachment->network_name ? 0 : hoy_err_oom(err);
+	if (r >= 0)
+		r = check_ifname(attachment, err);
 	if (r >= 0 && !hoy_network_is_builtin(network->name))
 		r = hoy_naming_set(attachment, endpoint, err);
 	if (r < 0)

@@ -1,4 +1,4 @@
-/* What is asked of a single endpoint beside its address: kernel settings of its interface, link-local addresses. */
+/* What is asked of a single endpoint beside its address: its interface's name and kernel settings, link-local addresses. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +10,7 @@
 
 #define OPTIONS_OF_DOCKER "com.docker.network."
 #define OPTION_SYSCTLS OPTIONS_OF_DOCKER "endpoint.sysctls"
+#define OPTION_IFNAME OPTIONS_OF_DOCKER "endpoint.ifname"
 #define INTERFACE ".IFNAME."
 
 /* "net.ipv4.conf.IFNAME.log_martians=1" as "net/ipv4/conf/eth0/log_martians=1\n", into `out` if there is one. */
@@ -48,6 +49,21 @@ static int add_sysctls(const char *value, const char *ifname, struct hoy_buf *ou
 	return r;
 }
 
+/* As the kernel judges it; "lo" is another one's. */
+static int check_ifname(const char *name, struct hoy_err *err)
+{
+	size_t len = strlen(name);
+
+	for (const char *c = name; *c; c++)
+		if (*c <= ' ' || *c > '~' || strchr("/:", *c))
+			len = 0;
+	if (len == 0 || len >= IFNAMSIZ || hoy_str_eq(name, ".") || hoy_str_eq(name, "..") || hoy_str_eq(name, "lo"))
+		return hoy_err_invalid(err,
+			"invalid interface name '%s' of an endpoint: want 1 to %d characters without '/', ':' and blanks, not lo",
+			name, IFNAMSIZ - 1);
+	return 0;
+}
+
 /* With prefixes as docker's: /16 and /64. */
 static int parse_link_local(const char *text, struct in6_addr *ret, struct hoy_err *err)
 {
@@ -76,6 +92,8 @@ int hoy_endpoint_options_check(const struct hoy_network_request *request, struct
 
 		if (hoy_str_eq(key, HOY_EGRESS_OPTION))
 			r = hoy_egress_check(value, err);
+		else if (hoy_str_eq(key, OPTION_IFNAME))
+			r = check_ifname(value, err);
 		else if (hoy_str_eq(key, OPTION_SYSCTLS))
 			r = add_sysctls(value, "eth0", NULL, err);
 		else if (hoy_str_starts(key, OPTIONS_OF_DOCKER) || hoy_str_starts(key, "hoy."))
@@ -90,7 +108,7 @@ int hoy_endpoint_options_check(const struct hoy_network_request *request, struct
 	return r;
 }
 
-static int put_sysctls(const char *json, struct hoy_net_attach *attach, struct hoy_err *err)
+static int put_options(const char *json, struct hoy_net_attach *attach, struct hoy_err *err)
 {
 	auto_ptr(hoy_json_free) struct hoy_json *opts = NULL;
 	auto_(hoy_buf_done) struct hoy_buf text = {};
@@ -99,6 +117,9 @@ static int put_sysctls(const char *json, struct hoy_net_attach *attach, struct h
 
 	if (r < 0)
 		return r;
+	value = hoy_json_string(hoy_json_get(opts, OPTION_IFNAME));
+	if (value && check_ifname(value, NULL) >= 0)
+		(void) snprintf(attach->ifname, sizeof attach->ifname, "%s", value);
 	value = hoy_json_string(hoy_json_get(opts, OPTION_SYSCTLS));
 	if (!value || !*value)
 		return 0;
@@ -115,7 +136,7 @@ static int put_sysctls(const char *json, struct hoy_net_attach *attach, struct h
 int hoy_endpoint_options_put(const struct hoy_endpoint_row *row, struct hoy_net_attach *attach, struct hoy_err *err)
 {
 	auto_ptr(hoy_json_free) struct hoy_json *addresses = NULL;
-	int r = put_sysctls(row->driver_opts, attach, err);
+	int r = put_options(row->driver_opts, attach, err);
 
 	if (r >= 0)
 		r = hoy_json_parse(row->link_local, strlen(row->link_local), NULL, &addresses, err);

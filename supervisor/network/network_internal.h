@@ -124,7 +124,7 @@ int hoy_endpoint_asked_place(
 /* --- endpoint_options.c --- */
 
 int hoy_endpoint_options_check(const struct hoy_network_request *request, struct hoy_err *err);
-/* Tells hoy-net of them; attach->ifname is set. */
+/* Tells hoy-net of them; attach->ifname is the one it has without any. */
 int hoy_endpoint_options_put(const struct hoy_endpoint_row *row, struct hoy_net_attach *attach, struct hoy_err *err);
 
 /* --- egress.c --- */

@@ -15,8 +15,8 @@ setup_file() {
     ip addr add fd00:9::1/64 dev uplink6 nodad
     ip link set uplink6 up
     ip -n outside addr add fd00:9::2/64 dev eth0 nodad
-    ip addr add 10.9.0.1/24 dev uplink6
-    ip -n outside addr add 10.9.0.2/24 dev eth0
+    ip addr add 10.8.0.1/24 dev uplink6
+    ip -n outside addr add 10.8.0.2/24 dev eth0
     ip -n outside link set eth0 up
     start_hoyd --ipv6 --fixed-cidr-v6 fd00:17::/64
     load_busybox
@@ -199,12 +199,12 @@ sys.exit(got != open(sys.argv[1], "rb").read())' "$T/sent"
 [::]:8086" ]
     run ! grep 8084 <(nft list ruleset)
     all_answer() {
-        answers 10.60.0.1 asked 10.9.0.1 8084 outside && answers fd00:60::1 asked fd00:9::1 8084 outside &&
-            answers 10.60.0.1 asked_udp 10.9.0.1 8085 outside && answers fd00:60::1 asked_udp fd00:9::1 8085 outside
+        answers 10.60.0.1 asked 10.8.0.1 8084 outside && answers fd00:60::1 asked fd00:9::1 8084 outside &&
+            answers 10.60.0.1 asked_udp 10.8.0.1 8085 outside && answers fd00:60::1 asked_udp fd00:9::1 8085 outside
     }
     wait_for 20 all_answer
     answers 10.60.0.1 asked 127.0.0.1 8084
-    answers 10.60.0.1 hoy exec ca nc -w 5 10.9.0.1 8084
+    answers 10.60.0.1 hoy exec ca nc -w 5 10.8.0.1 8084
     nft 'table inet host {
         chain input {
             type filter hook input priority 0
@@ -212,11 +212,11 @@ sys.exit(got != open(sys.argv[1], "rb").read())' "$T/sent"
             iifname uplink6 udp dport 8085 reject
         }
     }'
-    for address in 10.9.0.1 fd00:9::1; do
+    for address in 10.8.0.1 fd00:9::1; do
         run ! asked $address 8084 outside
         run ! asked_udp $address 8085 outside
     done
-    answers 10.60.0.1 asked 10.9.0.1 8086 outside
+    answers 10.60.0.1 asked 10.8.0.1 8086 outside
     nft delete table inet host
     kill_hoyd
     pkill -KILL -f "^hoy-net $T/run/"
@@ -224,7 +224,7 @@ sys.exit(got != open(sys.argv[1], "rb").read())' "$T/sent"
     wait_for 20 all_answer
     refused "publish policy 'host-firewall' is not supported" hoy run --label t --network walled -p 99:99/sctp busybox true
     hoy rm -f ca
-    run ! asked 10.9.0.1 8084 outside
+    run ! asked 10.8.0.1 8084 outside
 }
 
 @test "ipv6: an address that is asked for is whose who runs" {
@@ -303,6 +303,21 @@ X
     [ "$(hoy exec ca cat /proc/sys/net/ipv4/neigh/eth1/ucast_solicit)" = 7 ]
     hoy exec ca ip addr show eth0 | grep -q "inet6 fe80::7:8/64"
     one() { hoy run --label t --network "name=plain,driver-opt=$1" busybox true; }
+    # the interface's name
+    hoy run -d --label t --name named --network name=plain,driver-opt=com.docker.network.endpoint.ifname=front0 busybox sleep 1000
+    hoy exec named ip -o link | grep -q " front0@"
+    hoy network connect --driver-opt com.docker.network.endpoint.ifname=back0 second named
+    hoy exec named ip route | grep -q "dev back0"
+    hoy network disconnect second named
+    run ! grep -q back0 <(hoy exec named ip -o link)
+    hoy restart -t 0 named
+    hoy exec named ip route | grep -q "default via .* dev front0"
+    refused "invalid interface name 'lo'" one com.docker.network.endpoint.ifname=lo
+    refused "invalid interface name 'a/b'" one com.docker.network.endpoint.ifname=a/b
+    refused "invalid interface name 'sixteen_letters_'" one com.docker.network.endpoint.ifname=sixteen_letters_
+    refused "interface name 'front0' is that of two networks of the container, plain and second" \
+        hoy network connect --driver-opt com.docker.network.endpoint.ifname=front0 second named
+    run ! grep -q second <(hoy inspect -f '{{json .NetworkSettings.Networks}}' named)
     refused "driver option 'com.docker.network.x' of an endpoint is not supported" one com.docker.network.x=1
     hoy create --label t --name theirs --network name=plain,driver-opt=com.example=1 busybox true
     [ "$(hoy inspect -f '{{json .NetworkSettings.Networks.plain.DriverOpts}}' theirs)" = '{"com.example":"1"}' ]
