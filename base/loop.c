@@ -257,13 +257,19 @@ int hoy_source_fd(const struct hoy_source *source)
 	return source->fd;
 }
 
-static void arm_timer(struct hoy_loop *loop)
+static uint64_t first_deadline(const struct hoy_loop *loop)
 {
 	uint64_t first = NO_DEADLINE;
-	struct itimerspec spec = { 0 };
 
 	for (struct hoy_source *s = loop->timers; s; s = s->next)
 		first = MIN(first, s->deadline);
+	return first;
+}
+
+static void arm_timer(struct hoy_loop *loop, uint64_t first)
+{
+	struct itimerspec spec = { 0 };
+
 	if (first == loop->armed)
 		return;
 	if (first != NO_DEADLINE) {
@@ -391,13 +397,18 @@ static int dispatch_signals(struct hoy_loop *loop)
 	return n;
 }
 
-static int dispatch_timers(struct hoy_loop *loop)
+static void take_expiration(struct hoy_loop *loop)
 {
 	uint64_t expirations;
-	int n = 0;
 
 	(void) !read(loop->timerfd, &expirations, sizeof expirations);
 	loop->armed = NO_DEADLINE - 1; /* whatever it was, arm_timer() sets it anew */
+}
+
+static int dispatch_timers(struct hoy_loop *loop)
+{
+	int n = 0;
+
 	for (struct hoy_source *s = loop->timers; s;) {
 		if (s->deadline > loop->now) {
 			s = s->next;
@@ -432,15 +443,16 @@ static int dispatch_child(struct hoy_source *source)
 	return 1;
 }
 
-static int dispatch_ready(struct hoy_loop *loop)
+static int dispatch_ready(struct hoy_loop *loop, bool timers)
 {
-	bool timers = false, signals = false;
+	bool signals = false;
 	int n = 0;
 
 	for (int i = 0; i < loop->n_ready; i++) {
 		struct hoy_source *source = loop->ready[i].data.ptr;
 
 		if (source == (void *) &timer_tag) {
+			take_expiration(loop);
 			timers = true;
 		} else if (source == (void *) &signal_tag) {
 			signals = true;
@@ -485,10 +497,13 @@ static int dispatch_deferred(struct hoy_loop *loop)
 
 int hoy_loop_run_once(struct hoy_loop *loop, int timeout_ms, struct hoy_err *err)
 {
+	uint64_t first = first_deadline(loop);
+	bool due = first != NO_DEADLINE && first <= monotonic();
 	int n;
 
-	arm_timer(loop);
-	if (loop->defers)
+	if (!due) /* what is due already, as a timer of 0 is, needs no timerfd */
+		arm_timer(loop, first);
+	if (due || loop->defers)
 		timeout_ms = 0;
 	n = epoll_wait(loop->epoll, loop->ready, EVENTS_PER_ROUND, timeout_ms);
 	if (n < 0 && errno != EINTR)
@@ -496,7 +511,7 @@ int hoy_loop_run_once(struct hoy_loop *loop, int timeout_ms, struct hoy_err *err
 	loop->n_ready = MAX(n, 0);
 	loop->now = monotonic();
 	loop->in_round = true;
-	n = dispatch_ready(loop);
+	n = dispatch_ready(loop, due);
 	n += dispatch_deferred(loop);
 	if (n)
 		for (struct hoy_source *s = loop->posts, *next; s; s = next) {

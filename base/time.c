@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <time.h>
 
 #include "base/defs.h"
@@ -38,6 +37,16 @@ static int month_begin(int year, int month)
 	return days[month - 1] + (month > 2 && is_leap(year));
 }
 
+/* `width` digits of `number`, and what follows them; returns where to go on. */
+static char *put(char *out, int64_t number, int width, char behind)
+{
+	for (int i = width - 1; i >= 0; i--, number /= 10)
+		out[i] = (char) ('0' + number % 10);
+	out[width] = behind;
+	return out + width + 1;
+}
+
+/* Once for every line of a log: no printf. */
 void hoy_time_format(const struct timespec *ts, char out[HOY_TIME_MAX])
 {
 	int64_t at = MAX(MIN((int64_t) ts->tv_sec, (int64_t) LAST_SECOND), (int64_t) FIRST_SECOND);
@@ -52,8 +61,13 @@ void hoy_time_format(const struct timespec *ts, char out[HOY_TIME_MAX])
 	day -= year_begin(year);
 	while (month_begin(year, month) > day)
 		month--;
-	(void) snprintf(out, HOY_TIME_MAX, "%04d-%02d-%02dT%02d:%02d:%02d.%09ldZ", year, month,
-		(int) day - month_begin(year, month) + 1, second / 3600, second / 60 % 60, second % 60, ts->tv_nsec);
+	out = put(out, year, 4, '-');
+	out = put(out, month, 2, '-');
+	out = put(out, day - month_begin(year, month) + 1, 2, 'T');
+	out = put(out, second / 3600, 2, ':');
+	out = put(out, second / 60 % 60, 2, ':');
+	out = put(out, second % 60, 2, '.');
+	*put(out, ts->tv_nsec, 9, 'Z') = '\0';
 }
 
 void hoy_time_now(char out[HOY_TIME_MAX])

@@ -295,7 +295,7 @@ void hoy_outlog_write(struct hoy_outlog *log, struct hoy_outlog_line *line, cons
 	const char *end = data + len;
 
 	if (log->file)
-		(void) hoy_buf_reserve(hoy_outlog_file_batch(log->file), len + len / 2 + ENTRY_OVERHEAD);
+		(void) hoy_buf_reserve(hoy_outlog_file_batch(log->file), 2 * len + ENTRY_OVERHEAD);
 	while (data < end) {
 		const char *newline = memchr(data, '\n', (size_t) (end - data));
 		size_t n = (size_t) ((newline ? newline : end) - data);

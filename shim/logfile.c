@@ -17,6 +17,7 @@
 #include "shim/reaper.h"
 
 #define LOG_MODE 0640
+#define BUSY_BATCH ((size_t) 32 << 10)
 
 struct hoy_outlog_file {
 	struct hoy_outlog_options options;
@@ -198,6 +199,9 @@ struct hoy_buf *hoy_outlog_file_batch(struct hoy_outlog_file *file)
 
 void hoy_outlog_file_flush(struct hoy_outlog_file *file)
 {
+	bool is_busy = file->batch.len >= BUSY_BATCH;
+
 	write_batch(file);
-	hoy_buf_done(&file->batch);
+	if (!is_busy) /* an idle shim holds no memory for it; one whose container pours out needs it again at once */
+		hoy_buf_done(&file->batch);
 }

@@ -8,7 +8,7 @@
 #include "base/loop.h"
 #include "shim/log.h"
 
-#define READ_SIZE ((size_t) 32 << 10)
+#define READ_SIZE ((size_t) 64 << 10) /* what a pipe holds */
 #define EXIT_GRACE ((size_t) 1 << 20) /* read past what is full after the exit: more than any pipe holds */
 
 struct hoy_outlet {

@@ -15,7 +15,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 
-#define PIECE ((size_t) 32 << 10)
+#define PIECE ((size_t) 64 << 10)
 
 /* Takes docker's frames apart: {stream, 0, 0, 0, length (big endian)} and that many bytes. */
 struct demux {
@@ -24,37 +24,48 @@ struct demux {
 	size_t left; /* of the current frame */
 };
 
-static int demux(struct demux *d, const char *data, size_t len, struct hoy_err *err)
+static int output_of(const struct demux *d)
 {
-	while (len) {
-		size_t n;
-		int r;
+	return d->head[0] >= 2 ? STDERR_FILENO : STDOUT_FILENO;
+}
 
-		if (!d->left) {
-			n = MIN(sizeof d->head - d->head_len, len);
-			memcpy(d->head + d->head_len, data, n);
-			d->head_len += n;
-			data += n;
-			len -= n;
-			if (d->head_len < sizeof d->head)
-				return 0;
-			if (d->head[0] > 3)
-				return hoy_err_set(
-					err, HOY_ERR_SYSTEM, EPROTO, "Unrecognized input header: %u", d->head[0]);
-			d->left = (size_t) d->head[4] << 24 | (size_t) d->head[5] << 16 | (size_t) d->head[6] << 8 |
-				  d->head[7];
-			d->head_len = 0;
+static int write_run(int fd, const char *data, size_t *len, struct hoy_err *err)
+{
+	int r = *len > 0 ? hoy_fd_write_all(fd, data, *len) : 0;
+
+	*len = 0;
+	return r < 0 ? hoy_err_code(err, r, "write output") : 0;
+}
+
+/* A frame is often a line: what follows one another to the same output is moved together in `data`, and written at once. */
+static int demux(struct demux *d, char *data, size_t len, struct hoy_err *err)
+{
+	char *run = data;
+	size_t run_len = 0, n;
+	int fd = STDOUT_FILENO, r = 0;
+
+	for (; r == 0 && len > 0; data += n, len -= n) {
+		n = MIN(d->left > 0 ? d->left : sizeof d->head - d->head_len, len);
+		if (d->left > 0) {
+			if (fd != output_of(d))
+				r = write_run(fd, run, &run_len, err);
+			fd = output_of(d);
+			memmove(run + run_len, data, n);
+			run_len += n;
+			d->left -= n;
 			continue;
 		}
-		n = MIN(d->left, len);
-		r = hoy_fd_write_all(d->head[0] >= 2 ? STDERR_FILENO : STDOUT_FILENO, data, n);
-		if (r < 0)
-			return hoy_err_code(err, r, "write output");
-		d->left -= n;
-		data += n;
-		len -= n;
+		memcpy(d->head + d->head_len, data, n);
+		d->head_len = (d->head_len + n) % sizeof d->head;
+		if (d->head_len > 0)
+			continue;
+		d->left = (size_t) d->head[4] << 24 | (size_t) d->head[5] << 16 | (size_t) d->head[6] << 8 | d->head[7];
+		if (d->head[0] > 3) {
+			(void) write_run(fd, run, &run_len, NULL);
+			r = hoy_err_set(err, HOY_ERR_SYSTEM, EPROTO, "Unrecognized input header: %u", d->head[0]);
+		}
 	}
-	return 0;
+	return r < 0 ? r : write_run(fd, run, &run_len, err);
 }
 
 int hoy_stream_copy_body(struct hoy_http *http, bool tty, struct hoy_err *err)
@@ -241,7 +252,7 @@ struct pump {
 	size_t pending_len, pending_sent;
 };
 
-static int write_output(struct pump *p, const char *data, size_t len, struct hoy_err *err)
+static int write_output(struct pump *p, char *data, size_t len, struct hoy_err *err)
 {
 	int r;
 

@@ -15,11 +15,50 @@ void hoy_log_entry_done(struct hoy_log_entry *entry)
 	*entry = (struct hoy_log_entry){};
 }
 
+static bool take_literal(const char **at, const char *end, const char *literal)
+{
+	size_t len = strlen(literal);
+
+	if ((size_t) (end - *at) < len || memcmp(*at, literal, len) != 0)
+		return false;
+	*at += len;
+	return true;
+}
+
+/* Printable ASCII in the very form in which the shim writes, as most lines are, without a parser: the text is used where it
+ * lies, its newline is `ends_line`. False: it may be an entry all the same. */
+static bool take_plain(const char *line, size_t len, struct hoy_log_entry *ret)
+{
+	struct hoy_log_entry entry = { 0 };
+	const char *at = line, *end = line + len;
+	char time[HOY_TIME_MAX] = { 0 };
+
+	if (!take_literal(&at, end, "{\"log\":\""))
+		return false;
+	entry.text = at;
+	while (at < end && *at >= ' ' && *at < 0x7f && *at != '"' && *at != '\\')
+		at++;
+	entry.len = (size_t) (at - entry.text);
+	entry.ends_line = take_literal(&at, end, "\\n");
+	if (take_literal(&at, end, "\",\"stream\":\"stderr\",\"time\":\""))
+		entry.stream = HOY_LOG_STDERR;
+	else if (!take_literal(&at, end, "\",\"stream\":\"stdout\",\"time\":\""))
+		return false;
+	for (size_t i = 0; i < sizeof time - 1 && at < end && *at != '"'; i++)
+		time[i] = *at++;
+	if (!take_literal(&at, end, "\"}") || at != end || hoy_time_parse(time, &entry.at) < 0)
+		return false;
+	*ret = entry;
+	return true;
+}
+
 bool hoy_log_entry_from_json(const char *line, size_t len, struct hoy_log_entry *ret)
 {
 	auto_(hoy_log_entry_done) struct hoy_log_entry entry = {};
 	const char *stream, *time;
 
+	if (take_plain(line, len, ret))
+		return true;
 	if (hoy_json_parse(line, len, NULL, &entry.doc, NULL) < 0 || hoy_json_type(entry.doc) != HOY_JSON_OBJECT)
 		return false;
 	entry.text = hoy_json_string(hoy_json_get(entry.doc, "log"));

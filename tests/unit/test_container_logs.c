@@ -270,6 +270,61 @@ START_TEST(entries_of_local)
 }
 END_TEST
 
+#define AT "\"time\":\"1970-01-01T00:00:01.5Z\"}"
+#define OUT "\",\"stream\":\"stdout\"," AT
+#define ERR "\",\"stream\":\"stderr\"," AT
+
+/* The text of an entry and the newline that belongs behind it. */
+static const char *text_of(const char *line, bool *ret_plain)
+{
+	static char text[256];
+	auto_(hoy_log_entry_done) struct hoy_log_entry entry = { 0 };
+
+	if (!hoy_log_entry_from_json(line, strlen(line), &entry))
+		return NULL;
+	*ret_plain = !entry.doc;
+	ck_assert_int_eq(entry.at.tv_sec, 1);
+	ck_assert_int_eq(entry.at.tv_nsec, 500000000);
+	(void) snprintf(text, sizeof text, "%d%.*s%s", entry.stream == HOY_LOG_STDERR, (int) entry.len, entry.text,
+		entry.ends_line ? "\n" : "");
+	return text;
+}
+
+/* Most lines need no parser; the others, and those of another form, get one. */
+START_TEST(entries_of_json_file)
+{
+	static const struct {
+		const char *line, *text; /* NULL: none */
+		bool plain;
+	} cases[] = {
+		{ "{\"log\":\"hello\\n" OUT, "0hello\n", true },
+		{ "{\"log\":\"hello\\n" ERR, "1hello\n", true },
+		{ "{\"log\":\"a part" OUT, "0a part", true },
+		{ "{\"log\":\"" OUT, "0", true },
+		{ "{\"log\":\"\\n" OUT, "0\n", true },
+		{ "{\"log\":\"a \\\"b\\\"\\n" OUT, "0a \"b\"\n", false },
+		{ "{\"log\":\"a\\nb\\n" OUT, "0a\nb\n", false },
+		{ "{\"log\":\"\\u00e4\\n" OUT, "0\xc3\xa4\n", false },
+		{ "{\"log\":\"\xc3\xa4\\n" OUT, "0\xc3\xa4\n", false },
+		{ "{ \"stream\": \"stderr\", \"log\": \"x\\n\", " AT, "1x\n", false },
+		{ "{\"log\":\"x\",\"stream\":\"stdout\",\"attrs\":{\"a\":\"b\"}," AT, "0x", false },
+		{ "{\"log\":\"x", NULL, false },
+		{ "{\"log\":\"x\",\"stream\":\"stdout\",\"time\":\"1970-01-01", NULL, false },
+		{ "{\"log\":\"x\",\"stream\":\"stdout\",\"time\":\"never\"}", NULL, false },
+		{ "{\"log\":\"x\xff\\n" OUT, NULL, false },
+		{ "", NULL, false },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		bool plain = false;
+		const char *text = text_of(cases[i].line, &plain);
+
+		ck_assert_pstr_eq(text, cases[i].text);
+		ck_assert_int_eq(plain, cases[i].plain);
+	}
+}
+END_TEST
+
 Suite *suite_container_logs(void)
 {
 	const TTest *const tests[] = {
@@ -283,6 +338,7 @@ Suite *suite_container_logs(void)
 		frames_are_read_and_counted_from_the_end,
 		compressed_files_come_first_when_they_were_unpacked,
 		entries_of_local,
+		entries_of_json_file,
 	};
 	Suite *suite = suite_create("container-logs");
 	TCase *tcase = tcase_create("files");
