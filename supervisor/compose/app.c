@@ -140,6 +140,7 @@ void hoy_compose_done(struct hoy_compose *app)
 	hoy_compose_project_free(app->project);
 	hoy_strv_free(app->first_names);
 	hoy_strv_free(app->declared);
+	hoy_strv_free(app->built);
 	free(app->own_name);
 	*app = (struct hoy_compose){};
 }

@@ -17,6 +17,7 @@ struct hoy_compose {
 	char *own_name;                      /* when no file says it */
 	struct hoy_compose_containers containers;
 	char **declared;           /* all services of the file, those of inactive profiles too */
+	char **built;              /* services whose image this command built already */
 	char **first_names;        /* of the container of each of the project's services; of converge.h */
 	struct hoy_report *report; /* NULL until hoy_compose_begin_report() */
 };

@@ -180,27 +180,31 @@ const struct hoy_command hoy_cmd_compose_push = {
 
 struct build_options {
 	bool no_cache, pull, quiet, push, with_dependencies;
-	char **build_arg;
+	char **build_arg, **ssh;
 	int64_t memory;
-	const char *progress;
+	const char *builder, *provenance, *sbom;
 };
 static const struct hoy_option build_options[] = {
 	HOY_OPTION(0, "build-arg", HOY_OPTION_LIST, "stringArray", struct build_options, build_arg,
 		"Set build-time variables for services"),
-	HOY_OPTION_REFUSE(0, "builder", "string", "there is one builder: the engine's own"),
+	HOY_OPTION(0, "builder", HOY_OPTION_STRING, "string", struct build_options, builder,
+		"Set builder to use: there is \"default\", the engine's own"),
 	HOY_OPTION_REFUSE(0, "check", NULL, "build --check is not supported"),
 	HOY_OPTION('m', "memory", HOY_OPTION_BYTES, "bytes", struct build_options, memory,
 		"Set memory limit for the build container."),
 	HOY_OPTION(0, "no-cache", HOY_OPTION_BOOL, NULL, struct build_options, no_cache,
 		"Do not use cache when building the image"),
 	HOY_OPTION_REFUSE(0, "print", NULL, "build --print is not supported"),
-	HOY_OPTION_REFUSE(0, "provenance", "string", "attestations are not supported"),
+	HOY_OPTION(0, "provenance", HOY_OPTION_STRING, "string", struct build_options, provenance,
+		"Provenance attestation: \"false\", for none is made"),
 	HOY_OPTION(0, "pull", HOY_OPTION_BOOL, NULL, struct build_options, pull,
 		"Always attempt to pull a newer version of the image"),
-	HOY_OPTION_REFUSE(0, "push", NULL, "build pushes nothing: use compose push"),
+	HOY_OPTION(0, "push", HOY_OPTION_BOOL, NULL, struct build_options, push, "Push service images"),
 	HOY_OPTION('q', "quiet", HOY_OPTION_BOOL, NULL, struct build_options, quiet, "Suppress the build output"),
-	HOY_OPTION_REFUSE(0, "sbom", "string", "attestations are not supported"),
-	HOY_OPTION_REFUSE(0, "ssh", "string", "build --ssh is not supported"),
+	HOY_OPTION(0, "sbom", HOY_OPTION_STRING, "string", struct build_options, sbom,
+		"SBOM attestation: \"false\", for none is made"),
+	HOY_OPTION(0, "ssh", HOY_OPTION_LIST, "string", struct build_options, ssh,
+		"SSH agents used when building service images (\"default\" for the one of SSH_AUTH_SOCK)"),
 	HOY_OPTION(0, "with-dependencies", HOY_OPTION_BOOL, NULL, struct build_options, with_dependencies,
 		"Also build dependencies (transitively)"),
 	HOY_OPTION_END,
@@ -219,6 +223,11 @@ static int build(struct hoy_compose *app, const struct build_options *o, struct 
 	failed |= o->memory ? hoy_strv_addf(&extra, "--memory=%lld", (long long) o->memory) : 0;
 	for (char **arg = o->build_arg; arg && *arg; arg++)
 		failed |= hoy_strv_addf(&extra, "--build-arg=%s", *arg);
+	for (char **agent = o->ssh; agent && *agent; agent++)
+		failed |= hoy_strv_addf(&extra, "--ssh=%s", *agent);
+	failed |= o->builder ? hoy_strv_addf(&extra, "--builder=%s", o->builder) : 0;
+	failed |= o->provenance ? hoy_strv_addf(&extra, "--provenance=%s", o->provenance) : 0;
+	failed |= o->sbom ? hoy_strv_addf(&extra, "--sbom=%s", o->sbom) : 0;
 	if (failed)
 		return hoy_err_oom(err);
 	hoy_compose_each(struct hoy_compose_service, s, app->project->services)
@@ -228,6 +237,9 @@ static int build(struct hoy_compose *app, const struct build_options *o, struct 
 		r = hoy_compose_build_image(app, s, extra, err);
 		built++;
 	}
+	/* As docker compose: what has no name of its own is not pushed. */
+	if (r == 0 && o->push && push(app, &(const struct push_options){ .quiet = o->quiet }, err) != 0)
+		r = hoy_err_set(err, HOY_ERR_SYSTEM, EREMOTEIO, "not all images were pushed");
 	if (r == 0 && !built)
 		(void) fputs("No services to build\n", stderr);
 	return r;

@@ -2,16 +2,13 @@
 #include "supervisor/compose/images.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "base/fd.h"
 #include "base/str.h"
 #include "base/time.h"
-#include "supervisor/cli/commands.h"
 #include "supervisor/cli/pull.h"
 #include "supervisor/compose/project.h"
 #include "supervisor/compose/shape_scalar.h"
@@ -85,114 +82,6 @@ int hoy_compose_pull_image(struct hoy_compose *app, const struct hoy_compose_ser
 	else if (!quiet)
 		hoy_compose_tell(app, HOY_REPORT_DONE, "Image", name, "Pulled");
 	return r;
-}
-
-static void add_build_words(const struct hoy_compose_build *build, char ***words, int *failed)
-{
-	*failed |= build->no_cache ? hoy_strv_add(words, "--no-cache") : 0;
-	*failed |= build->pull ? hoy_strv_add(words, "--pull") : 0;
-	*failed |= build->target ? hoy_strv_addf(words, "--target=%s", build->target) : 0;
-	*failed |= build->network ? hoy_strv_addf(words, "--network=%s", build->network) : 0;
-	*failed |= build->shm_size ? hoy_strv_addf(words, "--shm-size=%lld", (long long) build->shm_size) : 0;
-	for (const struct hoy_compose_pair *p = build->args; p && p->key; p++)
-		*failed |= p->value ? hoy_strv_addf(words, "--build-arg=%s=%s", p->key, p->value)
-				    : hoy_strv_addf(words, "--build-arg=%s", p->key);
-	for (const struct hoy_compose_pair *p = build->labels; p && p->key; p++)
-		*failed |= hoy_strv_addf(words, "--label=%s=%s", p->key, p->value ? p->value : "");
-	for (char **host = build->extra_hosts; host && *host; host++)
-		*failed |= hoy_strv_addf(words, "--add-host=%s", *host);
-	for (char **tag = build->tags; tag && *tag; tag++)
-		*failed |= hoy_strv_addf(words, "--tag=%s", *tag);
-	for (char **from = build->cache_from; from && *from; from++)
-		*failed |= hoy_strv_addf(words, "--cache-from=%s", *from);
-	hoy_compose_each(struct hoy_compose_ulimit, u, build->ulimits) *failed |= hoy_strv_addf(
-		words, "--ulimit=%s=%lld:%lld", u->name, (long long) u->soft, (long long) u->hard);
-}
-
-/* Keys that `build` has no flag for. */
-static int check_build(const struct hoy_compose_service *service, struct hoy_err *err)
-{
-	const struct hoy_compose_build *b = service->build;
-	const struct {
-		bool given;
-		const char *text;
-	} refused[] = {
-		{ b->additional_contexts, "build.additional_contexts is not supported" },
-		{ b->secrets, "build.secrets is not supported" },
-		{ b->ssh, "build.ssh is not supported" },
-		{ b->entitlements, "build.entitlements is not supported" },
-		{ b->cache_to, "build.cache_to is not supported" },
-		{ b->privileged, "build.privileged is not supported" },
-		{ b->platforms, "build.platforms is not supported" },
-		{ b->isolation, "build.isolation is of Windows and not supported" },
-		{ b->no_cache_filter, "build.no_cache_filter is not supported" },
-		{ b->provenance || b->sbom, "build.provenance and build.sbom are not supported" },
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(refused); i++)
-		if (refused[i].given)
-			return hoy_err_unsupported(err, "service \"%s\": %s", service->name, refused[i].text);
-	return 0;
-}
-
-/* dockerfile_inline: a file of its own while the build runs, in *ret. */
-static int write_inline(const char *text, char **ret, struct hoy_err *err)
-{
-	const char *dir = getenv("TMPDIR");
-	auto_free char *path = hoy_str_printf("%s/hoy-dockerfile-XXXXXX", dir && *dir ? dir : "/tmp");
-	auto_fd int fd = path ? mkostemp(path, O_CLOEXEC) : -ENOMEM;
-	int r;
-
-	if (fd < 0)
-		return path ? hoy_err_sys(err, "make the file '%s'", path) : hoy_err_oom(err);
-	r = hoy_fd_write_all(fd, text, strlen(text));
-	if (r < 0) {
-		(void) unlink(path);
-		return hoy_err_code(err, r, "write the file '%s'", path);
-	}
-	*ret = TAKE_PTR(path);
-	return 0;
-}
-
-int hoy_compose_build_image(
-	struct hoy_compose *app, const struct hoy_compose_service *service, char *const *extra, struct hoy_err *err)
-{
-	auto_ptr(hoy_strv_free) char **words = NULL;
-	auto_free char *name = hoy_compose_image_name(app, service), *inline_path = NULL;
-	const struct hoy_compose_build *build = service->build;
-	const struct hoy_command *command;
-	int failed = name ? hoy_strv_add(&words, "build") : -ENOMEM, status;
-	int r = check_build(service, err);
-
-	if (r < 0)
-		return r;
-	if (app->globals->dry_run) {
-		hoy_compose_tell(app, HOY_REPORT_DONE, "Image", name ? name : "", "Built");
-		return 0;
-	}
-	failed |= hoy_strv_addf(&words, "--tag=%s", name ? name : "");
-	if (build->dockerfile_inline) {
-		r = write_inline(build->dockerfile_inline, &inline_path, err);
-		if (r < 0)
-			return r;
-		failed |= hoy_strv_addf(&words, "--file=%s", inline_path);
-	} else if (build->dockerfile)
-		failed |= hoy_strv_addf(&words, "--file=%s%s%s", build->dockerfile[0] == '/' ? "" : build->context,
-			build->dockerfile[0] == '/' ? "" : "/", build->dockerfile);
-	add_build_words(build, &words, &failed);
-	for (; extra && *extra; extra++)
-		failed |= hoy_strv_add(&words, *extra);
-	failed |= hoy_strv_add(&words, build->context ? build->context : ".");
-	command = failed ? NULL : hoy_command_find(words, &(int){ 0 });
-	status = command ? hoy_command_run(app->cli, command, (int) hoy_strv_len(words), words) : 0;
-	if (inline_path)
-		(void) unlink(inline_path);
-	if (!command)
-		return hoy_err_oom(err);
-	if (status != 0)
-		return hoy_err_set(
-			err, HOY_ERR_SYSTEM, EREMOTEIO, "service \"%s\": the build of %s failed", service->name, name);
-	return 0;
 }
 
 /* --- all of them ------------------------------------------------------------- */

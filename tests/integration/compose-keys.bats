@@ -421,6 +421,48 @@ X
     hoy image rm kb-own kb-tag:1 kb-b
 }
 
+@test "keys: secrets, agents and other images of a build; flags of compose build" {
+    mkdir ctx
+    printf 'FROM base\nRUN --mount=type=secret,id=f --mount=type=secret,id=e cat /run/secrets/* | tr a-z A-Z >/secrets\nRUN --mount=type=ssh,id=default test -S $SSH_AUTH_SOCK\nCOPY --from=other /etc/group /g\n' >ctx/Dockerfile
+    echo of-file >s
+    cat >compose.yaml <<X
+name: ks
+services:
+  b:
+    build:
+      context: ctx
+      additional_contexts: {base: service:a, other: docker-image://busybox}
+      secrets: [f, {source: v, target: e}]
+      ssh: [default]
+      no_cache_filter: [stage-0]
+      platforms: [linux/$(hoy version -f '{{.Server.Arch}}')]
+      provenance: false
+      sbom: false
+    command: cat /secrets /said
+  a:
+    build:
+      dockerfile_inline: |
+        FROM busybox
+        RUN echo base >/said
+secrets: {f: {file: ./s}, v: {environment: KS_VALUE}}
+X
+    python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("agent")'
+    SSH_AUTH_SOCK=$PWD/agent KS_VALUE=$'of-env\n' run compose build --builder default --provenance=false --sbom=false
+    [ $status = 0 ] || { echo "$output"; false; }
+    [ "$(grep -c 'naming to ks-a' <<<"$output")" = 1 ] # built once, before what needs it
+    run -0 --separate-stderr compose run --rm -T b
+    [ "$output" = $'OF-ENV\nOF-FILE\nbase' ] || { echo "$output"; false; }
+    # --ssh gives what the file does not say; --push pushes what has a name of its own
+    printf 'FROM busybox\nRUN --mount=type=ssh,required test -S $SSH_AUTH_SOCK\n' >ctx/Dockerfile
+    printf 'name: ks\nservices:\n  b: {build: ctx}\n  p: {build: {context: ctx}, image: "127.0.0.1:1/none"}\n' >compose.yaml
+    run compose build b
+    [ $status = 1 ] && [[ $output == *"(--ssh)"* ]]
+    compose build --ssh "default=$PWD/agent" --push b
+    run compose build --ssh "default=$PWD/agent" --push p
+    [ $status = 1 ] && [[ $output == *"not all images were pushed"* ]]
+    hoy image rm ks-a ks-b
+}
+
 @test "keys: what is not supported is refused by name" {
     refuses() { # SERVICE-BODY TEXT
         printf 'name: k7\nservices:\n  x:\n    image: busybox\n    %s\n%s\n' "$1" "${3:-}" >compose.yaml
@@ -440,8 +482,12 @@ X
     refuses 'deploy: {update_config: {failure_action: panic}}' 'failure_action'
     refuses 'pull_policy: refresh' 'pull_policy refresh needs pull_refresh_after'
     refuses 'pull_policy: every_0s' '"every_0s" is none of: always'
-    for key in additional_contexts:\ {a:\ b} secrets:\ [s] ssh:\ [default] cache_to:\ [x] privileged:\ true platforms:\ [linux/amd64]; do
-        refuses "build: {context: ., $key}" "build.${key%%:*} is not supported" 'secrets: {s: {file: f}}'
+    refuses 'build: {context: ., secrets: [s]}' 'the external secret "s" is not read for builds' 'secrets: {s: {external: true}}'
+    refuses 'build: {context: ., platforms: [linux/amd64, linux/arm64]}' 'build.platforms: several at once are not supported'
+    refuses 'build: {context: ., provenance: mode=max}' 'attestations are not made'
+    refuses 'build: {context: ., isolation: hyperv}' 'is the only one here'
+    for key in cache_to:\ [x] privileged:\ true entitlements:\ [network.host]; do
+        refuses "build: {context: ., $key}" "build.${key%%:*} is not supported"
     done
     # what one host has no use for is told
     printf 'name: k7\nservices:\n  x:\n    image: busybox\n    platform: linux/%s\n    deploy: {placement: {constraints: [a==b]}, endpoint_mode: vip, restart_policy: {condition: any, delay: 1s}, update_config: {order: stop-first}}\n' "$(hoy version -f '{{.Server.Arch}}')" >compose.yaml

@@ -467,8 +467,8 @@ static void on_ended(struct hoy_grpc_call *call, int code, const char *message, 
 			(void) hoy_err_set(&err, HOY_ERR_NOT_FOUND, ENOENT, "the client gives no directory '%s': %s",
 				sync->options.name, message);
 		else
-			(void) hoy_err_code(&err, -ECONNRESET, "receive '%s': %s",
-				sync->options.name ? sync->options.name : "files",
+			(void) hoy_err_code(&err, -ECONNRESET, "receive '%s' from the %s: %s",
+				sync->is_served ? "files" : sync->options.name, sync->is_served ? "engine" : "client",
 				*message ? message : "it ended early");
 	}
 	if (!err.errnum)
