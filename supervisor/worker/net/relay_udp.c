@@ -19,6 +19,7 @@
 #define SILENT_NS (90 * UINT64_C(1000000000))
 #define SWEEP_NS (10 * UINT64_C(1000000000))
 #define BUFFER (208 << 10)
+#define DATAGRAM_MAX 65535
 
 union address {
 	struct sockaddr any;
@@ -51,7 +52,6 @@ struct hoy_relay_udp {
 	struct hoy_relay_target target;
 	size_t n;
 	struct flow *buckets[N_BUCKETS];
-	uint8_t data[65535];
 };
 
 /* --- flows ---------------------------------------------------------------------------- */
@@ -124,14 +124,14 @@ static void on_sweep(struct hoy_source *source, void *userdata)
 
 /* --- from the container ------------------------------------------------------------------ */
 
-static void send_to_client(const struct flow *flow, size_t len)
+static void send_to_client(const struct flow *flow, uint8_t *bytes, size_t len)
 {
 	struct hoy_relay_udp *relay = flow->relay;
 	union {
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(union local))];
 	} control = {};
-	struct iovec data = { .iov_base = relay->data, .iov_len = len };
+	struct iovec data = { .iov_base = bytes, .iov_len = len };
 	struct msghdr message = {
 		.msg_name = (void *) &flow->client,
 		.msg_namelen = relay->family == AF_INET ? sizeof flow->client.in : sizeof flow->client.in6,
@@ -166,16 +166,17 @@ static void send_to_client(const struct flow *flow, size_t len)
 static void on_answer(struct hoy_source *source, uint32_t events, void *userdata)
 {
 	struct flow *flow = userdata;
+	uint8_t bytes[DATAGRAM_MAX];
 
 	(void) source;
 	(void) events;
 	for (unsigned int i = 0; i < BATCH; i++) {
-		ssize_t n = recv(flow->sock, flow->relay->data, sizeof flow->relay->data, MSG_DONTWAIT);
+		ssize_t n = recv(flow->sock, bytes, sizeof bytes, MSG_DONTWAIT);
 
 		if (n < 0) /* also: nobody listens in the container */
 			return;
 		flow->last = hoy_loop_now(flow->relay->loop);
-		send_to_client(flow, (size_t) n);
+		send_to_client(flow, bytes, (size_t) n);
 	}
 }
 
@@ -244,7 +245,8 @@ static bool read_local(struct msghdr *message, union local *ret)
 	return false;
 }
 
-static void pass_on(struct hoy_relay_udp *relay, const union address *client, const union local *local, size_t len)
+static void pass_on(struct hoy_relay_udp *relay, const union address *client, const union local *local,
+	const uint8_t *bytes, size_t len)
 {
 	struct flow *flow = *bucket_of(relay, client);
 
@@ -259,12 +261,13 @@ static void pass_on(struct hoy_relay_udp *relay, const union address *client, co
 	if (!flow)
 		return;
 	flow->last = hoy_loop_now(relay->loop);
-	(void) send(flow->sock, relay->data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void) send(flow->sock, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 static void on_datagram(struct hoy_source *source, uint32_t events, void *userdata)
 {
 	struct hoy_relay_udp *relay = userdata;
+	uint8_t bytes[DATAGRAM_MAX];
 
 	(void) source;
 	(void) events;
@@ -275,7 +278,7 @@ static void on_datagram(struct hoy_source *source, uint32_t events, void *userda
 		} control;
 		union address client = {};
 		union local local = {};
-		struct iovec data = { .iov_base = relay->data, .iov_len = sizeof relay->data };
+		struct iovec data = { .iov_base = bytes, .iov_len = sizeof bytes };
 		struct msghdr message = { .msg_name = &client,
 			.msg_namelen = sizeof client,
 			.msg_iov = &data,
@@ -287,7 +290,7 @@ static void on_datagram(struct hoy_source *source, uint32_t events, void *userda
 		if (n < 0)
 			return;
 		if (read_local(&message, &local))
-			pass_on(relay, &client, &local, (size_t) n);
+			pass_on(relay, &client, &local, bytes, (size_t) n);
 	}
 }
 
