@@ -154,12 +154,12 @@ bool hoy_cli_bool(const struct hoy_json *object, const char *key)
 	return value && hoy_json_bool(value);
 }
 
-int hoy_cli_check_secrets(const struct hoy_cli *cli, struct hoy_err *err)
+int hoy_cli_check_engine(const struct hoy_cli *cli, const char *what, struct hoy_err *err)
 {
 	auto_ptr(hoy_json_free) struct hoy_json *version = NULL;
 	int r = hoy_cli_call(cli, "GET", "/version", NULL, &version, err);
 
 	if (r == 0 && strcmp(hoy_cli_text(hoy_json_get(version, "Platform"), "Name"), "Hoy") != 0)
-		r = hoy_err_unsupported(err, "secrets and configs: this engine has none for containers");
+		r = hoy_err_unsupported(err, "%s: this engine does not know that", what);
 	return r;
 }

@@ -85,8 +85,8 @@ int hoy_cli_answer_error(struct hoy_http *http, struct hoy_err *err);
 int hoy_cli_each_arg(
 	struct hoy_cli *cli, int (*one)(struct hoy_cli *cli, const char *arg, struct hoy_err *err), bool print);
 
-/* Has the engine secrets and configs for containers? Others would pass them over without a word. */
-int hoy_cli_check_secrets(const struct hoy_cli *cli, struct hoy_err *err);
+/* Is it our engine? Others would pass `what` over without a word; the error names it. */
+int hoy_cli_check_engine(const struct hoy_cli *cli, const char *what, struct hoy_err *err);
 
 /* Members of an answer: "", 0 and false when they are absent or of another type. */
 const char *hoy_cli_text(const struct hoy_json *object, const char *key);

@@ -13,6 +13,7 @@
 #include "supervisor/cli/create_request.h"
 #include "supervisor/cli/proxies.h"
 #include "supervisor/cli/pull.h"
+#include "supervisor/cli/run.h"
 #include "supervisor/cli/stream.h"
 #include "supervisor/cli/wait.h"
 
@@ -105,7 +106,7 @@ static int create_pulled(
 	return r;
 }
 
-static int create(struct hoy_cli *cli, const struct hoy_run_options *o, char **ret_id, struct hoy_err *err)
+int hoy_run_create(struct hoy_cli *cli, const struct hoy_run_options *o, char **ret_id, struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf body = {};
 	auto_ptr(hoy_strv_free) char **proxies = NULL;
@@ -113,7 +114,7 @@ static int create(struct hoy_cli *cli, const struct hoy_run_options *o, char **r
 	int r = check(o, err);
 
 	if (r == 0 && (o->secret || o->config))
-		r = hoy_cli_check_secrets(cli, err);
+		r = hoy_cli_check_engine(cli, "--secret and --config", err);
 	if (r == 0)
 		r = hoy_proxies_of(&cli->config, cli->host.url, &proxies, err);
 	if (r == 0)
@@ -145,7 +146,7 @@ static int cmd_create(struct hoy_cli *cli)
 	auto_free char *id = NULL;
 	struct hoy_err err;
 
-	if (ensure_daemon(cli, &err) < 0 || create(cli, o, &id, &err) < 0)
+	if (ensure_daemon(cli, &err) < 0 || hoy_run_create(cli, o, &id, &err) < 0)
 		return hoy_cli_fail(cli, HOY_EXIT_ENGINE, &err);
 	(void) puts(id);
 	return 0;
@@ -181,7 +182,7 @@ static bool wants(const struct hoy_run_options *o, const char *stream)
 	return !o->attach;
 }
 
-static int run_attached(struct hoy_cli *cli, const struct hoy_run_options *o, const char *id)
+int hoy_run_attached(struct hoy_cli *cli, const struct hoy_run_options *o, const char *id)
 {
 	auto_(hoy_stream_done) struct hoy_stream stream = {
 		.cli = cli,
@@ -231,10 +232,10 @@ static int cmd_run(struct hoy_cli *cli)
 		(void) hoy_err_invalid(&err, "conflicting options: cannot specify both --attach and --detach");
 		return hoy_cli_fail(cli, HOY_EXIT_ENGINE, &err);
 	}
-	if (ensure_daemon(cli, &err) < 0 || create(cli, o, &id, &err) < 0)
+	if (ensure_daemon(cli, &err) < 0 || hoy_run_create(cli, o, &id, &err) < 0)
 		return hoy_cli_fail(cli, HOY_EXIT_ENGINE, &err);
 	if (!o->detach)
-		return run_attached(cli, o, id);
+		return hoy_run_attached(cli, o, id);
 	if (start(cli, id, &err) < 0)
 		return hoy_cli_fail(cli, status_of_start_error(&err), &err);
 	(void) puts(id);
@@ -295,7 +296,7 @@ static int start_attached(struct hoy_cli *cli, const struct start_options *o, co
 	as_run.detach_keys = o->detach_keys;
 	if (hoy_stream_check_tty(as_run.tty, as_run.interactive, &err) < 0)
 		return hoy_cli_fail(cli, 1, &err);
-	return run_attached(cli, &as_run, hoy_json_string(hoy_json_get(info, "Id")));
+	return hoy_run_attached(cli, &as_run, hoy_json_string(hoy_json_get(info, "Id")));
 }
 
 static int restore(struct hoy_cli *cli, const struct start_options *o, const char *name, struct hoy_err *err)

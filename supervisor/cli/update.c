@@ -6,12 +6,14 @@
 
 #include "base/str.h"
 #include "supervisor/cli/cli.h"
+#include "supervisor/cli/create_request.h"
 
 struct update_options {
 	int64_t cpu_period, cpu_quota, cpu_shares, memory, reservation, swap, pids;
 	bool pids_given;
 	double cpus;
 	const char *cpuset_cpus, *cpuset_mems, *restart;
+	char **publish_add, **publish_rm;
 };
 #define O(letter, name, type, value, member, help)                                                                     \
 	HOY_OPTION(letter, name, HOY_OPTION_##type, value, struct update_options, member, help)
@@ -31,6 +33,8 @@ static const struct hoy_option update_options[] = {
 	O(0, "memory-swap", BYTES, "bytes", swap, "Swap limit equal to memory plus swap: -1 to enable unlimited swap"),
 	HOY_OPTION_WITH_SET(0, "pids-limit", HOY_OPTION_INT, "int", struct update_options, pids, pids_given,
 		"Tune container pids limit (set -1 for unlimited)"),
+	O(0, "publish-add", LIST, "list", publish_add, "Publish one more port, at once: [IP:][HOSTPORT:]PORT[/PROTO]"),
+	O(0, "publish-rm", LIST, "list", publish_rm, "Publish a port no more: [[IP:]HOSTPORT:]PORT[/PROTO]"),
 	O(0, "restart", STRING, "string", restart, "Restart policy to apply when a container exits"),
 	HOY_OPTION_END,
 };
@@ -84,18 +88,161 @@ static int request_body(const struct update_options *o, struct hoy_buf *body, st
 	return r < 0 ? r : hoy_buf_check(body, "the request", err);
 }
 
-static int update_one(struct hoy_cli *cli, const char *name, struct hoy_err *err)
-{
-	auto_(hoy_buf_done) struct hoy_buf path = {}, body = {};
-	int r = request_body(cli->values, &body, err);
+/* --- published ports ---------------------------------------------------------------------------------------------- */
 
+struct ports {
+	struct hoy_publish *list;
+	size_t n;
+};
+
+static void ports_done(struct ports *ports)
+{
+	hoy_publish_free(ports->list, ports->n);
+}
+
+static int add_port(struct ports *ports, const char *container, const char *ip, const char *port)
+{
+	struct hoy_publish *grown = realloc(ports->list, (ports->n + 1) * sizeof *grown);
+	struct hoy_publish *p;
+
+	if (!grown)
+		return -ENOMEM;
+	ports->list = grown;
+	p = &grown[ports->n++];
+	*p = (struct hoy_publish){ .host_ip = strdup(ip), .host_port = strdup(port), .container = strdup(container) };
+	return p->host_ip && p->host_port && p->container ? 0 : -ENOMEM;
+}
+
+/* Does what is to go name this one? What it leaves out is any. */
+static bool names(const struct hoy_publish *what, const struct hoy_publish *port)
+{
+	return strcmp(what->container, port->container) == 0 &&
+	       (!*what->host_port || strcmp(what->host_port, port->host_port) == 0) &&
+	       (!*what->host_ip || strcmp(what->host_ip, port->host_ip) == 0);
+}
+
+static int remove_ports(struct ports *ports, const char *spec, struct hoy_err *err)
+{
+	auto_(ports_done) struct ports gone = {};
+	int r = hoy_publish_parse(spec, &gone.list, &gone.n, err);
+
+	for (size_t i = 0; r >= 0 && i < gone.n; i++) {
+		size_t kept = 0;
+
+		for (size_t k = 0; k < ports->n; k++) {
+			struct hoy_publish port = ports->list[k];
+
+			if (names(&gone.list[i], &port)) {
+				free(port.host_ip);
+				free(port.host_port);
+				free(port.container);
+			} else {
+				ports->list[kept++] = port;
+			}
+		}
+		if (kept == ports->n)
+			r = hoy_err_not_found(err, "port %s is not published: %s", gone.list[i].container, spec);
+		ports->n = kept;
+	}
+	return r;
+}
+
+static int read_ports(struct hoy_cli *cli, const char *name, struct ports *ports, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf path = {};
+	auto_ptr(hoy_json_free) struct hoy_json *info = NULL;
+	int r;
+
+	(void) hoy_buf_adds(&path, "/containers/");
+	hoy_http_escape(&path, name);
+	(void) hoy_buf_adds(&path, "/json");
+	r = hoy_buf_check(&path, "the request", err);
+	if (r >= 0)
+		r = hoy_cli_call(cli, "GET", path.data, NULL, &info, err);
 	if (r < 0)
 		return r;
+	hoy_json_each(port, hoy_json_get(hoy_json_get(info, "HostConfig"), "PortBindings"))
+	{
+		hoy_json_each(binding, port)
+		{
+			if (add_port(ports, hoy_json_key(port), hoy_cli_text(binding, "HostIp"),
+				    hoy_cli_text(binding, "HostPort")) < 0)
+				return hoy_err_oom(err);
+		}
+	}
+	return 0;
+}
+
+static int ports_body(const struct ports *ports, struct hoy_buf *body, struct hoy_err *err)
+{
+	struct hoy_json_writer w = { .buf = body };
+
+	hoy_json_object(&w, NULL);
+	hoy_json_object(&w, "PortBindings");
+	for (size_t i = 0; i < ports->n; i++) {
+		bool seen = false;
+
+		for (size_t k = 0; k < i; k++)
+			seen = seen || strcmp(ports->list[k].container, ports->list[i].container) == 0;
+		if (seen)
+			continue;
+		hoy_json_array(&w, ports->list[i].container);
+		for (size_t k = i; k < ports->n; k++) {
+			if (strcmp(ports->list[k].container, ports->list[i].container) != 0)
+				continue;
+			hoy_json_object(&w, NULL);
+			hoy_json_add_string(&w, "HostIp", ports->list[k].host_ip);
+			hoy_json_add_string(&w, "HostPort", ports->list[k].host_port);
+			hoy_json_end(&w);
+		}
+		hoy_json_end(&w);
+	}
+	hoy_json_end(&w);
+	hoy_json_end(&w);
+	return hoy_buf_check(body, "the request", err);
+}
+
+static int post(struct hoy_cli *cli, const char *name, const char *body, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf path = {};
+	int r;
+
 	(void) hoy_buf_adds(&path, "/containers/");
 	hoy_http_escape(&path, name);
 	(void) hoy_buf_adds(&path, "/update");
 	r = hoy_buf_check(&path, "the request", err);
-	return r < 0 ? r : hoy_cli_call(cli, "POST", path.data, body.data, NULL, err);
+	return r < 0 ? r : hoy_cli_call(cli, "POST", path.data, body, NULL, err);
+}
+
+static int update_ports(struct hoy_cli *cli, const char *name, struct hoy_err *err)
+{
+	const struct update_options *o = cli->values;
+	auto_(hoy_buf_done) struct hoy_buf body = {};
+	auto_(ports_done) struct ports ports = {};
+	int r = hoy_cli_check_engine(cli, "--publish-add and --publish-rm", err);
+
+	if (r >= 0)
+		r = read_ports(cli, name, &ports, err);
+	for (char **spec = o->publish_rm; r >= 0 && spec && *spec; spec++)
+		r = remove_ports(&ports, *spec, err);
+	for (char **spec = o->publish_add; r >= 0 && spec && *spec; spec++)
+		r = hoy_publish_parse(*spec, &ports.list, &ports.n, err);
+	if (r >= 0)
+		r = ports_body(&ports, &body, err);
+	return r < 0 ? r : post(cli, name, body.data, err);
+}
+
+static int update_one(struct hoy_cli *cli, const char *name, struct hoy_err *err)
+{
+	const struct update_options *o = cli->values;
+	auto_(hoy_buf_done) struct hoy_buf body = {};
+	int r = request_body(o, &body, err);
+
+	if (r >= 0 && (o->publish_add || o->publish_rm))
+		r = update_ports(cli, name, err);
+	if (r < 0 || ((o->publish_add || o->publish_rm) && strcmp(body.data, "{}") == 0))
+		return r;
+	return post(cli, name, body.data, err);
 }
 
 static int cmd_update(struct hoy_cli *cli)

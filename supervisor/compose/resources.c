@@ -357,7 +357,7 @@ static int check_list(struct hoy_compose *app, struct hoy_compose_file_object **
 		if (!object->external)
 			continue;
 		if (!*known)
-			r = hoy_cli_check_secrets(app->cli, err);
+			r = hoy_cli_check_engine(app->cli, "external secrets and configs", err);
 		*known = true;
 		if (r >= 0)
 			r = check_external(app, object, what, err);

@@ -515,6 +515,34 @@ int hoy_container_config_update(const struct hoy_container_config *config, const
 	return 0;
 }
 
+int hoy_container_config_update_ports(const char *text, size_t len, char **ret, struct hoy_err *err)
+{
+	auto_ptr(hoy_json_free) struct hoy_json *doc = NULL;
+	struct hoy_container_host_config *asked = NULL;
+	size_t n = 0, others = 0;
+	int r = hoy_json_parse(text, len, NULL, &doc, err);
+
+	if (r < 0)
+		return r;
+	hoy_json_each(member, doc)
+	{
+		if (strcasecmp(hoy_json_key(member), "PortBindings") == 0)
+			n++;
+		else
+			others++;
+	}
+	if (hoy_json_type(doc) != HOY_JSON_OBJECT || !n)
+		return 0;
+	if (others || n > 1)
+		return hoy_err_invalid(err, "an update of PortBindings is of nothing else");
+	r = hoy_field_parse_value(&host_object, doc, NULL, &as_go, (void **) &asked, err);
+	if (r < 0)
+		return r;
+	*ret = strdup(asked->port_bindings ? asked->port_bindings : "{}");
+	hoy_field_free(&host_object, asked);
+	return *ret ? 0 : hoy_err_oom(err);
+}
+
 void hoy_container_config_free(struct hoy_container_config *config)
 {
 	hoy_field_free(&request_object, config);

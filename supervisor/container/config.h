@@ -255,6 +255,8 @@ int hoy_container_config_load(const char *text, struct hoy_container_config **re
 /* A copy of `config` with the limits and the restart policy that the request `text` names (0 and "" name nothing). */
 int hoy_container_config_update(const struct hoy_container_config *config, const char *text, size_t len,
 	struct hoy_container_config **ret, struct hoy_err *err);
+/* The PortBindings of an update, JSON text on the heap; *ret NULL: it is none of ports. They come alone. */
+int hoy_container_config_update_ports(const char *text, size_t len, char **ret, struct hoy_err *err);
 void hoy_container_config_free(struct hoy_container_config *config);
 HOY_DEFINE_AUTO_PTR(struct hoy_container_config, hoy_container_config_free);
 

@@ -68,6 +68,7 @@ struct hoy_container {
 	uint64_t restart_delay; /* ns; the next one is twice as long */
 	struct hoy_probes *probes;
 	struct hoy_op *asked;      /* pause, unpause, update: wait for the shim's answer */
+	bool ports_busy;           /* others are being published */
 	struct hoy_saving *saving; /* a checkpoint is being made: its end waits for that */
 	char *restore_from;        /* this start brings the processes of a checkpoint back: its directory */
 	struct hoy_op *removers;   /* forced removals that found one under way */
@@ -295,6 +296,12 @@ void hoy_container_asks_lost(struct hoy_container *c); /* the shim is gone */
 void hoy_container_thaw(struct hoy_container *c);
 /* Writes its config into the row. */
 int hoy_container_config_save(struct hoy_container *c, struct hoy_err *err);
+
+/* --- publish.c ----------------------------------------------------------------------- */
+
+/* `bindings`: JSON text of PortBindings, for those it has. */
+int hoy_container_update_ports(
+	struct hoy_container *c, const char *bindings, hoy_container_done done, void *userdata, struct hoy_err *err);
 
 /* --- checkpoint.c -------------------------------------------------------------------- */
 

@@ -160,6 +160,8 @@ static int check_state(const struct hoy_container *c, struct hoy_err *err)
 {
 	if (c->phase == HOY_PHASE_REMOVING)
 		return hoy_err_conflict(err, "container %s is marked for removal and cannot be updated", c->info.id);
+	if (c->ports_busy)
+		return hoy_err_conflict(err, "cannot update container %s: another update is under way", c->info.id);
 	if (c->phase == HOY_PHASE_STARTING || c->phase == HOY_PHASE_ENDING || c->info.restarting)
 		return hoy_err_conflict(
 			err, "cannot update container %s: it is just being started or stopped", c->info.id);
@@ -170,12 +172,17 @@ int hoy_container_update(struct hoy_containers *room, const char *ref, const cha
 	hoy_container_done done, void *userdata, struct hoy_err *err)
 {
 	auto_ptr(hoy_container_config_free) struct hoy_container_config *updated = NULL;
+	auto_free char *bindings = NULL;
 	struct hoy_container_config *former;
 	struct hoy_container *c;
 	int r = hoy_containers_lookup(room, ref, &c, err);
 
 	if (r >= 0)
 		r = check_state(c, err);
+	if (r >= 0)
+		r = hoy_container_config_update_ports(text, len, &bindings, err);
+	if (r >= 0 && bindings)
+		return hoy_container_update_ports(c, bindings, done, userdata, err);
 	if (r >= 0)
 		r = hoy_container_config_update(c->config, text, len, &updated, err);
 	if (r < 0)

@@ -25,22 +25,26 @@ static int check_port(const struct hoy_network_port *port, struct hoy_err *err)
 	return 0;
 }
 
+int hoy_network_ports_check(const struct hoy_network_port *ports, size_t n, struct hoy_err *err)
+{
+	if (n > HOY_NET_MAX_PORTS)
+		return hoy_err_invalid(err, "%zu published ports, at most %d are possible", n, HOY_NET_MAX_PORTS);
+	for (size_t i = 0; i < n; i++) {
+		int r = check_port(&ports[i], err);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 static int check_request(const struct hoy_network_request *request, struct hoy_err *err)
 {
 	uint8_t mac[6];
 
 	if (request->mac && *request->mac && hoy_network_mac_parse(request->mac, mac) < 0)
 		return hoy_err_invalid(err, "invalid MAC address: %s", request->mac);
-	if (request->n_ports > HOY_NET_MAX_PORTS)
-		return hoy_err_invalid(
-			err, "%zu published ports, at most %d are possible", request->n_ports, HOY_NET_MAX_PORTS);
-	for (size_t i = 0; i < request->n_ports; i++) {
-		int r = check_port(&request->ports[i], err);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	return hoy_network_ports_check(request->ports, request->n_ports, err);
 }
 
 static int insert_ports(struct hoy_networks *networks, const struct hoy_network_request *request, struct hoy_err *err)

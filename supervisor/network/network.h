@@ -170,6 +170,13 @@ int hoy_network_disconnect(struct hoy_networks *networks, const char *container_
 int hoy_network_exchange(struct hoy_networks *networks, const char *container_id, const char *former, int netns_fd,
 	hoy_network_attached done, void *userdata, struct hoy_err *err);
 
+/*
+ * Other ports for a container, in the place of those it has; while it runs at once (`netns_fd` is its network namespace,
+ * borrowed; -EBADF: it does not), and what stays published is never free between. After an error all is as it was.
+ */
+int hoy_network_publish(struct hoy_networks *networks, const char *container_id, const struct hoy_network_port *ports,
+	size_t n_ports, int netns_fd, hoy_network_attached done, void *userdata, struct hoy_err *err);
+
 /* The container is removed: detaches if need be and deletes the rows. An unknown one is fine. */
 int hoy_network_release(struct hoy_networks *networks, const char *container_id, struct hoy_err *err);
 

@@ -208,6 +208,9 @@ struct hoy_attachment *hoy_sandbox_attachment(const struct hoy_sandbox *sandbox,
 void hoy_sandboxes_free(struct hoy_networks *networks);
 extern const struct hoy_service_owner hoy_sandbox_owner; /* its userdata is set by the user */
 
+/* endpoint.c */
+int hoy_network_ports_check(const struct hoy_network_port *ports, size_t n, struct hoy_err *err);
+
 /* Is it a container that publishes nothing as long as another does? */
 bool hoy_network_stands_by(const struct hoy_networks *networks, const char *container_id);
 /* For a network of the running container; its ports are 0 unless it is the gateway. */

@@ -283,9 +283,14 @@ int hoy_endpoints_insert(struct hoy_store *store, const struct hoy_endpoint_row 
 	return r < 0 ? r : 0;
 }
 
+int hoy_ports_delete(struct hoy_store *store, const char *container_id, struct hoy_err *err)
+{
+	return hoy_store_exec(store, err, "DELETE FROM ports WHERE container_id = ?1", "t", container_id);
+}
+
 int hoy_endpoints_delete(struct hoy_store *store, const char *container_id, struct hoy_err *err)
 {
-	int r = hoy_store_exec(store, err, "DELETE FROM ports WHERE container_id = ?1", "t", container_id);
+	int r = hoy_ports_delete(store, container_id, err);
 
 	return r < 0 ? r
 		     : hoy_store_exec(store, err, "DELETE FROM endpoints WHERE container_id = ?1", "t", container_id);

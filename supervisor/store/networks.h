@@ -123,6 +123,7 @@ struct hoy_port_row {
 };
 int hoy_ports_insert(struct hoy_store *store, const char *container_id, unsigned int position,
 	const struct hoy_port_row *row, struct hoy_err *err);
+int hoy_ports_delete(struct hoy_store *store, const char *container_id, struct hoy_err *err);
 int hoy_ports_set_bound(
 	struct hoy_store *store, const char *container_id, unsigned int position, uint16_t bound, struct hoy_err *err);
 /* A container's ports in order; *ret is freed with hoy_port_rows_free(). */

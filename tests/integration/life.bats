@@ -358,3 +358,47 @@ P
     [[ "$output" == *"is no longer kept"* ]]
     [ "$(api_status GET "/events?after=x")" = 400 ]
 }
+
+answers() { [ "$(timeout 5 bash -c "exec 3<>/dev/tcp/127.0.0.1/$1 && cat <&3" 2>/dev/null)" = here ]; }
+silent() { ! answers "$1"; }
+
+@test "update publishes ports, and takes them away, while the container runs" {
+    hoy run -d --name web -p 8080:80 busybox nc -ll -p 80 -e echo here >/dev/null
+    wait_for 20 answers 8080
+    pid=$(get web .State.Pid)
+    hoy update --publish-add 8081:80 --publish-add 127.0.0.1:8082:80 web
+    wait_for 20 answers 8081
+    answers 8082
+    answers 8080
+    [ "$(hoy port web | sort)" = $'80/tcp -> 0.0.0.0:8080\n80/tcp -> 0.0.0.0:8081\n80/tcp -> 127.0.0.1:8082' ]
+    event_seen web update
+    hoy update --publish-rm 8080:80 web
+    wait_for 20 silent 8080
+    answers 8081
+    # what can't be had changes nothing
+    hoy run -d --name other -p 8090:80 busybox nc -ll -p 80 -e echo other >/dev/null
+    before=$(get web '.HostConfig.PortBindings, .NetworkSettings.Ports')
+    run hoy update --publish-add 8083:80 --publish-add 8090:80 web
+    [ "$status" = 1 ]
+    [[ "$output" == *"Bind for 0.0.0.0:8090 failed: port is already allocated by container other"* ]]
+    [ "$(get web '.HostConfig.PortBindings, .NetworkSettings.Ports')" = "$before" ]
+    answers 8081
+    silent 8083
+    run hoy update --publish-rm 7777:80 web
+    [[ "$output" == *"port 80/tcp is not published: 7777:80"* ]]
+    [[ "$(api POST /containers/web/update '{"PortBindings":{},"Memory":10000000}')" == *"an update of PortBindings is of nothing else"* ]]
+    kill_hoyd
+    answers 8081
+    start_hoyd
+    answers 8081
+    [ "$(get web .State.Pid)" = "$pid" ]
+    # and of one that does not run: the next start has them
+    hoy stop -t 0 web
+    hoy update --publish-rm 80 --publish-add 8085:80 web
+    hoy start web
+    wait_for 20 answers 8085
+    silent 8081
+    hoy run -d --name hosted --network host busybox sleep 1000 >/dev/null
+    run hoy update --publish-add 8086:80 hosted
+    [[ "$output" == *"has the host's network"* ]]
+}
