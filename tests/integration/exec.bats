@@ -253,3 +253,31 @@ P
     wait $pid
     [ "$(sed -n 's/^2 //p' "$T/many" | tr -d '\n' | sed 's/\\n/\n/g' | cksum)" = "$(seq 1 100000 | cksum)" ]
 }
+
+@test "debug: a toolbox beside a container, which ends with its client" {
+    timeout 60 "$HOY" run -d --name lean -u 1000 -h leanbox busybox sh -c 'echo secret >/tmp/file; exec sleep 1000' >/dev/null
+    debug() { timeout 60 "$HOY" debug "$@"; }
+    [ "$(debug lean -- cat /target/tmp/file </dev/null)" = secret ] # though it is somebody else's
+    debug lean -- sh -c 'ps -o args; cat /etc/hostname' </dev/null >"$T/out"
+    grep -qx 'sleep 1000' "$T/out" || { cat "$T/out"; false; }
+    [ "$(tail -1 "$T/out")" = leanbox ] || { cat "$T/out"; false; }
+    debug --image busybox --pull never -u 0 -e A=b lean sh -c 'echo $A; exit 7' </dev/null >"$T/out" || [ $? = 7 ]
+    [ "$(cat "$T/out")" = b ]
+    [ "$(debug lean ip addr </dev/null)" = "$("$HOY" exec lean ip addr)" ]
+    [ "$(echo 'echo from-stdin' | debug lean)" = from-stdin ]
+    wait_for 20 test -z "$("$HOY" ps -aq --filter label=hoy.debug)"
+    # killed, it leaves nothing
+    "$HOY" debug lean -- sleep 1000 </dev/null >/dev/null 2>&1 3>&- &
+    client=$!
+    is_there() { [ "$("$HOY" ps -q --filter label=hoy.debug | wc -l)" = 1 ]; }
+    is_gone() { [ -z "$("$HOY" ps -aq --filter label=hoy.debug)" ]; }
+    wait_for 20 is_there
+    kill -KILL $client
+    wait_for 20 is_gone
+    [ "$("$HOY" inspect -f '{{.State.Status}}' lean)" = running ]
+    "$HOY" stop -t 0 lean
+    run timeout 60 "$HOY" debug lean </dev/null
+    [ "$status" = 125 ] && [[ "$output" == *"container lean is not running"* ]]
+    run timeout 60 "$HOY" debug nobody </dev/null
+    [ "$status" = 125 ] && [[ "$output" == *"No such container"* ]]
+}
