@@ -208,11 +208,7 @@ static int cmd_ps(struct hoy_cli *cli)
 	(void) hoy_buf_addf(&path, "/containers/json?all=%d&size=%d", o->all, size);
 	if (last > 0)
 		(void) hoy_buf_addf(&path, "&limit=%lld", (long long) last);
-	r = hoy_filter_add_query(&path, o->filter, &err);
-	if (r == 0)
-		r = hoy_buf_check(&path, "the request", &err);
-	if (r == 0)
-		r = hoy_cli_call(cli, "GET", path.data, NULL, &list, &err);
+	r = hoy_filter_call(cli, "GET", &path, o->filter, &list, &err);
 	if (r == 0)
 		r = print_containers(cli, list, o, &err);
 	return r < 0 ? hoy_cli_fail(cli, 1, &err) : 0;

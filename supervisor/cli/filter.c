@@ -5,7 +5,7 @@
 
 #include "base/json.h"
 #include "base/str.h"
-#include "supervisor/cli/http.h"
+#include "supervisor/cli/cli.h"
 
 int hoy_filter_add_query(struct hoy_buf *path, char *const *entries, struct hoy_err *err)
 {
@@ -44,4 +44,14 @@ int hoy_filter_add_query(struct hoy_buf *path, char *const *entries, struct hoy_
 	(void) hoy_buf_adds(path, strchr(path->data, '?') ? "&filters=" : "?filters=");
 	hoy_http_escape(path, text.data);
 	return 0;
+}
+
+int hoy_filter_call(const struct hoy_cli *cli, const char *method, struct hoy_buf *path, char *const *entries,
+	struct hoy_json **ret, struct hoy_err *err)
+{
+	int r = hoy_filter_add_query(path, entries, err);
+
+	if (r >= 0)
+		r = hoy_buf_check(path, "the request", err);
+	return r < 0 ? r : hoy_cli_call(cli, method, path->data, NULL, ret, err);
 }

@@ -213,12 +213,8 @@ static int cmd_images(struct hoy_cli *cli)
 	(void) hoy_buf_addf(&path, "/images/json?all=%d&digests=%d", o->all, o->digests);
 	if (cli->n_args && hoy_strv_addf(&filters, "reference=%s", cli->args[0]) < 0)
 		r = hoy_err_oom(&err);
-	if (r == 0 && filters && filters[0])
-		r = hoy_filter_add_query(&path, filters, &err);
 	if (r == 0)
-		r = hoy_buf_check(&path, "the request", &err);
-	if (r == 0)
-		r = hoy_cli_call(cli, "GET", path.data, NULL, &list, &err);
+		r = hoy_filter_call(cli, "GET", &path, filters && filters[0] ? filters : NULL, &list, &err);
 	if (r == 0)
 		r = print_images(cli, list, o, &err);
 	return r < 0 ? hoy_cli_fail(cli, 1, &err) : 0;

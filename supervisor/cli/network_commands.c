@@ -130,11 +130,7 @@ static int cmd_network_ls(struct hoy_cli *cli)
 	int r;
 
 	(void) hoy_buf_adds(&path, "/networks");
-	r = hoy_filter_add_query(&path, o->filter, &err);
-	if (r == 0)
-		r = hoy_buf_check(&path, "the request", &err);
-	if (r == 0)
-		r = hoy_cli_call(cli, "GET", path.data, NULL, &list, &err);
+	r = hoy_filter_call(cli, "GET", &path, o->filter, &list, &err);
 	if (r == 0)
 		r = print_networks(cli, list, o, &err);
 	return r < 0 ? hoy_cli_fail(cli, 1, &err) : 0;
@@ -324,11 +320,7 @@ static int cmd_network_prune(struct hoy_cli *cli)
 		!hoy_confirm("WARNING! This will remove all custom networks not used by at least one container."))
 		return 0;
 	(void) hoy_buf_adds(&path, "/networks/prune");
-	r = hoy_filter_add_query(&path, o->filter, &err);
-	if (r == 0)
-		r = hoy_buf_check(&path, "the request", &err);
-	if (r == 0)
-		r = hoy_cli_call(cli, "POST", path.data, NULL, &answer, &err);
+	r = hoy_filter_call(cli, "POST", &path, o->filter, &answer, &err);
 	if (r < 0)
 		return hoy_cli_fail(cli, 1, &err);
 	deleted = hoy_json_get(answer, "NetworksDeleted");

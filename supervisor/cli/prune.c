@@ -59,11 +59,7 @@ int hoy_prune_one(struct hoy_cli *cli, const struct hoy_prune_kind *kind, char *
 	int r;
 
 	(void) hoy_buf_addf(&path, "%s%s", kind->path, filter && !strchr(kind->path, '?') ? "?" : "");
-	r = hoy_filter_add_query(&path, filter, err);
-	if (r >= 0)
-		r = hoy_buf_check(&path, "the request", err);
-	if (r >= 0)
-		r = hoy_cli_call(cli, "POST", path.data, NULL, &answer, err);
+	r = hoy_filter_call(cli, "POST", &path, filter, &answer, err);
 	if (r < 0)
 		return r;
 	if (hoy_json_len(hoy_json_get(answer, kind->list)) > 0) {

@@ -207,11 +207,7 @@ static int list(struct hoy_cli *cli, struct hoy_err *err)
 	int r;
 
 	(void) hoy_buf_addf(&path, "/%s", family(cli));
-	r = hoy_filter_add_query(&path, o->filter, err);
-	if (r >= 0)
-		r = hoy_buf_check(&path, "the request", err);
-	if (r >= 0)
-		r = hoy_cli_call(cli, "GET", path.data, NULL, &answer, err);
+	r = hoy_filter_call(cli, "GET", &path, o->filter, &answer, err);
 	if (r < 0)
 		return r;
 	hoy_json_array(&w, NULL);
