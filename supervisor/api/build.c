@@ -19,6 +19,7 @@
 #include "supervisor/api/platform.h"
 #include "supervisor/api/progress.h"
 #include "supervisor/build/build.h"
+#include "supervisor/build/origin.h"
 #include "supervisor/image/image.h"
 #include "libocispec/reference.h"
 
@@ -290,6 +291,11 @@ static int take_host(const struct hoy_uri *uri, struct hoy_buf *buf, struct hoy_
 	return r < 0 ? r : hoy_buf_check(buf, "options of the build", err);
 }
 
+static bool is_of_client(const char *remote)
+{
+	return strcmp(remote, "client-session") == 0 || strcmp(remote, "upload-request") == 0;
+}
+
 static int refuse(const struct hoy_uri *uri, struct hoy_err *err)
 {
 	const char *version = hoy_uri_query(uri, "version"), *remote = hoy_uri_query(uri, "remote");
@@ -297,8 +303,9 @@ static int refuse(const struct hoy_uri *uri, struct hoy_err *err)
 
 	if (version && *version && strcmp(version, "1") != 0 && strcmp(version, "2") != 0)
 		return hoy_err_invalid(err, "invalid version of the builder: '%s'", version);
-	if (remote && *remote && strcmp(remote, "client-session") != 0 && strcmp(remote, "upload-request") != 0)
-		return hoy_err_unsupported(err, "remote build contexts are not supported by this version of Hoy");
+	if (remote && *remote && !is_of_client(remote) && !hoy_build_is_url(remote))
+		return hoy_err_invalid(
+			err, "'%s' is no remote build context: it is neither a URL nor a repository", remote);
 	if (hoy_uri_query_bool(uri, "squash", false))
 		return hoy_err_unsupported(err, "squash is not supported: use stages and COPY --from instead");
 	if (!hoy_str_eq(version, "2") && !hoy_uri_query_bool(uri, "trace", false) && outputs && *outputs &&
@@ -348,8 +355,11 @@ int hoy_build_body_pipe(struct hoy_api_request *rq, struct hoy_err *err)
 void hoy_build_parameters_fill(
 	const struct hoy_uri *uri, const struct hoy_build_parameters *p, struct hoy_build_request *ret)
 {
+	const char *remote = hoy_uri_query(uri, "remote");
+
 	*ret = (struct hoy_build_request){
 		.context = -EBADF,
+		.remote = remote && !is_of_client(remote) ? remote : NULL,
 		.dockerfile = hoy_uri_query(uri, "dockerfile"),
 		.target = hoy_uri_query(uri, "target"),
 		.platform = p->platform,
@@ -382,6 +392,8 @@ static int start(struct exchange *e, const struct hoy_build_parameters *p, struc
 
 	hoy_build_parameters_fill(uri, p, &request);
 	request.colour_stderr = !hoy_uri_query_bool(uri, "plain", false);
+	if (request.remote && *request.remote)
+		return hoy_build_start(e->rq->api->o.builds, &request, &handler, &e->build, err);
 	request.context = hoy_build_body_pipe(e->rq, err);
 	return request.context < 0 ? request.context
 				   : hoy_build_start(e->rq->api->o.builds, &request, &handler, &e->build, err);

@@ -153,6 +153,7 @@ static int prepare(struct hoy_session_build *build, struct hoy_build_request *re
 	build->dockerfile_session = *text_of(doc, "dockerfile_session") ? text_of(doc, "dockerfile_session") : NULL;
 	build->context_session = *text_of(doc, "context_session") ? text_of(doc, "context_session") : NULL;
 	*ret = (struct hoy_build_request){ .context = -EBADF,
+		.remote = text_of(doc, "remote"),
 		.dockerfile = text_of(doc, "dockerfile"),
 		.target = text_of(doc, "target"),
 		.platform = *text_of(doc, "platform") ? text_of(doc, "platform") : NULL,

@@ -348,7 +348,7 @@ static int load(struct hoy_session_build *e, struct hoy_err *err)
 
 	if (r != 0)
 		return r;
-	if (e->context >= 0) {
+	if (e->context >= 0 || (e->request.remote && *e->request.remote)) {
 		if (e->sink->upload)
 			end_loading(e);
 		return start(e, /* context_dir= */ NULL, -EBADF, err);

@@ -45,6 +45,7 @@ static void release(struct hoy_build *build)
 	hoy_build_steps_free(build);
 	hoy_build_bases_free(build);
 	hoy_build_export_end(build);
+	hoy_build_contexts_end(build);
 	if (build->export_dir)
 		hoy_images_drop_dir(build->builds->options.images, build->export_dir);
 	free(build->export_dir);
@@ -69,6 +70,7 @@ static void build_free(struct hoy_build *build)
 	hoy_json_free(build->plan);
 	hoy_fd_close(&build->plan_fd);
 	free(build->packet);
+	hoy_buf_done(&build->begin);
 	hoy_strv_free(build->tags);
 	free(build->network);
 	free(build->host_config);
@@ -123,6 +125,7 @@ void hoy_build_fail(struct hoy_build *build, const struct hoy_err *err)
 	build->ended = true;
 	build->worker = hoy_worker_run_free(build->worker);
 	hoy_build_export_end(build);
+	hoy_build_contexts_end(build);
 	for (struct hoy_build_task *task = build->tasks; task; task = task->next) {
 		hoy_build_copy_end(task);
 		hoy_build_run_end(task, err && task == build->failed_task && build->keep_failed_containers);

@@ -48,6 +48,7 @@ struct hoy_build_request {
 	int context; /* its tar, plain or compressed; taken over, also on failure; -EBADF: none */
 	const char
 		*context_dir; /* the context itself, a directory of hoy_images_new_dir(); taken over, also on failure */
+	const char *remote;   /* or from there: hoy_build_is_url(); NULL or "": not */
 	int dockerfile_fd;    /* with context_dir: the Dockerfile's text, borrowed; its ignore file was applied */
 	const char *session;  /* the client's, for secrets and keys */
 	const char *dockerfile; /* path in the context */

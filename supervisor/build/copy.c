@@ -159,7 +159,7 @@ int hoy_build_files_start(struct hoy_build_task *task, const struct hoy_buf *req
 	size_t n = 0;
 
 	if (hoy_build_is_context(task->build, from)) {
-		context = open(task->build->context, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		context = open(hoy_build_context_dir(task->build, from), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (context < 0)
 			return hoy_err_sys(err, "open the build context");
 		fds[n++] = context;

@@ -54,6 +54,11 @@ struct hoy_build_base {
 	bool asked; /* for credentials */
 };
 
+/* A named context that is a directory. */
+struct hoy_build_tree {
+	char *name, *dir; /* of hoy_images_new_dir() */
+};
+
 enum hoy_build_kind { STEP_SCRATCH, STEP_IMAGE, STEP_CONTEXT, STEP_RUN, STEP_COPY, STEP_WORKDIR, STEP_META };
 
 struct hoy_build_step {
@@ -145,7 +150,12 @@ struct hoy_build {
 	struct hoy_worker_run *worker;
 	struct hoy_build_reply *packet;
 	int plan_fd;
-	char *context; /* directory */
+	char *context;                       /* directory */
+	struct hoy_buf begin;                /* the request to it */
+	struct hoy_build_bringing *bringing; /* a context that comes from elsewhere */
+	struct hoy_session_sync *syncing;    /* or from the client */
+	struct hoy_build_tree *trees;
+	size_t n_trees;
 	struct hoy_json *wanted;
 	const struct hoy_json *wanted_next;
 	struct hoy_source *serving;
@@ -191,6 +201,20 @@ bool hoy_build_came_back(struct hoy_build *build);
 int hoy_build_worker_start(
 	struct hoy_build *build, const struct hoy_build_request *request, int context, struct hoy_err *err);
 void hoy_build_bases_free(struct hoy_build *build);
+/* The next thing that is wanted, unless it must be waited for. */
+void hoy_build_serve_wanted(struct hoy_build *build);
+
+/* --- contexts.c: those that neither came with the request nor are images --- */
+
+/* The context of the request is at `url`: `build->begin` is sent to a hoy-build when it's there. */
+int hoy_build_bring_context(struct hoy_build *build, const char *url, struct hoy_err *err);
+/* 1: `wanted` was given to hoy-build. 0: it comes, hoy_build_serve_wanted() is called then. */
+int hoy_build_give_tree(struct hoy_build *build, const struct hoy_json *wanted, struct hoy_err *err);
+/* Starts hoy-build on build->context; `input` (borrowed) is what it needs beside it, -EBADF: nothing. */
+int hoy_build_worker_begin(struct hoy_build *build, int input, struct hoy_err *err);
+/* Of the context that a step is: a directory. */
+const char *hoy_build_context_dir(const struct hoy_build *build, size_t step);
+void hoy_build_contexts_end(struct hoy_build *build);
 
 /* --- steps.c: the second half --- */
 

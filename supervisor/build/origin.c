@@ -63,6 +63,11 @@ bool hoy_build_is_url(const char *text)
 	return is_http(text) || is_git(text) || is_ssh(text);
 }
 
+bool hoy_build_is_repository(const char *url)
+{
+	return is_git(url) || is_ssh(url);
+}
+
 /* --- the end ------------------------------------------------------------------------------------------------------ */
 
 static void drop(struct hoy_build_bringing *b, char **path)

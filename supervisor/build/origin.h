@@ -35,6 +35,8 @@ struct hoy_build_origin_wanted {
 /* A URL of either kind, or of one that is refused by its name. */
 bool hoy_build_is_url(const char *text);
 
+bool hoy_build_is_repository(const char *url);
+
 /* `done` comes once, from the loop, and takes `tree` over. */
 typedef void (*hoy_build_brought)(const struct hoy_err *err, struct hoy_build_origin *origin, void *userdata);
 int hoy_build_bring(struct hoy_builds *builds, const struct hoy_build_origin_wanted *wanted, hoy_build_brought done,

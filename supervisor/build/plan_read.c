@@ -37,8 +37,6 @@ void hoy_build_bases_free(struct hoy_build *build)
 
 /* --- base images ------------------------------------------------------------------------------ */
 
-static void serve_wanted(struct hoy_build *build);
-
 static struct hoy_build_base *add_base(struct hoy_build *build, const struct hoy_json *wanted)
 {
 	struct hoy_build_base **bases = reallocarray(build->bases, build->n_bases + 1, sizeof(struct hoy_build_base *));
@@ -142,7 +140,7 @@ static void on_pulled(const struct hoy_err *err, const struct hoy_image_result *
 		return;
 	}
 	build->bases[build->n_bases - 1]->pulled = true;
-	serve_wanted(build);
+	hoy_build_serve_wanted(build);
 }
 
 static int start_pull(struct hoy_build *build, struct hoy_build_base *base, struct hoy_err *err)
@@ -167,7 +165,7 @@ static int start_pull(struct hoy_build *build, struct hoy_build_base *base, stru
 }
 
 /* Takes up with the image that was pulled just now, or with the next that is wanted. */
-static void serve_wanted(struct hoy_build *build)
+void hoy_build_serve_wanted(struct hoy_build *build)
 {
 	struct hoy_err err = { 0 };
 	int r = 1;
@@ -175,6 +173,12 @@ static void serve_wanted(struct hoy_build *build)
 	while (build->wanted_next && r > 0) {
 		struct hoy_build_base *base = build->n_bases ? build->bases[build->n_bases - 1] : NULL;
 
+		if (*hoy_build_text(build->wanted_next, "context")) {
+			r = hoy_build_give_tree(build, build->wanted_next, &err);
+			if (r > 0)
+				build->wanted_next = hoy_json_next(build->wanted_next);
+			continue;
+		}
 		if (!base || base->id)
 			base = add_base(build, build->wanted_next);
 		r = base ? use_local(build, base, &err) : hoy_err_oom(&err);
@@ -182,8 +186,6 @@ static void serve_wanted(struct hoy_build *build)
 			build->wanted_next = hoy_json_next(build->wanted_next);
 		else if (r == 0)
 			r = start_pull(build, base, &err);
-		if (r == 0)
-			return;
 	}
 	if (r < 0)
 		hoy_build_fail(build, &err);
@@ -192,7 +194,7 @@ static void serve_wanted(struct hoy_build *build)
 void hoy_build_go_on_pulling(struct hoy_build *build)
 {
 	if (!build->ended)
-		serve_wanted(build);
+		hoy_build_serve_wanted(build);
 }
 
 /* --- hoy-build -------------------------------------------------------------------------------- */
@@ -214,7 +216,7 @@ static void on_serve(struct hoy_source *source, void *userdata)
 
 	(void) source;
 	build->serving = hoy_source_free(build->serving);
-	serve_wanted(build);
+	hoy_build_serve_wanted(build);
 }
 
 static int on_packet(size_t len, void *userdata, struct hoy_err *err)
@@ -274,13 +276,16 @@ static int print_request(const struct hoy_build_request *request, const struct h
 	struct hoy_err *err)
 {
 	struct hoy_json_writer w = { .buf = text };
+	bool is_remote = request->remote && *request->remote;
 
 	hoy_json_object(&w, NULL);
 	hoy_json_array(&w, "fds");
-	hoy_json_add_string(&w, NULL, request->context_dir ? "dockerfile" : "input");
 	hoy_json_add_string(&w, NULL, "target");
 	hoy_json_add_string(&w, NULL, "output");
+	if (!is_remote || !hoy_build_is_repository(request->remote))
+		hoy_json_add_string(&w, NULL, request->context_dir ? "dockerfile" : "input");
 	hoy_json_end(&w);
+	hoy_json_add_bool(&w, "remote", is_remote);
 	hoy_json_add_string(&w, "dockerfile", request->dockerfile);
 	hoy_json_add_string(&w, "target", request->target);
 	hoy_json_add_string(&w, "platform", request->platform);
@@ -296,33 +301,40 @@ static int print_request(const struct hoy_build_request *request, const struct h
 	return hoy_buf_check(text, "request", err);
 }
 
-int hoy_build_worker_start(
-	struct hoy_build *build, const struct hoy_build_request *request, int context, struct hoy_err *err)
+int hoy_build_worker_begin(struct hoy_build *build, int input, struct hoy_err *err)
 {
 	auto_fd int target = open(build->context, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	auto_(hoy_buf_done) struct hoy_buf text = { 0 };
 	int r;
 
 	if (target < 0)
 		return hoy_err_sys(err, "open the directory of the build context");
+	r = hoy_worker_run_start(&(struct hoy_worker_run_options){ .loop = build->builds->options.loop,
+					 .name = "hoy-build",
+					 .path = build->builds->helper,
+					 .packet = build->packet,
+					 .packet_size = sizeof *build->packet,
+					 .on_packet = on_packet,
+					 .on_end = on_end,
+					 .userdata = build },
+		&build->worker, err);
+	if (r >= 0)
+		r = hoy_worker_run_send(build->worker, build->begin.data, build->begin.len,
+			(const int[]){ target, build->plan_fd, input }, input >= 0 ? 3 : 2, err);
+	return r < 0 ? r : 0;
+}
+
+int hoy_build_worker_start(
+	struct hoy_build *build, const struct hoy_build_request *request, int context, struct hoy_err *err)
+{
+	int r;
+
 	build->plan_fd = memfd_create("plan", MFD_CLOEXEC);
 	if (build->plan_fd < 0)
 		return hoy_err_sys(err, "make a file for the plan");
-	r = print_request(request, build, &text, err);
-	if (r >= 0)
-		r = hoy_worker_run_start(&(struct hoy_worker_run_options){ .loop = build->builds->options.loop,
-						 .name = "hoy-build",
-						 .path = build->builds->helper,
-						 .packet = build->packet,
-						 .packet_size = sizeof *build->packet,
-						 .on_packet = on_packet,
-						 .on_end = on_end,
-						 .userdata = build },
-			&build->worker, err);
-	if (r >= 0)
-		r = hoy_worker_run_send(build->worker, text.data, text.len,
-			(const int[]){
-				request->context_dir ? request->dockerfile_fd : context, target, build->plan_fd },
-			3, err);
-	return r < 0 ? r : 0;
+	r = print_request(request, build, &build->begin, err);
+	if (r < 0)
+		return r;
+	if (request->remote && *request->remote)
+		return hoy_build_bring_context(build, request->remote, err);
+	return hoy_build_worker_begin(build, request->context_dir ? request->dockerfile_fd : context, err);
 }

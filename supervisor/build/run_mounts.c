@@ -177,11 +177,11 @@ int hoy_build_mounts_prune(struct hoy_builds *builds,
 /* --- the build context -------------------------------------------------------------------------------------------- */
 
 /* A path without links in it can be given to the container's mount as a name: nobody but us writes there. 1: it has. */
-static int check_path(const struct hoy_build *build, const char *path, struct hoy_err *err)
+static int check_path(const char *context, const char *path, struct hoy_err *err)
 {
 	struct open_how how = { .flags = O_PATH | O_CLOEXEC,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
-	auto_fd int root = open(build->context, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	auto_fd int root = open(context, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	auto_fd int fd = -EBADF;
 
 	if (root < 0)
@@ -202,7 +202,7 @@ static int prepare_bind(struct hoy_build_task *task, const struct hoy_json *moun
 	struct hoy_err *err)
 {
 	const struct hoy_build *build = task->build;
-	const char *source = hoy_build_text(mount, "source");
+	const char *source = hoy_build_text(mount, "source"), *context;
 	int64_t from = number(mount, "from");
 	int r;
 
@@ -210,10 +210,11 @@ static int prepare_bind(struct hoy_build_task *task, const struct hoy_json *moun
 		!hoy_json_bool(hoy_json_get(mount, "read_only")))
 		return 2;
 	source += *source == '/';
-	r = check_path(build, source, err);
+	context = hoy_build_context_dir(build, (size_t) from);
+	r = check_path(context, source, err);
 	if (r != 0)
 		return r < 0 ? r : 2;
-	mounted->path = *source ? hoy_str_printf("%s/%s", build->context, source) : strdup(build->context);
+	mounted->path = *source ? hoy_str_printf("%s/%s", context, source) : strdup(context);
 	return mounted->path ? 0 : hoy_err_oom(err);
 }
 

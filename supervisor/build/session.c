@@ -202,7 +202,7 @@ void hoy_build_session_end_ssh(struct hoy_builds *builds, const char *id, unsign
 
 struct hoy_session_sync {
 	struct hoy_builds *builds;
-	char *dockerfile_session, *context_session, *file;
+	char *dockerfile_session, *context_session, *file, *tree;
 	char *name; /* of the directory that the context session makes */
 	int dockerfile;
 	int64_t bytes, ignore_at; /* in it */
@@ -222,6 +222,7 @@ void hoy_session_sync_cancel(struct hoy_session_sync *sync)
 	free(sync->dockerfile_session);
 	free(sync->context_session);
 	free(sync->file);
+	free(sync->tree);
 	free(sync->name);
 	free(sync);
 }
@@ -287,10 +288,10 @@ static int ask_context(struct hoy_session_sync *sync, const struct hoy_build_ses
 	if (!sync->name)
 		return hoy_err_oom(err);
 	return hoy_build_session_ask(sync->builds, sync->context_session,
-		&(struct hoy_session_question){ .op = "context",
+		&(struct hoy_session_question){ .op = sync->tree ? "tree" : "context",
 			.member = "dir",
 			.value = sync->name,
-			.file = sync->file,
+			.file = sync->tree ? sync->tree : sync->file,
 			.ignore_at = sync->ignore_at,
 			.fd = sync->dockerfile,
 			.answer = on_context,
@@ -373,16 +374,19 @@ int hoy_build_session_sync(struct hoy_builds *builds, const struct hoy_session_s
 	if (!sync)
 		return hoy_err_oom(err);
 	*sync = (struct hoy_session_sync){ .builds = builds,
-		.dockerfile_session = strdup(sources->dockerfile),
+		.dockerfile_session = strdup(sources->dockerfile ? sources->dockerfile : ""),
 		.context_session = strdup(sources->context),
-		.file = strdup(sources->file),
+		.file = strdup(sources->file ? sources->file : ""),
+		.tree = sources->tree ? strdup(sources->tree) : NULL,
 		.dockerfile = memfd_create("Dockerfile", MFD_CLOEXEC),
 		.synced = synced,
 		.userdata = userdata };
-	if (!sync->dockerfile_session || !sync->context_session || !sync->file)
+	if (!sync->dockerfile_session || !sync->context_session || !sync->file || (sources->tree && !sync->tree))
 		r = hoy_err_oom(err);
 	else if (sync->dockerfile < 0)
 		r = hoy_err_sys(err, "make a file for the Dockerfile");
+	else if (sync->tree)
+		r = hoy_build_session_wait(builds, sync->context_session, on_context_session, sync, &sync->wait, err);
 	else
 		r = hoy_build_session_wait(
 			builds, sync->dockerfile_session, on_dockerfile_session, sync, &sync->wait, err);

@@ -51,6 +51,8 @@ void hoy_session_request_cancel(struct hoy_session_request *request); /* no answ
 struct hoy_session_sources {
 	const char *dockerfile, *context; /* sessions */
 	const char *file;
+	const char *
+		tree; /* no Dockerfile, and another directory than the context: what the client calls it; NULL: not so */
 };
 typedef void (*hoy_session_synced)(const struct hoy_err *err, char *context_dir, int dockerfile_fd, void *userdata);
 struct hoy_session_sync;

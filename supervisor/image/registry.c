@@ -10,6 +10,7 @@
 #include "supervisor/worker/fetch/insecure.h"
 
 #define DOCKER_HUB "docker.io"
+#define FILE_ATTEMPTS 3 /* a mistake in a Dockerfile is sooner told than a registry given up */
 
 #define PLAIN_HOSTS_MAX 64
 
@@ -97,6 +98,7 @@ int hoy_images_url_request(
 	rq->host = host_of(url);
 	if (!rq->url || !rq->host || !copy_settings(rq, settings, rq->host))
 		return hoy_err_oom(err);
+	rq->attempts = rq->attempts ? rq->attempts : FILE_ATTEMPTS;
 	*ret = TAKE_PTR(rq);
 	return 0;
 }

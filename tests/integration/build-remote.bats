@@ -143,3 +143,70 @@ fails() {
     say 'FROM busybox' "ADD git@127.0.0.1:x.git /x"
     fails "git over ssh is not supported by this version of Hoy"
 }
+
+# build_at URL [QUERY]: by the API; the answer's text
+build_at() { curl -sS --unix-socket "$T/hoy.sock" -X POST "http://h/build?t=remote&remote=$(jq -rn --arg u "$1" '$u|@uri')${2:+&$2}" >"$T/answer"; jq -rj '.stream // .error // .message // ""' "$T/answer"; }
+
+@test "the context is an archive, a Dockerfile or a repository somewhere else" {
+    mkdir d
+    echo far >d/f
+    echo no >d/ignored
+    echo ignored >.dockerignore
+    printf 'FROM busybox\nCOPY . /all\nCMD cat /all/d/f && ls /all\n' >Dockerfile
+    sed -i 's,ignored,d/ignored,' .dockerignore
+    tar -czf "$T/www/ctx" .
+    printf 'FROM busybox\nCMD echo alone\n' >"$T/www/Just"
+    run build_at "$S/ctx"
+    [[ $output == *"Successfully tagged remote:latest"* ]] || { echo "$output"; false; }
+    [ "$("$HOY" run --rm remote | xargs)" = "far Dockerfile d" ]
+    run build_at "$S/Just"
+    [ "$("$HOY" run --rm remote)" = alone ] || { echo "$output"; false; }
+    run build_at "$G"
+    [ "$("$HOY" run --rm remote)" = one ] || { echo "$output"; false; }
+    run build_at "$G#other:d"
+    [ "$("$HOY" run --rm remote)" = deep ] || { echo "$output"; false; }
+    run build_at "$G#v1" dockerfile=d/Dockerfile
+    [ "$("$HOY" run --rm remote ls /all | xargs)" = "Dockerfile d file" ] || { echo "$output"; false; }
+    run build_at "$S/none"
+    [[ $output == *"load the remote build context: Get \"$S/none\": the server answered with status 404"* ]] || { echo "$output"; false; }
+    run build_at "nonsense"
+    [[ $output == *"'nonsense' is no remote build context"* ]]
+    wait_for 5 nothing_is_left
+}
+
+@test "buildx: contexts from elsewhere, named ones from directories, URLs and repositories" {
+    local docker
+    docker=$(find_buildx_docker)
+    [ -n "$docker" ] || skip_because no-buildx "docker's client with buildx is not here"
+    export BUILDKIT_PROGRESS=plain
+    mkdir more more/d
+    echo more >more/d/x
+    echo skipped >more/y
+    echo y >more/.dockerignore
+    (cd more && tar -cf "$T/www/more.tar" d)
+    say 'FROM busybox' 'COPY --from=files . /files' 'COPY --from=repo d/deep /deep' 'COPY --from=tar more.tar /tar' \
+        'RUN --mount=from=files,source=d,target=/m cat /m/x' 'RUN find /files | sort | xargs; cat /deep; tar -tf /tar'
+    run "$docker" build --build-context files=more --build-context "repo=$G" --build-context "tar=$S/more.tar" .
+    [ $status = 0 ] || { echo "$output"; false; }
+    [[ $output == *" more"*"/files /files/.dockerignore /files/d /files/d/x"*deep*"d/x"* ]] || { echo "$output"; false; }
+    run "$docker" build --build-context files=more --build-context "repo=$G" --build-context "tar=$S/more.tar" .
+    [ "$(grep -c CACHED <<<"$output")" = 5 ] || { echo "$output"; false; }
+    say 'FROM files' 'RUN true'
+    run "$docker" build --build-context files=more .
+    [ $status != 0 ] && [[ $output == *"FROM the build context 'files', which is no image, is not supported"* ]] || { echo "$output"; false; }
+    "$docker" build -q -t remote "$G#v1:d"
+    [ "$("$HOY" run --rm remote)" = deep ]
+    printf 'FROM busybox\nCMD echo alone\n' >"$T/www/Just"
+    "$docker" build -q -t remote "$S/Just"
+    [ "$("$HOY" run --rm remote)" = alone ]
+    wait_for 5 nothing_is_left
+}
+
+@test "docker's client of BuildKit's sessions builds from a repository" {
+    local docker
+    docker=$(find_session_docker)
+    [ -n "$docker" ] || skip_because no-docker-cli "docker's client of BuildKit's first API is not here"
+    DOCKER_BUILDKIT=1 "$docker" build -q -t remote "$G#main:d"
+    [ "$("$HOY" run --rm remote)" = deep ]
+    wait_for 5 nothing_is_left
+}

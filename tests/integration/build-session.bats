@@ -76,7 +76,7 @@ teardown() {
     run docker build -f nowhere .
     [ $status != 0 ] && [[ $output == *nowhere* ]]
     run docker build http://127.0.0.1:1/x.tar
-    [ $status != 0 ] && [[ $output == *"remote build contexts are not supported"* ]]
+    [ $status != 0 ] && [[ $output == *"load the remote build context: Get "*"http://127.0.0.1:1/x.tar"* ]]
     wait_for 5 nothing_is_left
 }
 

@@ -45,7 +45,7 @@ static const char *mount_type(enum hoy_build_mount_type type)
 
 /* What a mount takes of the context, by content; "" when it isn't there: the step then fails when it is run. */
 static int add_mount_digest(struct hoy_json_writer *w, const struct hoy_build_plan *plan,
-	const struct hoy_build_mount *mount, int context, struct hoy_err *err)
+	const struct hoy_build_mount *mount, const int *roots, struct hoy_err *err)
 {
 	const struct hoy_build_source source = { .kind = HOY_BUILD_SOURCE_PATH,
 		.text = mount->source ? mount->source + (*mount->source == '/') : "" };
@@ -57,7 +57,7 @@ static int add_mount_digest(struct hoy_json_writer *w, const struct hoy_build_pl
 	if (mount->type != HOY_BUILD_MOUNT_BIND || mount->from == HOY_BUILD_NO_STEP ||
 		plan->steps[mount->from].kind != HOY_BUILD_CONTEXT)
 		return 0;
-	r = hoy_context_digest(context, &copy, digest, &missing, err);
+	r = hoy_context_digest(roots[mount->from], &copy, digest, &missing, err);
 	if (r < 0 && r != -ENOENT)
 		return r;
 	hoy_json_add_string(w, "digest", digest);
@@ -65,7 +65,7 @@ static int add_mount_digest(struct hoy_json_writer *w, const struct hoy_build_pl
 }
 
 static int emit_run(struct hoy_json_writer *w, const struct hoy_build_plan *plan, const struct hoy_build_run *run,
-	int context, struct hoy_err *err)
+	const int *roots, struct hoy_err *err)
 {
 	static const char *const sharings[] = { "shared", "private", "locked" };
 	int r = 0;
@@ -95,7 +95,7 @@ static int emit_run(struct hoy_json_writer *w, const struct hoy_build_plan *plan
 		hoy_json_add_i64(w, "uid", m->uid);
 		hoy_json_add_i64(w, "gid", m->gid);
 		hoy_json_add_i64(w, "mode", m->mode);
-		r = add_mount_digest(w, plan, m, context, err);
+		r = add_mount_digest(w, plan, m, roots, err);
 		hoy_json_end(w);
 	}
 	hoy_json_end(w);
@@ -105,10 +105,9 @@ static int emit_run(struct hoy_json_writer *w, const struct hoy_build_plan *plan
 }
 
 static int emit_copy(struct hoy_json_writer *w, const struct hoy_build_plan *plan, const struct hoy_build_copy *copy,
-	int context, struct hoy_err *err)
+	const int *roots, struct hoy_err *err)
 {
-	bool of_context = copy->from != HOY_BUILD_NO_STEP && plan->steps[copy->from].kind == HOY_BUILD_CONTEXT &&
-			  !plan->steps[copy->from].context.value;
+	bool of_context = copy->from != HOY_BUILD_NO_STEP && plan->steps[copy->from].kind == HOY_BUILD_CONTEXT;
 	char digest[HOY_LAYER_DIGEST_MAX] = "";
 	auto_free char *missing = NULL;
 	int r = 0;
@@ -140,7 +139,7 @@ static int emit_copy(struct hoy_json_writer *w, const struct hoy_build_plan *pla
 	hoy_json_add_bool(w, "link", copy->link);
 	hoy_json_add_strv(w, "excludes", copy->excludes);
 	if (of_context)
-		r = hoy_context_digest(context, copy, digest, &missing, err);
+		r = hoy_context_digest(roots[copy->from], copy, digest, &missing, err);
 	if (r < 0 && r != -ENOENT)
 		return r;
 	hoy_json_add_string(w, "digest", digest);
@@ -150,7 +149,7 @@ static int emit_copy(struct hoy_json_writer *w, const struct hoy_build_plan *pla
 }
 
 static int emit_detail(struct hoy_json_writer *w, const struct hoy_build_plan *plan, const struct hoy_build_step *step,
-	int context, struct hoy_err *err)
+	const int *roots, struct hoy_err *err)
 {
 	switch (step->kind) {
 	case HOY_BUILD_IMAGE:
@@ -158,13 +157,12 @@ static int emit_detail(struct hoy_json_writer *w, const struct hoy_build_plan *p
 		break;
 	case HOY_BUILD_CONTEXT:
 		if (step->context.value)
-			hoy_json_add_string(
-				w, "refused", "named build contexts are not supported by this version of Hoy");
+			hoy_json_add_string(w, "context", step->context.name);
 		break;
 	case HOY_BUILD_RUN:
-		return emit_run(w, plan, &step->run, context, err);
+		return emit_run(w, plan, &step->run, roots, err);
 	case HOY_BUILD_COPY:
-		return emit_copy(w, plan, &step->copy, context, err);
+		return emit_copy(w, plan, &step->copy, roots, err);
 	case HOY_BUILD_WORKDIR:
 		hoy_json_add_string(w, "path", step->workdir.path);
 		hoy_json_add_string(w, "chown", step->workdir.user);
@@ -177,7 +175,7 @@ static int emit_detail(struct hoy_json_writer *w, const struct hoy_build_plan *p
 }
 
 static int emit_step(struct hoy_json_writer *w, const struct hoy_build_plan *plan, const struct hoy_build_step *step,
-	int context, struct hoy_err *err)
+	const int *roots, struct hoy_err *err)
 {
 	int r;
 
@@ -198,16 +196,33 @@ static int emit_step(struct hoy_json_writer *w, const struct hoy_build_plan *pla
 	hoy_json_add_bool(w, "empty_layer", step->empty_layer);
 	if (step->config)
 		hoy_field_write(&hoy_oci_image_run_object, step->config, w, "config");
-	r = emit_detail(w, plan, step, context, err);
+	r = emit_detail(w, plan, step, roots, err);
 	hoy_json_end(w);
 	return r;
 }
 
-int hoy_build_emit(const struct hoy_build_plan *plan, int context, struct hoy_buf *buf, struct hoy_err *err)
+/* A tree from outside is no layer: it can be copied from, and no more. */
+static int check_bases(const struct hoy_build_plan *plan, struct hoy_err *err)
+{
+	for (size_t i = 0; i <= plan->n_steps; i++) {
+		size_t base = i < plan->n_steps ? plan->steps[i].parent : plan->result;
+
+		if (base != HOY_BUILD_NO_STEP && plan->steps[base].kind == HOY_BUILD_CONTEXT)
+			return hoy_err_unsupported(err,
+				"FROM the build context '%s', which is no image, is not supported by this version of Hoy: "
+				"FROM scratch and COPY --from=%s",
+				plan->steps[base].context.name, plan->steps[base].context.name);
+	}
+	return 0;
+}
+
+int hoy_build_emit(const struct hoy_build_plan *plan, const int *roots, struct hoy_buf *buf, struct hoy_err *err)
 {
 	struct hoy_json_writer w = { .buf = buf };
-	int r = 0;
+	int r = check_bases(plan, err);
 
+	if (r < 0)
+		return r;
 	hoy_json_object(&w, NULL);
 	add_step(&w, "result", plan->result);
 	hoy_json_add_string(&w, "platform", plan->platform);
@@ -221,7 +236,7 @@ int hoy_build_emit(const struct hoy_build_plan *plan, int context, struct hoy_bu
 	hoy_json_end(&w);
 	hoy_json_array(&w, "steps");
 	for (size_t i = 0; r == 0 && i < plan->n_steps; i++)
-		r = emit_step(&w, plan, &plan->steps[i], context, err);
+		r = emit_step(&w, plan, &plan->steps[i], roots, err);
 	hoy_json_end(&w);
 	hoy_json_end(&w);
 	return r < 0 ? r : hoy_buf_check(buf, "plan of the build", err);

@@ -5,7 +5,7 @@
 #include "base/buf.h"
 #include "supervisor/build/plan.h"
 
-/* `context` is the directory that holds the build context. */
-int hoy_build_emit(const struct hoy_build_plan *plan, int context, struct hoy_buf *buf, struct hoy_err *err);
+/* `roots`: by the number of their steps the directories that hold the contexts. */
+int hoy_build_emit(const struct hoy_build_plan *plan, const int *roots, struct hoy_buf *buf, struct hoy_err *err);
 
 #endif

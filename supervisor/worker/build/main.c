@@ -155,10 +155,31 @@ static int confine(struct worker *w, struct hoy_err *err)
 		r = hoy_layer_limit_resources(err);
 	if (r == 0)
 		r = become_nobody(err);
-	return r < 0 ? r : hoy_layer_filter_calls(w->connection >= 0, err);
+	/* Directories of named contexts come as descriptors. */
+	return r < 0 ? r
+		     : hoy_layer_filter_calls(
+			       w->connection >= 0 || hoy_json_len(hoy_json_get(w->request, "contexts")) > 0, err);
 }
 
 /* --- the context ------------------------------------------------------------------------------ */
+
+/* By its first bytes: what comes from a URL may be a Dockerfile as well. */
+static bool is_archive(int fd)
+{
+	static const struct {
+		const char *bytes;
+		size_t at, len;
+	} marks[] = { { "\x1f\x8b", 0, 2 }, { "BZh", 0, 3 }, { "\x28\xb5\x2f\xfd", 0, 4 }, { "\xfd\x37zXZ", 0, 6 },
+		{ "ustar", 257, 5 } };
+	char head[512];
+	ssize_t n = pread(fd, head, sizeof head, 0);
+
+	for (size_t i = 0; i < ARRAY_LEN(marks); i++)
+		if (n >= (ssize_t) (marks[i].at + marks[i].len) &&
+			memcmp(head + marks[i].at, marks[i].bytes, marks[i].len) == 0)
+			return true;
+	return false;
+}
 
 /* Before we are confined: libcrypto and the decoders may want files. */
 static int open_stream(struct worker *w, struct hoy_err *err)
@@ -167,6 +188,10 @@ static int open_stream(struct worker *w, struct hoy_err *err)
 		.fd = w->input, .copy_fd = -EBADF, .max_bytes = INPUT_MAX, .no_digests = true, .foreign = true
 	};
 
+	if (w->input >= 0 && hoy_json_bool(hoy_json_get(w->request, "remote")) && !is_archive(w->input)) {
+		w->dockerfile = TAKE_FD(w->input);
+		return 0;
+	}
 	return w->input < 0 ? 0 : hoy_layer_stream_new(&options, &w->stream, err);
 }
 
@@ -254,15 +279,28 @@ static int receive_image(struct worker *w, struct hoy_err *err)
 	return r;
 }
 
-static int ask_for_images(struct worker *w, const struct hoy_build_plan *plan, struct hoy_err *err)
+static int send_wanted(const struct hoy_buf *text, struct hoy_err *err)
 {
 	struct hoy_build_reply *reply = calloc(1, sizeof *reply);
+	int r = !reply ? hoy_err_oom(err) : hoy_buf_check(text, "list of what is wanted", err);
+
+	if (r == 0 && text->len + 1 > sizeof reply->text)
+		r = hoy_err_invalid(err, "too many base images or build contexts");
+	if (r == 0) {
+		reply->type = HOY_BUILD_WANTED;
+		memcpy(reply->text, text->data, text->len + 1);
+		r = send_reply(reply, offsetof(struct hoy_build_reply, text) + text->len + 1, err);
+	}
+	free(reply);
+	return r;
+}
+
+static int ask_for_images(struct worker *w, const struct hoy_build_plan *plan, struct hoy_err *err)
+{
 	auto_(hoy_buf_done) struct hoy_buf text = { 0 };
 	struct hoy_json_writer writer = { .buf = &text };
 	int r;
 
-	if (!reply)
-		return hoy_err_oom(err);
 	hoy_json_array(&writer, NULL);
 	for (size_t i = 0; i < plan->n_wanted; i++) {
 		hoy_json_object(&writer, NULL);
@@ -271,15 +309,7 @@ static int ask_for_images(struct worker *w, const struct hoy_build_plan *plan, s
 		hoy_json_end(&writer);
 	}
 	hoy_json_end(&writer);
-	r = hoy_buf_check(&text, "list of base images", err);
-	if (r == 0 && text.len + 1 > sizeof reply->text)
-		r = hoy_err_invalid(err, "too many base images");
-	if (r == 0) {
-		reply->type = HOY_BUILD_WANTED;
-		memcpy(reply->text, text.data, text.len + 1);
-		r = send_reply(reply, offsetof(struct hoy_build_reply, text) + text.len + 1, err);
-	}
-	free(reply);
+	r = send_wanted(&text, err);
 	for (size_t i = 0; r == 0 && i < plan->n_wanted; i++)
 		r = receive_image(w, err);
 	return r;
@@ -396,6 +426,54 @@ static int serve_connection(struct worker *w, struct hoy_err *err)
 			       err);
 }
 
+/* --- named contexts that are directories -------------------------------------------------------------------------- */
+
+static int receive_tree(struct worker *w, int *ret, struct hoy_err *err)
+{
+	size_t n_fds = 1;
+	ssize_t n = hoy_fd_recv(HOY_BUILD_SOCKET_FD, w->packet, HOY_BUILD_PACKET_MAX, ret, &n_fds);
+
+	if (n <= 0 || n_fds != 1)
+		return hoy_err_code(err, n < 0 ? (int) n : -EPROTO, "receive a build context");
+	return 0;
+}
+
+/* Where each context of the plan is, by the number of its step. */
+static int find_trees(struct worker *w, const struct hoy_build_plan *plan, int *roots, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = { 0 };
+	struct hoy_json_writer writer = { .buf = &text };
+	size_t n = 0;
+	int r = 0;
+
+	hoy_json_array(&writer, NULL);
+	for (size_t i = 0; i < plan->n_steps; i++) {
+		roots[i] = plan->steps[i].kind == HOY_BUILD_CONTEXT ? w->root : -EBADF;
+		if (plan->steps[i].kind != HOY_BUILD_CONTEXT || !plan->steps[i].context.value)
+			continue;
+		hoy_json_object(&writer, NULL);
+		hoy_json_add_string(&writer, "context", plan->steps[i].context.name);
+		hoy_json_add_string(&writer, "value", plan->steps[i].context.value);
+		hoy_json_end(&writer);
+		n++;
+	}
+	hoy_json_end(&writer);
+	if (n > 0)
+		r = send_wanted(&text, err);
+	for (size_t i = 0; r == 0 && i < plan->n_steps; i++)
+		if (plan->steps[i].kind == HOY_BUILD_CONTEXT && plan->steps[i].context.value)
+			r = receive_tree(w, &roots[i], err);
+	return r;
+}
+
+static int emit(struct worker *w, const struct hoy_build_plan *plan, struct hoy_buf *text, struct hoy_err *err)
+{
+	auto_free int *roots = calloc(plan->n_steps + 1, sizeof *roots);
+	int r = roots ? find_trees(w, plan, roots, err) : hoy_err_oom(err);
+
+	return r < 0 ? r : hoy_build_emit(plan, roots, text, err);
+}
+
 static int run(struct worker *w, struct hoy_err *err)
 {
 	auto_ptr(hoy_build_plan_free) struct hoy_build_plan *plan = NULL;
@@ -421,7 +499,7 @@ static int run(struct worker *w, struct hoy_err *err)
 		r = make_plan(w, &arena, &plan, err);
 	hoy_buf_init(&text, HOY_BUILD_PLAN_MAX);
 	if (r == 0)
-		r = hoy_build_emit(plan, w->root, &text, err);
+		r = emit(w, plan, &text, err);
 	if (r == 0 && (r = hoy_fd_write_all(w->output, text.data, text.len)) < 0)
 		r = hoy_err_code(err, r, "write the plan");
 	return r;

@@ -7,8 +7,11 @@
  *	      "dockerfile" (its text: "target" is the context already, and nothing of it is ignored), "target" (the
  *	      directory that becomes the context), "output" (a file for the plan)
  *	worker: READY: the context is complete
+ *	(without both the context is in "target" already, with the Dockerfile; "remote": "input" may be a Dockerfile)
  *	worker: WANTED: a JSON array of {"reference", "platform"}: base images whose configs are needed
  *	hoyd: a packet for each of them, in their order: {"reference", "platform", "digest", "config"}
+ *	worker: WANTED of {"context", "value"}: named contexts that are no images
+ *	hoyd: a packet for each, with the directory's descriptor
  *	worker: ... WANTED again, for ONBUILD ... ; then PLAN: it is in "output"; or ERROR
  *
  * The plan is a JSON object: "result", "platform", "config", "author", "warnings" and "steps", whose members are those
@@ -16,7 +19,7 @@
  * is why this version can't do a step.
  *
  * Members of the request: fds, dockerfile, target, build_args, labels, platform, no_cache, no_cache_filter,
- * contexts, network.
+ * contexts, network, remote.
  */
 #ifndef HOY_SUPERVISOR_WORKER_BUILD_PROTOCOL_H
 #define HOY_SUPERVISOR_WORKER_BUILD_PROTOCOL_H

@@ -141,7 +141,7 @@ static int start_context(struct hoy_session_op *op, struct hoy_err *err)
 	return r < 0 ? r
 		     : hoy_filesync_start(&(struct hoy_filesync_options){ .grpc = op->session->grpc,
 						  .dir = op->dir,
-						  .name = "context",
+						  .name = op->source,
 						  .excludes = op->ignore ? hoy_ignore_patterns(op->ignore) : NULL,
 						  .done = on_context,
 						  .userdata = op },
@@ -183,7 +183,7 @@ static int start_ignore_file(struct hoy_session_op *op, struct hoy_err *err)
 	return r < 0 ? r
 		     : hoy_filesync_start(&(struct hoy_filesync_options){ .grpc = op->session->grpc,
 						  .dir = op->dir,
-						  .name = "context",
+						  .name = op->source,
 						  .follow = (char *const *) (uintptr_t) follow,
 						  .done = on_ignore_file,
 						  .userdata = op },
@@ -255,10 +255,20 @@ static int start_sync(struct hoy_session_op *op, struct hoy_err *err)
 
 	if (!hoy_path_is_component(op->name))
 		return hoy_err_code(err, -EPROTO, "request of hoyd");
+	op->source = "context";
 	if (op->ignore_at <= 0)
 		return start_ignore_file(op, err);
 	r = read_own_ignore(op, err);
 	return r < 0 ? r : start_context(op, err);
+}
+
+/* Another of its directories, by name. */
+static int start_tree(struct hoy_session_op *op, struct hoy_err *err)
+{
+	if (!hoy_path_is_component(op->name))
+		return hoy_err_code(err, -EPROTO, "request of hoyd");
+	op->source = op->file;
+	return start_ignore_file(op, err);
 }
 
 /* --- single calls ------------------------------------------------------------------------------------------------- */
@@ -432,6 +442,7 @@ static int begin_op(struct hoy_session_op *op, const char *name, const struct ho
 	} ops[] = {
 		{ "context", "dir", start_sync },
 		{ "dockerfile", "dir", start_dockerfile },
+		{ "tree", "dir", start_tree },
 		{ "credentials", "host", start_credentials },
 		{ "export", "kind", hoy_session_export_start },
 		{ "secret", "name", start_secret },

@@ -13,6 +13,8 @@
  *   first, and where the second begins, 0: there is none. `dir` is a name for a new directory of the root.
  * - context (dir, file; the same descriptor, ignore_at): the client's context becomes the new directory `dir` of the root,
  *   without what the Dockerfile's own ignore file says, or else .dockerignore.
+ * - tree (dir, file): the client's directory that it calls `file` becomes the new directory `dir`, without what its ignore
+ *   file says.
  * - export (kind; a descriptor): the tar from the descriptor goes to the client, as it is ("tar") or as files
  * ("local").
  * - credentials (host): DONE's text is {"username", "secret"}; empty ones: none.

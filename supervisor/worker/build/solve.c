@@ -484,10 +484,16 @@ static int check_options(char *const *attrs, struct hoy_err *err)
 
 static int add_context(struct hoy_json_writer *w, char *const *attrs, struct hoy_err *err)
 {
+	static const char *const urls[] = { "https://", "git://", "ssh://", "git@", "github.com/", "http://" };
 	const char *context = get(attrs, "context");
 
 	if (!context || !*context || strcmp(context, "local:context") == 0)
 		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(urls) && !hoy_str_starts(context, UPLOAD); i++)
+		if (hoy_str_starts(context, urls[i])) {
+			hoy_json_add_string(w, "remote", context);
+			return 0;
+		}
 	if (!hoy_str_starts(context, UPLOAD))
 		return hoy_err_unsupported(
 			err, "the remote build context '%s' is not supported by this version of Hoy", context);
