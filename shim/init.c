@@ -1,8 +1,12 @@
 /*
  * hoy-init [--] PROGRAM [ARG...]: PID 1 of a container that was made with --init. Runs the program as its child, hands
  * it every signal it gets, reaps what the container's processes leave behind, and ends as the program does.
+ *
+ * hoy-init --env NAME=FILE... [--] PROGRAM [ARG...]: becomes the program, with variables that have the files' contents.
+ * What they are is nowhere else: not in the container's config, nor in any argument.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,12 +39,51 @@ static int reap(pid_t child, int *ret_status)
 	return found;
 }
 
+/* A variable is at most 128 KiB for the kernel. */
+static void set_from_file(char *text)
+{
+	static char value[(128 << 10) + 1];
+	char *file = strrchr(text, '=');
+	size_t len = 0;
+	ssize_t n = 0;
+	int fd;
+
+	if (!file)
+		_exit(126);
+	*file++ = '\0';
+	fd = open(file, O_RDONLY | O_CLOEXEC);
+	while (fd >= 0 && len < sizeof value - 1 && (n = read(fd, value + len, sizeof value - 1 - len)) > 0)
+		len += (size_t) n;
+	value[len] = '\0';
+	if (fd < 0 || n < 0 || len == sizeof value - 1 || strlen(value) != len || setenv(text, value, 1) < 0) {
+		dprintf(STDERR_FILENO, "the secret for the variable %s can't be one: %s\n", text,
+			fd < 0 || n < 0 ? strerror(errno) : "it is too large, or has NUL bytes");
+		_exit(126);
+	}
+	(void) close(fd);
+}
+
+static void become(char **argv)
+{
+	while (*argv && strcmp(*argv, "--env") == 0 && argv[1]) {
+		set_from_file(argv[1]);
+		argv += 2;
+	}
+	argv += *argv && strcmp(*argv, "--") == 0;
+	if (*argv)
+		execvp(argv[0], argv);
+	dprintf(STDERR_FILENO, "exec %s failed: %s\n", *argv ? *argv : "nothing", strerror(errno));
+	_exit(errno == ENOENT ? 127 : 126);
+}
+
 int main(int argc, char **argv)
 {
 	sigset_t all, before;
 	int sig, status = 0;
 	pid_t child;
 
+	if (argc > 1 && strcmp(argv[1], "--env") == 0)
+		become(argv + 1);
 	argv += argc > 1 && strcmp(argv[1], "--") == 0 ? 2 : 1;
 	if (!*argv) {
 		dprintf(STDERR_FILENO, "hoy-init: no program\n");

@@ -87,6 +87,7 @@ struct hoy_build_mounted {
 	bool asked;
 	struct hoy_session_request *request;
 	char *secret;       /* file or socket, which goes with the step */
+	char *variable;     /* a copy of it, for a variable */
 	unsigned int agent; /* number of the request for it; 0: none */
 };
 
@@ -295,6 +296,12 @@ bool hoy_build_is_secret(const struct hoy_json *mount); /* or an agent */
 int hoy_build_secret_ask(struct hoy_build_task *task, size_t index, struct hoy_err *err);
 void hoy_build_secret_end(struct hoy_build_task *task, struct hoy_build_mounted *mounted);
 char *hoy_build_secret_target(const struct hoy_build_task *task, size_t index); /* heap */
+/* One member of HostConfig.Mounts, which the caller ends. */
+void hoy_build_mount_begin(
+	struct hoy_json_writer *w, const char *type, const char *source, const char *target, bool read_only);
+/* Secrets that become variables: what stands in front of the step's arguments, and the mounts that needs. */
+void hoy_build_secrets_add_args(const struct hoy_build_task *task, struct hoy_json_writer *w);
+int hoy_build_secrets_add_mounts(const struct hoy_build_task *task, struct hoy_json_writer *w, struct hoy_err *err);
 /* SSH_AUTH_SOCK, where there is an agent. */
 int hoy_build_secrets_add_env(const struct hoy_build_task *task, struct hoy_json_writer *w, struct hoy_err *err);
 

@@ -363,7 +363,13 @@ static int print_config(struct hoy_build_task *task, struct hoy_buf *text, struc
 		return r;
 	hoy_json_object(&w, NULL);
 	hoy_json_add_string(&w, "Image", step->base ? step->base->id : "scratch");
-	hoy_json_add_value(&w, "Cmd", hoy_json_get(step->json, "args"));
+	hoy_json_array(&w, "Cmd");
+	hoy_build_secrets_add_args(task, &w);
+	hoy_json_each(arg, hoy_json_get(step->json, "args"))
+	{
+		hoy_json_add_value(&w, NULL, arg);
+	}
+	hoy_json_end(&w);
 	r = add_env(task, &w, err);
 	hoy_json_add_string(&w, "WorkingDir", hoy_build_text(step->json, "cwd"));
 	hoy_json_add_string(&w, "User", hoy_build_text(step->json, "user"));

@@ -24,7 +24,7 @@
 #include "supervisor/volume/files.h"
 
 /* One member of HostConfig.Mounts. */
-static void add_mount(
+void hoy_build_mount_begin(
 	struct hoy_json_writer *w, const char *type, const char *source, const char *target, bool read_only)
 {
 	hoy_json_object(w, NULL);
@@ -389,7 +389,7 @@ int hoy_build_mounts_prepare(struct hoy_build_task *task, struct hoy_err *err)
 
 static void add_tmpfs(const struct hoy_json *mount, struct hoy_json_writer *w)
 {
-	add_mount(w, "tmpfs", NULL, hoy_build_text(mount, "target"), /* read_only= */ false);
+	hoy_build_mount_begin(w, "tmpfs", NULL, hoy_build_text(mount, "target"), /* read_only= */ false);
 	hoy_json_object(w, "TmpfsOptions");
 	if (number(mount, "size") > 0)
 		hoy_json_add_i64(w, "SizeBytes", number(mount, "size"));
@@ -400,14 +400,15 @@ static void add_tmpfs(const struct hoy_json *mount, struct hoy_json_writer *w)
 /* What the client has not got is left out. */
 static int add_secret(struct hoy_build_task *task, size_t index, struct hoy_json_writer *w, struct hoy_err *err)
 {
-	auto_free char *target = hoy_build_secret_target(task, index);
+	auto_free char *target = NULL;
 
-	if (!target)
-		return hoy_err_oom(err);
 	if (!task->mounted[index].path)
 		return 0;
+	target = hoy_build_secret_target(task, index);
+	if (!target)
+		return hoy_err_oom(err);
 	/* An agent's socket is connected to, not written to: it may be read-only as well. */
-	add_mount(w, "bind", task->mounted[index].path, target, /* read_only= */ true);
+	hoy_build_mount_begin(w, "bind", task->mounted[index].path, target, /* read_only= */ true);
 	hoy_json_end(w);
 	return 0;
 }
@@ -433,7 +434,7 @@ static int add_script(
 		return r;
 	if (chmod(path, 0755) < 0 || chmod(task->scripts, 0755) < 0)
 		return hoy_err_sys(err, "prepare '%s'", path);
-	add_mount(w, "bind", task->scripts, "/dev/pipes", /* read_only= */ true);
+	hoy_build_mount_begin(w, "bind", task->scripts, "/dev/pipes", /* read_only= */ true);
 	hoy_json_end(w);
 	return 0;
 }
@@ -453,13 +454,15 @@ int hoy_build_mounts_add(struct hoy_build_task *task, struct hoy_json_writer *w,
 		if (hoy_build_is_secret(mount)) {
 			r = add_secret(task, i - 1, w, err);
 		} else if (path) {
-			add_mount(w, "bind", path, hoy_build_text(mount, "target"),
+			hoy_build_mount_begin(w, "bind", path, hoy_build_text(mount, "target"),
 				hoy_json_bool(hoy_json_get(mount, "read_only")));
 			hoy_json_end(w);
 		} else if (strcmp(type, "tmpfs") == 0) {
 			add_tmpfs(mount, w);
 		}
 	}
+	if (r == 0)
+		r = hoy_build_secrets_add_mounts(task, w, err);
 	hoy_json_each(file, hoy_json_get(task->step->json, "files"))
 	{
 		if (r == 0)

@@ -1,7 +1,8 @@
 /*
  * RUN --mount=type=secret and type=ssh: what the client's session gives, for the time of the step. A secret is a file
  * in the exec root (a tmpfs, mostly), into which the session's worker writes; an agent is a socket on which that worker
- * listens. Both are bound into the container, and removed when it has ended; what a killed hoyd left goes at the next
+ * listens. One that is to be a variable is read from its file by hoy-init, which becomes the step's program. All are
+ * bound into the container, and removed when it has ended; what a killed hoyd left goes at the next
  * start.
  */
 #include <dirent.h>
@@ -15,10 +16,17 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/helper.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "supervisor/build/engine.h"
+
+/* In the container, where nothing is a layer's. */
+#define SETTER "/dev/hoy-init"
+#define VARIABLE "/dev/hoy-variable.%zu"
+#define HOY_SECRET_MAX ((size_t) 1 << 20)
 
 static int64_t number(const struct hoy_json *mount, const char *key)
 {
@@ -112,12 +120,41 @@ static int refuse_missing(const struct hoy_json *mount, struct hoy_err *err)
 		err, "RUN --mount=type=secret: the client gives no secret '%s' (--secret id=%s)", id, id);
 }
 
+static void forget_file(char **path)
+{
+	if (*path)
+		(void) unlink(*path);
+	free(*path);
+	*path = NULL;
+}
+
 static void forget(struct hoy_build_mounted *mounted)
 {
-	if (mounted->secret)
-		(void) unlink(mounted->secret);
-	free(mounted->secret);
-	mounted->secret = NULL;
+	forget_file(&mounted->secret);
+	forget_file(&mounted->variable);
+}
+
+/* For the variable: whoever runs may read it. As a file it is there only if the Dockerfile says where. */
+static int give_variable(struct hoy_build_task *task, const struct hoy_json *mount, struct hoy_build_mounted *mounted,
+	struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = { .cap = HOY_SECRET_MAX };
+	int r;
+
+	if (!*hoy_build_text(mount, "env"))
+		return 0;
+	mounted->variable = new_path(task->build->builds);
+	if (!mounted->variable)
+		return hoy_err_oom(err);
+	r = hoy_file_read(AT_FDCWD, mounted->secret, &text, err);
+	if (r == 0)
+		r = hoy_file_write(AT_FDCWD, mounted->variable, text.data ? text.data : "", text.len, 0444,
+			/* flags= */ 0, err);
+	if (text.data)
+		explicit_bzero(text.data, text.len);
+	if (r == 0 && chmod(mounted->variable, 0444) < 0)
+		r = hoy_err_sys(err, "prepare '%s'", mounted->variable);
+	return r < 0 ? r : 0;
 }
 
 static void on_answer(const struct hoy_err *failed, const char *text, void *userdata)
@@ -132,13 +169,17 @@ static void on_answer(const struct hoy_err *failed, const char *text, void *user
 	mounted->request = NULL;
 	if (failed)
 		err = *failed;
-	if (!failed && (r = give(mounted->secret, mount, &err)) == 0) {
-		mounted->path = strdup(mounted->secret);
-		r = mounted->path ? 0 : hoy_err_oom(&err);
-	} else if (failed && failed->kind == HOY_ERR_NOT_FOUND) {
+	if (!failed) {
+		r = give(mounted->secret, mount, &err);
+		if (r == 0)
+			r = give_variable(task, mount, mounted, &err);
+		if (r == 0 && (is_ssh(mount) || *hoy_build_text(mount, "target")) &&
+			!(mounted->path = strdup(mounted->secret)))
+			r = hoy_err_oom(&err);
+	} else if (failed->kind == HOY_ERR_NOT_FOUND) {
 		forget(mounted);
 		r = hoy_json_bool(hoy_json_get(mount, "required")) ? refuse_missing(mount, &err) : 0;
-	} else if (failed) {
+	} else {
 		r = hoy_err_wrap(&err, "RUN --mount=type=%s", hoy_build_text(mount, "type"));
 	}
 	if (r < 0)
@@ -156,10 +197,6 @@ int hoy_build_secret_ask(struct hoy_build_task *task, size_t index, struct hoy_e
 	int r;
 
 	mounted->asked = true;
-	if (*hoy_build_text(mount, "env"))
-		return hoy_err_unsupported(err,
-			"RUN --mount=type=secret,env=%s is not supported by this version of Hoy: use the file at target",
-			hoy_build_text(mount, "env"));
 	if (!*task->build->session)
 		return hoy_json_bool(hoy_json_get(mount, "required")) ? refuse_missing(mount, err) : 0;
 	mounted->secret = new_path(builds);
@@ -206,6 +243,53 @@ char *hoy_build_secret_target(const struct hoy_build_task *task, size_t index)
 	for (size_t i = 0; i < index; i++)
 		n += is_ssh(hoy_build_mount_at(task, i));
 	return hoy_str_printf("/run/buildkit/ssh_agent.%zu", n);
+}
+
+static bool has_variables(const struct hoy_build_task *task)
+{
+	for (size_t i = 0; i < task->n_mounted; i++)
+		if (task->mounted[i].variable)
+			return true;
+	return false;
+}
+
+void hoy_build_secrets_add_args(const struct hoy_build_task *task, struct hoy_json_writer *w)
+{
+	if (!has_variables(task))
+		return;
+	hoy_json_add_string(w, NULL, SETTER);
+	for (size_t i = 0; i < task->n_mounted; i++) {
+		auto_free char *text = NULL;
+
+		if (!task->mounted[i].variable)
+			continue;
+		text = hoy_str_printf("%s=" VARIABLE, hoy_build_text(hoy_build_mount_at(task, i), "env"), i);
+		hoy_json_add_string(w, NULL, "--env");
+		hoy_json_add_string(w, NULL, text ? text : "");
+	}
+	hoy_json_add_string(w, NULL, "--");
+}
+
+int hoy_build_secrets_add_mounts(const struct hoy_build_task *task, struct hoy_json_writer *w, struct hoy_err *err)
+{
+	auto_free char *setter = NULL;
+	int r = has_variables(task) ? hoy_helper_find("hoy-init", HOY_HELPER_LIBEXEC, &setter, err) : 0;
+
+	if (r < 0 || !setter)
+		return r;
+	hoy_build_mount_begin(w, "bind", setter, SETTER, /* read_only= */ true);
+	hoy_json_end(w);
+	for (size_t i = 0; i < task->n_mounted; i++) {
+		auto_free char *target = hoy_str_printf(VARIABLE, i);
+
+		if (!target)
+			return hoy_err_oom(err);
+		if (!task->mounted[i].variable)
+			continue;
+		hoy_build_mount_begin(w, "bind", task->mounted[i].variable, target, /* read_only= */ true);
+		hoy_json_end(w);
+	}
+	return 0;
 }
 
 int hoy_build_secrets_add_env(const struct hoy_build_task *task, struct hoy_json_writer *w, struct hoy_err *err)

@@ -320,6 +320,8 @@ static int make_key(struct hoy_build_task *task, struct hoy_err *err)
 			(void) hoy_buf_addf(
 				&text, "mount %s %s\n", hoy_build_chain(build, from), hoy_build_text(mount, "digest"));
 	}
+	if (build->has_epoch) /* no file is younger */
+		(void) hoy_buf_addf(&text, "epoch %lld\n", (long long) build->epoch);
 	hoy_build_origins_add_key(task, &text);
 	r = hoy_buf_check(&text, "key of a step", err);
 	if (r == 0)
@@ -643,9 +645,12 @@ static void on_layer(const struct hoy_err *failed, const struct hoy_built_layer 
 
 void hoy_build_step_wrote(struct hoy_build_task *task, const char *upper_dir)
 {
-	const struct hoy_layer_making making = {
-		.chain_id = task->step->chain_id, .upper_dir = upper_dir, .done = on_layer, .userdata = task
-	};
+	const struct hoy_layer_making making = { .chain_id = task->step->chain_id,
+		.upper_dir = upper_dir,
+		.clamp = task->build->has_epoch,
+		.latest = task->build->epoch / 1000000000,
+		.done = on_layer,
+		.userdata = task };
 	struct hoy_err err = { 0 };
 
 	if (hoy_images_make_layer(task->build->builds->options.images, &making, &task->job, &err) < 0)

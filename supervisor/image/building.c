@@ -1,6 +1,6 @@
 /*
  * Layers and images for builds. A directory that an overlay wrote into is a layer as it is, unless there is in it what
- * was made for the engine's mounts: then the layer is unpacked from its blob, which has it left out.
+ * was made for the engine's mounts, or a time that the layer may not have: then it is unpacked from its blob.
  */
 #include "supervisor/image/building.h"
 
@@ -199,7 +199,7 @@ static int take_packed(struct making *m, const struct hoy_layer_reply *done, str
 	there = hoy_images_layer(images, m->made.chain_id);
 	if (there)
 		r = hoy_image_job_keep_layer(&m->job, there, err);
-	else if (done->done.left_out > 0)
+	else if (done->done.left_out > 0 || done->done.clamped > 0)
 		return apply_blob(m, err);
 	else
 		r = enter_layer(m, AT_FDCWD, m->upper, err);
@@ -230,7 +230,10 @@ static int start_packing(struct making *m, struct hoy_err *err)
 {
 	auto_fd int upper = open(m->upper, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), blob = -EBADF;
 	struct hoy_layer_run_options options = {
-		.request = { .op = HOY_LAYER_PACK, .flags = HOY_LAYER_PACK_GZIP | HOY_LAYER_PACK_DIFF },
+		.request = { .op = HOY_LAYER_PACK,
+			.flags = HOY_LAYER_PACK_GZIP | HOY_LAYER_PACK_DIFF |
+				 (m->options.clamp ? HOY_LAYER_PACK_CLAMP : 0),
+			.latest = m->options.latest },
 		.on_done = on_packed,
 	};
 

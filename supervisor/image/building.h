@@ -26,6 +26,8 @@ void hoy_images_drop_dir(struct hoy_images *images, const char *path);
 struct hoy_layer_making {
 	const char *chain_id;  /* what it stands on; "": nothing. Held by the caller until `done` */
 	const char *upper_dir; /* an overlay's upper directory, no longer mounted; it may be gone afterwards */
+	bool clamp;            /* nothing in it is younger than `latest` (seconds since 1970) */
+	int64_t latest;
 	/* Called once, from the loop; `layer` is NULL when it failed. The layer and its blob are the caller's to hold
 	 * from inside the call, else they go. */
 	void (*done)(const struct hoy_err *err, const struct hoy_built_layer *layer, void *userdata);

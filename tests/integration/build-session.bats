@@ -107,15 +107,24 @@ teardown() {
     run docker build --secret "id=x,src=$T/sec" .
     [ $status = 0 ] || { echo "$output"; false; }
     [[ $output == *"440 0:7"*eulav-terc3s*eulav-terc3s*no-such-secret* ]]
+    # as variables: for whoever runs, and not in the container's config
+    printf 'two\nlines' >"$T/lines"
+    say 'FROM busybox' 'RUN --mount=type=secret,id=x,env=X --mount=type=secret,id=l,env=L,target=/f echo "$X" | rev; echo "[$L]"; wc -l /f; [ ! -e /run/secrets ]' \
+        'USER 1000' 'RUN --mount=type=secret,id=x,env=X --mount=type=secret,id=none,env=NONE echo "$X" | rev; [ "${NONE-unset}" = unset ]' \
+        'RUN [ "${X-unset}" = unset ] && ! ls /dev | grep hoy'
+    run docker build --secret "id=x,src=$T/sec" --secret "id=l,src=$T/lines" -t variables .
+    [ $status = 0 ] || { echo "$output"; false; }
+    [ "$(grep -c eulav-terc3s <<<"$output")" = 2 ] && [[ $output == *"[two"*"lines]"*"1 /f"* && $output != *s3cret* ]] || { echo "$output"; false; }
+    head -c 200000 /dev/zero | tr '\0' x >"$T/large"
+    say 'FROM busybox' 'RUN --mount=type=secret,id=x,env=X true'
+    run docker build --secret "id=x,src=$T/large" .
+    [ $status != 0 ] && [[ $output == *"the secret for the variable X can't be one: it is too large"* ]] || { echo "$output"; false; }
     rm "$T/sec"
     run grep -rq s3cret-value "$T/data" "$T/run" "$T/hoyd.log"
     [ $status = 1 ]
     say 'FROM busybox' 'RUN --mount=type=secret,id=x,required true'
     run docker build .
     [ $status != 0 ] && [[ $output == *"the client gives no secret 'x' (--secret id=x)"* ]]
-    say 'FROM busybox' 'RUN --mount=type=secret,id=x,env=X true'
-    run docker build .
-    [ $status != 0 ] && [[ $output == *"type=secret,env=X is not supported"* ]]
     wait_for 5 nothing_is_left
 }
 

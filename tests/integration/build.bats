@@ -180,3 +180,23 @@ what_is() { "$HOY" image inspect "$1" | jq -r ".[0] | $2"; }
     [ "$("$HOY" run --rm --network none bare stat -c %a /some/where)" = 755 ]
     [ "$("$HOY" run --rm --network none bare cat /some/where/file)" = there ]
 }
+
+@test "SOURCE_DATE_EPOCH: what RUN and COPY make is not younger, and two builds of one input have one digest" {
+    local first
+    touch -d @1600000000 a.txt
+    touch -d @500000000 d/x
+    say 'FROM busybox' 'WORKDIR /new/dir' 'RUN date +%s%N >/dev/null; mkdir -p /made/x && echo hi >/made/x/f && ln -s f /made/x/l && rm /bin/wc' 'COPY a.txt d /copied/' \
+        'CMD stat -c "%n %Y" /new /new/dir /made /made/x/f /made/x/l /copied /copied/a.txt /copied/x; ls -ld /etc >/dev/null'
+    first=$("$HOY" build -q --build-arg SOURCE_DATE_EPOCH=1000000000 -t epoch .)
+    [ "$("$HOY" run --rm epoch | sed 's/.* //' | xargs)" = "1000000000 1000000000 1000000000 1000000000 1000000000 1000000000 1000000000 500000000" ] || { "$HOY" run --rm epoch; false; }
+    wait_for 10 a_second_later "$(date +%s)"
+    [ "$("$HOY" build -q --no-cache --build-arg SOURCE_DATE_EPOCH=1000000000 .)" = "$first" ]
+    [ "$("$HOY" build -q --build-arg SOURCE_DATE_EPOCH=1000000000 .)" = "$first" ]
+    # with another time it is another layer
+    "$HOY" build -q --build-arg SOURCE_DATE_EPOCH=1100000000 -t epoch .
+    [ "$("$HOY" run --rm epoch | sed 's/.* //' | sort -u | xargs)" = "1100000000 500000000" ]
+    "$HOY" build -q -t epoch .
+    [ "$("$HOY" run --rm epoch stat -c %Y /copied/a.txt)" = 1600000000 ]
+}
+
+a_second_later() { [ "$(date +%s)" -gt "$1" ]; }

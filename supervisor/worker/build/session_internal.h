@@ -25,7 +25,7 @@ struct hoy_session_op {
 	int dir;           /* what is synchronized */
 	int64_t ignore_at; /* context */
 	char *name, *file;
-	const char *source; /* sync, tree: which of the client's directories */
+	const char *source; /* context, tree: which of the client's directories */
 	struct hoy_ignore *ignore;
 	struct hoy_filesync *sync;
 	struct hoy_grpc_call *call;

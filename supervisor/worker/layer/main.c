@@ -183,6 +183,8 @@ static int pack(const struct worker *w, struct hoy_layer_reply *done, struct hoy
 	const struct hoy_layer_pack what = { .root = w->root,
 		.twin = w->twin,
 		.layer = w->request.flags & HOY_LAYER_PACK_DIFF,
+		.clamp = w->request.flags & HOY_LAYER_PACK_CLAMP,
+		.latest = w->request.latest,
 		.neutral = w->request.flags & HOY_LAYER_PACK_NEUTRAL };
 	auto_ptr(hoy_layer_sink_free) struct hoy_layer_sink *sink = NULL;
 	int r = hoy_layer_sink_new(&options, &sink, err);

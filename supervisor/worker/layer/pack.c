@@ -49,7 +49,7 @@ struct packing {
 	size_t n_links, links_size;
 	struct hoy_buf xattrs;
 	struct hoy_layer_tree twin; /* when options->twin >= 0 */
-	uint64_t entries, bytes, left_out;
+	uint64_t entries, bytes, left_out, clamped;
 };
 
 static void frame_done(struct frame *frame)
@@ -266,6 +266,11 @@ static int put_header(struct packing *p, const struct stat *st, const struct hoy
 	full.uid = st->st_uid;
 	full.gid = st->st_gid;
 	full.mtime = st->st_mtim;
+	if (p->options->clamp && (full.mtime.tv_sec > p->options->latest ||
+					 (full.mtime.tv_sec == p->options->latest && full.mtime.tv_nsec > 0))) {
+		full.mtime = (struct timespec){ .tv_sec = (time_t) p->options->latest };
+		p->clamped++;
+	}
 	if (p->options->neutral) {
 		full.mode = S_ISDIR(st->st_mode) ? 0755 : 0644;
 		full.uid = full.gid = 0;
@@ -500,5 +505,6 @@ int hoy_layer_pack(const struct hoy_layer_pack *pack, struct hoy_layer_sink *sin
 	done->done.entries = p.entries;
 	done->done.unpacked = p.bytes;
 	done->done.left_out = p.left_out;
+	done->done.clamped = p.clamped;
 	return r;
 }

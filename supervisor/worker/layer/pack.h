@@ -17,6 +17,8 @@ struct hoy_layer_pack {
 	/* Overlay's whiteouts and opaque directories become those of a layer; what a container has for the engine's own
 	 * mounts (an empty /etc/hosts ...) is left out. */
 	bool layer;
+	bool clamp; /* times after `latest` (seconds since 1970) are that */
+	int64_t latest;
 	bool neutral; /* owner 0, modes 0644 and 0755, times 0: the same bytes for the same content */
 };
 

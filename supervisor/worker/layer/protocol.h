@@ -60,6 +60,7 @@ enum {
 	/* PACK_DIFF: the layer is also made, unpacked, in an empty directory that is a further descriptor. Its root's
 	 * attributes are the asker's to set. */
 	HOY_LAYER_PACK_TWIN = 1 << 8,
+	HOY_LAYER_PACK_CLAMP = 1 << 9, /* nothing is younger than `latest`; not with TWIN */
 };
 
 #define HOY_LAYER_NEEDS_LOWERS ENOLINK /* an ERROR's errnum */
@@ -74,6 +75,7 @@ struct hoy_layer_request {
 	uint32_t flags;
 	struct hoy_layer_limits limits;
 	uint64_t input_size;                /* FOLLOW */
+	int64_t latest;                     /* PACK_CLAMP: seconds since 1970 */
 	char diff_id[HOY_LAYER_DIGEST_MAX]; /* APPLY: what the raw bytes must hash to; "": anything */
 };
 
@@ -107,6 +109,7 @@ struct hoy_layer_reply {
 			uint64_t unpacked;     /* bytes of file content written (APPLY) or packed (PACK) */
 			uint64_t entries;
 			uint64_t left_out;                  /* PACK: what is in the directory and not in the layer */
+			uint64_t clamped;                   /* PACK: what is younger in the directory */
 			char digest[HOY_LAYER_DIGEST_MAX];  /* APPLY: of the input, as it came; PACK: of the output */
 			char diff_id[HOY_LAYER_DIGEST_MAX]; /* of the decompressed bytes */
 		} done;
