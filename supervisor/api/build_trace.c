@@ -134,6 +134,27 @@ void hoy_build_trace_status(
 	tell(trace, 2, &part);
 }
 
+void hoy_build_trace_warn(
+	struct hoy_build_trace *trace, size_t vertex, const char *text, const char *file, int64_t line)
+{
+	auto_(hoy_buf_done) struct hoy_buf part = { 0 }, source = { 0 }, range = { 0 }, position = { 0 };
+
+	if (vertex >= trace->n)
+		return;
+	hoy_wire_add_string(&part, 1, trace->vertices[vertex].digest);
+	hoy_wire_add_uint(&part, 2, 1);
+	hoy_wire_add_string(&part, 3, text);
+	if (line > 0) {
+		hoy_wire_add_string(&source, 1, file);
+		hoy_wire_add_message(&part, 6, &source);
+		hoy_wire_add_uint(&position, 1, (uint64_t) line);
+		hoy_wire_add_message(&range, 1, &position);
+		hoy_wire_add_message(&range, 2, &position);
+		hoy_wire_add_message(&part, 7, &range);
+	}
+	tell(trace, 4, &part);
+}
+
 void hoy_build_trace_end(struct hoy_build_trace *trace, size_t vertex, bool cached, const char *error)
 {
 	if (vertex >= trace->n || trace->vertices[vertex].ended)

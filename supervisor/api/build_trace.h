@@ -26,6 +26,9 @@ void hoy_build_trace_log(struct hoy_build_trace *trace, size_t vertex, int strea
 /* Something that goes on in a vertex, by its id: a layer that is pulled. `done`: that is over. */
 void hoy_build_trace_status(
 	struct hoy_build_trace *trace, size_t vertex, const char *id, int64_t current, int64_t total, bool done);
+/* A remark on a line (0: on none) of the Dockerfile `file`. */
+void hoy_build_trace_warn(
+	struct hoy_build_trace *trace, size_t vertex, const char *text, const char *file, int64_t line);
 /* `error` NULL: it went well. Once; more calls change nothing. */
 void hoy_build_trace_end(struct hoy_build_trace *trace, size_t vertex, bool cached, const char *error);
 /* What is open ends. */

@@ -194,6 +194,17 @@ static void on_progress(const struct hoy_image_progress *progress, void *userdat
 			progress->total > 0 && progress->current >= progress->total);
 }
 
+static void on_warning(const struct hoy_build_warning *warning, void *userdata)
+{
+	struct hoy_session_build *e = userdata;
+	auto_free char *text = warning->line > 0 ? hoy_str_printf("%s: %s (line %lld)", warning->rule, warning->text,
+							   (long long) warning->line)
+						 : strdup(warning->text);
+
+	if (text)
+		hoy_build_trace_warn(e->trace, e->loading, text, warning->file, warning->line);
+}
+
 static void tell_image(struct hoy_session_build *e, const char *id)
 {
 	size_t vertex = hoy_build_trace_begin(e->trace, "exporting to image");
@@ -276,6 +287,7 @@ static bool on_credentials(const char *reference, struct hoy_registry_credential
 static int start(struct hoy_session_build *e, const char *context_dir, int dockerfile, struct hoy_err *err)
 {
 	const struct hoy_build_handler handler = { .step = on_step,
+		.warning = on_warning,
 		.text = on_text,
 		.progress = on_progress,
 		.ask_credentials = ask_credentials,

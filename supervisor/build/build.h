@@ -86,8 +86,15 @@ struct hoy_build_event {
 	unsigned int line, end_line; /* of the Dockerfile; 0: it has none */
 };
 
+/* A remark on the Dockerfile that stops nothing. */
+struct hoy_build_warning {
+	const char *rule, *text, *file; /* rule "": none */
+	int64_t line, column;           /* from 1; 0: it is on no line */
+};
+
 /* Called from the loop, never from inside a call. */
 struct hoy_build_handler {
+	void (*warning)(const struct hoy_build_warning *warning, void *userdata);    /* at the end; may be NULL */
 	void (*step)(const struct hoy_build_event *event, void *userdata);           /* may be NULL */
 	void (*text)(const char *text, size_t len, void *userdata);                  /* what a client prints as it is */
 	void (*progress)(const struct hoy_image_progress *progress, void *userdata); /* of a pull */

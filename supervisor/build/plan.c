@@ -6,6 +6,7 @@
 
 #include "base/str.h"
 #include "libocispec/image.h"
+#include "supervisor/build/lint.h"
 #include "supervisor/build/plan_internal.h"
 #include "supervisor/image/changes.h"
 
@@ -97,6 +98,51 @@ static int warn_unused(struct planner *planner)
 	return text ? hoy_plan_warn(planner, NULL, &nowhere, text) : hoy_err_oom(planner->err);
 }
 
+static int take_finding(const char *rule, const struct hoy_dockerfile_place *at, const char *text, void *userdata)
+{
+	struct planner *planner = userdata;
+	const char *copy = hoy_arena_strdup(&planner->arena, text);
+
+	return copy ? hoy_plan_warn(planner, rule, at, copy) : hoy_err_oom(planner->err);
+}
+
+/* What the Dockerfile's author, or the build argument in place of that, does not want to hear is left out. */
+static int take_remarks(struct planner *planner)
+{
+	const struct hoy_dockerfile *file = planner->input->file;
+	const char *given = hoy_plan_build_arg(planner, "BUILDKIT_DOCKERFILE_CHECK");
+	const char *check = given && *given ? given : file->check;
+	const struct hoy_dockerfile_warning *first = NULL;
+	size_t n = 0;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < file->n_warnings; i++)
+		r = hoy_plan_warn(planner, file->warnings[i].rule, &file->warnings[i].at, file->warnings[i].text);
+	if (r == 0)
+		r = hoy_lint(file, take_finding, planner);
+	if (r < 0)
+		return r == -ENOMEM ? hoy_err_oom(planner->err) : r;
+	for (size_t i = 0; i < planner->plan.n_warnings; i++) {
+		if (planner->warnings[i].rule && hoy_lint_skips(check, planner->warnings[i].rule))
+			continue;
+		planner->warnings[n++] = planner->warnings[i];
+		if (!first && planner->warnings[n - 1].rule)
+			first = &planner->warnings[n - 1];
+	}
+	planner->plan.n_warnings = n;
+	if (!first || !hoy_lint_is_strict(check))
+		return 0;
+	return hoy_dockerfile_err(file, &first->at, planner->err, "%s: %s (check=error=true: warnings are errors)",
+		first->rule, first->text);
+}
+
+static int end_remarks(struct planner *planner)
+{
+	int r = warn_unused(planner);
+
+	return r < 0 ? r : take_remarks(planner);
+}
+
 static int finish(struct planner *planner, struct stage *target)
 {
 	char *const *labels = planner->input->labels;
@@ -109,7 +155,7 @@ static int finish(struct planner *planner, struct stage *target)
 	planner->plan.author = target->author;
 	planner->plan.config = target->config;
 	if (!labels || !*labels)
-		return warn_unused(planner);
+		return end_remarks(planner);
 	config = hoy_plan_edit_config(planner, target);
 	if (!config)
 		return -ENOMEM;
@@ -121,7 +167,7 @@ static int finish(struct planner *planner, struct stage *target)
 			: hoy_err_oom(planner->err);
 	}
 	planner->plan.config = config;
-	return r < 0 ? r : warn_unused(planner);
+	return r < 0 ? r : end_remarks(planner);
 }
 
 int hoy_build_plan_make(const struct hoy_build_input *input, struct hoy_build_plan **ret, struct hoy_err *err)

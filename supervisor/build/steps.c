@@ -102,11 +102,28 @@ int hoy_build_steps_begin(struct hoy_build *build, struct hoy_err *err)
 	}
 	if (n == 0 || hoy_build_index_of(build->plan, "result", n, &result) < 0 || result == NO_STEP)
 		return hoy_err_code(err, -EPROTO, "plan of the build");
-	hoy_json_each(warning, hoy_json_get(build->plan, "warnings"))
-	{
-		hoy_build_say(build, "[Warning] %s\n", hoy_json_string(warning));
-	}
 	return 0;
+}
+
+/* What was noticed of the Dockerfile, when all else is said. */
+static void tell_warnings(struct hoy_build *build)
+{
+	hoy_json_each(json, hoy_json_get(build->plan, "warnings"))
+	{
+		struct hoy_build_warning warning = { .rule = hoy_build_text(json, "rule"),
+			.text = hoy_build_text(json, "text"),
+			.file = hoy_build_text(build->plan, "dockerfile") };
+
+		(void) hoy_json_to_i64(hoy_json_get(json, "line"), &warning.line);
+		(void) hoy_json_to_i64(hoy_json_get(json, "column"), &warning.column);
+		if (warning.line > 0)
+			hoy_build_say(build, "[Warning] %s:%lld:%lld: %s: %s\n", warning.file, (long long) warning.line,
+				(long long) warning.column, warning.rule, warning.text);
+		else
+			hoy_build_say(build, "[Warning] %s\n", warning.text);
+		if (build->handler.warning && !build->ended)
+			build->handler.warning(&warning, build->handler.userdata);
+	}
 }
 
 /* The steps themselves stay: tasks point to them. */
@@ -610,6 +627,7 @@ void hoy_build_schedule(struct hoy_build *build)
 	build->scheduling = false;
 	if (!hoy_build_came_back(build) || build->front != build->n_steps)
 		return;
+	tell_warnings(build);
 	if (build->export == HOY_BUILD_TO_IMAGE)
 		hoy_build_compose(build);
 	else

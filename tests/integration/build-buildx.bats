@@ -252,3 +252,9 @@ ABUSE
     [ $status = 0 ] || { echo "$output"; false; }
     [ "$(<"$T/named/one")" = from-one ] && [ -x "$T/named/bb" ]
 }
+
+@test "remarks on the Dockerfile are shown at the end" {
+    say 'FROM busybox' 'CMD echo x'
+    run docker build .
+    [ $status = 0 ] && [[ $output == *"1 warning found"*"JSONArgsRecommended: "*"(line 2)"* ]] || { echo "$output"; false; }
+}

@@ -6,12 +6,13 @@ Suite *suite_build_plan(void);
 Suite *suite_chmod(void);
 Suite *suite_dockerfile(void);
 Suite *suite_ignore(void);
+Suite *suite_lint(void);
 Suite *suite_shell_words(void);
 
 int main(void)
 {
 	static const hoy_suite_fn suites[] = { suite_shell_words, suite_ignore, suite_chmod, suite_dockerfile,
-		suite_build_plan };
+		suite_build_plan, suite_lint };
 
 	return hoy_unit_run(suites, ARRAY_LEN(suites));
 }

@@ -201,6 +201,16 @@ static int emit_step(struct hoy_json_writer *w, const struct hoy_build_plan *pla
 	return r;
 }
 
+static void add_warning(struct hoy_json_writer *w, const struct hoy_dockerfile_warning *warning)
+{
+	hoy_json_object(w, NULL);
+	hoy_json_add_string(w, "rule", warning->rule);
+	hoy_json_add_string(w, "text", warning->text);
+	hoy_json_add_i64(w, "line", warning->at.line);
+	hoy_json_add_i64(w, "column", warning->at.column);
+	hoy_json_end(w);
+}
+
 /* A tree from outside is no layer: it can be copied from, and no more. */
 static int check_bases(const struct hoy_build_plan *plan, struct hoy_err *err)
 {
@@ -216,7 +226,8 @@ static int check_bases(const struct hoy_build_plan *plan, struct hoy_err *err)
 	return 0;
 }
 
-int hoy_build_emit(const struct hoy_build_plan *plan, const int *roots, struct hoy_buf *buf, struct hoy_err *err)
+int hoy_build_emit(const struct hoy_build_plan *plan, const char *dockerfile, const int *roots, struct hoy_buf *buf,
+	struct hoy_err *err)
 {
 	struct hoy_json_writer w = { .buf = buf };
 	int r = check_bases(plan, err);
@@ -228,11 +239,12 @@ int hoy_build_emit(const struct hoy_build_plan *plan, const int *roots, struct h
 	hoy_json_add_string(&w, "platform", plan->platform);
 	hoy_json_add_string(&w, "author", plan->author);
 	hoy_json_add_string(&w, "target", plan->target_name);
+	hoy_json_add_string(&w, "dockerfile", dockerfile);
 	if (plan->config)
 		hoy_field_write(&hoy_oci_image_run_object, plan->config, &w, "config");
 	hoy_json_array(&w, "warnings");
 	for (size_t i = 0; i < plan->n_warnings; i++)
-		hoy_json_add_string(&w, NULL, plan->warnings[i].text);
+		add_warning(&w, &plan->warnings[i]);
 	hoy_json_end(&w);
 	hoy_json_array(&w, "steps");
 	for (size_t i = 0; r == 0 && i < plan->n_steps; i++)

@@ -5,7 +5,8 @@
 #include "base/buf.h"
 #include "supervisor/build/plan.h"
 
-/* `roots`: by the number of their steps the directories that hold the contexts. */
-int hoy_build_emit(const struct hoy_build_plan *plan, const int *roots, struct hoy_buf *buf, struct hoy_err *err);
+/* `dockerfile` is its name; `roots`: by the number of their steps the directories that hold the contexts. */
+int hoy_build_emit(const struct hoy_build_plan *plan, const char *dockerfile, const int *roots, struct hoy_buf *buf,
+	struct hoy_err *err);
 
 #endif

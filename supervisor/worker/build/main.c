@@ -471,7 +471,7 @@ static int emit(struct worker *w, const struct hoy_build_plan *plan, struct hoy_
 	auto_free int *roots = calloc(plan->n_steps + 1, sizeof *roots);
 	int r = roots ? find_trees(w, plan, roots, err) : hoy_err_oom(err);
 
-	return r < 0 ? r : hoy_build_emit(plan, roots, text, err);
+	return r < 0 ? r : hoy_build_emit(plan, w->file->name, roots, text, err);
 }
 
 static int run(struct worker *w, struct hoy_err *err)
