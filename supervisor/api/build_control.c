@@ -120,6 +120,7 @@ static int take_export(const struct hoy_json *doc, enum hoy_build_export *ret, s
 	static const char *const names[] = { [HOY_BUILD_TO_IMAGE] = "image",
 		[HOY_BUILD_TO_FILES] = "local",
 		[HOY_BUILD_TO_TAR] = "tar",
+		[HOY_BUILD_TO_ARCHIVE] = "archive",
 		[HOY_BUILD_TO_NOWHERE] = "none" };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)

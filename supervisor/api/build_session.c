@@ -160,7 +160,8 @@ static int take_output(struct exchange *e, struct hoy_err *err)
 		const char *type;
 		enum hoy_build_export export;
 	} types[] = { { "", HOY_BUILD_TO_IMAGE }, { "moby", HOY_BUILD_TO_IMAGE }, { "local", HOY_BUILD_TO_FILES },
-		{ "tar", HOY_BUILD_TO_TAR }, { "cacheonly", HOY_BUILD_TO_NOWHERE } };
+		{ "tar", HOY_BUILD_TO_TAR }, { "oci", HOY_BUILD_TO_ARCHIVE }, { "docker", HOY_BUILD_TO_ARCHIVE },
+		{ "cacheonly", HOY_BUILD_TO_NOWHERE } };
 	auto_ptr(hoy_json_free) struct hoy_json *doc = NULL;
 	const char *text = hoy_uri_query(&e->rq->uri, "outputs"), *type;
 	int r = text && *text ? hoy_json_parse(text, strlen(text), /* limits= */ NULL, &doc, err) : 0;
@@ -178,7 +179,8 @@ static int take_output(struct exchange *e, struct hoy_err *err)
 			return 0;
 		}
 	return hoy_err_unsupported(err,
-		"the output '%s' is not supported by this version of Hoy: local, tar and images are", type ? type : "");
+		"the output '%s' is not supported by this version of Hoy: local, tar, oci, docker and images are",
+		type ? type : "");
 }
 
 static int prepare(struct hoy_session_build *build, struct hoy_build_request *ret, struct hoy_err *err)

@@ -225,7 +225,7 @@ static void on_done(const struct hoy_err *err, int exit_code, const char *id, vo
 	struct hoy_session_build *e = userdata;
 
 	e->build = NULL;
-	if (!err && id)
+	if (!err && id && e->request.export == HOY_BUILD_TO_IMAGE)
 		tell_image(e, id);
 	finish_with(e, err, exit_code, id);
 }

@@ -41,7 +41,13 @@ void hoy_builds_free(struct hoy_builds *builds);
 HOY_DEFINE_AUTO_PTR(struct hoy_builds, hoy_builds_free);
 
 /* What becomes of the result; all but the first need a session. */
-enum hoy_build_export { HOY_BUILD_TO_IMAGE, HOY_BUILD_TO_FILES, HOY_BUILD_TO_TAR, HOY_BUILD_TO_NOWHERE };
+enum hoy_build_export {
+	HOY_BUILD_TO_IMAGE,
+	HOY_BUILD_TO_FILES,
+	HOY_BUILD_TO_TAR,
+	HOY_BUILD_TO_ARCHIVE, /* of the image, which is docker's and an OCI layout in one; it has the tags there alone */
+	HOY_BUILD_TO_NOWHERE
+};
 
 /* Borrowed for the start; NULL members: not given. */
 struct hoy_build_request {

@@ -100,6 +100,10 @@ static void on_composed(const struct hoy_err *failed, const struct hoy_image_res
 		return;
 	}
 	build->image_id = strdup(result->images[0].id);
+	if (build->export == HOY_BUILD_TO_ARCHIVE) {
+		hoy_build_export(build);
+		return;
+	}
 	if (build->handler.made)
 		build->handler.made(result->images[0].id, build->handler.userdata);
 	hoy_build_say(build, "Successfully built %.12s\n", result->images[0].id + strlen("sha256:"));
@@ -188,7 +192,8 @@ static int compose(struct hoy_build *build, struct hoy_err *err)
 				.is_synced = !build->made_something,
 				.as_base = base && parts.n_layers == 0 && parts.n_history == base->n_history &&
 					   is_same(run, base->config),
-				.names = build->tags },
+				.ret_existed = &build->image_existed,
+				.names = build->export == HOY_BUILD_TO_ARCHIVE ? NULL : build->tags },
 			&handler, &build->job, err);
 	hoy_field_free(&hoy_oci_image_run_object, run);
 	return r;

@@ -182,6 +182,7 @@ struct hoy_build {
 	struct hoy_session_request *exporting;
 	char *export_dir; /* empty, above the result */
 	bool is_packed, is_received;
+	bool image_existed; /* else the one that was made for an archive goes */
 };
 
 /* --- build.c --- */
@@ -257,7 +258,7 @@ int hoy_build_add_layers(struct hoy_build *build, const char *name, const char *
 int hoy_build_files_start(struct hoy_build_task *task, const struct hoy_buf *request, size_t from, int remotes,
 	void (*done)(const struct hoy_err *err, void *userdata), struct hoy_err *err);
 void hoy_build_compose(struct hoy_build *build);
-void hoy_build_export(struct hoy_build *build);     /* instead of an image */
+void hoy_build_export(struct hoy_build *build);     /* instead of an image, or what was made as one */
 void hoy_build_export_end(struct hoy_build *build); /* no answer any more */
 
 /* --- origins.c --- */

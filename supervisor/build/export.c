@@ -1,9 +1,12 @@
-/* The end of a build whose result is no image: its tree goes to the client, as a tar that the session's worker sends.
+/*
+ * The end of a build whose result is not kept: its tree goes to the client, as a tar that the session's worker sends; or
+ * an archive of the image, which is made for that.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "supervisor/build/engine.h"
 #include "supervisor/image/image.h"
 
@@ -58,7 +61,7 @@ static int start(struct hoy_build *build, struct hoy_err *err)
 
 	if (hoy_build_index_of(build->plan, "result", build->n_steps, &result) < 0)
 		return hoy_err_code(err, -EPROTO, "plan of the build");
-	r = hoy_images_new_dir(images, &build->export_dir, err);
+	r = build->export == HOY_BUILD_TO_ARCHIVE ? 0 : hoy_images_new_dir(images, &build->export_dir, err);
 	if (r < 0)
 		return r;
 	if (pipe2(pair, O_CLOEXEC) < 0)
@@ -68,12 +71,16 @@ static int start(struct hoy_build *build, struct hoy_err *err)
 	r = hoy_build_session_ask(build->builds, build->session,
 		&(struct hoy_session_question){ .op = "export",
 			.member = "kind",
-			.value = build->export == HOY_BUILD_TO_TAR ? "tar" : "local",
+			.value = build->export == HOY_BUILD_TO_FILES ? "local" : "tar",
 			.fd = from,
 			.answer = on_received,
 			.userdata = build },
 		&build->exporting, err);
-	if (r >= 0)
+	if (r >= 0 && build->export == HOY_BUILD_TO_ARCHIVE)
+		r = build->image_id
+			    ? hoy_images_save_as(images, build->image_id, build->tags, &handler, &build->job, err)
+			    : hoy_err_oom(err);
+	else if (r >= 0)
 		r = hoy_images_export(
 			images, build->export_dir, hoy_build_chain(build, result), &handler, &build->job, err);
 	if (r < 0)
@@ -95,6 +102,17 @@ void hoy_build_export(struct hoy_build *build)
 
 void hoy_build_export_end(struct hoy_build *build)
 {
+	struct hoy_image_removed *removed = NULL;
+	struct hoy_err err = { 0 };
+	size_t n = 0;
+
 	hoy_session_request_cancel(build->exporting);
 	build->exporting = NULL;
+	if (build->export != HOY_BUILD_TO_ARCHIVE || !build->image_id || build->image_existed)
+		return;
+	build->image_existed = true; /* once */
+	if (hoy_images_remove(build->builds->options.images, build->image_id, /* force= */ false, &removed, &n, &err) <
+		0)
+		hoy_log_ignored(&err, "remove the image of an archive");
+	hoy_image_removed_free(removed, n);
 }

@@ -628,7 +628,7 @@ void hoy_build_schedule(struct hoy_build *build)
 	if (!hoy_build_came_back(build) || build->front != build->n_steps)
 		return;
 	tell_warnings(build);
-	if (build->export == HOY_BUILD_TO_IMAGE)
+	if (build->export == HOY_BUILD_TO_IMAGE || build->export == HOY_BUILD_TO_ARCHIVE)
 		hoy_build_compose(build);
 	else
 		hoy_build_export(build);

@@ -631,6 +631,8 @@ int hoy_images_compose(struct hoy_images *images, const struct hoy_image_composi
 		r = read_base(c, composition->base, &base, err);
 	if (r == 0)
 		r = composition->as_base && base ? name_base(c, base, err) : add_image(c, composition, base, err);
+	if (r == 0 && composition->ret_existed)
+		*composition->ret_existed = hoy_images_by_id(images, c->job.made[0].new.id) != NULL;
 	if (r == 0)
 		r = hoy_loop_defer(images->options.loop, &c->source, on_compose, c, err);
 	if (r < 0) {

@@ -61,6 +61,7 @@ struct hoy_image_composition {
 	const struct hoy_oci_image_config *config; /* rootfs is filled in here */
 	char *const *names;                        /* references to give; NULL: none */
 	bool is_synced;                            /* its layers are on disk */
+	bool *ret_existed;                         /* may be NULL: is there an image like it already? */
 	bool as_base;                              /* nothing differs from the base: it gets the names itself */
 };
 

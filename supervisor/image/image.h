@@ -239,6 +239,10 @@ struct hoy_registry_credentials {
 int hoy_images_save(struct hoy_images *images, char *const *names, const char *platform,
 	const struct hoy_image_job_handler *handler, struct hoy_image_job **ret, struct hoy_err *err);
 
+/* The same of one image, which gets these names (NULL: none) there, whatever it is called here. */
+int hoy_images_save_as(struct hoy_images *images, const char *id, char *const *names,
+	const struct hoy_image_job_handler *handler, struct hoy_image_job **ret, struct hoy_err *err);
+
 /* A container's file system: its own layer on top of a chain. */
 int hoy_images_export(struct hoy_images *images, const char *upper_dir, const char *chain_id,
 	const struct hoy_image_job_handler *handler, struct hoy_image_job **ret, struct hoy_err *err);

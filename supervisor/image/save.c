@@ -41,6 +41,8 @@ struct saving {
 	int blobs;                  /* tmp/<job>/blobs/sha256 */
 	struct wanted *wanted;
 	size_t n_wanted;
+	struct name *own; /* which are no rows */
+	size_t n_own;
 };
 
 static void output_free(struct hoy_image_job *job)
@@ -409,7 +411,52 @@ static void saving_done(struct saving *s)
 	for (size_t i = 0; i < s->n_wanted; i++)
 		free(s->wanted[i].names);
 	free(s->wanted);
+	for (size_t i = 0; i < s->n_own; i++)
+		free(s->own[i].reference);
+	free(s->own);
 	hoy_fd_close(&s->blobs);
+}
+
+/* Names that are the archive's alone. */
+static int want_as(struct saving *s, const char *id, char *const *names, struct hoy_err *err)
+{
+	struct image *image;
+	struct name *row;
+	int r = hoy_images_lookup(s->images, id, &image, &row, err);
+
+	if (r == 0)
+		r = want(s, image, /* name= */ NULL, err);
+	s->own = calloc(hoy_strv_len(names) + 1, sizeof *s->own);
+	if (!s->own)
+		return hoy_err_oom(err);
+	for (; r == 0 && names && *names; names++) {
+		auto_(hoy_reference_done) struct hoy_reference ref = { 0 };
+		struct name *own = &s->own[s->n_own];
+
+		r = hoy_reference_parse(*names, &ref, err);
+		if (r == 0 && ref.digest)
+			r = hoy_err_invalid(err, "refusing to create a tag with a digest reference");
+		if (r < 0)
+			break;
+		own->reference = hoy_reference_default_tag(&ref) < 0 ? NULL : hoy_reference_to_string(&ref);
+		if (!own->reference)
+			return hoy_err_oom(err);
+		s->n_own++;
+		r = want(s, image, own, err);
+	}
+	return r;
+}
+
+static int finish_save(struct saving *s, struct hoy_err *err)
+{
+	struct output *out = s->out;
+	int r = lay_out(s, err);
+
+	if (r < 0)
+		return r;
+	out->flags = HOY_LAYER_PACK_NEUTRAL;
+	out->source = hoy_fd_dup(out->job.temp_fd);
+	return out->source < 0 ? hoy_err_code(err, out->source, "open the archive's directory") : 0;
 }
 
 static int prepare_save(
@@ -420,13 +467,15 @@ static int prepare_save(
 	};
 	int r = want_all(&s, names, err);
 
-	if (r == 0)
-		r = lay_out(&s, err);
-	if (r < 0)
-		return r;
-	out->flags = HOY_LAYER_PACK_NEUTRAL;
-	out->source = hoy_fd_dup(out->job.temp_fd);
-	return out->source < 0 ? hoy_err_code(err, out->source, "open the archive's directory") : 0;
+	return r < 0 ? r : finish_save(&s, err);
+}
+
+static int prepare_save_as(struct output *out, const char *id, char *const *names, struct hoy_err *err)
+{
+	auto_(saving_done) struct saving s = { .out = out, .images = out->job.images, .blobs = -EBADF };
+	int r = want_as(&s, id, names, err);
+
+	return r < 0 ? r : finish_save(&s, err);
 }
 
 int hoy_images_save(struct hoy_images *images, char *const *names, const char *platform,
@@ -444,6 +493,23 @@ int hoy_images_save(struct hoy_images *images, char *const *names, const char *p
 	if (!out)
 		return -ENOMEM;
 	r = prepare_save(out, names, arch, variant, err);
+	if (r < 0) {
+		hoy_image_job_discard(&out->job);
+		return r;
+	}
+	*ret = &out->job;
+	return 0;
+}
+
+int hoy_images_save_as(struct hoy_images *images, const char *id, char *const *names,
+	const struct hoy_image_job_handler *handler, struct hoy_image_job **ret, struct hoy_err *err)
+{
+	struct output *out = output_new(images, handler, "save", err);
+	int r;
+
+	if (!out)
+		return -ENOMEM;
+	r = prepare_save_as(out, id, names, err);
 	if (r < 0) {
 		hoy_image_job_discard(&out->job);
 		return r;

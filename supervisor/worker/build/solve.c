@@ -544,19 +544,22 @@ static int check_exporter_attr(const char *type, const char *name, const char *v
 	for (size_t i = 0; i < ARRAY_LEN(known); i++)
 		if (strcmp(name, known[i]) == 0)
 			return 0;
-	return is_false(value) ? 0
-			       : hoy_err_unsupported(err,
-					 "the option '%s' of the output '%s' is not supported by this "
-					 "version of Hoy",
-					 name, type);
+	if (strcmp(name, "tar") == 0 && !is_false(value))
+		return 0;
+	return is_false(value) && strcmp(name, "tar") != 0
+		       ? 0
+		       : hoy_err_unsupported(err,
+				 "the option '%s' of the output '%s' is not supported by this "
+				 "version of Hoy",
+				 name, type);
 }
 
 static int add_exporter(struct hoy_json_writer *w, const struct hoy_solve *solve, struct hoy_err *err)
 {
 	static const struct {
 		const char *type, *export;
-	} types[] = { { "", "none" }, { "moby", "image" }, { "image", "image" }, { "local", "local" },
-		{ "tar", "tar" } };
+	} types[] = { { "", "none" }, { "moby", "image" }, { "image", "image" }, { "local", "local" }, { "tar", "tar" },
+		{ "oci", "archive" }, { "docker", "archive" } };
 	const char *type = solve->exporter ? solve->exporter : "", *export = NULL;
 	int r = 0;
 
@@ -567,7 +570,8 @@ static int add_exporter(struct hoy_json_writer *w, const struct hoy_solve *solve
 			export = types[i].export;
 	if (!export)
 		return hoy_err_unsupported(err,
-			"the output '%s' is not supported by this version of Hoy: local, tar and images are", type);
+			"the output '%s' is not supported by this version of Hoy: local, tar, oci, docker and images are",
+			type);
 	for (char *const *at = solve->exporter_attrs; r == 0 && at && at[0]; at += 2)
 		r = check_exporter_attr(type, at[0], at[1], err);
 	hoy_json_add_string(w, "export", export);
