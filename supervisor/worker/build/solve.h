@@ -46,12 +46,9 @@ int hoy_prune_print(const char *data, size_t len, bool is_prune, struct hoy_buf 
 
 /*
  * The build that is asked for, as a JSON object: "ref", "session", "dockerfile", "target", "platform", "network",
-<<<<<<< HEAD
- * "cgroup_parent", "dockerfile_session" and "context_session" (where they are not of "session"), "shm_size", "export" ("image", "local", "tar", "none"), "upload" (path of a context that the client
-=======
- * "cgroup_parent", "shm_size", "export" ("image", "local", "tar", "archive", "none"), "upload" (path of a context that the client
->>>>>>> 41e9dea (build: archives of images as results, by a session)
- * uploads), "remote" (URL of a context), booleans "no_cache" and "pull", lists of strings "build_args", "labels", "hosts", "tags", "contexts"
+ * "cgroup_parent", "dockerfile_session" and "context_session" (where they are not of "session"), "shm_size", "export"
+ * ("image", "local", "tar", "archive", "none"), "upload" (path of a context that the client uploads), "remote" (URL of a
+ * context), booleans "no_cache" and "pull", lists of strings "build_args", "labels", "hosts", "tags", "contexts"
  * ("K=V"), "no_cache_filter", "cache_from", and "ulimits" ({"Name", "Soft", "Hard"}). HOY_ERR_UNSUPPORTED: an option
  * that we don't know changes what is built. `attrs` are the frontend's.
  */
