@@ -10,6 +10,7 @@ enum {
 	HOY_BUILD_MAX_STEPS = 20000,
 	HOY_BUILD_MAX_STAGES = 1000,
 	HOY_BUILD_MAX_VARIABLES = 10000,
+	HOY_BUILD_MAX_WARNINGS = 1000, /* what comes after is not told */
 };
 
 /* Names with values, in order; a name once. */

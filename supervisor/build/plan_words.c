@@ -57,6 +57,8 @@ bool hoy_plan_is_proxy(const char *name)
 
 int hoy_plan_warn(struct planner *planner, const char *rule, const struct hoy_dockerfile_place *at, const char *text)
 {
+	if (planner->plan.n_warnings >= HOY_BUILD_MAX_WARNINGS)
+		return 0;
 	for (size_t i = 0; i < planner->plan.n_warnings; i++)
 		if (strcmp(planner->warnings[i].text, text) == 0 && planner->warnings[i].at.line == at->line)
 			return 0;

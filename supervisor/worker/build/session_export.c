@@ -66,7 +66,7 @@ static int send_buf(struct hoy_session_export *export, struct hoy_buf *message)
 {
 	int r = hoy_buf_check(message, "packet", &export->failed);
 
-	if (r == 0 && (r = hoy_grpc_send(export->call, message->data, message->len)) < 0)
+	if (r == 0 && export->call && (r = hoy_grpc_send(export->call, message->data, message->len)) < 0)
 		r = hoy_err_code(&export->failed, r, "send the result to the client");
 	return r;
 }
@@ -203,13 +203,18 @@ static int send_list(struct hoy_session_export *export)
 	return r < 0 ? r : send_packet(export, PACKET_STAT, 0, NULL, 0);
 }
 
+static bool is_full(const struct hoy_session_export *export)
+{
+	return export->call && hoy_grpc_pending(export->call) >= UNSENT_MAX;
+}
+
 /* What was asked for, as much as the connection takes. */
 static int send_files(struct hoy_session_export *export)
 {
 	char block[BLOCK];
 	int r = 0;
 
-	while (r == 0 && export->next_wanted < export->n_wanted && hoy_grpc_pending(export->call) < UNSENT_MAX) {
+	while (r == 0 && export->next_wanted < export->n_wanted && !is_full(export)) {
 		uint32_t id = export->wanted[export->next_wanted];
 		ssize_t n;
 
@@ -247,9 +252,8 @@ static int want(struct hoy_session_export *export, uint64_t id)
 	return send_files(export);
 }
 
-static void on_packet(struct hoy_grpc_call *call, const char *data, size_t len, void *userdata)
+static int take_packet(struct hoy_session_export *export, const char *data, size_t len)
 {
-	struct hoy_session_export *export = userdata;
 	struct hoy_wire wire = HOY_WIRE(data, len);
 	uint64_t type = PACKET_STAT, id = 0;
 	struct hoy_wire_field field;
@@ -267,12 +271,40 @@ static void on_packet(struct hoy_grpc_call *call, const char *data, size_t len, 
 	else if (type == PACKET_FIN) {
 		export->finished = true;
 		r = send_packet(export, PACKET_FIN, 0, NULL, 0);
-		hoy_grpc_close_send(call);
+		if (export->call)
+			hoy_grpc_close_send(export->call);
 	} else {
 		r = hoy_err_invalid(&export->failed, "the client could not take the result");
 	}
-	if (r < 0)
+	return r;
+}
+
+static void on_packet(struct hoy_grpc_call *call, const char *data, size_t len, void *userdata)
+{
+	struct hoy_session_export *export = userdata;
+
+	(void) call;
+	if (take_packet(export, data, len) < 0)
 		fail(export);
+}
+
+int hoy_session_export_try(int dir, const char *packets, size_t len, struct hoy_err *err)
+{
+	struct hoy_session_op op = { .fd = -EBADF, .dir = dir };
+	struct hoy_wire wire = HOY_WIRE(packets, len);
+	struct hoy_wire_field field;
+	int r;
+
+	op.export = calloc(1, sizeof *op.export);
+	if (!op.export)
+		return hoy_err_oom(err);
+	*op.export = (struct hoy_session_export){ .op = &op, .file = -EBADF };
+	r = send_list(op.export);
+	while (r == 0 && hoy_wire_next(&wire, &field) > 0)
+		r = field.type == HOY_WIRE_BYTES ? take_packet(op.export, field.data, field.len) : 0;
+	*err = op.export->failed;
+	hoy_session_export_free(&op);
+	return r;
 }
 
 static void on_drained(struct hoy_grpc_call *call, void *userdata)

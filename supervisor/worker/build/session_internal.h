@@ -58,6 +58,8 @@ int hoy_session_open_new_dir(struct hoy_session_op *op, const char *name, struct
 
 int hoy_session_export_start(struct hoy_session_op *op, struct hoy_err *err);
 void hoy_session_export_free(struct hoy_session_op *op);
+/* What a client that takes files sends, for tests: each field of `packets` is a packet. */
+int hoy_session_export_try(int dir, const char *packets, size_t len, struct hoy_err *err);
 
 /* --- session_ssh.c: the client's agent --- */
 
