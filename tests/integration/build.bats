@@ -201,7 +201,7 @@ what_is() { "$HOY" image inspect "$1" | jq -r ".[0] | $2"; }
 
 # classic [QUERY]: a build of the directory by the classic endpoint; what its client prints
 classic() {
-    tar -c . | curl -sS --unix-socket "$T/hoy.sock" -H 'Content-Type: application/x-tar' --data-binary @- "http://h/build?${1:-}" |
+    tar -c . | curl -gsS --unix-socket "$T/hoy.sock" -H 'Content-Type: application/x-tar' --data-binary @- "http://h/build?${1:-}" |
         jq -rj '.stream // .error // .message // ""'
 }
 
