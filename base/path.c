@@ -6,11 +6,13 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "base/fd.h"
+#include "base/str.h"
 
 char *hoy_path_join(const char *a, const char *b)
 {
@@ -252,4 +254,15 @@ const char *hoy_path_proc_fd(int fd, char buf[HOY_PROC_FD_MAX])
 {
 	(void) snprintf(buf, HOY_PROC_FD_MAX, "/proc/self/fd/%d", fd);
 	return buf;
+}
+
+char *hoy_path_user_runtime(void)
+{
+	const char *dir = getenv("XDG_RUNTIME_DIR");
+	auto_free char *usual = hoy_str_printf("/run/user/%u", geteuid());
+	struct stat st;
+
+	if (dir && dir[0] == '/')
+		return strdup(dir);
+	return usual && stat(usual, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() ? TAKE_PTR(usual) : NULL;
 }

@@ -38,6 +38,10 @@ int hoy_path_mkdir_all(const char *path, mode_t mode, struct hoy_err *err);
  * path is fine. 0 or -errno. */
 int hoy_path_remove_all(int at, const char *path, struct hoy_err *err);
 
+/* Where this user's sockets and locks live: XDG_RUNTIME_DIR, or /run/user/UID if that is theirs. Heap; NULL: no such
+ * directory (or out of memory). */
+char *hoy_path_user_runtime(void);
+
 /* "/proc/self/fd/N" for an O_PATH descriptor. */
 #define HOY_PROC_FD_MAX sizeof("/proc/self/fd/2147483647")
 const char *hoy_path_proc_fd(int fd, char buf[HOY_PROC_FD_MAX]);

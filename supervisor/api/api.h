@@ -35,6 +35,7 @@ struct hoy_api_options {
 	const char *default_runtime; /* its name */
 	char *const *runtimes;       /* "name=path" of all, NULL-terminated */
 	char *const *labels;         /* "key=value" of the daemon; NULL: none */
+	bool rootless;               /* hoyd is an ordinary user's */
 	bool debug;
 	bool experimental; /* what clients are told; nothing depends on it here */
 	bool ip_forward;   /* net.ipv4.ip_forward was on when hoyd started */

@@ -256,6 +256,8 @@ static void encode_daemon(struct hoy_json_writer *w, const struct hoy_api *api)
 	encode_commit(w, "InitCommit");
 	hoy_json_array(w, "SecurityOptions");
 	hoy_json_add_string(w, NULL, "name=seccomp,profile=builtin");
+	if (api->o.rootless)
+		hoy_json_add_string(w, NULL, "name=rootless");
 	hoy_json_end(w);
 	hoy_json_array(w, "CDISpecDirs");
 	hoy_json_end(w);

@@ -6,7 +6,9 @@
 #include "supervisor/cli/config.h"
 #include "supervisor/cli/http.h"
 
-#define HOY_DEFAULT_SOCKET "/run/hoy/hoy.sock"
+/* Path of the socket of the hoyd that is meant when nobody says which: root's, /run/hoy/hoy.sock; for an ordinary user the
+ * user's own, below XDG_RUNTIME_DIR, but root's where that is open to them and they have none. Heap, NULL: no memory. */
+char *hoy_context_default_socket(void);
 
 /* *ret_default tells that nobody named an engine. A context is read from contexts/meta of the configuration's
  * directory, where the docker CLI keeps it. */
@@ -17,7 +19,8 @@ int hoy_context_resolve(const char *host, const char *context, const struct hoy_
 char *hoy_context_current(const char *given, const struct hoy_config *config);
 
 /* Starts hoyd on the default socket and waits until it answers; says so once on stderr. The caller has seen that
- * nobody answers there. Refused with a clear text unless we are root. */
+ * nobody answers there. An
+ * ordinary user's is a rootless one; refused with a clear text where that can have no socket. */
 int hoy_context_start_daemon(struct hoy_err *err);
 
 #endif

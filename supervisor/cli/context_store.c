@@ -45,6 +45,8 @@ static int make_default(struct hoy_json **ret, struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf text = {};
 	struct hoy_json_writer w = { .buf = &text };
+	auto_free char *socket = hoy_context_default_socket();
+	auto_free char *url = socket ? hoy_str_printf("unix://%s", socket) : NULL;
 	const char *host = getenv("DOCKER_HOST");
 	int r;
 
@@ -54,7 +56,7 @@ static int make_default(struct hoy_json **ret, struct hoy_err *err)
 	hoy_json_end(&w);
 	hoy_json_object(&w, "Endpoints");
 	hoy_json_object(&w, "docker");
-	hoy_json_add_string(&w, "Host", host && *host ? host : "unix://" HOY_DEFAULT_SOCKET);
+	hoy_json_add_string(&w, "Host", host && *host ? host : url);
 	hoy_json_add_bool(&w, "SkipTLSVerify", false);
 	hoy_json_end(&w);
 	hoy_json_end(&w);

@@ -88,9 +88,11 @@ static void become_plugin(const struct invocation *invocation, const char *name,
 	auto_free char *path = hoy_plugin_find(config, name);
 	auto_free char *context = hoy_context_current(globals->context, config);
 	bool is_default = !globals->host && !getenv("DOCKER_HOST") && context && strcmp(context, "default") == 0;
+	auto_free char *socket = is_default ? hoy_context_default_socket() : NULL;
+	auto_free char *url = socket ? hoy_str_printf("unix://%s", socket) : NULL;
 	struct hoy_err err;
 
-	if (path && hoy_plugin_exec(path, invocation->argv, is_default ? "unix://" HOY_DEFAULT_SOCKET : NULL, &err) < 0)
+	if (path && hoy_plugin_exec(path, invocation->argv, url, &err) < 0)
 		hoy_log_err(&err, "plugin '%s'", name);
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ids.h"
 #include "base/str.h"
 #include "supervisor/container/cdi.h"
 #include "supervisor/container/config_internal.h"
@@ -52,6 +53,8 @@ static int build_user(const struct hoy_container_user *from, struct hoy_oci_user
 	user->additional_gids = calloc(from->n_groups + 1, sizeof *user->additional_gids);
 	if (!user->additional_gids)
 		return -ENOMEM;
+	if (hoy_ids_mapped("/proc/self/gid_map") == 1) /* nobody may set groups there */
+		return 0;
 	user->additional_gids[user->n_additional_gids++] = from->gid;
 	for (size_t i = 0; i < from->n_groups; i++)
 		user->additional_gids[user->n_additional_gids++] = from->groups[i];
@@ -203,12 +206,15 @@ static int build_namespaces(const struct hoy_spec_input *in, struct hoy_oci_linu
 
 static int build_sysctls(const struct hoy_container_host_config *host, struct hoy_oci_linux *l)
 {
-	int r = 0;
+	/* a group that is not mapped is none */
+	uint32_t last_group = MIN(hoy_ids_mapped("/proc/self/gid_map") - 1, (uint32_t) INT32_MAX);
+	auto_free char *groups = hoy_str_printf("0 %u", last_group);
+	int r = groups ? 0 : -ENOMEM;
 
-	if (!hoy_str_eq(host->network_mode, "host") && !hoy_container_mode_names(host->network_mode)) {
+	if (r >= 0 && !hoy_str_eq(host->network_mode, "host") && !hoy_container_mode_names(host->network_mode)) {
 		r = hoy_oci_kv_set(&l->sysctl, &l->n_sysctl, "net.ipv4.ip_unprivileged_port_start", "0");
 		if (r >= 0)
-			r = hoy_oci_kv_set(&l->sysctl, &l->n_sysctl, "net.ipv4.ping_group_range", "0 2147483647");
+			r = hoy_oci_kv_set(&l->sysctl, &l->n_sysctl, "net.ipv4.ping_group_range", groups);
 	}
 	for (size_t i = 0; i < host->n_sysctls && r >= 0; i++)
 		r = hoy_oci_kv_set(&l->sysctl, &l->n_sysctl, host->sysctls[i].key, host->sysctls[i].value);
@@ -264,6 +270,22 @@ static int build_cpu(const struct hoy_container_host_config *host, struct hoy_oc
 	return 0;
 }
 
+/* Without a cgroup a container may run that asks for none of this. */
+static void drop_empty(struct hoy_oci_resources *res)
+{
+	static const struct hoy_oci_memory no_memory;
+	static const struct hoy_oci_cpu no_cpu;
+
+	if (memcmp(res->memory, &no_memory, sizeof no_memory) == 0) {
+		free(res->memory);
+		res->memory = NULL;
+	}
+	if (memcmp(res->cpu, &no_cpu, sizeof no_cpu) == 0) {
+		free(res->cpu);
+		res->cpu = NULL;
+	}
+}
+
 int hoy_spec_build_resources(const struct hoy_spec_input *in, struct hoy_oci_linux *l)
 {
 	const struct hoy_container_host_config *host = &in->config->host;
@@ -275,7 +297,10 @@ int hoy_spec_build_resources(const struct hoy_spec_input *in, struct hoy_oci_lin
 	r = build_memory(in, l->resources);
 	if (r >= 0)
 		r = build_cpu(host, l->resources);
-	if (r < 0 || !host->pids_limit || *host->pids_limit <= 0)
+	if (r < 0)
+		return r;
+	drop_empty(l->resources);
+	if (!host->pids_limit || *host->pids_limit <= 0)
 		return r;
 	l->resources->pids = calloc(1, sizeof *l->resources->pids);
 	if (!l->resources->pids)

@@ -3,9 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ids.h"
 #include "base/str.h"
 #include "supervisor/container/config_internal.h"
 #include "supervisor/container/spec.h"
+
+#define TTY_GROUP 5
 
 /* NULL `options` entries end the list. */
 static struct hoy_oci_mount *add(struct hoy_oci_spec *spec, const char *destination, const char *type,
@@ -107,8 +110,9 @@ static int add_kernel_mounts(struct hoy_oci_spec *spec, const struct hoy_spec_in
 	if (!is_replaced(in, "/dev"))
 		fine = fine && ADD(spec, "/dev", "tmpfs", "tmpfs", "nosuid", "strictatime", "mode=755", "size=65536k");
 	if (!is_replaced(in, "/dev/pts"))
-		fine = fine && ADD(spec, "/dev/pts", "devpts", "devpts", "nosuid", "noexec", "newinstance",
-				       "ptmxmode=0666", "mode=0620", "gid=5");
+		fine = fine &&
+		       ADD(spec, "/dev/pts", "devpts", "devpts", "nosuid", "noexec", "newinstance", "ptmxmode=0666",
+			       "mode=0620", hoy_ids_mapped("/proc/self/gid_map") > TTY_GROUP ? "gid=5" : "gid=0");
 	if (!is_replaced(in, "/sys"))
 		fine = fine && ADD(spec, "/sys", "sysfs", "sysfs", "nosuid", "noexec", "nodev", access);
 	if (!is_replaced(in, "/sys/fs/cgroup"))

@@ -23,6 +23,7 @@
 #include "supervisor/container/container.h"
 #include "supervisor/daemon/lock.h"
 #include "supervisor/daemon/options.h"
+#include "supervisor/daemon/rootless.h"
 #include "supervisor/daemon/sockets.h"
 #include "supervisor/daemon/survivors.h"
 #include "supervisor/daemon/tcp.h"
@@ -37,6 +38,7 @@ struct hoy_daemon {
 	int data_lock, exec_lock;
 	int survivors; /* cgroup of what outlives us; 0: we are no unit of systemd */
 	bool has_pidfile;
+	struct hoy_rootless *rootless; /* NULL: root's */
 	struct hoy_loop *loop;
 	struct hoy_source *term, *intr, *hup;
 	struct hoy_source *watchdog; /* NULL: nobody watches */
@@ -91,6 +93,7 @@ static int reload(struct hoy_daemon *d, struct hoy_err *err)
 	auto_(hoy_daemon_options_done) struct hoy_daemon_options fresh = { 0 };
 	int r;
 
+	fresh.rootless = d->options->rootless;
 	memcpy(fresh.by_flag, d->options->by_flag, sizeof fresh.by_flag);
 	if (d->options->config_file && !(fresh.config_file = strdup(d->options->config_file)))
 		return hoy_err_oom(err);
@@ -280,6 +283,7 @@ static int open_networks(struct hoy_daemon *d, struct hoy_err *err)
 		.ipv6 = d->options->ipv6,
 		.fixed_cidr_v6 = d->options->fixed_cidr_v6,
 		.cgroup_fd = d->survivors,
+		.host_socket = d->rootless ? hoy_rootless_socket(d->rootless) : NULL,
 	};
 
 	return hoy_network_open(d->loop, d->store, &config, &d->networks, err);
@@ -418,6 +422,7 @@ static int open_api(struct hoy_daemon *d, struct hoy_err *err)
 		.labels = d->options->labels,
 		.debug = d->options->debug,
 		.experimental = d->options->experimental,
+		.rootless = d->options->rootless,
 		.ip_forward = ip_forward_is_on(),
 	};
 
@@ -500,7 +505,7 @@ static int listen_metrics(struct hoy_daemon *d, struct hoy_err *err)
 	if (!address)
 		return 0;
 	if (path) {
-		fd = hoy_host_listen_unix(path, d->options->group, err);
+		fd = hoy_host_listen_unix(path, d->options->rootless ? "" : d->options->group, err);
 		if (fd >= 0 && hoy_strv_add(&d->bound, path) < 0)
 			return hoy_err_oom(err);
 	} else {
@@ -515,11 +520,11 @@ static int listen_metrics(struct hoy_daemon *d, struct hoy_err *err)
 
 static int listen_host(struct hoy_daemon *d, const char *host, struct hoy_err *err)
 {
-	const char *path = hoy_host_unix_path(host);
+	const char *path = hoy_host_unix_path(host), *group = d->options->rootless ? "" : d->options->group;
 
 	if (hoy_host_is_tcp(host))
 		return listen_tcp(d, host, err);
-	return path ? listen_unix(d, path, d->options->group, err) : listen_passed(d, err);
+	return path ? listen_unix(d, path, group, err) : listen_passed(d, err);
 }
 
 static int listen_all(struct hoy_daemon *d, struct hoy_err *err)
@@ -560,8 +565,12 @@ int hoy_daemon_open(struct hoy_daemon **ret, struct hoy_daemon_options *options,
 	r = choose_address(d, err);
 	if (r >= 0)
 		r = lock_roots(d, err);
+	if (r >= 0 && options->rootless)
+		r = hoy_rootless_enter(options->exec_root, &d->rootless, err);
 	if (r >= 0)
 		r = hoy_loop_new(&d->loop, err);
+	if (r >= 0 && d->rootless)
+		r = hoy_rootless_watch(d->rootless, d->loop, err);
 	if (r >= 0)
 		r = watch_signals(d, err);
 	if (r >= 0)
@@ -630,6 +639,7 @@ void hoy_daemon_close(struct hoy_daemon *daemon)
 	hoy_source_free(daemon->intr);
 	hoy_source_free(daemon->hup);
 	hoy_source_free(daemon->watchdog);
+	hoy_rootless_free(daemon->rootless);
 	hoy_loop_free(daemon->loop);
 	if (daemon->has_pidfile)
 		hoy_pidfile_remove(daemon->options->pidfile);

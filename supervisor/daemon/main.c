@@ -44,15 +44,21 @@ static uint64_t raise_file_limit(void)
 	return before;
 }
 
+/* Whose is it? A flag or the file may say so, too, but not otherwise than it is. */
+static int check_user(struct hoy_daemon_options *options, bool is_root, struct hoy_err *err)
+{
+	if (options->rootless && is_root)
+		return hoy_err_invalid(err, "--rootless is for an ordinary user, and this is root");
+	if (!options->rootless && !is_root)
+		return hoy_err_set(err, HOY_ERR_SYSTEM, EPERM, "hoyd with --rootless=false needs root privileges");
+	return 0;
+}
+
 static int serve(struct hoy_daemon_options *options)
 {
 	auto_ptr(hoy_daemon_close) struct hoy_daemon *daemon = NULL;
 	struct hoy_err err = { 0 };
 
-	if (geteuid() != 0) {
-		(void) hoy_err_set(&err, HOY_ERR_SYSTEM, EPERM, "hoyd needs root privileges");
-		return fail(&err);
-	}
 	options->max_files = raise_file_limit();
 	if (hoy_daemon_open(&daemon, options, &err) < 0)
 		return fail(&err);
@@ -81,7 +87,11 @@ int main(int argc, char **argv)
 		(void) puts("hoyd version " PACKAGE_VERSION);
 		return EXIT_SUCCESS;
 	}
+	if (!hoy_daemon_options_given(&options, "rootless"))
+		options.rootless = geteuid() != 0;
 	r = hoy_daemon_options_load(&options, &err);
+	if (r >= 0)
+		r = check_user(&options, geteuid() == 0, &err);
 	if (r >= 0)
 		r = hoy_daemon_options_finish(&options, &err);
 	if (r >= 0)

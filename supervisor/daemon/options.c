@@ -9,8 +9,11 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/path.h"
 #include "base/str.h"
+#include "supervisor/daemon/rootless.h"
 #include "supervisor/daemon/settings.h"
+#include "supervisor/daemon/sockets.h"
 #include "supervisor/daemon/tcp.h"
 
 #define CONFIG_FILE HOY_SYSCONFDIR "/hoy/daemon.json"
@@ -366,7 +369,8 @@ int hoy_daemon_options_load_text(struct hoy_daemon_options *options, const char 
 
 int hoy_daemon_options_load(struct hoy_daemon_options *options, struct hoy_err *err)
 {
-	const char *path = options->config_file ? options->config_file : CONFIG_FILE;
+	auto_free char *own = options->rootless ? hoy_rootless_config_file() : NULL;
+	const char *path = options->config_file ? options->config_file : own ? own : CONFIG_FILE;
 	auto_(hoy_buf_done) struct hoy_buf buf = { 0 };
 	int r;
 
@@ -416,6 +420,20 @@ static int check_words(const struct hoy_daemon_options *options, struct hoy_err 
 	return 0;
 }
 
+static int check_rootless(const struct hoy_daemon_options *options, struct hoy_err *err)
+{
+	for (char *const *host = options->hosts; *host; host++)
+		if (hoy_host_is_tcp(*host))
+			return hoy_err_unsupported(err,
+				"%s: a rootless hoyd serves unix sockets only (from elsewhere: ssh://USER@HOST)",
+				*host);
+	if (options->metrics_addr && !hoy_host_unix_path(options->metrics_addr))
+		return hoy_err_unsupported(err, "metrics-addr: a rootless hoyd serves unix sockets only");
+	if (options->group)
+		return hoy_err_unsupported(err, "--group: the socket of a rootless hoyd is its user's");
+	return 0;
+}
+
 /* What neither flag nor file says, the environment does. */
 static int default_proxies(struct hoy_daemon_options *options, struct hoy_err *err)
 {
@@ -438,13 +456,40 @@ static int default_proxies(struct hoy_daemon_options *options, struct hoy_err *e
 	return r;
 }
 
-int hoy_daemon_options_finish(struct hoy_daemon_options *options, struct hoy_err *err)
+static int default_roots(struct hoy_daemon_options *options, struct hoy_err *err)
 {
-	auto_free char *pidfile = NULL;
 	int r = set_default(&options->data_root, DATA_ROOT, err);
 
 	if (r >= 0)
 		r = set_default(&options->exec_root, EXEC_ROOT, err);
+	if (r >= 0 && !options->hosts && hoy_strv_add(&options->hosts, SOCKET) < 0)
+		r = hoy_err_oom(err);
+	return r;
+}
+
+/* All in directories of the user's own. */
+static int default_user_roots(struct hoy_daemon_options *options, struct hoy_err *err)
+{
+	auto_free char *runtime = hoy_path_user_runtime(), *data = hoy_rootless_data_root();
+	auto_free char *exec = runtime ? hoy_path_join(runtime, "hoy") : NULL;
+	auto_free char *socket = exec ? hoy_str_printf("unix://%s/hoy.sock", exec) : NULL;
+	int r = data ? set_default(&options->data_root, data, err) : hoy_err_oom(err);
+
+	if (r >= 0 && !socket && (!options->exec_root || !options->hosts))
+		return hoy_err_invalid(err, "rootless: no runtime directory of yours: log in by a session that sets "
+					    "XDG_RUNTIME_DIR ('loginctl enable-linger' keeps one), or set it");
+	if (r >= 0 && exec)
+		r = set_default(&options->exec_root, exec, err);
+	if (r >= 0 && !options->hosts && hoy_strv_add(&options->hosts, socket) < 0)
+		r = hoy_err_oom(err);
+	return r;
+}
+
+int hoy_daemon_options_finish(struct hoy_daemon_options *options, struct hoy_err *err)
+{
+	auto_free char *pidfile = NULL;
+	int r = options->rootless ? default_user_roots(options, err) : default_roots(options, err);
+
 	if (r >= 0)
 		r = set_default(&options->log_level, options->debug ? "debug" : "info", err);
 	if (r >= 0)
@@ -453,8 +498,6 @@ int hoy_daemon_options_finish(struct hoy_daemon_options *options, struct hoy_err
 		r = set_default(&options->default_runtime, RUNTIME, err);
 	if (r >= 0)
 		r = default_proxies(options, err);
-	if (r >= 0 && !options->hosts && hoy_strv_add(&options->hosts, SOCKET) < 0)
-		r = hoy_err_oom(err);
 	if (r < 0)
 		return r;
 	pidfile = hoy_str_printf("%s/hoyd.pid", options->exec_root);
@@ -466,6 +509,8 @@ int hoy_daemon_options_finish(struct hoy_daemon_options *options, struct hoy_err
 	for (char *const *host = options->hosts; r >= 0 && *host; host++)
 		if (hoy_host_is_tcp(*host))
 			r = hoy_tcp_check_settings(options, err);
+	if (r >= 0 && options->rootless)
+		r = check_rootless(options, err);
 	return r < 0 ? r : check_words(options, err);
 }
 

@@ -38,6 +38,7 @@ struct hoy_daemon_options {
 	char *tlscacert, *tlscert, *tlskey;
 	bool debug, experimental;
 	bool help, version, validate;
+	bool rootless;      /* an ordinary user's: other defaults. Not said: main() finds out. */
 	uint64_t max_files; /* the soft RLIMIT_NOFILE hoyd was started with: what containers get */
 
 	bool by_flag[HOY_SETTINGS_MAX], by_file[HOY_SETTINGS_MAX]; /* where each setting came from */

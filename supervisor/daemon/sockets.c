@@ -56,8 +56,10 @@ static int remove_stale(const char *path, struct hoy_err *err)
 
 static int set_group(const char *path, const char *group, struct hoy_err *err)
 {
-	const struct group *gr = getgrnam(group ? group : GROUP);
+	const struct group *gr = group && !*group ? NULL : getgrnam(group ? group : GROUP);
 
+	if (group && !*group)
+		return 0;
 	if (!gr && !group)
 		return 0;
 	if (!gr)

@@ -12,7 +12,7 @@ const char *hoy_host_unix_path(const char *host);
 /* Checks an address of -H. HOY_ERR_INVALID for nonsense. */
 int hoy_host_check(const char *host, struct hoy_err *err);
 
-/* Listens on a unix socket, 0660, group `group` (NULL: "hoy" if there is such a group). A stale socket is replaced, one
+/* Listens on a unix socket, 0660, group `group` (NULL: "hoy" if there is such a group; "": ours). A stale socket is replaced, one
  * that is served is HOY_ERR_CONFLICT. The descriptor or -errno. */
 int hoy_host_listen_unix(const char *path, const char *group, struct hoy_err *err);
 

@@ -466,8 +466,11 @@ static bool is_bridge(const char *driver)
 	return !driver || !*driver || hoy_str_eq(driver, "bridge") || hoy_str_eq(driver, "default");
 }
 
-static int check_driver(const char *driver, struct hoy_err *err)
+static int check_driver(const struct hoy_networks *networks, const char *driver, struct hoy_err *err)
 {
+	if (networks->rootless && (hoy_str_eq(driver, "macvlan") || hoy_str_eq(driver, "ipvlan")))
+		return hoy_err_unsupported(
+			err, "network driver '%s': a rootless hoyd has none of the host's interfaces", driver);
 	if (is_bridge(driver) || hoy_str_eq(driver, "macvlan") || hoy_str_eq(driver, "ipvlan"))
 		return 0;
 	if (hoy_str_eq(driver, "host") || hoy_str_eq(driver, "null"))
@@ -483,7 +486,7 @@ static int check_definition(struct hoy_networks *networks, const struct hoy_netw
 	int r = check_name(d->name, err);
 
 	if (r >= 0)
-		r = check_driver(d->driver, err);
+		r = check_driver(networks, d->driver, err);
 	if (r >= 0)
 		r = hoy_networks_find(networks->store, d->name, &found, err);
 	if (r > 0)

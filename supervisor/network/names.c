@@ -195,6 +195,9 @@ int hoy_names_new(struct hoy_loop *loop, const char *exec_root, const struct hoy
 	struct hoy_names **ret, struct hoy_err *err)
 {
 	struct hoy_names *names = calloc(1, sizeof *names);
+	const struct hoy_program_start start = {
+		.name = "hoy-dns", .exec_root = exec_root, .cgroup_fd = owner->cgroup_fd
+	};
 	int r;
 
 	if (!names)
@@ -203,7 +206,7 @@ int hoy_names_new(struct hoy_loop *loop, const char *exec_root, const struct hoy
 	names->owner = *owner;
 	names->sock = -EBADF;
 	names->last = &names->first;
-	r = hoy_program_new(loop, "hoy-dns", exec_root, owner->cgroup_fd, &names->program, err);
+	r = hoy_program_new(loop, &start, &names->program, err);
 	if (r >= 0)
 		r = hoy_loop_timer(loop, &names->retry, UINT64_MAX, on_retry, names, err);
 	if (r < 0) {

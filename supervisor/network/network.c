@@ -100,6 +100,7 @@ int hoy_network_open(struct hoy_loop *loop, struct hoy_store *store, const struc
 		return hoy_err_oom(err);
 	networks->loop = loop;
 	networks->store = store;
+	networks->rootless = config->host_socket != NULL;
 	networks->mtu = config->mtu ? config->mtu : DEFAULT_MTU;
 	if (config->bip &&
 		(hoy_prefix_parse(config->bip, &networks->bip) < 0 || networks->bip.len < 8 || networks->bip.len > 30 ||
@@ -117,6 +118,7 @@ int hoy_network_open(struct hoy_loop *loop, struct hoy_store *store, const struc
 		r = hoy_networks_count_defined(networks, err);
 	owner.userdata = networks;
 	owner.cgroup_fd = config->cgroup_fd;
+	owner.host_socket = config->host_socket;
 	names_owner.userdata = networks;
 	names_owner.cgroup_fd = config->cgroup_fd;
 	if (r >= 0)

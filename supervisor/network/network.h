@@ -44,6 +44,7 @@ struct hoy_network_config {
 	bool ipv6;             /* of the default network */
 	const char *fixed_cidr_v6; /* its subnet; NULL: one of RFC 4193 */
 	int cgroup_fd;             /* hoy-net is born in this v2 group; 0: in ours */
+	const char *host_socket;   /* rootless: hoy-host's, which binds ports of the host; NULL: hoy-net does */
 };
 
 /* Opens the room, makes the rows of bridge, host and none in a new store. Touches nothing in the kernel. Strings of

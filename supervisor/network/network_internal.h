@@ -74,6 +74,7 @@ struct hoy_networks {
 	char table[HOY_NET_TABLE_MAX];
 	struct hoy_prefix bip; /* len 0: choose one */
 	unsigned int first_pool;
+	bool rootless; /* in a network namespace that has none of the host's interfaces */
 	unsigned int mtu;
 	size_t n_defined; /* networks of users, with a bridge each */
 	struct hoy_sandbox **sandboxes;

@@ -18,26 +18,29 @@
 
 struct hoy_program {
 	struct hoy_loop *loop;
-	char *name;
+	char *name, *exec_root, *argument;
 	char *socket_path;
 	char *log_path;
 	int cgroup_fd;
 	struct hoy_source *child; /* the one we started, to be reaped */
 };
 
-int hoy_program_new(struct hoy_loop *loop, const char *name, const char *exec_root, int cgroup_fd,
-	struct hoy_program **ret, struct hoy_err *err)
+int hoy_program_new(
+	struct hoy_loop *loop, const struct hoy_program_start *start, struct hoy_program **ret, struct hoy_err *err)
 {
 	struct hoy_program *program = calloc(1, sizeof *program);
 
 	if (!program)
 		return hoy_err_oom(err);
 	program->loop = loop;
-	program->cgroup_fd = cgroup_fd;
-	program->name = strdup(name);
-	program->socket_path = hoy_str_printf("%s/%s.sock", exec_root, name);
-	program->log_path = hoy_str_printf("%s/%s.log", exec_root, name);
-	if (!program->name || !program->socket_path || !program->log_path) {
+	program->cgroup_fd = start->cgroup_fd;
+	program->name = strdup(start->name);
+	program->exec_root = strdup(start->exec_root);
+	program->argument = start->argument ? strdup(start->argument) : NULL;
+	program->socket_path = hoy_str_printf("%s/%s.sock", start->exec_root, start->name);
+	program->log_path = hoy_str_printf("%s/%s.log", start->exec_root, start->name);
+	if (!program->name || !program->exec_root || (start->argument && !program->argument) || !program->socket_path ||
+		!program->log_path) {
 		hoy_program_free(program);
 		return hoy_err_oom(err);
 	}
@@ -51,6 +54,8 @@ void hoy_program_free(struct hoy_program *program)
 		return;
 	program->child = hoy_source_free(program->child);
 	free(program->name);
+	free(program->exec_root);
+	free(program->argument);
 	free(program->socket_path);
 	free(program->log_path);
 	free(program);
@@ -67,26 +72,26 @@ static void on_child(struct hoy_source *source, const siginfo_t *si, void *userd
 	program->child = hoy_source_free(program->child);
 }
 
-/* Its socket is bound here and given to it as descriptor 3: whoever connects meanwhile waits in the backlog. */
-static int start(struct hoy_program *program, struct hoy_err *err)
+int hoy_program_spawn(const struct hoy_program_start *start, pid_t *ret_pid, struct hoy_err *err)
 {
-	auto_free char *path = NULL;
+	auto_free char *path = NULL, *socket_path = hoy_str_printf("%s/%s.sock", start->exec_root, start->name),
+		       *log_path = hoy_str_printf("%s/%s.log", start->exec_root, start->name);
 	auto_fd int listening = -EBADF, log = -EBADF;
-	pid_t pid;
-	int r = hoy_helper_find(program->name, HOY_HELPER_LIBEXEC, &path, err);
+	int r = socket_path && log_path ? hoy_helper_find(start->name, HOY_HELPER_LIBEXEC, &path, err)
+					: hoy_err_oom(err);
 
 	if (r < 0)
 		return r;
-	log = open(program->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	log = open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	if (log < 0)
-		return hoy_err_sys(err, "open '%s'", program->log_path);
-	if (unlink(program->socket_path) < 0 && errno != ENOENT)
-		return hoy_err_sys(err, "remove '%s'", program->socket_path);
-	listening = hoy_fd_unix_listen(program->socket_path, SOCK_SEQPACKET | SOCK_NONBLOCK, 0600, err);
+		return hoy_err_sys(err, "open '%s'", log_path);
+	if (unlink(socket_path) < 0 && errno != ENOENT)
+		return hoy_err_sys(err, "remove '%s'", socket_path);
+	listening = hoy_fd_unix_listen(socket_path, SOCK_SEQPACKET | SOCK_NONBLOCK, 0600, err);
 	if (listening < 0)
 		return listening;
 
-	char *argv[] = { program->name, program->socket_path, NULL };
+	char *argv[] = { (char *) start->name, socket_path, (char *) start->argument, NULL };
 	char *envp[] = { "LANG=C", NULL };
 	const int fds[] = { -1, log, log, listening };
 	const struct hoy_spawn spawn = {
@@ -97,10 +102,21 @@ static int start(struct hoy_program *program, struct hoy_err *err)
 		.fds = fds,
 		.n_fds = 4,
 		.new_session = true,
-		.cgroup_fd = program->cgroup_fd,
+		.cgroup_fd = start->cgroup_fd,
 	};
 
-	r = hoy_process_spawn(&spawn, &pid, NULL, err);
+	return hoy_process_spawn(&spawn, ret_pid, NULL, err);
+}
+
+static int start(struct hoy_program *program, struct hoy_err *err)
+{
+	const struct hoy_program_start how = { .name = program->name,
+		.exec_root = program->exec_root,
+		.argument = program->argument,
+		.cgroup_fd = program->cgroup_fd };
+	pid_t pid;
+	int r = hoy_program_spawn(&how, &pid, err);
+
 	if (r < 0)
 		return r;
 	program->child = hoy_source_free(program->child);

@@ -354,6 +354,9 @@ int hoy_service_new(struct hoy_loop *loop, const char *exec_root, const char *ta
 	const struct hoy_service_owner *owner, struct hoy_service **ret, struct hoy_err *err)
 {
 	auto_ptr(hoy_service_free) struct hoy_service *service = calloc(1, sizeof *service);
+	const struct hoy_program_start start = {
+		.name = "hoy-net", .exec_root = exec_root, .argument = owner->host_socket, .cgroup_fd = owner->cgroup_fd
+	};
 	int r;
 
 	if (!service)
@@ -363,7 +366,7 @@ int hoy_service_new(struct hoy_loop *loop, const char *exec_root, const char *ta
 	service->sock = -EBADF;
 	service->last = &service->first;
 	(void) snprintf(service->table, sizeof service->table, "%s", table);
-	r = hoy_program_new(loop, "hoy-net", exec_root, owner->cgroup_fd, &service->program, err);
+	r = hoy_program_new(loop, &start, &service->program, err);
 	if (r >= 0)
 		r = hoy_loop_timer(loop, &service->retry, UINT64_MAX, on_retry, service, err);
 	if (r < 0)

@@ -26,7 +26,8 @@ struct hoy_service_owner {
 	hoy_service_sync sync;
 	hoy_service_wanted wanted;
 	void *userdata;
-	int cgroup_fd; /* where hoy-net is born; 0: with us */
+	int cgroup_fd;           /* where hoy-net is born; 0: with us */
+	const char *host_socket; /* rootless: of hoy-host, for ports of the host; only for hoy_service_new() */
 };
 
 int hoy_service_new(struct hoy_loop *loop, const char *exec_root, const char *table,

@@ -1,6 +1,7 @@
 /*
  * hoy-net: the networks' hand in the kernel, a service that hoyd starts and that outlives it. Descriptor 3 is its
- * listening socket (EXECROOT/hoy-net.sock); it logs to descriptor 2. Decides nothing: hoyd says what there is to be.
+ * listening socket (EXECROOT/hoy-net.sock); it logs to descriptor 2. Its second argument, if any, is the
+ * socket of hoy-host. Decides nothing: hoyd says what there is to be.
  *
  * Linked with libnftables, whose licence is the GPL version 2: see LICENSE beside this file.
  */
@@ -25,7 +26,7 @@ static void on_term(struct hoy_source *source, const struct signalfd_siginfo *si
 	hoy_loop_exit(userdata, 0); /* rules and bridges stay: containers go on */
 }
 
-static int serve(struct hoy_err *err)
+static int serve(const char *host_socket, struct hoy_err *err)
 {
 	auto_ptr(hoy_loop_free) struct hoy_loop *loop = NULL;
 	auto_ptr(hoy_state_free) struct hoy_state *state = NULL;
@@ -36,7 +37,7 @@ static int serve(struct hoy_err *err)
 	if (r >= 0)
 		r = hoy_loop_signal(loop, &term, SIGTERM, on_term, loop, err);
 	if (r >= 0)
-		r = hoy_state_new(loop, &state, err);
+		r = hoy_state_new(loop, host_socket, &state, err);
 	if (r >= 0)
 		r = hoy_server_new(loop, state, LISTEN_FD, &server, err);
 	if (r >= 0)
@@ -48,8 +49,7 @@ int main(int argc, char **argv)
 {
 	struct hoy_err err = {};
 
-	(void) argv;
-	if (argc > 2 || hoy_fd_set_nonblocking(LISTEN_FD, true) < 0) {
+	if (argc < 2 || argc > 3 || hoy_fd_set_nonblocking(LISTEN_FD, true) < 0) {
 		(void) fprintf(stderr, "hoy-net is started by hoyd, with its listening socket as descriptor 3\n");
 		return EXIT_FAILURE;
 	}
@@ -57,7 +57,7 @@ int main(int argc, char **argv)
 	(void) signal(SIGHUP, SIG_IGN);
 	(void) signal(SIGINT, SIG_IGN);
 	hoy_log_setup(2, HOY_LOG_TEXT, HOY_LOG_INFO);
-	if (serve(&err) < 0) {
+	if (serve(argv[2], &err) < 0) {
 		hoy_log_err(&err, "hoy-net");
 		return EXIT_FAILURE;
 	}

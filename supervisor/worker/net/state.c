@@ -13,6 +13,7 @@
 #include "supervisor/worker/net/conntrack.h"
 #include "supervisor/worker/net/firewall.h"
 #include "supervisor/worker/net/granted.h"
+#include "supervisor/worker/net/host.h"
 #include "supervisor/worker/net/link.h"
 #include "supervisor/worker/net/nameserver.h"
 #include "supervisor/worker/net/relay.h"
@@ -66,6 +67,7 @@ struct hoy_state {
 	struct hoy_loop *loop;
 	struct hoy_links *links;
 	struct hoy_firewall *firewall;
+	const char *host_socket; /* rootless: of who binds ports of the host; NULL: we do */
 	char table[HOY_NET_TABLE_MAX];
 	bool table_exists;  /* as far as we know */
 	bool table6_exists; /* that of IPv6, which only networks with IPv6 need */
@@ -363,25 +365,32 @@ static bool is_ours(
 	return false;
 }
 
-static struct hoy_relay_target target_of(const struct endpoint *ep, uint32_t i, bool is_v6)
+/* Are we to pass on all that comes to the port? In the host's network namespace the kernel does, where it may. */
+static bool is_relayed(const struct hoy_state *state, const struct hoy_net_port *port)
+{
+	return state->host_socket || (port->families & HOY_NET_RELAYED);
+}
+
+static struct hoy_relay_target target_of(
+	const struct hoy_state *state, const struct endpoint *ep, uint32_t i, bool is_v6)
 {
 	return (struct hoy_relay_target){
 		.port = ep->ports[i].container_port,
 		.address = ep->address.address,
 		.address6 = is_v6 ? ep->address.address6 : in6addr_any,
-		.every = ep->ports[i].families & HOY_NET_RELAYED,
+		.every = is_relayed(state, &ep->ports[i]),
 	};
 }
 
 /* The sockets of a port go over to another endpoint's `i`th, and with them what comes to their relays. */
-static void pass_port(struct held_port *from, const struct endpoint *ep, uint32_t i)
+static void pass_port(const struct hoy_state *state, struct held_port *from, const struct endpoint *ep, uint32_t i)
 {
 	struct held_port *to = &ep->held[i];
 
 	*to = *from;
 	*from = (struct held_port){ .sock = { -EBADF, -EBADF } };
 	for (size_t j = 0; j < 2; j++) {
-		const struct hoy_relay_target target = target_of(ep, i, j == 1);
+		const struct hoy_relay_target target = target_of(state, ep, i, j == 1);
 
 		if (to->relay[j])
 			hoy_relay_set_target(to->relay[j], &target);
@@ -401,7 +410,7 @@ static bool is_one_port(const struct hoy_net_port *a, const struct hoy_net_port 
 }
 
 /* Ports that both have change hands without being given up between. */
-static void take_ports(struct endpoint *from, struct endpoint *to)
+static void take_ports(const struct hoy_state *state, struct endpoint *from, struct endpoint *to)
 {
 	for (uint32_t i = 0; i < to->n_ports; i++)
 		for (uint32_t j = 0; j < from->n_ports && !is_held(&to->held[i]); j++) {
@@ -409,7 +418,7 @@ static void take_ports(struct endpoint *from, struct endpoint *to)
 				!is_one_port(&from->ports[j], &to->ports[i]))
 				continue;
 			to->ports[i].families = from->ports[j].families;
-			pass_port(&from->held[j], to, i);
+			pass_port(state, &from->held[j], to, i);
 			to->held[i].origin = &from->held[j];
 		}
 }
@@ -422,7 +431,7 @@ static void give_ports_back(struct hoy_state *state, struct endpoint *ep)
 		for (uint32_t i = 0; i < ep->n_ports; i++)
 			for (uint32_t j = 0; j < from->n_ports; j++)
 				if (ep->held[i].origin == &from->held[j]) {
-					pass_port(&ep->held[i], from, j);
+					pass_port(state, &ep->held[i], from, j);
 					from->held[j].origin = NULL;
 				}
 	}
@@ -437,12 +446,13 @@ static int hold_port(struct hoy_state *state, const struct endpoint *ep, uint32_
 	if (is_held(held))
 		return 0;
 	held->families = ep->ports[i].families;
-	r = hoy_reserve_port(&ep->ports[i], held->sock, err);
+	r = state->host_socket ? hoy_host_port(state->host_socket, &ep->ports[i], held->sock, err)
+			       : hoy_reserve_port(&ep->ports[i], held->sock, err);
 	for (size_t j = 0; j < 2 && r >= 0; j++) {
-		const struct hoy_relay_target target = target_of(ep, i, j == 1);
-		bool is_relayed = port->proto != IPPROTO_SCTP && (j == 1 || (port->families & HOY_NET_RELAYED));
+		const struct hoy_relay_target target = target_of(state, ep, i, j == 1);
+		bool passes = port->proto != IPPROTO_SCTP && (j == 1 || is_relayed(state, port));
 
-		if (held->sock[j] >= 0 && is_relayed)
+		if (held->sock[j] >= 0 && passes)
 			r = hoy_relay_new(state->loop, held->sock[j], port->proto, j == 1 ? AF_INET6 : AF_INET, &target,
 				&held->relay[j], err);
 		else if (j == 0 && held->sock[j] >= 0 && port->proto != IPPROTO_UDP)
@@ -705,12 +715,12 @@ static int change_endpoint(struct hoy_state *state, struct hoy_net_attach *attac
 		former = find_endpoint(state, attach->former, &index);
 	if (known) {
 		ep->ifindex = known->ifindex;
-		take_ports(known, ep);
+		take_ports(state, known, ep);
 	}
 	if (former)
-		take_ports(former, ep);
+		take_ports(state, former, ep);
 	for (size_t i = 0; adopt && i < state->n_endpoints; i++) /* hoyd knows whose they are now */
-		take_ports(state->endpoints[i], ep);
+		take_ports(state, state->endpoints[i], ep);
 	r = hold_ports(state, ep, adopt, ret_reason, ret_failed_port, err);
 	if (r >= 0)
 		r = bring_up(state, ep, attach, netns, err);
@@ -944,7 +954,7 @@ static void start_watch(struct hoy_state *state)
 		hoy_log_ignored(&err, "network rules");
 }
 
-int hoy_state_new(struct hoy_loop *loop, struct hoy_state **ret, struct hoy_err *err)
+int hoy_state_new(struct hoy_loop *loop, const char *host_socket, struct hoy_state **ret, struct hoy_err *err)
 {
 	auto_ptr(hoy_state_free) struct hoy_state *state = calloc(1, sizeof *state);
 	int r;
@@ -952,6 +962,7 @@ int hoy_state_new(struct hoy_loop *loop, struct hoy_state **ret, struct hoy_err 
 	if (!state)
 		return hoy_err_oom(err);
 	state->loop = loop;
+	state->host_socket = host_socket;
 	state->watch = -EBADF;
 	r = hoy_links_open(&state->links, err);
 	if (r >= 0)

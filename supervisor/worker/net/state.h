@@ -10,8 +10,9 @@
 struct hoy_loop;
 struct hoy_state;
 
-/* Opens netlink sockets and the nftables context: after this nothing more is opened but sockets, /proc/sys/net. */
-int hoy_state_new(struct hoy_loop *loop, struct hoy_state **ret, struct hoy_err *err);
+/* `host_socket` (borrowed): of the hoy-host that binds ports of the host, when that is not in our network namespace; or
+ * NULL. Opens netlink sockets and the nftables context: after this nothing more is opened but sockets, /proc/sys/net. */
+int hoy_state_new(struct hoy_loop *loop, const char *host_socket, struct hoy_state **ret, struct hoy_err *err);
 void hoy_state_free(struct hoy_state *state); /* closes; the kernel's state stays */
 HOY_DEFINE_AUTO_PTR(struct hoy_state, hoy_state_free);
 
