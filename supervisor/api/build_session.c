@@ -213,9 +213,10 @@ static const struct hoy_session_sink sink = {
 
 static int take_body(struct exchange *e, struct hoy_err *err)
 {
+	const char *remote = hoy_uri_query(&e->rq->uri, "remote");
 	int r = hoy_build_registry_config(e->rq, &e->build->registry_config, err);
 
-	if (r == 0)
+	if (r == 0 && !(remote && *remote))
 		r = e->build->context = hoy_build_body_pipe(e->rq, err);
 	return r < 0 ? r : 0;
 }

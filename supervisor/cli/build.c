@@ -214,7 +214,7 @@ static int send_build(struct hoy_cli *cli, const struct hoy_build_source *source
 
 	if (r >= 0)
 		r = hoy_build_request_credentials(&cli->config, &credentials, err);
-	if (r >= 0)
+	if (r >= 0 && !source->remote)
 		r = context = hoy_build_context_start(&source->context, &pid, err);
 	if (r < 0)
 		return r;
@@ -226,7 +226,7 @@ static int send_build(struct hoy_cli *cli, const struct hoy_build_source *source
 	if (credentials.data)
 		explicit_bzero(credentials.data, credentials.len);
 	hoy_fd_close(&context); /* an engine that does not want more: the writer ends too */
-	sent = hoy_build_context_end(pid, r < 0 ? NULL : err);
+	sent = pid > 0 ? hoy_build_context_end(pid, r < 0 ? NULL : err) : 0;
 	if (r >= 0)
 		r = sent;
 	return r < 0 ? r : read_answer(&http, answer, err);
@@ -319,7 +319,7 @@ static int cmd_build(struct hoy_cli *cli)
 const struct hoy_command hoy_cmd_build = {
 	.name = "build",
 	.alias = "image build, buildx build, builder build",
-	.args = "PATH|-",
+	.args = "PATH|URL|-",
 	.min_args = 1,
 	.max_args = 1,
 	.summary = "Build an image from a Dockerfile",

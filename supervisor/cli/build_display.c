@@ -329,6 +329,17 @@ void hoy_build_display_draw(struct hoy_build_display *d)
 		draw(d, /* finished= */ false);
 }
 
+static void tell_warnings(const struct hoy_build_display *d)
+{
+	(void) fprintf(d->out, "\n %zu warning%s:\n", d->view.n_warnings, d->view.n_warnings == 1 ? "" : "s");
+	for (size_t i = 0; i < d->view.n_warnings; i++) {
+		auto_(hoy_buf_done) struct hoy_buf text = {};
+
+		add_clean(&text, d->view.warnings[i]);
+		(void) fprintf(d->out, " - %s\n", text.data ? text.data : "");
+	}
+}
+
 void hoy_build_display_finish(struct hoy_build_display *d)
 {
 	bool failed = false;
@@ -337,6 +348,8 @@ void hoy_build_display_finish(struct hoy_build_display *d)
 		failed = failed || d->view.vertices[i]->error || !d->view.vertices[i]->completed;
 	if (d->progress == HOY_BUILD_TTY && d->view.n > 0)
 		draw(d, !failed);
+	if (d->out && d->progress != HOY_BUILD_RAWJSON && d->view.n_warnings > 0)
+		tell_warnings(d);
 }
 
 FILE *hoy_build_display_out(const struct hoy_build_display *d)

@@ -22,6 +22,7 @@ struct hoy_build_options {
 
 struct hoy_build_source {
 	struct hoy_build_context context;
+	const char *remote;          /* the engine gets it itself: a URL or repository; NULL: it is sent */
 	char *dockerfile;            /* its path in the context; NULL: the usual one */
 	char *path;                  /* of the host, for messages; NULL: not a file of its own */
 	struct hoy_buf text, ignore; /* of a Dockerfile from elsewhere */

@@ -128,6 +128,7 @@ int hoy_build_request_path(const struct hoy_cli *cli, const struct hoy_build_sou
 	add_text(path, "outputs", output_of(wants));
 	add_texts(path, "nocachefilter", wants->no_cache_filter);
 	add_texts(path, "buildcontext", wants->contexts);
+	add_text(path, "remote", source->remote);
 	add_text(path, "dockerfile", source->dockerfile);
 	add_text(path, "target", o->target);
 	add_text(path, "platform", o->platform);

@@ -84,6 +84,17 @@ static int choose_dockerfile(struct hoy_build_source *source, const char *file, 
 	return source->dockerfile ? 0 : hoy_err_oom(err);
 }
 
+static int choose_remote(struct hoy_build_source *source, const char *url, const char *file, struct hoy_err *err)
+{
+	if (file && strcmp(file, "-") == 0)
+		return hoy_err_unsupported(err,
+			"a Dockerfile on stdin for the build context '%s' is not supported by this version of Hoy",
+			url);
+	source->remote = url;
+	source->dockerfile = file ? strdup(file) : NULL;
+	return file && !source->dockerfile ? hoy_err_oom(err) : 0;
+}
+
 int hoy_build_source_choose(const struct hoy_cli *cli, struct hoy_build_source *source, struct hoy_err *err)
 {
 	const struct hoy_build_options *o = cli->values;
@@ -99,7 +110,7 @@ int hoy_build_source_choose(const struct hoy_cli *cli, struct hoy_build_source *
 		return o->file && !source->dockerfile ? hoy_err_oom(err) : 0;
 	}
 	if (strstr(path, "://") || hoy_str_starts(path, "git@") || hoy_str_starts(path, "github.com/"))
-		return hoy_err_unsupported(err, "remote build contexts are not supported by this version of Hoy");
+		return choose_remote(source, path, o->file, err);
 	if (stat(path, &st) < 0)
 		return hoy_err_sys(err, "unable to prepare context: path \"%s\"", path);
 	if (!S_ISDIR(st.st_mode))

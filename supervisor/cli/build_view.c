@@ -7,15 +7,17 @@
 
 #include "base/base64.h"
 #include "base/json.h"
+#include "base/str.h"
 #include "base/time.h"
 #include "base/wire.h"
 
 #define VERTICES_MAX 20000
 #define STATUSES_MAX 2000
+#define WARNINGS_MAX 1000
 #define PARTIAL_MAX ((size_t) 64 << 10)
 
 /* Numbers of StatusResponse's fields. */
-enum { VERTEX = 1, STATUS = 2, LOG = 3 };
+enum { VERTEX = 1, STATUS = 2, LOG = 3, WARNING = 4 };
 
 /* One of these messages as it came. */
 struct part {
@@ -104,6 +106,17 @@ static int take_log_field(const struct hoy_wire_field *field, struct part *part)
 	return 0;
 }
 
+static int take_warning_field(const struct hoy_wire_field *field, struct part *part)
+{
+	if (hoy_wire_is_bytes(field, 1))
+		return hoy_wire_take_string(field, &part->digest);
+	if (hoy_wire_is_bytes(field, 3)) {
+		part->text = field->data;
+		part->len = field->len;
+	}
+	return 0;
+}
+
 static int read_part(const struct hoy_wire_field *message, struct part *part, struct hoy_err *err)
 {
 	struct hoy_wire wire = HOY_WIRE(message->data, message->len);
@@ -113,7 +126,8 @@ static int read_part(const struct hoy_wire_field *message, struct part *part, st
 	while ((r = hoy_wire_next(&wire, &field)) > 0) {
 		r = message->number == VERTEX   ? take_vertex_field(&field, part)
 		    : message->number == STATUS ? take_status_field(&field, part)
-						: take_log_field(&field, part);
+		    : message->number == LOG    ? take_log_field(&field, part)
+						: take_warning_field(&field, part);
 		if (r < 0)
 			break;
 	}
@@ -143,6 +157,9 @@ void hoy_view_done(struct hoy_view *view)
 	free(view->vertices);
 	view->vertices = NULL;
 	view->n = 0;
+	hoy_strv_free(view->warnings);
+	view->warnings = NULL;
+	view->n_warnings = 0;
 }
 
 static struct hoy_view_vertex *find(struct hoy_view *view, const char *digest)
@@ -281,6 +298,16 @@ static int take_log(struct hoy_view *view, const struct part *part)
 	return 0;
 }
 
+static int take_warning(struct hoy_view *view, const struct part *part, struct hoy_err *err)
+{
+	if (!part->text || view->n_warnings == WARNINGS_MAX)
+		return 0;
+	if (hoy_strv_addf(&view->warnings, "%.*s", (int) part->len, part->text) < 0)
+		return hoy_err_oom(err);
+	view->n_warnings++;
+	return 0;
+}
+
 int hoy_view_take(struct hoy_view *view, const char *data, size_t len, struct hoy_err *err)
 {
 	struct hoy_wire wire = HOY_WIRE(data, len);
@@ -291,13 +318,14 @@ int hoy_view_take(struct hoy_view *view, const char *data, size_t len, struct ho
 		auto_(part_done) struct part part = {};
 
 		r = 0;
-		if (field.type != HOY_WIRE_BYTES || field.number < VERTEX || field.number > LOG)
+		if (field.type != HOY_WIRE_BYTES || field.number < VERTEX || field.number > WARNING)
 			continue;
 		r = read_part(&field, &part, err);
 		if (r == 0)
 			r = field.number == VERTEX   ? take_vertex(view, &part, err)
 			    : field.number == STATUS ? take_status(view, &part, err)
-						     : take_log(view, &part);
+			    : field.number == LOG    ? take_log(view, &part)
+						     : take_warning(view, &part, err);
 	}
 	return r == -EPROTO ? hoy_err_code(err, r, "the progress of the build") : r;
 }
@@ -323,10 +351,11 @@ static void print_part(struct hoy_json_writer *w, uint32_t number, const struct 
 	if (number == STATUS)
 		hoy_json_add_string(w, "id", part->id ? part->id : "");
 	hoy_json_add_string(w, number == VERTEX ? "digest" : "vertex", part->digest ? part->digest : "");
-	if (number == LOG) {
-		hoy_json_add_i64(w, "stream", part->stream);
+	if (number == LOG || number == WARNING) {
+		if (number == LOG)
+			hoy_json_add_i64(w, "stream", part->stream);
 		(void) hoy_base64_encode(&data, part->text ? part->text : "", part->len, /* url_safe= */ false);
-		hoy_json_add_string(w, "data", data.data ? data.data : "");
+		hoy_json_add_string(w, number == LOG ? "data" : "short", data.data ? data.data : "");
 		add_time(w, "timestamp", part->time);
 	} else {
 		if (number == VERTEX)
@@ -349,11 +378,13 @@ static void print_part(struct hoy_json_writer *w, uint32_t number, const struct 
 
 int hoy_view_print_json(const char *data, size_t len, struct hoy_buf *ret, struct hoy_err *err)
 {
-	static const char *const keys[] = { [VERTEX] = "vertexes", [STATUS] = "statuses", [LOG] = "logs" };
+	static const char *const keys[] = {
+		[VERTEX] = "vertexes", [STATUS] = "statuses", [LOG] = "logs", [WARNING] = "warnings"
+	};
 	struct hoy_json_writer w = { .buf = ret };
 
 	hoy_json_object(&w, NULL);
-	for (uint32_t number = VERTEX; number <= LOG; number++) {
+	for (uint32_t number = VERTEX; number <= WARNING; number++) {
 		struct hoy_wire wire = HOY_WIRE(data, len);
 		struct hoy_wire_field field;
 		bool any = false;

@@ -48,6 +48,8 @@ struct hoy_view_handler {
 struct hoy_view {
 	struct hoy_view_vertex **vertices;
 	size_t n;
+	char **warnings; /* remarks on the Dockerfile */
+	size_t n_warnings;
 	struct hoy_view_handler handler; /* any may be NULL */
 };
 

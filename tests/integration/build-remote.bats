@@ -83,7 +83,7 @@ fails() {
     [[ $output == *"/in/a b.txt 600 0:0 1640995200"*"/in/its name 600 0:0 0"*"/as 640 7:8 1640995200"*named* ]] || { echo "$output"; false; }
     : >"$T/log"
     run "$HOY" build .
-    [ "$(grep -c 'Using cache' <<<"$output")" = 3 ] || { echo "$output"; false; }
+    [ "$(grep -c CACHED <<<"$output")" = 3 ] || { echo "$output"; false; }
     [ "$(asked)" = "304 200 304" ]
     # in another place: known, but needed
     : >"$T/log"
@@ -131,9 +131,9 @@ fails() {
     [ $status = 0 ] || { echo "$output"; false; }
     [[ $output == *". ./Dockerfile ./d ./d/Dockerfile ./d/deep ./d/out ./file"* ]] || { echo "$output"; false; }
     [[ $output == *"./.gitmodules ./Dockerfile ./d ./d/Dockerfile ./d/deep ./d/out ./file ./sub ./sub/inner"* ]] || { echo "$output"; false; }
-    [[ $output == *". ./Dockerfile ./deep ./out"*$'one\ntwo\ninner'*.git*"755 0:0"*"644 0:0"* ]] || { echo "$output"; false; }
+    [[ $output == *". ./Dockerfile ./deep ./out"*" one"*" two"*" inner"*.git*"755 0:0"*"644 0:0"* ]] || { echo "$output"; false; }
     run "$HOY" build .
-    [ "$(grep -c 'Using cache' <<<"$output")" = 6 ] || { echo "$output"; false; }
+    [ "$(grep -c CACHED <<<"$output")" = 6 ] || { echo "$output"; false; }
     say 'FROM busybox' "ADD $G#nowhere /x"
     fails "the repository '$G' has no branch or tag 'nowhere'"
     say 'FROM busybox' "ADD $G#main:none /x"
@@ -146,6 +146,22 @@ fails() {
 
 # build_at URL [QUERY]: by the API; the answer's text
 build_at() { curl -sS --unix-socket "$T/hoy.sock" -X POST "http://h/build?t=remote&remote=$(jq -rn --arg u "$1" '$u|@uri')${2:+&$2}" >"$T/answer"; jq -rj '.stream // .error // .message // ""' "$T/answer"; }
+
+@test "hoy build takes its context from a URL or a repository" {
+    "$HOY" build -q -t one "$G" >/dev/null
+    [ "$("$HOY" run --rm one)" = one ]
+    "$HOY" build -q -t deep "$G#v1:d" >/dev/null
+    [ "$("$HOY" run --rm deep)" = deep ]
+    printf 'FROM busybox\nMAINTAINER somebody\nCMD echo of-the-url\n' >"$T/www/Dockerfile"
+    run "$HOY" build -t url "$S/Dockerfile"
+    [ $status = 0 ] && [[ $output == *warnings:*" - MaintainerDeprecated: "*"(line 2)"* ]] || { echo "$output"; false; }
+    [ "$("$HOY" run --rm url)" = of-the-url ]
+    run "$HOY" build --progress rawjson "$S/Dockerfile"
+    [ "$(jq -r '.warnings[]?.short | @base64d' <<<"$output" | grep -c MaintainerDeprecated)" = 1 ] || { echo "$output"; false; }
+    run "$HOY" build -f - "$S/Dockerfile"
+    [ $status != 0 ] && [[ $output == *"a Dockerfile on stdin for the build context '$S/Dockerfile' is not supported"* ]]
+    wait_for 5 nothing_is_left
+}
 
 @test "the context is an archive, a Dockerfile or a repository somewhere else" {
     mkdir d
