@@ -45,7 +45,7 @@ NAP_FIFO=${BATS_RUN_TMPDIR:-${TMPDIR:-/tmp}}/hoy-nap
 # machine; a busy one gets four times as much. It naps on a fifo that nobody writes to: a sleep(1) each time costs more
 # than most commands that are waited for.
 wait_for() {
-    local end=$((SECONDS + 4 * $1)) nap='' status=1
+    local end=$((SECONDS + 4 * $1)) nap='' status=1 tries=0 pause
     shift
     while :; do
         if "$@" >/dev/null 2>&1; then
@@ -57,7 +57,10 @@ wait_for() {
             [ -p "$NAP_FIFO" ] || mkfifo "$NAP_FIFO" 2>/dev/null || [ -p "$NAP_FIFO" ] || return 1
             exec {nap}<>"$NAP_FIFO"
         fi
-        read -r -t 0.05 -u "$nap" || :
+        tries=$((tries + 1)) pause=0.05
+        [ $tries -le 4 ] || pause=0.1
+        [ $tries -le 10 ] || pause=0.2 # what is asked costs the very processor time that is waited for
+        read -r -t $pause -u "$nap" || :
     done
     [ -z "$nap" ] || exec {nap}>&-
     return $status
