@@ -172,7 +172,7 @@ int hoy_path_mkdir_all(const char *path, mode_t mode, struct hoy_err *err)
 		return 0;
 	if (errno == EEXIST)
 		goto check;
-	if (errno != ENOENT)
+	if (errno != ENOENT || !*copy)
 		return hoy_err_sys(err, "mkdir '%s'", path);
 	for (char *p = copy + 1; *p; p++) {
 		if (*p != '/')

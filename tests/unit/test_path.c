@@ -19,6 +19,12 @@ static void assert_clean(const char *path, const char *want)
 	ck_assert_str_eq(got, want);
 }
 
+START_TEST(no_directory_is_made_of_an_empty_path)
+{
+	ck_assert_int_eq(hoy_path_mkdir_all("", 0755, NULL), -ENOENT);
+}
+END_TEST
+
 START_TEST(clean_is_lexical)
 {
 	assert_clean("/a//b/./c/", "/a/b/c");
@@ -119,9 +125,10 @@ END_TEST
 
 Suite *suite_path(void)
 {
-	const TTest *const tests[] = { clean_is_lexical, join_lets_an_absolute_path_win,
-		a_symlink_never_leads_out_of_the_root, a_file_is_replaced_as_a_whole_and_read_within_its_cap,
-		descriptors_are_closed_together, what_is_on_another_mount_can_be_told };
+	const TTest *const tests[] = { no_directory_is_made_of_an_empty_path, clean_is_lexical,
+		join_lets_an_absolute_path_win, a_symlink_never_leads_out_of_the_root,
+		a_file_is_replaced_as_a_whole_and_read_within_its_cap, descriptors_are_closed_together,
+		what_is_on_another_mount_can_be_told };
 
 	return hoy_unit_suite("path", tests, ARRAY_LEN(tests));
 }
