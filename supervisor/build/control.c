@@ -194,19 +194,27 @@ static struct hoy_control_call *call_new(struct hoy_control *control, struct hoy
 	return call;
 }
 
+/* A request's object and the call that will answer it. */
+static int begin_call(
+	struct hoy_control *control, struct hoy_json **ret_doc, struct hoy_control_call **ret, struct hoy_err *err)
+{
+	int r = hoy_json_parse(control->packet->text, strlen(control->packet->text), /* limits= */ NULL, ret_doc, err);
+
+	if (r < 0)
+		return r;
+	*ret = call_new(control, err);
+	return *ret ? 0 : -EPROTO;
+}
+
 static int take_call(struct hoy_control *control, enum hoy_control_kind kind, struct hoy_err *err)
 {
 	auto_ptr(hoy_json_free) struct hoy_json *doc = NULL;
 	struct hoy_control_call *call;
-	int r = hoy_json_parse(control->packet->text, strlen(control->packet->text), /* limits= */ NULL, &doc, err);
+	int r = begin_call(control, &doc, &call, err);
 
-	if (r < 0)
-		return r;
-	call = call_new(control, err);
-	if (!call)
-		return -EPROTO;
-	control->handler.called(call, kind, doc, control->handler.userdata);
-	return 0;
+	if (r == 0)
+		control->handler.called(call, kind, doc, control->handler.userdata);
+	return r;
 }
 
 /* One end of a pair of sockets is the session's connection, the other one goes back. */
@@ -231,13 +239,10 @@ static int take_session(struct hoy_control *control, struct hoy_err *err)
 {
 	auto_ptr(hoy_json_free) struct hoy_json *doc = NULL;
 	struct hoy_control_call *call;
-	int r = hoy_json_parse(control->packet->text, strlen(control->packet->text), /* limits= */ NULL, &doc, err);
+	int r = begin_call(control, &doc, &call, err);
 
 	if (r < 0)
 		return r;
-	call = call_new(control, err);
-	if (!call)
-		return -EPROTO;
 	(void) open_session(control->builds, doc, &call->connection, &call->err);
 	end_call(call);
 	return 0;

@@ -242,13 +242,18 @@ static int print_list(char *const *list, int (*add)(struct hoy_json_writer *w, c
 	return *ret ? 0 : hoy_err_oom(err);
 }
 
-/* "NAME=docker-image://REF"; what the engine would have to fetch, or we to send, it refuses by name. */
+/* "NAME=docker-image://REF", or what the engine fetches; nobody would send it a directory of ours. */
 static int add_context(struct hoy_build_wants *wants, const char *text, struct hoy_err *err)
 {
 	const char *value = strchr(text, '=');
 
 	if (!value || value == text || !value[1])
 		return hoy_err_invalid(err, "--build-context: \"%s\" is not of the form NAME=VALUE", text);
+	if (!strstr(value, "://") && !hoy_str_starts(value + 1, "github.com/") && !hoy_str_starts(value + 1, "git@"))
+		return hoy_err_unsupported(err,
+			"--build-context: the local directory '%s' is not supported by this version of Hoy: images "
+			"(docker-image://REF), URLs and repositories are",
+			value + 1);
 	return add_word(&wants->contexts, text, err);
 }
 

@@ -1,11 +1,14 @@
 /* hoyd: serves the Docker Engine API over Hoy's rooms. main() reads the settings; the rest is daemon.c's. */
 #include <malloc.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "config.h"
 #include "supervisor/daemon/daemon.h"
 #include "supervisor/daemon/options.h"
@@ -19,6 +22,14 @@ static int fail(const struct hoy_err *err)
 	return EXIT_FAILURE;
 }
 
+static int check_metrics(const char *address, struct hoy_err *err)
+{
+	auto_free char *host = hoy_host_unix_path(address) ? strdup(address) : hoy_str_printf("tcp://%s", address);
+	int r = host ? hoy_host_check(host, err) : hoy_err_oom(err);
+
+	return r < 0 ? hoy_err_wrap(err, "metrics-addr") : 0;
+}
+
 static int check_hosts(const struct hoy_daemon_options *options, struct hoy_err *err)
 {
 	for (char *const *host = options->hosts; *host; host++) {
@@ -27,7 +38,7 @@ static int check_hosts(const struct hoy_daemon_options *options, struct hoy_err 
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	return options->metrics_addr ? check_metrics(options->metrics_addr, err) : 0;
 }
 
 /* hoyd itself may have as many descriptors as root lets it: each client has one, each container some. */

@@ -392,6 +392,10 @@ PY
     [ "$(curl -s -o /dev/null -w '%{http_code}' -X POST http://127.0.0.1:9323/containers/create)" = 404 ]
     [ "$(curl -s -o /dev/null -w '%{http_code}' --unix-socket "$T/hoy.sock" http://d/metrics)" = 404 ]
     stop_hoyd
+    for address in 127.0.0.1:99999 unix://relative; do
+        run "$HOYD" --validate --metrics-addr "$address"
+        [ "$status" = 1 ] && [[ "$output" == *"metrics-addr: invalid bind address"*"$address"* ]] || { echo "$output"; false; }
+    done
     for address in 0.0.0.0:9323 :::9323 nonsense unix://relative; do
         run timeout 20 "$HOYD" -H "$DOCKER_HOST" --data-root "$T/data" --exec-root "$T/run" --config-file "$T/daemon.json" --metrics-addr "$address"
         [ "$status" = 1 ] && [[ "$output" == *metrics-addr* ]] || { echo "$output"; false; }

@@ -164,6 +164,8 @@ pty() { "$TOP/tests/integration/pty-run" "$@"; }
         run "$HOY" build "$flag" .
         [ $status = 1 ] || { echo "$flag: $output"; false; }
     done
+    run "$HOY" build --build-context x=./d .
+    [ $status != 0 ] && [[ $output == *"--build-context: the local directory './d' is not supported"* ]] || { echo "$output"; false; }
     run "$HOY" build --build-context nothing .
     [ $status = 1 ] && [[ $output == *"not of the form NAME=VALUE"* ]]
     stop_registry
