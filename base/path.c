@@ -16,15 +16,19 @@
 
 char *hoy_path_join(const char *a, const char *b)
 {
-	size_t len = strlen(a);
-	char *path = NULL;
+	size_t len = strlen(a), len_b = strlen(b);
+	char *path, *end;
 
 	if (b[0] == '/' || len == 0)
 		return strdup(b);
-	while (len > 1 && a[len - 1] == '/')
+	while (len > 0 && a[len - 1] == '/')
 		len--;
-	if (asprintf(&path, "%.*s%s%s", (int) len, a, a[len - 1] == '/' ? "" : "/", b) < 0)
+	path = malloc(len + len_b + sizeof "/");
+	if (!path)
 		return NULL;
+	end = mempcpy(path, a, len);
+	*end++ = '/';
+	memcpy(end, b, len_b + 1);
 	return path;
 }
 

@@ -43,18 +43,19 @@ static int print(const ProtobufCMessage *message, struct hoy_err *err)
 
 /* --- delete ------------------------------------------------------------------------------------------------------- */
 
-/* hoyrun's own state, and runc's, is a directory with the container's name: then nobody need be asked. */
-static bool is_unknown(const struct hoy_runtime *runtime, const char *id)
+/* hoyrun's own state, and runc's, is a directory with the container's name: where there is none nobody need be asked, nor
+ * even looked for. */
+static bool is_unknown(const struct hoy_shim_options *options, const char *namespace_, const char *id)
 {
-	const char *name = hoy_path_base(runtime->binary);
-	auto_free char *state = hoy_path_join(runtime->root, id);
+	const char *name = options->binary_name ? hoy_path_base(options->binary_name) : "hoyrun";
+	auto_free char *root = hoy_path_join(options->root ? options->root : HOY_SHIM_DEFAULT_ROOT, namespace_);
+	auto_free char *state = root ? hoy_path_join(root, id) : NULL;
 
 	return (strcmp(name, "hoyrun") == 0 || strcmp(name, "runc") == 0) && state && access(state, F_OK) < 0 &&
 	       errno == ENOENT;
 }
 
-/* The runtime knows what belongs to the container: `delete --force` kills it all. A container it doesn't know is gone
- * already. Bounded in time. */
+/* The runtime knows what belongs to the container: `delete --force` kills it all. Bounded in time. */
 static int force_delete(const struct hoy_runtime *runtime, const char *id, struct hoy_err *err)
 {
 	auto_ptr(hoy_strv_free) char **argv = NULL;
@@ -65,8 +66,6 @@ static int force_delete(const struct hoy_runtime *runtime, const char *id, struc
 	pid_t pid;
 	int r;
 
-	if (is_unknown(runtime, id))
-		return 0;
 	r = hoy_runtime_argv(runtime, "delete", &argv, err);
 	if (r >= 0 && (hoy_strv_add(&argv, "--force") < 0 || hoy_strv_add(&argv, id) < 0))
 		r = hoy_err_oom(err);
@@ -106,10 +105,11 @@ static int clean_up(const char *bundle, const char *namespace_, const char *id, 
 	auto_(hoy_runtime_done) struct hoy_runtime runtime = { 0 };
 	int r = hoy_shim_options_load(bundle, &options, err);
 
-	if (r >= 0)
+	if (r >= 0 && !is_unknown(&options, namespace_, id)) {
 		r = hoy_runtime_init(&runtime, &options, namespace_, bundle, err);
-	if (r >= 0)
-		r = force_delete(&runtime, id, err);
+		if (r >= 0)
+			r = force_delete(&runtime, id, err);
+	}
 	remove_stale_socket(bundle);
 	return r < 0 ? r : hoy_rootfs_unmount(bundle, err);
 }
