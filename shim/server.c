@@ -5,10 +5,12 @@
 #include "shim/server.h"
 
 #include <fcntl.h>
+#include <link.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -29,13 +31,14 @@
 #define FLUSH_NS (2 * NS_PER_S)   /* for events, after Shutdown */
 #define LINGER_NS (60 * NS_PER_S) /* for attached clients, after Shutdown */
 #define EXPECT_NS (30 * NS_PER_S) /* from a start to its Create */
+#define SETTLED_NS NS_PER_S       /* after a Create, most of what a shim does is done */
 
 struct shim {
 	struct hoy_loop *loop;
 	struct hoy_ttrpc_server *server;
 	struct hoy_tasks tasks;
 	struct hoy_service service;
-	struct hoy_source *sigterm, *sigint, *unused, *flush, *linger, *kill, *post;
+	struct hoy_source *sigterm, *sigint, *unused, *flush, *linger, *kill, *settled, *post;
 	const char *socket;
 	char *socket_dir;
 	uint64_t expected_until; /* a start was told that we serve it: its Create comes until then; 0: none does */
@@ -121,6 +124,7 @@ static void on_create(void *userdata)
 	shim->expected_until = 0;
 	shim->shutdown_asked = false;
 	shim->was_used = true;
+	hoy_source_set_timer(shim->settled, SETTLED_NS);
 }
 
 /* A caller that died between start and Create, or that never shuts down, leaves no shim behind. Nor does one that has
@@ -137,6 +141,33 @@ static void on_unused(struct hoy_source *source, void *userdata)
 		hoy_source_set_timer(source, UNUSED_NS);
 	else
 		shut_down(shim);
+}
+
+/* --- being small -------------------------------------------------------------------------------------------------- */
+
+/* Stops at the first object, which is the program itself. */
+static int give_back_code(struct dl_phdr_info *info, size_t size, void *userdata)
+{
+	uintptr_t page = (uintptr_t) sysconf(_SC_PAGESIZE);
+
+	(void) size;
+	(void) userdata;
+	for (const ElfW(Phdr) *part = info->dlpi_phdr; part < info->dlpi_phdr + info->dlpi_phnum; part++) {
+		uintptr_t start = (info->dlpi_addr + part->p_vaddr) & ~(page - 1);
+
+		if (part->p_type == PT_LOAD && !(part->p_flags & PF_W))
+			(void) madvise(
+				(void *) start, info->dlpi_addr + part->p_vaddr + part->p_memsz - start, MADV_DONTNEED);
+	}
+	return 1;
+}
+
+/* Code that ran once counts as ours for as long as it is mapped. What is needed again comes back from the page cache. */
+static void on_settled(struct hoy_source *source, void *userdata)
+{
+	(void) source;
+	(void) userdata;
+	(void) dl_iterate_phdr(give_back_code, NULL);
 }
 
 /* --- being told to end -------------------------------------------------------------------------------------------- */
@@ -219,6 +250,8 @@ static int set_up_sources(struct shim *shim, struct hoy_err *err)
 	if (r >= 0)
 		r = add_timer(shim, &shim->kill, UINT64_MAX, on_kill_timeout, err);
 	if (r >= 0)
+		r = add_timer(shim, &shim->settled, UINT64_MAX, on_settled, err);
+	if (r >= 0)
 		r = hoy_loop_post(shim->loop, &shim->post, on_round, shim, err);
 	return r;
 }
@@ -278,7 +311,7 @@ static int set_up(struct shim *shim, const struct hoy_shim_flags *flags, struct 
 static void tear_down(struct shim *shim)
 {
 	struct hoy_source **const sources[] = { &shim->sigterm, &shim->sigint, &shim->unused, &shim->flush,
-		&shim->linger, &shim->kill, &shim->post };
+		&shim->linger, &shim->kill, &shim->settled, &shim->post };
 
 	hoy_tasks_free_all(&shim->tasks);
 	hoy_sandbox_free(shim->service.sandbox);
