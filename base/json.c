@@ -525,6 +525,26 @@ static bool is_container(const struct hoy_json *value)
 	return hoy_json_type(value) >= HOY_JSON_ARRAY;
 }
 
+bool hoy_json_is_neutral(const struct hoy_json *value)
+{
+	double number;
+
+	switch (hoy_json_type(value)) {
+	case HOY_JSON_NULL:
+		return true;
+	case HOY_JSON_BOOL:
+		return !hoy_json_bool(value);
+	case HOY_JSON_NUMBER:
+		return hoy_json_to_double(value, &number) >= 0 && number == 0;
+	case HOY_JSON_STRING:
+		return *hoy_json_string(value) == '\0';
+	case HOY_JSON_ARRAY:
+	case HOY_JSON_OBJECT:
+		return hoy_json_len(value) == 0;
+	}
+	return false;
+}
+
 size_t hoy_json_len(const struct hoy_json *value)
 {
 	return is_container(value) ? value->len : 0;

@@ -43,6 +43,9 @@ int hoy_json_to_i64(const struct hoy_json *value, int64_t *ret); /* -EINVAL: not
 int hoy_json_to_u64(const struct hoy_json *value, uint64_t *ret);
 int hoy_json_to_double(const struct hoy_json *value, double *ret);
 
+/* What Go calls a zero value: null, false, 0, "", [], {}. */
+bool hoy_json_is_neutral(const struct hoy_json *value);
+
 /* Children, in document order. For objects `key` of a child is its member name. */
 size_t hoy_json_len(const struct hoy_json *value);
 const struct hoy_json *hoy_json_first(const struct hoy_json *value); /* NULL: none */

@@ -336,33 +336,13 @@ static const struct refusal refused_in_host[] = {
 	{ "IOMaximumBandwidth", "0" },
 };
 
-static bool is_neutral(const struct hoy_json *value)
-{
-	double number;
-
-	switch (hoy_json_type(value)) {
-	case HOY_JSON_NULL:
-		return true;
-	case HOY_JSON_BOOL:
-		return !hoy_json_bool(value);
-	case HOY_JSON_NUMBER:
-		return hoy_json_to_double(value, &number) >= 0 && number == 0;
-	case HOY_JSON_STRING:
-		return *hoy_json_string(value) == '\0';
-	case HOY_JSON_ARRAY:
-	case HOY_JSON_OBJECT:
-		return hoy_json_len(value) == 0;
-	}
-	return false;
-}
-
 static int refuse(
 	const struct hoy_json *object, const char *where, const struct refusal *table, size_t n, struct hoy_err *err)
 {
 	for (size_t i = 0; object && i < n; i++) {
 		const struct hoy_json *value = hoy_json_get_ci(object, table[i].name);
 
-		if (value && !is_neutral(value))
+		if (value && !hoy_json_is_neutral(value))
 			return hoy_err_unsupported(err, "%s%s: not supported", where, table[i].name);
 	}
 	return 0;
