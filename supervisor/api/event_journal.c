@@ -4,23 +4,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/fd.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "supervisor/api/line_file.h"
 
 struct hoy_event_journal {
 	char *path, *older;
-	int fd;
-	int64_t size;
+	struct hoy_line_file *file;
 	bool failed; /* the last write */
 };
 
@@ -91,21 +87,6 @@ int hoy_event_record_parse(const char *line, size_t len, struct hoy_event_record
 
 /* --- the files ------------------------------------------------------------------------------------------------- */
 
-static int open_file(struct hoy_event_journal *journal, struct hoy_err *err)
-{
-	struct stat st;
-	char last = '\n';
-
-	journal->fd = open(journal->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (journal->fd < 0 || fstat(journal->fd, &st) < 0)
-		return hoy_err_sys(err, "open '%s'", journal->path);
-	journal->size = st.st_size;
-	/* half a line of a full disk or a power loss: the next one is a line of its own */
-	if (st.st_size > 0 && pread(journal->fd, &last, 1, st.st_size - 1) == 1 && last != '\n')
-		(void) hoy_fd_write_all(journal->fd, "\n", 1);
-	return 0;
-}
-
 int hoy_event_journal_open(const char *dir, struct hoy_event_journal **ret, struct hoy_err *err)
 {
 	auto_ptr(hoy_event_journal_free) struct hoy_event_journal *journal = calloc(1, sizeof *journal);
@@ -113,12 +94,11 @@ int hoy_event_journal_open(const char *dir, struct hoy_event_journal **ret, stru
 
 	if (!journal)
 		return hoy_err_oom(err);
-	journal->fd = -EBADF;
 	journal->path = hoy_path_join(dir, "events.log");
 	journal->older = hoy_path_join(dir, "events.log.1");
 	if (!journal->path || !journal->older)
 		return hoy_err_oom(err);
-	r = open_file(journal, err);
+	r = hoy_line_file_open(journal->path, HOY_EVENT_JOURNAL_MAX, 1, &journal->file, err);
 	if (r >= 0)
 		*ret = TAKE_PTR(journal);
 	return r;
@@ -128,37 +108,10 @@ void hoy_event_journal_free(struct hoy_event_journal *journal)
 {
 	if (!journal)
 		return;
-	hoy_fd_close(&journal->fd);
+	hoy_line_file_free(journal->file);
 	free(journal->path);
 	free(journal->older);
 	free(journal);
-}
-
-static int rotate(struct hoy_event_journal *journal, struct hoy_err *err)
-{
-	if (rename(journal->path, journal->older) < 0)
-		return hoy_err_sys(err, "rename '%s'", journal->path);
-	hoy_fd_close(&journal->fd);
-	return open_file(journal, err);
-}
-
-static int write_line(struct hoy_event_journal *journal, const struct hoy_buf *line, struct hoy_err *err)
-{
-	int r = hoy_buf_check(line, "an event", err);
-
-	if (r >= 0 && journal->size > 0 && journal->size + (int64_t) line->len > HOY_EVENT_JOURNAL_MAX)
-		r = rotate(journal, err);
-	if (r >= 0 && journal->fd < 0)
-		r = open_file(journal, err);
-	if (r < 0)
-		return r;
-	r = hoy_fd_write_all(journal->fd, line->data, line->len);
-	if (r < 0) {
-		(void) !ftruncate(journal->fd, journal->size); /* no torn line stays */
-		return hoy_err_code(err, r, "write '%s'", journal->path);
-	}
-	journal->size += (int64_t) line->len;
-	return 0;
 }
 
 void hoy_event_journal_add(struct hoy_event_journal *journal, const struct hoy_event_record *record)
@@ -168,7 +121,9 @@ void hoy_event_journal_add(struct hoy_event_journal *journal, const struct hoy_e
 	int r;
 
 	hoy_event_record_encode(record, &line);
-	r = write_line(journal, &line, &err);
+	r = hoy_buf_check(&line, "an event", &err);
+	if (r >= 0)
+		r = hoy_line_file_add(journal->file, line.data, line.len, &err);
 	if (r < 0 && !journal->failed)
 		hoy_log_err(&err, "events are not kept");
 	journal->failed = r < 0;
