@@ -30,6 +30,7 @@ void hoy_api_free(struct hoy_api *api)
 		return;
 	(void) hoy_store_flush(api->o.store, NULL); /* answers that wait for it */
 	hoy_http_server_free(api->server);
+	hoy_scopes_free(api);
 	hoy_ws_relays_free(api);
 	hoy_api_uploads_free(api);
 	hoy_api_events_free(api->events);
@@ -43,7 +44,7 @@ int hoy_api_listen(struct hoy_api *api, int fd, struct hoy_err *err)
 
 int hoy_api_listen_metrics(struct hoy_api *api, int fd, struct hoy_err *err)
 {
-	static const struct hoy_api_door door = { HOY_DOOR_METRICS };
+	static const struct hoy_api_door door = { HOY_DOOR_METRICS, NULL };
 
 	return hoy_http_server_listen(api->server, fd, &door, err);
 }

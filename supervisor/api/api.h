@@ -50,6 +50,17 @@ HOY_DEFINE_AUTO_PTR(struct hoy_api, hoy_api_free);
 int hoy_api_listen(struct hoy_api *api, int fd, struct hoy_err *err);
 /* The same, for Prometheus alone: GET /metrics and nothing else. */
 int hoy_api_listen_metrics(struct hoy_api *api, int fd, struct hoy_err *err);
+/* Sockets on which a policy says what may be asked (scope_policy.h): `texts` are theirs, NULL: none. Those that were
+ * there and are not named are closed, those that stay get their new policy. `open` makes the listening socket, `close`
+ * removes its file. On failure some may not be served. */
+struct hoy_scope_policy;
+struct hoy_scope_sockets {
+	int (*open)(void *userdata, const struct hoy_scope_policy *policy, struct hoy_err *err);
+	void (*close)(void *userdata, const char *path);
+	void *userdata;
+};
+int hoy_api_set_scopes(
+	struct hoy_api *api, char *const *texts, const struct hoy_scope_sockets *sockets, struct hoy_err *err);
 /* First half of the end: no new clients, streams are ended, the rooms are not called any more. Requests that wait for
  * a room still get its answer. Then close the rooms, then hoy_api_free(). */
 void hoy_api_stop(struct hoy_api *api);

@@ -12,10 +12,12 @@
 #include "base/json.h"
 #include "supervisor/api/api.h"
 #include "supervisor/api/metrics.h"
+#include "supervisor/api/scope.h"
 #include "supervisor/api/server.h"
 #include "supervisor/api/uri.h"
 
 struct hoy_api_events;     /* events.h */
+struct hoy_audit;          /* scopes.c */
 struct hoy_session_build;  /* session_build.h */
 struct hoy_session_upload; /* build_upload.c */
 struct hoy_ws_relay;       /* attach_ws.h */
@@ -28,6 +30,9 @@ struct hoy_api {
 	struct hoy_ws_relay *relays; /* attached by websockets */
 	struct hoy_session_build *session_builds;
 	struct hoy_session_upload *session_uploads;
+	struct hoy_scope *scopes; /* sockets with a policy */
+	struct hoy_audit *audits; /* their logs */
+	uint64_t visits;          /* requests by them */
 };
 
 struct hoy_api_route;
@@ -41,6 +46,7 @@ struct hoy_api_request {
 	struct hoy_uri uri;
 	char *name;                   /* the {..} part of the path; NULL when the pattern has none */
 	struct hoy_held_answer *held; /* reply.c: its answer, which waits for a commit */
+	struct hoy_scope_visit visit; /* of those that came by a scoped socket */
 };
 
 /* Answers, now or later (then it keeps `rq`). An error is answered by the router; the handler must not have answered.
@@ -85,9 +91,10 @@ extern const struct hoy_api_route hoy_api_prune_routes[];
 extern const struct hoy_api_route hoy_api_refused_routes[];
 
 /* By which socket requests come: the engine's own (NULL), or */
-enum hoy_api_door_kind { HOY_DOOR_METRICS };
+enum hoy_api_door_kind { HOY_DOOR_METRICS, HOY_DOOR_SCOPE };
 struct hoy_api_door {
 	enum hoy_api_door_kind kind;
+	struct hoy_scope *scope; /* of HOY_DOOR_SCOPE */
 };
 
 /* router.c */

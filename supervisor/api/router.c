@@ -85,6 +85,7 @@ static void request_free(void *context)
 	struct hoy_api_request *rq = context;
 
 	hoy_api_answer_forget(rq);
+	hoy_scope_visit_done(&rq->visit);
 	hoy_uri_done(&rq->uri);
 	free(rq->name);
 	free(rq);
@@ -145,13 +146,25 @@ static enum hoy_http_body on_head(void *userdata, struct hoy_http_exchange *x, s
 	return rq->route->flags & HOY_ROUTE_BODY_STREAM ? HOY_HTTP_BODY_STREAM : HOY_HTTP_BODY_BUFFER;
 }
 
+/* The scoped socket it came by; NULL: by another one. */
+static struct hoy_scope *scope_of(const struct hoy_http_exchange *x)
+{
+	const struct hoy_api_door *door = hoy_http_door(x);
+
+	return door && door->kind == HOY_DOOR_SCOPE ? door->scope : NULL;
+}
+
 static void on_run(void *userdata, struct hoy_http_exchange *x)
 {
 	struct hoy_api_request *rq = hoy_http_context(x);
+	struct hoy_scope *scope = scope_of(x);
 	struct hoy_err err = { 0 };
+	int r = scope ? hoy_scope_enter(scope, rq, &err) : 0;
 
 	(void) userdata;
-	if (rq->route->handler(rq, &err) < 0)
+	if (r < 0 && err.errnum == EPERM)
+		hoy_api_reply_error_status(rq, 403, hoy_err_str(&err));
+	else if (r < 0 || rq->route->handler(rq, &err) < 0)
 		hoy_api_reply_error(rq, &err);
 }
 
@@ -164,20 +177,26 @@ static void on_too_large(void *userdata, struct hoy_http_exchange *x, size_t lim
 	hoy_api_reply_error_status(hoy_http_context(x), 413, text);
 }
 
-static void on_decorate(void *userdata, struct hoy_http_exchange *x)
+static void on_decorate(void *userdata, struct hoy_http_exchange *x, int status)
 {
 	const struct hoy_api *api = userdata;
+	struct hoy_scope *scope = scope_of(x);
 
 	hoy_http_add_header(x, "Api-Version", HOY_API_MAX);
 	hoy_http_add_header(x, "Docker-Experimental", api->o.experimental ? "true" : "false");
 	hoy_http_add_header(x, "Ostype", "linux");
 	hoy_http_add_header(x, "Server", "Hoy/" PACKAGE_VERSION " (linux)");
+	if (scope && hoy_http_context(x))
+		hoy_scope_answer(scope, hoy_http_context(x), status);
 }
 
 static void on_over(void *userdata, struct hoy_http_exchange *x, int status, uint64_t ns)
 {
-	const struct hoy_api_request *rq = hoy_http_context(x);
+	struct hoy_api_request *rq = hoy_http_context(x);
+	struct hoy_scope *scope = rq ? scope_of(x) : NULL;
 
+	if (scope)
+		hoy_scope_over(scope, rq);
 	if (rq && rq->route && status >= 200 && status < 300)
 		hoy_api_metrics_observe(userdata, rq, ns);
 }

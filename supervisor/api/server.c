@@ -330,6 +330,13 @@ const struct hoy_buf *hoy_http_body(const struct hoy_http_exchange *x)
 	return &x->body;
 }
 
+void hoy_http_set_body(struct hoy_http_exchange *x, struct hoy_buf *body)
+{
+	hoy_buf_done(&x->body);
+	x->body = *body;
+	*body = (struct hoy_buf){ 0 };
+}
+
 bool hoy_http_body_complete(const struct hoy_http_exchange *x)
 {
 	return x->body_over;
@@ -425,6 +432,11 @@ static void take_body(struct hoy_http_exchange *x, const char *data, size_t *len
 
 /* --- the answer ----------------------------------------------------------------------------------------------- */
 
+void hoy_http_abort(struct hoy_http_exchange *x)
+{
+	x->aborted = true;
+}
+
 void hoy_http_add_header(struct hoy_http_exchange *x, const char *name, const char *value)
 {
 	struct header *h = &x->headers[x->n_headers];
@@ -441,7 +453,8 @@ static void set_answer(struct hoy_http_exchange *x, enum answer answer, int stat
 	x->answer = answer;
 	x->status = status;
 	x->type = type ? strdup(type) : NULL;
-	x->server->hooks->decorate(x->server->userdata, x);
+	x->server->hooks->decorate(
+		x->server->userdata, x, answer == ANSWER_HIJACK ? MHD_HTTP_SWITCHING_PROTOCOLS : status);
 	if (x->body_over)
 		resume(x);
 }
@@ -663,6 +676,8 @@ static enum MHD_Result send_answer(struct hoy_http_exchange *x)
 	struct MHD_Response *response;
 	enum MHD_Result ok;
 
+	if (x->aborted)
+		return MHD_NO;
 	if (x->answer == ANSWER_HIJACK && !wants_upgrade(x)) {
 		hijack_without_upgrade(x);
 		return MHD_YES;
@@ -774,7 +789,8 @@ static void log_peer(int fd)
 static void set_listening(struct hoy_http_server *server, bool on)
 {
 	for (size_t i = 0; i < server->n_listeners; i++)
-		(void) hoy_source_set_events(server->listeners[i].source, on ? EPOLLIN : 0, NULL);
+		if (server->listeners[i].source)
+			(void) hoy_source_set_events(server->listeners[i].source, on ? EPOLLIN : 0, NULL);
 }
 
 static void on_pause_over(struct hoy_source *source, void *userdata)
@@ -828,10 +844,12 @@ static void on_connection(struct hoy_source *source, uint32_t events, void *user
 int hoy_http_server_listen(struct hoy_http_server *server, int fd, const void *door, struct hoy_err *err)
 {
 	auto_fd int own = fd;
-	struct listener *l = &server->listeners[server->n_listeners];
+	struct listener *l = server->listeners;
 	int r;
 
-	if (server->n_listeners == LISTENERS_MAX)
+	while (l < server->listeners + server->n_listeners && l->source) /* the first that is closed, or a new one */
+		l++;
+	if (l == server->listeners + LISTENERS_MAX)
 		return hoy_err_invalid(err, "more than %d listening sockets", LISTENERS_MAX);
 	*l = (struct listener){ .server = server, .door = door };
 	r = hoy_fd_set_nonblocking(fd, true);
@@ -841,8 +859,19 @@ int hoy_http_server_listen(struct hoy_http_server *server, int fd, const void *d
 	if (r < 0)
 		return r;
 	l->fd = TAKE_FD(own);
-	server->n_listeners++;
+	server->n_listeners = MAX(server->n_listeners, (size_t) (l - server->listeners) + 1);
 	return 0;
+}
+
+void hoy_http_server_unlisten(struct hoy_http_server *server, const void *door)
+{
+	for (size_t i = 0; i < server->n_listeners; i++) {
+		if (server->listeners[i].door != door)
+			continue;
+		server->listeners[i].source = hoy_source_free(server->listeners[i].source);
+		server->listeners[i].door = NULL;
+		hoy_fd_close(&server->listeners[i].fd);
+	}
 }
 
 void hoy_http_server_stop_listening(struct hoy_http_server *server)

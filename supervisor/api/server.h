@@ -37,8 +37,9 @@ struct hoy_http_hooks {
 	void (*run)(void *userdata, struct hoy_http_exchange *x);
 	/* The buffered body is larger than the limit: answer it (`run` is not called). */
 	void (*too_large)(void *userdata, struct hoy_http_exchange *x, size_t limit);
-	/* Called for every answer before it is sent, to add the headers all answers carry. */
-	void (*decorate)(void *userdata, struct hoy_http_exchange *x);
+	/* Called for every answer before it is sent, to add the headers all answers carry. `status`: 101 for a hijacked
+	 * connection. */
+	void (*decorate)(void *userdata, struct hoy_http_exchange *x, int status);
 	/* The exchange is over; `status` 0: it was never answered. `ns`: since its request line. */
 	void (*over)(void *userdata, struct hoy_http_exchange *x, int status, uint64_t ns);
 };
@@ -52,6 +53,8 @@ HOY_DEFINE_AUTO_PTR(struct hoy_http_server, hoy_http_server_free);
 /* Accepts on a listening stream socket; the server owns (and closes) `fd` from now on, also on failure. `door`: what
  * hoy_http_door() says of each request that comes by it; it outlives the server. */
 int hoy_http_server_listen(struct hoy_http_server *server, int fd, const void *door, struct hoy_err *err);
+/* Accepts there no more; connections stay. */
+void hoy_http_server_unlisten(struct hoy_http_server *server, const void *door);
 void hoy_http_server_stop_listening(struct hoy_http_server *server);
 /* Ends all streams as if their clients had left; other exchanges stay. */
 void hoy_http_server_abort_streams(struct hoy_http_server *server);
@@ -65,6 +68,8 @@ const char *hoy_http_method(const struct hoy_http_exchange *x);
 const char *hoy_http_target(const struct hoy_http_exchange *x);                   /* as sent: path?query */
 const char *hoy_http_header(const struct hoy_http_exchange *x, const char *name); /* NULL: absent */
 const struct hoy_buf *hoy_http_body(const struct hoy_http_exchange *x);
+/* Another one, which is taken over and emptied, in the place of the buffered one. */
+void hoy_http_set_body(struct hoy_http_exchange *x, struct hoy_buf *body);
 const void *hoy_http_door(const struct hoy_http_exchange *x); /* of hoy_http_server_listen() */
 /* Who connected (SO_PEERCRED); zeros and -1 for who did not come by a unix socket. Before the stream is hijacked. */
 struct ucred;
@@ -86,6 +91,9 @@ bool hoy_http_body_complete(const struct hoy_http_exchange *x);
 
 /* One more header of the answer, before it is given. */
 void hoy_http_add_header(struct hoy_http_exchange *x, const char *name, const char *value);
+
+/* Within `decorate`: the answer does not leave, the connection is cut. */
+void hoy_http_abort(struct hoy_http_exchange *x);
 
 /* The whole answer. `body` is taken over and emptied (NULL: no body); `type` NULL: no Content-Type. */
 void hoy_http_reply(struct hoy_http_exchange *x, int status, const char *type, struct hoy_buf *body);

@@ -163,6 +163,32 @@ const char *hoy_uri_query(const struct hoy_uri *uri, const char *name)
 	return NULL;
 }
 
+int hoy_uri_query_set(struct hoy_uri *uri, const char *name, const char *value, struct hoy_err *err)
+{
+	struct hoy_query_item item = { .name = strdup(name), .value = strdup(value) };
+	size_t kept = 0;
+	void *grown = realloc(uri->query, (uri->n_query + 1) * sizeof item);
+
+	if (grown)
+		uri->query = grown;
+	if (!grown || !item.name || !item.value) {
+		free(item.name);
+		free(item.value);
+		return hoy_err_oom(err);
+	}
+	for (size_t i = 0; i < uri->n_query; i++) {
+		if (strcmp(uri->query[i].name, name) != 0) {
+			uri->query[kept++] = uri->query[i];
+			continue;
+		}
+		free(uri->query[i].name);
+		free(uri->query[i].value);
+	}
+	uri->query[kept++] = item;
+	uri->n_query = kept;
+	return 0;
+}
+
 const char **hoy_uri_query_all(const struct hoy_uri *uri, const char *name)
 {
 	const char **v = calloc(uri->n_query + 1, sizeof *v);

@@ -29,6 +29,8 @@ const char *hoy_uri_query(const struct hoy_uri *uri, const char *name);
 const char **hoy_uri_query_all(const struct hoy_uri *uri, const char *name);
 /* As the API reads booleans: anything but "", 0, no, false, none is true. Absent: `otherwise`. */
 bool hoy_uri_query_bool(const struct hoy_uri *uri, const char *name, bool otherwise);
+/* The only value of that name from now on. */
+int hoy_uri_query_set(struct hoy_uri *uri, const char *name, const char *value, struct hoy_err *err);
 /* A decimal number; absent or empty: `otherwise`. -EINVAL with the text of a 400. */
 int hoy_uri_query_i64(
 	const struct hoy_uri *uri, const char *name, long long otherwise, long long *ret, struct hoy_err *err);

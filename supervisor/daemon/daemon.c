@@ -19,6 +19,7 @@
 #include "base/str.h"
 #include "config.h"
 #include "supervisor/api/api.h"
+#include "supervisor/api/scope_policy.h"
 #include "supervisor/build/build.h"
 #include "supervisor/container/container.h"
 #include "supervisor/daemon/lock.h"
@@ -75,6 +76,7 @@ static void set_up_log(const struct hoy_daemon_options *o)
 }
 
 static void set_registries(struct hoy_daemon *d);
+static int set_scopes(struct hoy_daemon *d, struct hoy_err *err);
 
 /* --- signals -------------------------------------------------------------------------------------------------- */
 
@@ -108,7 +110,7 @@ static int reload(struct hoy_daemon *d, struct hoy_err *err)
 	hoy_api_set_labels(d->api, d->options->labels);
 	set_registries(d);
 	hoy_api_daemon_event(d->api, "reload");
-	return 0;
+	return set_scopes(d, err);
 }
 
 static void on_hangup(struct hoy_source *source, const struct signalfd_siginfo *si, void *userdata)
@@ -442,7 +444,7 @@ static int listen_unix(struct hoy_daemon *d, const char *path, const char *group
 {
 	int fd, r;
 
-	fd = hoy_host_listen_unix(path, group, err);
+	fd = hoy_host_listen_unix(path, group, HOY_HOST_MODE, err);
 	if (fd < 0)
 		return fd;
 	r = hoy_strv_add(&d->bound, path) < 0 ? hoy_err_oom(err) : 0;
@@ -505,7 +507,7 @@ static int listen_metrics(struct hoy_daemon *d, struct hoy_err *err)
 	if (!address)
 		return 0;
 	if (path) {
-		fd = hoy_host_listen_unix(path, d->options->rootless ? "" : d->options->group, err);
+		fd = hoy_host_listen_unix(path, d->options->rootless ? "" : d->options->group, HOY_HOST_MODE, err);
 		if (fd >= 0 && hoy_strv_add(&d->bound, path) < 0)
 			return hoy_err_oom(err);
 	} else {
@@ -516,6 +518,35 @@ static int listen_metrics(struct hoy_daemon *d, struct hoy_err *err)
 		return hoy_err_wrap(err, "metrics-addr");
 	hoy_log_info("metrics are served on %s", address);
 	return 0;
+}
+
+static int open_scoped(void *userdata, const struct hoy_scope_policy *policy, struct hoy_err *err)
+{
+	struct hoy_daemon *d = userdata;
+	const char *group = d->options->rootless ? "" : policy->group ? policy->group : d->options->group;
+	auto_fd int fd = hoy_host_listen_unix(policy->path, group, policy->mode, err);
+
+	if (fd < 0)
+		return fd;
+	if (!hoy_strv_has(d->bound ? d->bound : (char *[]){ NULL }, policy->path) &&
+		hoy_strv_add(&d->bound, policy->path) < 0)
+		return hoy_err_oom(err);
+	hoy_log_info("a part of the API is served on %s", policy->path);
+	return TAKE_FD(fd);
+}
+
+static void close_scoped(void *userdata, const char *path)
+{
+	(void) userdata;
+	(void) unlink(path);
+	hoy_log_info("nothing is served on %s any more", path);
+}
+
+static int set_scopes(struct hoy_daemon *d, struct hoy_err *err)
+{
+	const struct hoy_scope_sockets sockets = { open_scoped, close_scoped, d };
+
+	return hoy_api_set_scopes(d->api, d->options->scoped_sockets, &sockets, err);
 }
 
 static int listen_host(struct hoy_daemon *d, const char *host, struct hoy_err *err)
@@ -533,6 +564,8 @@ static int listen_all(struct hoy_daemon *d, struct hoy_err *err)
 
 	for (char *const *host = d->options->hosts; r >= 0 && *host; host++)
 		r = listen_host(d, *host, err);
+	if (r >= 0)
+		r = set_scopes(d, err);
 	return r < 0 ? r : listen_metrics(d, err);
 }
 

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "supervisor/api/scope_policy.h"
 #include "supervisor/daemon/rootless.h"
 #include "supervisor/daemon/settings.h"
 #include "supervisor/daemon/sockets.h"
@@ -73,6 +74,7 @@ static int set_text(struct hoy_daemon_options *options, const struct hoy_setting
 	case HOY_SETTING_STRING:
 		return set_string(at, value, err);
 	case HOY_SETTING_LIST:
+	case HOY_SETTING_OBJECTS:
 		return hoy_strv_add(at, value) < 0 ? hoy_err_oom(err) : 0;
 	case HOY_SETTING_RUNTIMES:
 		return add_runtime(at, value, err);
@@ -203,6 +205,22 @@ static int set_list(char ***at, const struct hoy_json *value, struct hoy_err *er
 	return 0;
 }
 
+static int set_objects(char ***at, const struct hoy_json *value, struct hoy_err *err)
+{
+	if (hoy_json_type(value) != HOY_JSON_ARRAY)
+		return wrong_type(value, "an array of objects", err);
+	hoy_json_each(item, value)
+	{
+		auto_(hoy_buf_done) struct hoy_buf text = { 0 };
+		struct hoy_json_writer w = { .buf = &text };
+
+		hoy_json_add_value(&w, NULL, item);
+		if (hoy_buf_check(&text, hoy_json_key(value), err) < 0 || hoy_strv_add(at, text.data) < 0)
+			return hoy_err_oom(err);
+	}
+	return 0;
+}
+
 /* {"name": {"path": "/x"}} */
 static int set_runtimes(char ***at, const struct hoy_json *value, struct hoy_err *err)
 {
@@ -236,6 +254,8 @@ static int set_value(struct hoy_daemon_options *options, const struct hoy_settin
 	switch (s->kind) {
 	case HOY_SETTING_LIST:
 		return set_list(at, value, err);
+	case HOY_SETTING_OBJECTS:
+		return set_objects(at, value, err);
 	case HOY_SETTING_RUNTIMES:
 		return set_runtimes(at, value, err);
 	case HOY_SETTING_STRING:
@@ -420,6 +440,28 @@ static int check_words(const struct hoy_daemon_options *options, struct hoy_err 
 	return 0;
 }
 
+/* Each is a socket of its own. */
+static int check_scopes(const struct hoy_daemon_options *options, struct hoy_err *err)
+{
+	auto_ptr(hoy_strv_free) char **paths = NULL;
+
+	for (char *const *host = options->hosts; *host; host++)
+		if (hoy_host_unix_path(*host) && hoy_strv_add(&paths, hoy_host_unix_path(*host)) < 0)
+			return hoy_err_oom(err);
+	for (char *const *text = options->scoped_sockets; text && *text; text++) {
+		auto_ptr(hoy_scope_policy_free) struct hoy_scope_policy *policy = NULL;
+		int r = hoy_scope_policy_parse(*text, strlen(*text), &policy, err);
+
+		if (r >= 0 && paths && hoy_strv_has(paths, policy->path))
+			r = hoy_err_invalid(err, "scoped-sockets: %s: another socket has this path", policy->path);
+		if (r >= 0 && hoy_strv_add(&paths, policy->path) < 0)
+			r = hoy_err_oom(err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 static int check_rootless(const struct hoy_daemon_options *options, struct hoy_err *err)
 {
 	for (char *const *host = options->hosts; *host; host++)
@@ -429,6 +471,13 @@ static int check_rootless(const struct hoy_daemon_options *options, struct hoy_e
 				*host);
 	if (options->metrics_addr && !hoy_host_unix_path(options->metrics_addr))
 		return hoy_err_unsupported(err, "metrics-addr: a rootless hoyd serves unix sockets only");
+	for (char *const *text = options->scoped_sockets; text && *text; text++) {
+		auto_ptr(hoy_scope_policy_free) struct hoy_scope_policy *policy = NULL;
+
+		if (hoy_scope_policy_parse(*text, strlen(*text), &policy, NULL) >= 0 && policy->group)
+			return hoy_err_unsupported(
+				err, "scoped-sockets: %s: group: a rootless hoyd has none", policy->path);
+	}
 	if (options->group)
 		return hoy_err_unsupported(err, "--group: the socket of a rootless hoyd is its user's");
 	return 0;
@@ -509,6 +558,8 @@ int hoy_daemon_options_finish(struct hoy_daemon_options *options, struct hoy_err
 	for (char *const *host = options->hosts; r >= 0 && *host; host++)
 		if (hoy_host_is_tcp(*host))
 			r = hoy_tcp_check_settings(options, err);
+	if (r >= 0)
+		r = check_scopes(options, err);
 	if (r >= 0 && options->rootless)
 		r = check_rootless(options, err);
 	return r < 0 ? r : check_words(options, err);
@@ -547,6 +598,8 @@ void hoy_daemon_options_reload(struct hoy_daemon_options *options, struct hoy_da
 		swap(&options->log_level, &fresh->log_level, sizeof fresh->log_level);
 	if (!came_by_flag(options, "label"))
 		swap(&options->labels, &fresh->labels, sizeof fresh->labels);
+	if (!came_by_flag(options, "scoped-socket"))
+		swap(&options->scoped_sockets, &fresh->scoped_sockets, sizeof(char **));
 	if (!came_by_flag(options, "insecure-registry"))
 		swap(&options->insecure_registries, &fresh->insecure_registries, sizeof(char **));
 	if (!came_by_flag(options, "registry-mirror"))
@@ -577,7 +630,8 @@ void hoy_daemon_options_done(struct hoy_daemon_options *options)
 
 		if (hoy_settings[i].kind == HOY_SETTING_STRING)
 			free(*(char **) at);
-		else if (hoy_settings[i].kind == HOY_SETTING_LIST || hoy_settings[i].kind == HOY_SETTING_RUNTIMES)
+		else if (hoy_settings[i].kind == HOY_SETTING_LIST || hoy_settings[i].kind == HOY_SETTING_RUNTIMES ||
+			 hoy_settings[i].kind == HOY_SETTING_OBJECTS)
 			hoy_strv_free(*(char ***) at);
 	}
 	*options = (struct hoy_daemon_options){ 0 };

@@ -31,6 +31,7 @@ struct hoy_daemon_options {
 	char **insecure_registries, **registry_mirrors;
 	char *http_proxy, *https_proxy, *no_proxy;
 	char *signature_policy;
+	char **scoped_sockets;                         /* JSON texts (supervisor/api/scope_policy.h) */
 	char *metrics_addr;                            /* NULL: nowhere */
 	int64_t downloads, uploads, download_attempts; /* 0: the defaults */
 	int64_t layer_entries, layer_bytes;            /* 0: the defaults */

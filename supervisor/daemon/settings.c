@@ -61,6 +61,8 @@ const struct hoy_setting hoy_settings[] = {
 		"Asked before Docker Hub" },
 	{ "rootless", 0, "rootless", HOY_SETTING_BOOL, AT(rootless), NULL,
 		"Run for an ordinary user (the default for one)" },
+	{ "scoped-socket", 0, "scoped-sockets", HOY_SETTING_OBJECTS, AT(scoped_sockets), "JSON",
+		"Serve a part of the API on one more unix socket, with an audit log (see SCOPED SOCKETS in hoyd(8))" },
 	{ "signature-policy", 0, "signature-policy", HOY_SETTING_STRING, AT(signature_policy), "FILE",
 		"Which images may be pulled (default /etc/hoy/signature-policy, if it is there)" },
 	{ "tls", 0, "tls", HOY_SETTING_BOOL, AT(tls), NULL,

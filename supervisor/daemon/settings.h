@@ -9,7 +9,8 @@ enum hoy_setting_kind {
 	HOY_SETTING_BOOL,
 	HOY_SETTING_LIST,
 	HOY_SETTING_UINT,
-	HOY_SETTING_RUNTIMES
+	HOY_SETTING_RUNTIMES,
+	HOY_SETTING_OBJECTS /* a list of JSON objects, kept as text */
 };
 
 struct hoy_setting {

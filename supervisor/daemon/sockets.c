@@ -67,7 +67,7 @@ static int set_group(const char *path, const char *group, struct hoy_err *err)
 	return chown(path, (uid_t) -1, gr->gr_gid) < 0 ? hoy_err_sys(err, "chown '%s'", path) : 0;
 }
 
-int hoy_host_listen_unix(const char *path, const char *group, struct hoy_err *err)
+int hoy_host_listen_unix(const char *path, const char *group, mode_t mode, struct hoy_err *err)
 {
 	auto_free char *dir = strndup(path, (size_t) (hoy_path_base(path) - path));
 	auto_fd int fd = -EBADF;
@@ -77,7 +77,7 @@ int hoy_host_listen_unix(const char *path, const char *group, struct hoy_err *er
 		r = remove_stale(path, err);
 	if (r < 0)
 		return r;
-	fd = hoy_fd_unix_listen(path, SOCK_STREAM | SOCK_NONBLOCK, 0660, err);
+	fd = hoy_fd_unix_listen(path, SOCK_STREAM | SOCK_NONBLOCK, mode, err);
 	if (fd < 0)
 		return fd;
 	r = set_group(path, group, err);

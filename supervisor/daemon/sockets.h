@@ -3,6 +3,7 @@
 #define HOY_DAEMON_SOCKETS_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 
@@ -12,9 +13,10 @@ const char *hoy_host_unix_path(const char *host);
 /* Checks an address of -H. HOY_ERR_INVALID for nonsense. */
 int hoy_host_check(const char *host, struct hoy_err *err);
 
-/* Listens on a unix socket, 0660, group `group` (NULL: "hoy" if there is such a group; "": ours). A stale socket is replaced, one
+/* Listens on a unix socket of that mode, group `group` (NULL: "hoy" if there is such a group; "": ours). A stale socket is replaced, one
  * that is served is HOY_ERR_CONFLICT. The descriptor or -errno. */
-int hoy_host_listen_unix(const char *path, const char *group, struct hoy_err *err);
+int hoy_host_listen_unix(const char *path, const char *group, mode_t mode, struct hoy_err *err);
+#define HOY_HOST_MODE 0660
 
 /* Descriptors passed to us (LISTEN_PID, LISTEN_FDS): first is 3; returns how many, close-on-exec. */
 int hoy_passed_sockets(struct hoy_err *err);

@@ -88,8 +88,9 @@ static void on_too_large(void *userdata, struct hoy_http_exchange *x, size_t lim
 	hoy_http_reply(x, 413, NULL, NULL);
 }
 
-static void on_decorate(void *userdata, struct hoy_http_exchange *x)
+static void on_decorate(void *userdata, struct hoy_http_exchange *x, int status)
 {
+	(void) status;
 	(void) userdata;
 	hoy_http_add_header(x, "X-Test", "yes");
 }
