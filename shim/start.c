@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/cgroup/cgroup.h"
@@ -100,6 +101,18 @@ static void adjust_oom_score(void)
 		(void) hoy_file_set(AT_FDCWD, "/proc/self/oom_score_adj", value, /* err= */ NULL);
 }
 
+/* containerd's `sched_core`: what is not of this shim never runs on the other threads of a core at the same time. The
+ * server and its containers inherit it. */
+static int take_core(struct hoy_err *err)
+{
+	const char *wanted = getenv("SCHED_CORE");
+
+	if (wanted && *wanted && prctl(PR_SCHED_CORE, PR_SCHED_CORE_CREATE, 0, PR_SCHED_CORE_SCOPE_THREAD_GROUP, 0) < 0)
+		return hoy_err_sys(
+			err, "take a core of its own (SCHED_CORE; 'sched_core' of containerd's configuration)");
+	return 0;
+}
+
 static int enter_cgroup(const char *path, struct hoy_cgroup_entry *ret, struct hoy_err *err)
 {
 	auto_ptr(hoy_cgroup_host_free) struct hoy_cgroup_host *host = NULL;
@@ -143,16 +156,19 @@ static int spawn_server(const struct hoy_shim_flags *flags, const char *socket, 
 		.cgroup_fd = -1,
 	};
 	pid_t pid;
+	int r;
 
 	if (!self)
 		return hoy_err_oom(err);
 	if (options->shim_cgroup) {
-		int r = enter_cgroup(options->shim_cgroup, &entry, err);
-
+		r = enter_cgroup(options->shim_cgroup, &entry, err);
 		if (r < 0)
 			return r;
 		spawn.cgroup_fd = entry.v2_fd;
 	}
+	r = take_core(err);
+	if (r < 0)
+		return r;
 	adjust_oom_score();
 	return hoy_process_spawn(&spawn, &pid, /* ret_pidfd= */ NULL, err);
 }
