@@ -90,7 +90,7 @@ nothing_left() {
     wait_for 10 no_shim
     ! grep -q "$D/state.*/$C/" /proc/self/mountinfo || false
     [ ! -e "/run/hoyrun/$NS/$C" ]
-    [ ! -e "$D/state/io.containerd.runtime.v2.task/$NS/$C" ]
+    wait_for 10 test ! -e "$D/state/io.containerd.runtime.v2.task/$NS/$C" # containerd removes it behind the shim's `delete`
 }
 
 all_shims() { shims_of '.*'; }

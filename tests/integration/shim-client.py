@@ -23,7 +23,7 @@ import sys
 TASK = "containerd.task.v2.Task"
 SANDBOX = "containerd.runtime.sandbox.v1.Sandbox"
 REQUESTS = {  # method: request fields, answer fields
-    "Create": ("id bundle rootfs terminal:b stdin stdout stderr checkpoint parent options", "pid:n"),
+    "Create": ("id bundle rootfs:o terminal:b stdin stdout stderr checkpoint parent options", "pid:n"),
     "Start": ("id exec_id", "pid:n"),
     "Delete": ("id exec_id", "pid:n exit_status:n exited_at:t"),
     "Exec": ("id exec_id terminal:b stdin stdout stderr spec:j", ""),
@@ -129,6 +129,9 @@ def encode(names, values):
             names = "exit:b open_tcp:b external_unix_sockets:b terminal:b file_locks:b empty_namespaces cgroups_mode"
             options = encode(names + " image_path work_path", json.loads(value))
             out += field(number, field(1, "containerd.runc.v1.CheckpointOptions") + field(2, options))
+        elif kind == "o":  # [[TYPE, SOURCE, OPTION...]...]
+            for type_, source, *options in json.loads(value):
+                out += field(number, field(1, type_) + field(2, source) + b"".join(field(4, o) for o in options))
         elif kind == "j":
             out += field(number, field(1, "types.example/json") + field(2, value))
         else:
@@ -147,6 +150,9 @@ def decode(names, data):
         elif kind == "p":
             process = dict(parse(value))
             result.setdefault(name, []).append(process.get(1, 0))
+            if 2 in process:  # an Any of ProcessDetails
+                details = dict(parse(dict(parse(process[2]))[2]))
+                result.setdefault("execs", {})[details[1].decode()] = process[1]
         elif kind == "l":
             result.setdefault(name, []).append(value.decode())
         elif kind == "s":

@@ -68,6 +68,120 @@ teardown() { shim_teardown; }
     task Delete
 }
 
+@test "starts of a pod at once find the same shim" {
+    bundle_config "$B" '.annotations["io.kubernetes.cri.sandbox-id"] = "pod"'
+    start_shim
+    kill -9 "$SHIM_PID"
+    wait_for 5 shim_is_gone
+    for i in 1 2 3 4 5 6; do
+        mkdir "$T/p$i"
+        cp "$B/config.json" "$T/p$i"
+        (cd "$T/p$i" && exec timeout 20 "$HOY_SHIM" -namespace ns -address "$T/caller.sock" -id "p$i" start <"$T/options" >address.said 2>&1) &
+    done
+    wait
+    [ "$(cat "$T"/p?/address.said | sed 's/unix:/\n&/g' | sort -u)" = "$(printf '\n%s' "$ADDRESS")" ]
+    SHIM_PID=$(client "$ADDRESS" Connect "id=$ID" | jq .shim_pid)
+    [ "$(pgrep -fc -- "-socket ${ADDRESS#unix://} ")" = 1 ]
+}
+
+@test "options reach the runtime; the shim's own cgroup and oom score" {
+    cat >"$T/runtime" <<RT
+#!/bin/bash
+echo "\$@" >>"$T/asked"
+env >>"$T/environment"
+for arg; do shift; case \$arg in --systemd-cgroup | --no-pivot) ;; *) set -- "\$@" "\$arg" ;; esac; done
+exec "$HOYRUN" "\$@"
+RT
+    chmod 755 "$T/runtime"
+    sh_in 'sleep 100'
+    export GOMAXPROCS=2 NAMESPACE=k8s.io
+    own=hoyshim$$
+    while read -r _ dir type _; do
+        [[ $type == cgroup* ]] || continue
+        mkdir -p "$dir/$own"
+        [ ! -e "$dir/$own/cpuset.cpus" ] || [ "$type" = cgroup2 ] || for file in cpus mems; do cat "$dir/cpuset.$file" >"$dir/$own/cpuset.$file"; done
+    done </proc/self/mounts
+    start_shim "config=$(printf '%s\n' "BinaryName = \"$T/runtime\"" "Root = \"$T/r\"" "ShimCgroup = \"/$own\"" 'SystemdCgroup = true' \
+        'NoPivotRoot = true' 'NoNewKeyring = true' 'IoUid = 1234' 'IoGid = 2345')"
+    grep -q ":/$own\$" "/proc/$SHIM_PID/cgroup"
+    [ "$(cat "/proc/$SHIM_PID/oom_score_adj")" = $(($(cat /proc/self/oom_score_adj) + 1)) ]
+    pid=$(create_task | jq .pid)
+    ! grep -q ":/$own\$" "/proc/$pid/cgroup" || false
+    # the runtime makes the container's user the owner, the group stays
+    [ "$(stat -L -c '%F %g' "/proc/$pid/fd/1")" = "fifo 2345" ]
+    [[ "$(head -1 "$T/asked")" == *" --systemd-cgroup create "*" --no-pivot --no-new-keyring "* ]]
+    ! grep -E '^(GOMAXPROCS|NAMESPACE)=' "$T/environment" || false
+    task Kill signal=9
+    task Wait
+    task Delete
+    [[ "$(tail -1 "$T/asked")" == *" --systemd-cgroup delete "* ]]
+    task Shutdown
+    wait_for 10 shim_is_gone
+    remove_cgroup_parents "$own"
+}
+
+@test "SCHED_CORE: a core of its own, or an error that says so" {
+    cookie() { /usr/bin/python3 -c 'import ctypes, sys
+n = ctypes.c_uint64()
+assert ctypes.CDLL(None).prctl(62, 0, int(sys.argv[1]), 0, ctypes.byref(n)) == 0
+print(n.value)' "$1"; }
+    export SCHED_CORE=1
+    sh_in 'sleep 100'
+    start_shim 2>"$T/err" || :
+    if [[ "$ADDRESS" != unix://* ]]; then
+        [[ "$ADDRESS" == "take a core of its own (SCHED_CORE; "* ]]
+        # which is only there where the kernel has nothing to give
+        [ "$(cat /sys/devices/system/cpu/smt/active)" = 0 ] || ! cookie $$ 2>"$T/err"
+        return 0
+    fi
+    pid=$(create_task | jq .pid)
+    [ "$(cookie "$SHIM_PID")" != 0 ]
+    [ "$(cookie "$pid")" = "$(cookie "$SHIM_PID")" ]
+    [ "$(cookie $$)" != "$(cookie "$SHIM_PID")" ]
+}
+
+@test "another user gets no answer" {
+    start_shim
+    chmod 711 "$T" "$T/s"
+    chmod 666 "${ADDRESS#unix://}"
+    run setpriv --reuid=65534 --regid=65534 --clear-groups timeout 20 /usr/bin/python3 - "${ADDRESS#unix://}" <<'PY'
+import socket, sys
+sock = socket.socket(socket.AF_UNIX)
+sock.connect(sys.argv[1])
+try:
+    sock.sendall(bytes.fromhex("00000028000000030100") + b"\n\x17containerd.task.v2.Task\x12\x07Connect\x1a\x04\n\x02a1")
+    print("answer", sock.recv(10))
+except (BrokenPipeError, ConnectionResetError):
+    print("answer", b"")
+PY
+    [ "$output" = "answer b''" ]
+    [ "$(client "$ADDRESS" Connect "id=$ID" | jq .shim_pid)" = "$SHIM_PID" ]
+}
+
+@test "a rootfs of many layers, whose options are longer than a page" {
+    snapshots=$T/$(printf 'x%.0s' $(seq 120))
+    mkdir -p "$snapshots/0" "$T/upper" "$T/work"
+    mv "$B/rootfs" "$snapshots/0/fs"
+    mkdir "$B/rootfs"
+    layers=$snapshots/0/fs
+    for i in $(seq 40); do
+        mkdir -p "$snapshots/$i/fs"
+        echo "$i" >"$snapshots/$i/fs/layer$i"
+        layers=$snapshots/$i/fs:$layers
+    done
+    [ "${#layers}" -gt 5000 ]
+    bundle_config "$B" '.root.readonly = false'
+    sh_in 'set -- /layer*; echo $#; cat /layer1 /layer40; echo written >/new'
+    start_shim
+    create_task "rootfs=[[\"overlay\",\"overlay\",\"lowerdir=$layers\",\"upperdir=$T/upper\",\"workdir=$T/work\"]]"
+    task Start
+    task Wait
+    [ "$(log_text | tr '\n' ' ')" = "40 1 40 " ]
+    [ "$(cat "$T/upper/new")" = written ]
+    task Delete
+    ! grep -q " $B/rootfs " /proc/self/mountinfo || false
+}
+
 @test "a stale socket is replaced" {
     start_shim
     kill -9 "$SHIM_PID"
@@ -179,6 +293,10 @@ teardown() { shim_teardown; }
     create_task
     run create_task
     [ "$output" = "code 6: id $ID: already exists" ]
+    run task Pause
+    [[ "$output" == "code 9: "* ]]
+    run task Exec exec_id=early 'spec={"args":["true"],"cwd":"/"}'
+    [ "$output" = "code 9: cannot exec in a container that is not running" ]
     task Start
     run task Start
     [ "$output" = "code 9: cannot start a running process" ]
@@ -190,6 +308,8 @@ teardown() { shim_teardown; }
     [ "$(task Wait | jq .exit_status)" = 137 ]
     run task Kill signal=9
     [ "$output" = "code 5: process already finished: not found" ]
+    run task Update 'resources={"pids":{"limit":10}}'
+    [[ "$output" == "code 9: "* ]]
     task Delete
 }
 
@@ -240,6 +360,20 @@ teardown() { shim_teardown; }
     task Kill signal=9
     [ "$(task Wait | jq .exit_status)" = 137 ]
     task Delete
+}
+
+@test "a fifo by its scheme" {
+    mkfifo "$T/out"
+    sh_in 'echo through a fifo'
+    start_shim
+    timeout 20 cat "$T/out" >"$T/seen" &
+    reader=$!
+    create_task "stdout=fifo://$T/out" stderr=
+    task Start
+    task Wait
+    task Delete
+    wait $reader
+    [ "$(cat "$T/seen")" = "through a fifo" ]
 }
 
 @test "streaming stdio is refused" {
@@ -484,8 +618,10 @@ say_and_leave() {
     [ "$(task Wait exec_id=f | jq .exit_status)" = 255 ]
     task Delete exec_id=f
     task Exec exec_id=g 'spec={"args":["sleep","50"],"cwd":"/","env":["PATH=/bin"]}'
-    task Start exec_id=g
+    pid=$(task Start exec_id=g | jq .pid)
     [ "$(task Pids | jq '.processes | length')" = 2 ]
+    # and says which of them is which exec
+    [ "$(task Pids | jq -c .execs)" = "{\"g\":$pid}" ]
     task Kill signal=9
     [ "$(task Wait exec_id=g | jq .exit_status)" = 137 ]
     task Delete
