@@ -51,9 +51,12 @@ setup() {
     make_test_dir
 }
 
+# Most tests leave no container, and it takes half a second of processor time to be told so by podman.
 teardown() {
-    p pod rm -fa -t 0 >/dev/null 2>&1 || :
-    p rm -fa -t 0 >/dev/null 2>&1 || :
+    if grep -q '"id"' "$D/graph/overlay-containers/"*containers.json; then
+        p pod rm -fa -t 0 >/dev/null 2>&1 || :
+        p rm -fa -t 0 >/dev/null 2>&1 || :
+    fi
     remove_test_dir
 }
 
@@ -160,6 +163,7 @@ log_has() { p logs "$1" 2>&1 | grep -q "$2"; }
     run -137 run_once -m 10m --memory-swap 10m busybox sh -c 'exec tail -c 60000000 /dev/zero'
 }
 
+# bats test_tags=long
 @test "podman's health checks see the container" {
     p run -d --name c --network none --health-cmd 'test -e /ok' --health-retries 1 --health-interval disable busybox sleep 100
     run p healthcheck run c
@@ -182,6 +186,7 @@ log_has() { p logs "$1" 2>&1 | grep -q "$2"; }
     [ "$(run_once --mount "type=bind,src=$T/bind,dst=/b,ro=true" busybox sh -c 'cat /b/f; touch /b/g 2>/dev/null || echo ro')" = $'changed\nro' ]
 }
 
+# bats test_tags=long
 @test "podman copies to and from a running container" {
     p run -d --name c --network none busybox sleep 100
     echo there >"$T/f"
@@ -241,6 +246,7 @@ log_has() { p logs "$1" 2>&1 | grep -q "$2"; }
     [ -z "$(p ps -aq)" ]
 }
 
+# bats test_tags=long
 @test "podman play kube" {
     cat >"$T/pod.yaml" <<X
 apiVersion: v1
@@ -277,6 +283,7 @@ CMD ["cat", "/file", "/made", "/app/me"]
 X
 }
 
+# bats test_tags=long
 @test "podman build runs its steps on the runtime" {
     context
     run p build --network none --build-arg WHO=podman -t built "$T/context"

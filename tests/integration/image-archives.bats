@@ -100,6 +100,7 @@ PY
     hoyd_is_alive
 }
 
+# bats test_tags=long
 @test "save: podman loads it, and hoy loads what podman saves" {
     command -v podman >/dev/null || skip_because no-podman "no podman"
     make web --layers 2 --compress gzip --env A=b

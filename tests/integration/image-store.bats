@@ -26,17 +26,18 @@ refused() { # what it must say
 }
 
 @test "store: every archive format and compression loads" {
-    for format in docker oci both; do
-        for how in none gzip zstd; do
-            make web --format $format --compress $how --layers 2 --file '/etc/hello=hi' --whiteout /layers/1
-            run images load <"$T/web.tar"
-            [ "$status" = 0 ] || { echo "$format $how: $output"; false; }
-            [[ "$output" == *"done sha256:"*" web:latest" ]]
-            run images layers web
-            [ "${#lines[@]}" = 5 ]
-            [ "$(cat "${lines[1]}/etc/hello")" = hi ]
-            store_is_clean
-        done
+    local pair format how pairs="docker:none oci:gzip both:zstd"
+    [ -n "${HOY_SHORT:-}" ] || pairs=$(echo {docker,oci,both}:{none,gzip,zstd})
+    for pair in $pairs; do
+        format=${pair%:*} how=${pair#*:}
+        make web --format $format --compress $how --layers 2 --file '/etc/hello=hi' --whiteout /layers/1
+        run images load <"$T/web.tar"
+        [ "$status" = 0 ] || { echo "$format $how: $output"; false; }
+        [[ "$output" == *"done sha256:"*" web:latest" ]]
+        run images layers web
+        [ "${#lines[@]}" = 5 ]
+        [ "$(cat "${lines[1]}/etc/hello")" = hi ]
+        store_is_clean
     done
     # One chain of layers, however they were compressed.
     [ "$(ls "$T/data/l" | wc -l)" = 6 ]
@@ -48,7 +49,7 @@ refused() { # what it must say
     [ "$status" = 0 ]
     make outer
     for tool in xz bzip2; do
-        "$tool" -c "$T/outer.tar" >"$T/outer.tar.$tool"
+        "$tool" -1 -c "$T/outer.tar" >"$T/outer.tar.$tool"
         run images load <"$T/outer.tar.$tool"
         [ "$status" = 0 ] || { echo "$tool: $output"; false; }
         head -c 300000 "$T/outer.tar.$tool" >"$T/cut"

@@ -59,7 +59,7 @@ received_n() {
     [ "$(stat -c %a "$T/l.log.1.gz")" = 640 ]
     /usr/bin/python3 "$TOP/tests/integration/shim-receiver.py" local $(ls "$T"/l.log.*.gz | sort -t. -k3 -nr) "$T/l.log" |
         sed 's/^stdout //' >"$T/lines"
-    cmp "$T/lines" <(for i in $(seq 0 2999); do echo "line $i"; done)
+    cmp "$T/lines" <(seq -f 'line %g' 0 2999)
 }
 
 @test "compressed json-file" {
@@ -88,7 +88,7 @@ received_n() {
     sleep 0.3
     receive journal "$T/j.sock"
     wait_for 10 received_n 100
-    [ "$(jq -r .MESSAGE "$T/received" | head -n 100)" = "$(for i in $(seq 0 99); do echo "line $i"; done)" ]
+    [ "$(jq -r .MESSAGE "$T/received" | head -n 100)" = "$(seq -f 'line %g' 0 99)" ]
     task Wait
 }
 

@@ -272,14 +272,14 @@ END
 
 @test "hoyd killed while a volume is filled: the start goes on with it" {
     mkdir -p "$T/layer/data"
-    for i in $(seq 2000); do echo "$i" >"$T/layer/data/$i"; done
+    seq 2000 | (cd "$T/layer/data" && split -l 1 -a 4 --numeric-suffixes=1 - '')
     tar -C "$T/layer" -cf "$T/layer.tar" data
     "$TOP/tests/integration/make-image" -o "$T/data.tar" --name data:latest --layer-tar "$T/layer.tar" sh
     docker load -i "$T/data.tar"
     for i in 1 2 3; do
         docker create --name "box$i" --network none -v "vol$i:/data" data sh -c 'ls /data | wc -l' >/dev/null 2>&1 &
         client=$!
-        wait_for 20 test -e "$T/data/volumes/vol$i/_data/1"
+        wait_for 20 test -e "$T/data/volumes/vol$i/_data/0001"
         kill_hoyd
         wait "$client" || :
         start_hoyd
