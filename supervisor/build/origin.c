@@ -12,6 +12,7 @@
 #include "base/helper.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "base/redact.h"
 #include "base/str.h"
 #include "supervisor/build/engine.h"
 #include "supervisor/image/fetch_run.h"
@@ -103,6 +104,7 @@ static void tell(struct hoy_build_bringing *b, const struct hoy_err *err)
 		own = *err;
 	else
 		b->origin.tree = NULL;
+	hoy_err_redact(&own);
 	(void) hoy_build_bringing_free(b);
 	if (err)
 		origin.tree = NULL;
@@ -111,7 +113,7 @@ static void tell(struct hoy_build_bringing *b, const struct hoy_err *err)
 
 /* --- files -------------------------------------------------------------------------------------------------------- */
 
-/* What the server gave an ETag for need not come again. */
+/* What the server gave an ETag for need not come again; credentials are written nowhere. */
 static void remember(struct hoy_build_bringing *b)
 {
 	const struct hoy_store_build_file file = { .url = b->url,
@@ -121,7 +123,8 @@ static void remember(struct hoy_build_bringing *b)
 		.modified = b->origin.modified };
 	struct hoy_err err = { 0 };
 
-	if (*b->etag && hoy_store_build_file_set(b->builds->options.store, &file, &err) < 0)
+	if (*b->etag && !hoy_has_credentials(b->url) &&
+		hoy_store_build_file_set(b->builds->options.store, &file, &err) < 0)
 		hoy_log_ignored(&err, "remember what is at '%s'", b->url);
 }
 
@@ -332,10 +335,13 @@ int hoy_build_bring(struct hoy_builds *builds, const struct hoy_build_origin_wan
 	struct hoy_build_bringing *b;
 	int r;
 
-	if (is_ssh(wanted->url))
-		return hoy_err_unsupported(err,
+	if (is_ssh(wanted->url)) {
+		r = hoy_err_unsupported(err,
 			"'%s': git over ssh is not supported by this version of Hoy: https:// and git:// are",
 			wanted->url);
+		hoy_err_redact(err);
+		return r;
+	}
 	b = calloc(1, sizeof *b);
 	if (!b)
 		return hoy_err_oom(err);
@@ -349,6 +355,7 @@ int hoy_build_bring(struct hoy_builds *builds, const struct hoy_build_origin_wan
 				    : start_file(b, wanted->content, err);
 	if (r < 0) {
 		(void) hoy_build_bringing_free(b);
+		hoy_err_redact(err);
 		return r;
 	}
 	*ret = b;

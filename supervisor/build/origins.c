@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/redact.h"
 #include "base/str.h"
 #include "supervisor/build/engine.h"
 #include "supervisor/build/origin.h"
@@ -82,6 +83,7 @@ static void on_brought(const struct hoy_err *failed, struct hoy_build_origin *or
 		err = *failed;
 	else
 		r = take(task, origin, &err);
+	hoy_err_redact(&err);
 	if (r == 0) {
 		go_on(task);
 		return;

@@ -121,6 +121,26 @@ fails() {
     [ "$("$HOY" run --rm file)" = x ]
 }
 
+@test "credentials in an ADD's URL are used, and stand nowhere: neither shown, nor in history, nor on disk" {
+    local with=${S/:\/\//:\/\/me:s3cret@}
+    echo x >"$T/www/index"
+    say 'FROM busybox' "ADD $with/index /file"
+    run "$HOY" build --progress plain -t secretive .
+    [ $status = 0 ] && [[ $output == *"ADD ${S/:\/\//:\/\/xxxxx@}/index /file"* && $output != *s3cret* ]] || { echo "$output"; false; }
+    run "$HOY" history --no-trunc secretive
+    [[ $output == *xxxxx@* && $output != *s3cret* ]] || { echo "$output"; false; }
+    run curl -sS --unix-socket "$T/hoy.sock" -X POST -H 'Content-Type: application/x-tar' --data-binary @<(tar -c Dockerfile) http://h/build
+    [[ $output == *"Using cache"* && $output != *s3cret* ]] || { echo "$output"; false; }
+    say 'FROM busybox' "ADD $with/none /file"
+    run "$HOY" build .
+    [ $status != 0 ] && [[ $output == *"xxxxx@"*"status 404"* && $output != *s3cret* ]] || { echo "$output"; false; }
+    run "$HOY" build "$with/none"
+    [ $status != 0 ] && [[ $output != *s3cret* ]] || { echo "$output"; false; }
+    rm Dockerfile
+    run grep -rlE 's3cret|bWU6czNjcmV0' "$T/data" "$T/run" "$T/hoyd.log"
+    [ $status = 1 ] || { echo "$output"; false; }
+}
+
 @test "ADD of a git repository: branch, tag, commit, directory, submodules, its history, the commit as checksum" {
     local one two
     one=$(git -C "$T/git/repo.git" rev-parse main) two=$(git -C "$T/git/repo.git" rev-parse other)

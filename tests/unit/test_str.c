@@ -1,11 +1,13 @@
-/* base/str.c, base/time.c */
+/* base/str.c, base/time.c, base/redact.c */
 #include "base/str.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
+#include "base/redact.h"
 #include "base/time.h"
 #include "tests/unit/unit.h"
 
@@ -195,11 +197,39 @@ START_TEST(times_are_taken_strictly)
 }
 END_TEST
 
+START_TEST(urls_lose_their_credentials)
+{
+	static const struct {
+		const char *text, *redacted;
+	} rows[] = {
+		{ "", "" },
+		{ "ADD https://me:secret@host:8080/a@b /x", "ADD https://xxxxx@host:8080/a@b /x" },
+		{ "Get \"http://token@h/\": no; ftp://a:b@c@d", "Get \"http://xxxxx@h/\": no; ftp://xxxxx@d" },
+		{ "https://host/a@b https://host?a@b https://host#a@b",
+			"https://host/a@b https://host?a@b https://host#a@b" },
+		{ "ssh://git@host/x git@host:x", "ssh://git@host/x git@host:x" },
+		{ "ssh://git:pass@host/x://", "ssh://xxxxx@host/x://" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		auto_free char *text = hoy_redact(rows[i].text);
+		struct hoy_err err = { 0 };
+
+		ck_assert_str_eq(text, rows[i].redacted);
+		ck_assert_int_eq(hoy_has_credentials(rows[i].text), strcmp(text, rows[i].text) != 0);
+		(void) hoy_err_invalid(&err, "%s", rows[i].text);
+		hoy_err_redact(&err);
+		ck_assert_str_eq(err.msg, rows[i].redacted);
+	}
+}
+END_TEST
+
 Suite *suite_str(void)
 {
 	const TTest *const tests[] = { numbers_are_strict, sizes_are_what_docker_takes, durations_are_what_go_takes,
 		signals_have_names_and_numbers, vectors_grow_and_environments_replace, a_vector_made_elsewhere_can_grow,
-		times_survive_a_round_trip, times_are_what_libc_makes_of_them, times_are_taken_strictly };
+		times_survive_a_round_trip, times_are_what_libc_makes_of_them, times_are_taken_strictly,
+		urls_lose_their_credentials };
 
 	return hoy_unit_suite("str", tests, ARRAY_LEN(tests));
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/json.h"
+#include "base/redact.h"
 #include "base/str.h"
 #include "libocispec/field.h"
 #include "libocispec/image.h"
@@ -174,16 +175,32 @@ static int emit_detail(struct hoy_json_writer *w, const struct hoy_build_plan *p
 	return 0;
 }
 
+/* What a step is called and history says of it: of what COPY and ADD take from, without credentials. */
+static int add_words(struct hoy_json_writer *w, const char *key, const char *text, bool is_copy, struct hoy_err *err)
+{
+	auto_free char *redacted = is_copy && text ? hoy_redact(text) : NULL;
+
+	if (is_copy && text && !redacted)
+		return hoy_err_oom(err);
+	hoy_json_add_string(w, key, is_copy ? redacted : text);
+	return 0;
+}
+
 static int emit_step(struct hoy_json_writer *w, const struct hoy_build_plan *plan, const struct hoy_build_step *step,
 	const int *roots, struct hoy_err *err)
 {
+	bool is_copy = step->kind == HOY_BUILD_COPY;
 	int r;
 
 	hoy_json_object(w, NULL);
 	hoy_json_add_string(w, "kind", kinds[step->kind]);
 	add_step(w, "parent", step->parent);
-	hoy_json_add_string(w, "text", step->instruction ? step->instruction->text : NULL);
-	hoy_json_add_string(w, "title", step->title);
+	r = add_words(w, "text", step->instruction ? step->instruction->text : NULL, is_copy, err);
+
+	if (r == 0)
+		r = add_words(w, "title", step->title, is_copy, err);
+	if (r == 0)
+		r = add_words(w, "created_by", step->created_by, is_copy, err);
 	if (step->instruction) {
 		hoy_json_add_i64(w, "line", step->instruction->at.line);
 		hoy_json_add_i64(w, "end_line", step->instruction->at.end_line);
@@ -192,11 +209,11 @@ static int emit_step(struct hoy_json_writer *w, const struct hoy_build_plan *pla
 	hoy_json_add_string(w, "platform", step->platform);
 	hoy_json_add_bool(w, "no_cache", step->no_cache);
 	hoy_json_add_string(w, "key", step->key);
-	hoy_json_add_string(w, "created_by", step->created_by);
 	hoy_json_add_bool(w, "empty_layer", step->empty_layer);
 	if (step->config)
 		hoy_field_write(&hoy_oci_image_run_object, step->config, w, "config");
-	r = emit_detail(w, plan, step, roots, err);
+	if (r == 0)
+		r = emit_detail(w, plan, step, roots, err);
 	hoy_json_end(w);
 	return r;
 }
