@@ -147,6 +147,7 @@ struct hoy_oci_image_config {
 	struct hoy_oci_rootfs rootfs;
 	struct hoy_oci_history *history;
 	size_t n_history;
+	char *build_cache; /* BuildKit's: which step made which layer, JSON in base64 */
 };
 
 /* Parse also validates (digests, media types, schemaVersion, times). Documents come

@@ -89,6 +89,7 @@ static const struct hoy_field config_fields[] = {
 	HOY_FIELD_OBJECT_PTR(CONFIG, "config", config, RUN, &hoy_oci_image_run_object, 0),
 	HOY_FIELD_OBJECT(CONFIG, "rootfs", rootfs, struct hoy_oci_rootfs, &rootfs_object, REQUIRED),
 	HOY_FIELD_OBJECTS(CONFIG, "history", history, struct hoy_oci_history, &history_object, OPTIONAL),
+	HOY_FIELD_STRING(CONFIG, "moby.buildkit.cache.v0", build_cache, OPTIONAL),
 };
 static const struct hoy_object image_config_object = {
 	.what = "image config",

@@ -2,7 +2,7 @@
  * POST /build: the classic builder's endpoint. The body is the context's tar; the answer is what a client prints, one
  * JSON message a line. A build whose client leaves is canceled. Our own command line asks for BuildKit's progress
  * instead (trace=1, build_session.c), and for named contexts (buildcontext=NAME=VALUE) and stages to be made again
- * (nocachefilter=STAGE).
+ * (nocachefilter=STAGE), and may bring the cache elsewhere (cacheto).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -205,6 +205,19 @@ void hoy_build_parameters_done(struct hoy_build_parameters *p)
 	free(p->tags);
 	free(p->no_cache_filter);
 	free(p->contexts);
+	hoy_json_free(p->cache_from);
+	hoy_json_free(p->cache_to);
+}
+
+/* A list of caches: references, or {"Type", "Attrs"}. */
+static int take_caches(const struct hoy_uri *uri, const char *name, struct hoy_json **ret, struct hoy_err *err)
+{
+	const char *text = hoy_uri_query(uri, name);
+	int r = text && *text ? hoy_json_parse(text, strlen(text), /* limits= */ NULL, ret, err) : 0;
+
+	if (r == 0 && *ret && hoy_json_type(*ret) != HOY_JSON_ARRAY && hoy_json_type(*ret) != HOY_JSON_NULL)
+		r = hoy_err_invalid(err, "it is no list");
+	return r < 0 ? hoy_err_wrap(err, "%s", name) : 0;
 }
 
 /* A JSON object of strings as "K=V"; a null is "K" alone. */
@@ -331,6 +344,10 @@ int hoy_build_parameters_take(const struct hoy_uri *uri, struct hoy_build_parame
 	p->contexts = hoy_uri_query_all(uri, "buildcontext");
 	if (r == 0 && (!p->tags || !p->no_cache_filter || !p->contexts))
 		return hoy_err_oom(err);
+	if (r == 0)
+		r = take_caches(uri, "cachefrom", &p->cache_from, err);
+	if (r == 0)
+		r = take_caches(uri, "cacheto", &p->cache_to, err);
 	for (const char **tag = p->tags; r == 0 && *tag; tag++) {
 		auto_(hoy_reference_done) struct hoy_reference ref = { 0 };
 
@@ -368,6 +385,8 @@ void hoy_build_parameters_fill(
 		.labels = p->labels,
 		.no_cache_filter = (char *const *) (uintptr_t) p->no_cache_filter,
 		.contexts = (char *const *) (uintptr_t) p->contexts,
+		.cache_from = p->cache_from,
+		.cache_to = p->cache_to,
 		.network = hoy_uri_query(uri, "networkmode"),
 		.host_config = p->host.data,
 		.no_cache = hoy_uri_query_bool(uri, "nocache", false),
@@ -391,6 +410,7 @@ static int start(struct exchange *e, const struct hoy_build_parameters *p, struc
 	struct hoy_build_request request = { .context = -EBADF };
 
 	hoy_build_parameters_fill(uri, p, &request);
+	request.cache_local = true;
 	request.colour_stderr = !hoy_uri_query_bool(uri, "plain", false);
 	if (request.remote && *request.remote)
 		return hoy_build_start(e->rq->api->o.builds, &request, &handler, &e->build, err);

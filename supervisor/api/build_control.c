@@ -146,8 +146,6 @@ static int prepare(struct hoy_session_build *build, struct hoy_build_request *re
 	if (r == 0)
 		r = take_list(doc, "contexts", &e->contexts, err);
 	if (r == 0)
-		r = take_list(doc, "cache_from", &build->cache_from, err);
-	if (r == 0)
 		r = take_host(doc, &p->host, err);
 	if (r == 0)
 		r = take_tags(e, err);
@@ -165,6 +163,8 @@ static int prepare(struct hoy_session_build *build, struct hoy_build_request *re
 		.host_config = p->host.data,
 		.no_cache_filter = e->no_cache_filter,
 		.contexts = e->contexts,
+		.cache_from = hoy_json_get(doc, "cache_from"),
+		.cache_to = hoy_json_get(doc, "cache_to"),
 		.no_cache = hoy_json_bool(hoy_json_get(doc, "no_cache")),
 		.pull = hoy_json_bool(hoy_json_get(doc, "pull")) };
 	if (r == 0 && strcmp(network, "") != 0 && strcmp(network, "host") != 0 && strcmp(network, "none") != 0)

@@ -16,6 +16,7 @@ struct hoy_build_parameters {
 	char *platform;
 	struct hoy_buf host; /* members of HostConfig */
 	const char **tags, **no_cache_filter, **contexts;
+	struct hoy_json *cache_from, *cache_to;
 };
 int hoy_build_parameters_take(const struct hoy_uri *uri, struct hoy_build_parameters *p, struct hoy_err *err);
 void hoy_build_parameters_done(struct hoy_build_parameters *p);

@@ -42,7 +42,6 @@ static void exchange_free(struct hoy_session_build *e)
 	free(e->id);
 	free(e->session);
 	free(e->steps);
-	hoy_strv_free(e->cache_from);
 	free(e);
 }
 
@@ -194,6 +193,18 @@ static void on_progress(const struct hoy_image_progress *progress, void *userdat
 			progress->total > 0 && progress->current >= progress->total);
 }
 
+static void on_cache(enum hoy_build_cache_event event, const char *title, const char *error, void *userdata)
+{
+	struct hoy_session_build *e = userdata;
+
+	end_loading(e);
+	end_pulling(e);
+	if (event == HOY_BUILD_CACHE_BEGUN)
+		e->caching = hoy_build_trace_begin(e->trace, title);
+	else
+		hoy_build_trace_end(e->trace, e->caching, /* cached= */ false, error);
+}
+
 static void on_warning(const struct hoy_build_warning *warning, void *userdata)
 {
 	struct hoy_session_build *e = userdata;
@@ -288,6 +299,7 @@ static int start(struct hoy_session_build *e, const char *context_dir, int docke
 {
 	const struct hoy_build_handler handler = { .step = on_step,
 		.warning = on_warning,
+		.cache = on_cache,
 		.text = on_text,
 		.progress = on_progress,
 		.ask_credentials = ask_credentials,
@@ -338,25 +350,10 @@ void hoy_session_build_uploaded(struct hoy_session_build *e, const struct hoy_er
 		finish(e, &err, NULL);
 }
 
-/* A cache that can't be had fails no build, but its client is told. */
-static void tell_caches(struct hoy_session_build *e)
-{
-	for (char **cache = e->cache_from; cache && *cache; cache++) {
-		auto_free char *title = hoy_str_printf("importing cache manifest from %s", *cache);
-		size_t vertex = title ? hoy_build_trace_begin(e->trace, title) : NO_VERTEX;
-
-		hoy_build_trace_end(e->trace, vertex, /* cached= */ false,
-			"importing a cache is not supported by this version of Hoy: goes on without");
-	}
-}
-
 static int load(struct hoy_session_build *e, struct hoy_err *err)
 {
 	const char *file = e->request.dockerfile;
-	int r;
-
-	tell_caches(e);
-	r = e->sink->upload ? e->sink->upload(e, err) : 0;
+	int r = e->sink->upload ? e->sink->upload(e, err) : 0;
 
 	if (r != 0)
 		return r;
@@ -423,7 +420,8 @@ int hoy_session_build_start(struct hoy_api *api, const char *id, const char *ses
 		.session = strdup(session),
 		.context = -EBADF,
 		.loading = NO_VERTEX,
-		.pulling = NO_VERTEX };
+		.pulling = NO_VERTEX,
+		.caching = NO_VERTEX };
 	api->session_builds = e;
 	e->trace = hoy_build_trace_new(id, on_trace, e);
 	r = e->id && e->session && e->trace ? wait_for_session(e, err) : hoy_err_oom(err);

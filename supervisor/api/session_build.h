@@ -42,7 +42,6 @@ struct hoy_session_build {
 	 */
 	const char *dockerfile_session, *context_session;
 	struct hoy_build_request request; /* of prepare() */
-	char **cache_from;                /* "TYPE REF", which prepare() may give: nothing is imported */
 	struct hoy_session_wait *wait;
 	struct hoy_source *soon;          /* without a session */
 	struct hoy_json *registry_config; /* credentials by registry, when the client sent them; NULL: asked for */
@@ -51,8 +50,8 @@ struct hoy_session_build {
 	struct hoy_session_request *asking; /* for credentials */
 	struct hoy_build *build;
 	struct hoy_build_trace *trace;
-	size_t loading, pulling; /* vertices */
-	size_t *steps;           /* vertices by number of the step, plus one */
+	size_t loading, pulling, caching; /* vertices */
+	size_t *steps;                    /* vertices by number of the step, plus one */
 	size_t n_steps;
 	unsigned int failed_line, failed_end;
 	char *username, *secret; /* of the registry that is being pulled from */

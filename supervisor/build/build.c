@@ -71,6 +71,7 @@ static void build_free(struct hoy_build *build)
 	hoy_fd_close(&build->plan_fd);
 	free(build->packet);
 	hoy_buf_done(&build->begin);
+	hoy_build_caching_free(build->caching);
 	hoy_strv_free(build->tags);
 	free(build->network);
 	free(build->host_config);
@@ -198,6 +199,8 @@ static int take_epoch(struct hoy_build *build, char *const *build_args, struct h
 
 static int take_request(struct hoy_build *build, const struct hoy_build_request *request, struct hoy_err *err)
 {
+	int r;
+
 	build->network = copy_of(request->network);
 	build->host_config = copy_of(request->host_config);
 	build->session = copy_of(request->session);
@@ -213,12 +216,16 @@ static int take_request(struct hoy_build *build, const struct hoy_build_request 
 	if (!build->network || !build->host_config || !build->session || !build->packet ||
 		(request->tags && !build->tags))
 		return hoy_err_oom(err);
-	if (take_epoch(build, request->build_args, err) < 0)
-		return -EINVAL;
-	if (!request->context_dir)
-		return hoy_images_new_dir(build->builds->options.images, &build->context, err);
-	build->context = strdup(request->context_dir);
-	return build->context ? 0 : hoy_err_oom(err);
+	/* First: from here on it goes with the build, whatever else is wrong. */
+	if (request->context_dir) {
+		build->context = strdup(request->context_dir);
+		r = build->context ? 0 : hoy_err_oom(err);
+	} else {
+		r = hoy_images_new_dir(build->builds->options.images, &build->context, err);
+	}
+	if (r >= 0)
+		r = take_epoch(build, request->build_args, err);
+	return r < 0 ? r : hoy_build_caching_take(build, request, err);
 }
 
 int hoy_build_start(struct hoy_builds *builds, const struct hoy_build_request *request,

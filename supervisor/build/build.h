@@ -17,6 +17,7 @@ struct hoy_builds;
 struct hoy_containers;
 struct hoy_image_progress; /* supervisor/image/image.h */
 struct hoy_images;
+struct hoy_json;
 struct hoy_loop;
 struct hoy_registry_credentials;
 struct hoy_store;
@@ -68,6 +69,9 @@ struct hoy_build_request {
 	enum hoy_build_export export;
 	char *const *no_cache_filter; /* stages whose steps are made again */
 	char *const *contexts;        /* "NAME=VALUE": named ones, see plan.h */
+	/* Arrays: references, or {"Type", "Attrs": {}} as BuildKit's clients say them. NULL: none. */
+	const struct hoy_json *cache_from, *cache_to;
+	bool cache_local; /* images of `cache_from` that are here are not asked for elsewhere */
 	bool no_cache;
 	bool pull;                   /* base images are asked for again */
 	bool keep_containers;        /* those of RUN that went well */
@@ -88,7 +92,7 @@ struct hoy_build_event {
 	const char *title; /* "[build 2/4] RUN make" */
 	const char *text;  /* OUTPUT, FAILED; not terminated */
 	size_t len;
-	int stream; /* OUTPUT: 1 or 2 */
+	int stream;                  /* OUTPUT: 1 or 2 */
 	unsigned int line, end_line; /* of the Dockerfile; 0: it has none */
 };
 
@@ -98,10 +102,15 @@ struct hoy_build_warning {
 	int64_t line, column;           /* from 1; 0: it is on no line */
 };
 
+/* What becomes of a cache that is read from elsewhere, or brought there; one at a time. */
+enum hoy_build_cache_event { HOY_BUILD_CACHE_BEGUN, HOY_BUILD_CACHE_DONE, HOY_BUILD_CACHE_FAILED };
+
 /* Called from the loop, never from inside a call. */
 struct hoy_build_handler {
-	void (*warning)(const struct hoy_build_warning *warning, void *userdata);    /* at the end; may be NULL */
-	void (*step)(const struct hoy_build_event *event, void *userdata);           /* may be NULL */
+	void (*warning)(const struct hoy_build_warning *warning, void *userdata); /* at the end; may be NULL */
+	void (*step)(const struct hoy_build_event *event, void *userdata);        /* may be NULL */
+	/* `error`: FAILED, of which a build that only reads it goes on. May be NULL. */
+	void (*cache)(enum hoy_build_cache_event event, const char *title, const char *error, void *userdata);
 	void (*text)(const char *text, size_t len, void *userdata);                  /* what a client prints as it is */
 	void (*progress)(const struct hoy_image_progress *progress, void *userdata); /* of a pull */
 	/* True: credentials for this reference are on their way, hoy_build_go_on_pulling() tells that they are there.

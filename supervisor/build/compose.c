@@ -112,7 +112,7 @@ static void on_composed(const struct hoy_err *failed, const struct hoy_image_res
 
 		hoy_build_say(build, "Successfully tagged %s%s\n", *tag, has_tag ? "" : ":latest");
 	}
-	hoy_build_fail(build, NULL);
+	hoy_build_succeed(build);
 }
 
 static int platform_of(const struct hoy_build *build, const struct hoy_oci_image_config *base,
@@ -154,6 +154,7 @@ static int compose(struct hoy_build *build, struct hoy_err *err)
 	const struct hoy_image *image;
 	const struct hoy_build_step *step;
 	struct hoy_oci_image_config config = { 0 };
+	auto_(hoy_buf_done) struct hoy_buf cache = { 0 };
 	char created[HOY_TIME_MAX];
 	struct timespec ts;
 	int64_t result = 0;
@@ -184,11 +185,14 @@ static int compose(struct hoy_build *build, struct hoy_err *err)
 	config.history = parts.history;
 	config.n_history = parts.n_history;
 	if (r == 0)
+		r = hoy_build_cache_inline(build, base ? hoy_strv_len(base->rootfs.diff_ids) : 0, &cache, err);
+	if (r == 0)
 		r = hoy_images_compose(images,
 			&(struct hoy_image_composition){ .base = step->base ? step->base->id : NULL,
 				.layers = parts.layers,
 				.n_layers = parts.n_layers,
 				.config = &config,
+				.inline_cache = cache.data,
 				.is_synced = !build->made_something,
 				.as_base = base && parts.n_layers == 0 && parts.n_history == base->n_history &&
 					   is_same(run, base->config),

@@ -64,9 +64,10 @@ enum hoy_build_kind { STEP_SCRATCH, STEP_IMAGE, STEP_CONTEXT, STEP_RUN, STEP_COP
 struct hoy_build_step {
 	const struct hoy_json *json;
 	enum hoy_build_kind kind;
-	size_t parent; /* index, or NO_STEP */
-	size_t from;   /* what COPY takes from, or NO_STEP */
-	size_t number; /* as clients see it, from 1; 0: they don't */
+	size_t parent;                  /* index, or NO_STEP */
+	size_t from;                    /* what COPY takes from, or NO_STEP */
+	char key[HOY_IMAGE_DIGEST_MAX]; /* when it is done; "": it has none */
+	size_t number;                  /* as clients see it, from 1; 0: they don't */
 	enum { STEP_TO_DO, STEP_RUNNING, STEP_DONE } state;
 	const struct hoy_build_base *base; /* where its tree begins; NULL: with nothing */
 	struct hoy_built_layer layer;      /* its own, held; blob "": none */
@@ -178,6 +179,8 @@ struct hoy_build {
 	bool is_behind;            /* the client has not read yet */
 	struct hoy_image_job *job; /* of the whole: a pull, the image */
 
+	struct hoy_build_caching *caching; /* cache_transfer.c */
+
 	/* export.c */
 	struct hoy_session_request *exporting;
 	char *export_dir; /* empty, above the result */
@@ -193,6 +196,8 @@ void hoy_build_print(struct hoy_build_task *task, const char *text, size_t len);
 void hoy_build_say_of(struct hoy_build *build, struct hoy_build_step *step, const char *fmt, ...) HOY_PRINTF(3, 4);
 /* A step failed: the build does. */
 void hoy_build_task_fail(struct hoy_build_task *task, const struct hoy_err *err);
+/* All is made: what else is wanted is done, then it ends well. */
+void hoy_build_succeed(struct hoy_build *build);
 /* The end. The caller must not touch the build any more but for returning. */
 void hoy_build_fail(struct hoy_build *build, const struct hoy_err *err);
 /* A callback that was pending has come: false when the build has ended meanwhile (and may be gone). */
@@ -232,6 +237,11 @@ const char *hoy_build_chain(const struct hoy_build *build, size_t step);
 /* Index of the step that `key` of `json` names, one before `at`, or NO_STEP. -EINVAL: it is none. */
 int hoy_build_index_of(const struct hoy_json *json, const char *key, size_t at, size_t *ret);
 size_t hoy_build_index(const struct hoy_build *build, const struct hoy_build_step *step);
+/* Its result was known elsewhere, and is here now: the step is done. `layer` is held from here on; blob "": none. */
+int hoy_build_task_known(
+	struct hoy_build_task *task, const struct hoy_built_layer *layer, int64_t created, struct hoy_err *err);
+/* Nobody knows its result: it is made. */
+void hoy_build_make(struct hoy_build_task *task);
 /* The step's inputs are known: looks for its result, or makes it. */
 void hoy_build_work(struct hoy_build_task *task);
 void hoy_build_task_release(struct hoy_build_task *task); /* all that belongs to other rooms */
@@ -305,6 +315,19 @@ void hoy_build_secrets_add_args(const struct hoy_build_task *task, struct hoy_js
 int hoy_build_secrets_add_mounts(const struct hoy_build_task *task, struct hoy_json_writer *w, struct hoy_err *err);
 /* SSH_AUTH_SOCK, where there is an agent. */
 int hoy_build_secrets_add_env(const struct hoy_build_task *task, struct hoy_json_writer *w, struct hoy_err *err);
+
+/* --- cache_transfer.c: caches of other machines --- */
+
+int hoy_build_caching_take(struct hoy_build *build, const struct hoy_build_request *request, struct hoy_err *err);
+void hoy_build_caching_free(struct hoy_build_caching *caching);
+/* True: their records are being read, hoy_build_schedule() is called then. */
+bool hoy_build_cache_import(struct hoy_build *build);
+/* Credentials are there. False: they were not for a cache. */
+bool hoy_build_cache_go_on(struct hoy_build *build);
+/* True: one of them knows the task's step; it will be done, or made. */
+bool hoy_build_cache_find(struct hoy_build_task *task);
+/* What the image is to say of its own layers, above `n_below` others; empty: nothing. */
+int hoy_build_cache_inline(const struct hoy_build *build, size_t n_below, struct hoy_buf *ret, struct hoy_err *err);
 
 /* --- cache.c --- */
 

@@ -14,7 +14,7 @@
 static void look_at_end(struct hoy_build *build)
 {
 	if (build->is_packed && build->is_received)
-		hoy_build_fail(build, NULL);
+		hoy_build_succeed(build);
 }
 
 static void on_packed(const struct hoy_err *failed, const struct hoy_image_result *result, void *userdata)
@@ -95,7 +95,7 @@ void hoy_build_export(struct hoy_build *build)
 	struct hoy_err err = { 0 };
 
 	if (build->export == HOY_BUILD_TO_NOWHERE)
-		hoy_build_fail(build, NULL);
+		hoy_build_succeed(build);
 	else if (start(build, &err) < 0)
 		hoy_build_fail(build, &err);
 }

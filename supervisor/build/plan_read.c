@@ -75,6 +75,7 @@ static int send_base(struct hoy_build *build, const struct hoy_build_base *base,
 
 	lean.history = NULL;
 	lean.n_history = 0;
+	lean.build_cache = NULL;
 	r = hoy_oci_image_config_print(&lean, &doc, /* indent= */ 0, err);
 	if (r < 0)
 		return r;
@@ -193,7 +194,9 @@ void hoy_build_serve_wanted(struct hoy_build *build)
 
 void hoy_build_go_on_pulling(struct hoy_build *build)
 {
-	if (!build->ended)
+	if (build->ended)
+		return;
+	if (!hoy_build_cache_go_on(build))
 		hoy_build_serve_wanted(build);
 }
 
@@ -268,7 +271,7 @@ static void on_end(const struct hoy_err *failed, void *userdata)
 	build->worker = hoy_worker_run_free(build->worker);
 	if (read_plan(build, &err) < 0)
 		hoy_build_fail(build, &err);
-	else
+	else if (!hoy_build_cache_import(build))
 		hoy_build_schedule(build);
 }
 

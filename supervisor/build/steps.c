@@ -394,6 +394,7 @@ static void finish_task(struct hoy_build_task *task)
 {
 	struct hoy_build *build = task->build;
 
+	memcpy(task->step->key, task->key, sizeof task->step->key);
 	finish_step(build, task->step, task->key + strlen("sha256:"));
 	forget_task(task);
 	hoy_build_schedule(build);
@@ -431,7 +432,7 @@ static int check_step(const struct hoy_build_step *step, struct hoy_err *err)
 		hoy_build_text(step->json, "missing"));
 }
 
-static void make(struct hoy_build_task *task)
+void hoy_build_make(struct hoy_build_task *task)
 {
 	switch (task->step->kind) {
 	case STEP_RUN:
@@ -454,6 +455,32 @@ static void make(struct hoy_build_task *task)
 	}
 }
 
+static void finish_cached(struct hoy_build_task *task, int64_t created)
+{
+	struct hoy_build_step *step = task->step;
+
+	step->created = created;
+	hoy_build_say_of(task->build, step, " ---> Using cache\n");
+	step->cached = true;
+	hoy_build_tell(task->build, HOY_BUILD_STEP_CACHED, step, NULL, 0, 0);
+	finish_task(task);
+}
+
+int hoy_build_task_known(
+	struct hoy_build_task *task, const struct hoy_built_layer *layer, int64_t created, struct hoy_err *err)
+{
+	struct hoy_build *build = task->build;
+	int r = set_layer(build, task->step, layer, err);
+
+	if (r < 0)
+		return r;
+	task->step->created = created;
+	hoy_builds_cache_add(build->builds, task->key, task->step, build->serial);
+	build->made_something = true;
+	finish_cached(task, created);
+	return 0;
+}
+
 /* What was made before is there, or it is made now, or waited for. */
 static void work(struct hoy_build_task *task)
 {
@@ -465,11 +492,7 @@ static void work(struct hoy_build_task *task)
 	if (entry && is_uncached(build, step) && entry->maker != build->serial)
 		entry = NULL;
 	if (entry && set_layer(build, step, &entry->layer, NULL) == 0) {
-		step->created = entry->created;
-		hoy_build_say_of(build, step, " ---> Using cache\n");
-		step->cached = true;
-		hoy_build_tell(build, HOY_BUILD_STEP_CACHED, step, NULL, 0, 0);
-		finish_task(task);
+		finish_cached(task, entry->created);
 		return;
 	}
 	task->waits = is_being_made(task);
@@ -478,8 +501,8 @@ static void work(struct hoy_build_task *task)
 	task->is_leader = true;
 	if (check_step(step, &err) < 0)
 		hoy_build_task_fail(task, &err);
-	else
-		make(task);
+	else if (is_uncached(build, step) || !hoy_build_cache_find(task))
+		hoy_build_make(task);
 }
 
 static void on_retry(struct hoy_source *source, void *userdata)
@@ -492,7 +515,7 @@ static void on_retry(struct hoy_source *source, void *userdata)
 	if (task->build->ended)
 		return;
 	if (task->is_leader)
-		make(task); /* it waited for a cache of RUN */
+		hoy_build_make(task); /* it waited for a cache of RUN */
 	else
 		work(task);
 }

@@ -13,6 +13,7 @@
 #include "base/base64.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/redact.h"
 #include "base/str.h"
 #include "supervisor/cli/build_display.h"
 #include "supervisor/cli/build_internal.h"
@@ -39,8 +40,10 @@ static const struct hoy_build_options build_defaults = { .rm = true };
 static const struct hoy_option build_options[] = {
 	LIST(0, "add-host", "list", add_host, "Add a custom host-to-IP mapping (\"host:ip\")"),
 	LIST(0, "build-arg", "list", build_args, "Set build-time variables"),
-	LIST(0, "cache-from", "strings", cache_from,
-		"Images to consider as cache sources: what is in the engine's cache counts"),
+	LIST(0, "cache-from", "stringArray", cache_from,
+		"External cache sources (e.g., \"user/app:cache\", \"type=registry,ref=user/app:cache\")"),
+	LIST(0, "cache-to", "stringArray", cache_to,
+		"Cache export destinations (e.g., \"type=registry,ref=user/app:cache,mode=max\", \"type=inline\")"),
 	TEXT(0, "cgroup-parent", "string", cgroup_parent,
 		"Set the parent cgroup for the RUN instructions during build"),
 	FLAG(0, "compress", compress, "Compress the build context (it is sent to a socket: it is not)"),
@@ -87,7 +90,6 @@ static const struct hoy_option build_options[] = {
 	LIST(0, "ulimit", "ulimit", ulimit, "Ulimit options"),
 	REFUSE(0, "allow", "strings"),
 	REFUSE(0, "annotation", "list"),
-	REFUSE(0, "cache-to", "list"),
 	REFUSE(0, "call", "string"),
 	REFUSE(0, "check", "bool"),
 	REFUSE(0, "squash", "bool"),
@@ -284,7 +286,7 @@ static int tell_failure(struct hoy_cli *cli, const struct hoy_build_source *sour
 	const struct hoy_err *err)
 {
 	const char *file = ((const struct hoy_build_options *) cli->values)->file;
-	auto_free char *text = dockerfile_of(source);
+	auto_free char *written = dockerfile_of(source), *text = written ? hoy_redact(written) : NULL;
 	struct hoy_err told = *err;
 
 	if (answer->display)

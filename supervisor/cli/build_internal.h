@@ -12,7 +12,7 @@
 struct hoy_build_options {
 	const char *file, *iidfile, *network, *platform, *progress, *target, *cgroup_parent, *cpuset_cpus, *cpuset_mems,
 		*isolation, *metadata_file, *builder, *provenance, *sbom;
-	char **tags, **build_args, **labels, **add_host, **cache_from, **security_opt, **ulimit, **outputs, **secrets,
+	char **tags, **build_args, **labels, **add_host, **cache_from, **cache_to, **security_opt, **ulimit, **outputs, **secrets,
 		**ssh, **contexts, **no_cache_filter, **attest;
 	bool no_cache, pull, quiet, keep, rm, force_rm, compress, load, push, untrusted, untrusted_given;
 	int64_t memory, memory_swap, shm_size, cpu_period, cpu_quota, cpu_shares;
@@ -70,6 +70,11 @@ int hoy_build_request_path(const struct hoy_cli *cli, const struct hoy_build_sou
 	const struct hoy_build_wants *wants, const char *session, struct hoy_buf *path, struct hoy_err *err);
 /* The header with the credentials that config.json has, whole and with its line's end; empty: there are none. */
 int hoy_build_request_credentials(const struct hoy_config *config, struct hoy_buf *header, struct hoy_err *err);
+
+/* --- build_caches.c --- */
+
+/* The values of a flag as a JSON array of references and {"Type", "Attrs"}; empty: there are none. */
+int hoy_build_caches_print(const char *flag, char *const *values, struct hoy_buf *ret, struct hoy_err *err);
 
 /* --- build_result.c: after the build --- */
 

@@ -115,6 +115,16 @@ static const char *output_of(const struct hoy_build_wants *wants)
 	return NULL;
 }
 
+static int add_caches(struct hoy_buf *path, const char *key, const char *flag, char *const *values, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf text = {};
+	int r = hoy_build_caches_print(flag, values, &text, err);
+
+	if (r == 0)
+		add_text(path, key, text.data);
+	return r;
+}
+
 int hoy_build_request_path(const struct hoy_cli *cli, const struct hoy_build_source *source,
 	const struct hoy_build_wants *wants, const char *session, struct hoy_buf *path, struct hoy_err *err)
 {
@@ -154,6 +164,10 @@ int hoy_build_request_path(const struct hoy_cli *cli, const struct hoy_build_sou
 		r = add_map(path, "labels", o->labels, /* from_environment= */ false, err);
 	if (r >= 0)
 		r = add_ulimits(path, o->ulimit, err);
+	if (r >= 0)
+		r = add_caches(path, "cachefrom", "cache-from", o->cache_from, err);
+	if (r >= 0)
+		r = add_caches(path, "cacheto", "cache-to", o->cache_to, err);
 	return r < 0 ? r : hoy_buf_check(path, "the request", err);
 }
 

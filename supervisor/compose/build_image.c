@@ -31,6 +31,8 @@ static void add_build_words(const struct hoy_compose_build *build, char ***words
 		*failed |= hoy_strv_addf(words, "--tag=%s", *tag);
 	for (char **from = build->cache_from; from && *from; from++)
 		*failed |= hoy_strv_addf(words, "--cache-from=%s", *from);
+	for (char **to = build->cache_to; to && *to; to++)
+		*failed |= hoy_strv_addf(words, "--cache-to=%s", *to);
 	for (char **stage = build->no_cache_filter; stage && *stage; stage++)
 		*failed |= hoy_strv_addf(words, "--no-cache-filter=%s", *stage);
 	for (char **agent = build->ssh; agent && *agent; agent++)
@@ -51,7 +53,6 @@ static int check_build(const struct hoy_compose_service *service, struct hoy_err
 		const char *text;
 	} refused[] = {
 		{ b->entitlements, "build.entitlements is not supported" },
-		{ b->cache_to, "build.cache_to is not supported" },
 		{ b->privileged, "build.privileged is not supported" },
 		{ hoy_strv_len(b->platforms) > 1, "build.platforms: several at once are not supported" },
 	};

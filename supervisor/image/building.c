@@ -18,13 +18,12 @@
 #include "base/time.h"
 #include "libocispec/image.h"
 #include "supervisor/image/archive_plan.h"
-#include "supervisor/image/job.h"
+#include "supervisor/image/fetch_run.h"
 #include "supervisor/image/layer_run.h"
+#include "supervisor/image/making.h"
 #include "libocispec/reference.h"
 #include "supervisor/store/images.h"
 #include "supervisor/store/store.h"
-
-#define BLOB_NAME "0"
 
 /* --- directories --- */
 
@@ -46,20 +45,12 @@ void hoy_images_drop_dir(struct hoy_images *images, const char *path)
 
 /* --- a layer of a directory --- */
 
-struct making {
-	struct hoy_image_job job; /* first */
-	struct hoy_layer_making options;
-	char *upper;
-	struct layer *below; /* NULL: a base layer */
-	struct hoy_built_layer made;
-	char *temp; /* directory in l/ that is being filled */
-	int64_t size;
-};
-
 static void making_free(struct hoy_image_job *job)
 {
 	struct making *m = (struct making *) job;
 
+	m->fetch = hoy_fetch_run_free(m->fetch);
+	hoy_fetch_request_free(m->request);
 	if (m->temp)
 		hoy_images_trash(job->images, job->images->layers_fd, m->temp);
 	free(m->temp);
@@ -77,7 +68,7 @@ static void on_making_done(const struct hoy_err *err, const struct hoy_image_res
 		options->done(err, NULL, options->userdata);
 }
 
-static void tell_made(struct making *m)
+void hoy_making_tell(struct making *m)
 {
 	m->options.done(NULL, &m->made, m->options.userdata);
 	hoy_image_job_succeed(&m->job);
@@ -89,7 +80,7 @@ static int keep_blob(struct making *m, struct hoy_err *err)
 	struct blob *blob = hoy_images_blob(images, m->made.blob);
 
 	if (!blob) {
-		if (renameat(m->job.temp_fd, BLOB_NAME, images->blobs_fd, m->made.blob + strlen("sha256:")) < 0)
+		if (renameat(m->job.temp_fd, MAKING_BLOB, images->blobs_fd, m->made.blob + strlen("sha256:")) < 0)
 			return hoy_err_sys(err, "keep the blob");
 		blob = hoy_images_blob_add(images, m->made.blob, m->made.blob_size);
 		if (!blob)
@@ -113,6 +104,17 @@ static int enter_layer(struct making *m, int parent, const char *dir, struct hoy
 	return layer ? hoy_image_job_keep_layer(&m->job, layer, err) : hoy_err_oom(err);
 }
 
+static int enter_temp(struct making *m, struct hoy_err *err)
+{
+	int r = enter_layer(m, m->job.images->layers_fd, m->temp, err);
+
+	if (r == 0) {
+		free(m->temp);
+		m->temp = NULL;
+	}
+	return r;
+}
+
 static void on_applied(const struct hoy_err *failed, const struct hoy_layer_reply *reply, void *userdata)
 {
 	struct making *m = userdata;
@@ -125,16 +127,18 @@ static void on_applied(const struct hoy_err *failed, const struct hoy_layer_repl
 		return;
 	}
 	m->size = (int64_t) reply->done.unpacked;
-	r = enter_layer(m, m->job.images->layers_fd, m->temp, &err);
-	if (r == 0) {
-		free(m->temp);
-		m->temp = NULL;
+	if (strcmp(reply->done.digest, m->made.blob) != 0) /* who brought it may have been mistaken, or worse */
+		r = hoy_err_invalid(&err, "layer %s has the digest %s", m->made.blob, reply->done.digest);
+	else if (hoy_images_layer(m->job.images, m->made.chain_id))
+		r = hoy_image_job_keep_layer(&m->job, hoy_images_layer(m->job.images, m->made.chain_id), &err);
+	else
+		r = enter_temp(m, &err);
+	if (r == 0)
 		r = keep_blob(m, &err);
-	}
 	if (r < 0)
 		hoy_image_job_fail(&m->job, &err);
 	else
-		tell_made(m);
+		hoy_making_tell(m);
 }
 
 static int list_lowers(const struct making *m, char ***ret, struct hoy_err *err)
@@ -149,11 +153,14 @@ static int list_lowers(const struct making *m, char ***ret, struct hoy_err *err)
 	return 0;
 }
 
-static int apply_blob(struct making *m, struct hoy_err *err)
+int hoy_making_apply(struct making *m, struct hoy_err *err)
 {
 	struct hoy_images *images = m->job.images;
 	auto_ptr(hoy_strv_free) char **lowers = NULL;
-	auto_fd int input = openat(m->job.temp_fd, BLOB_NAME, O_RDONLY | O_CLOEXEC), target = -EBADF;
+	bool is_stored = hoy_images_blob(images, m->made.blob) != NULL;
+	auto_fd int input = openat(is_stored ? images->blobs_fd : m->job.temp_fd,
+		is_stored ? m->made.blob + strlen("sha256:") : MAKING_BLOB, O_RDONLY | O_CLOEXEC);
+	auto_fd int target = -EBADF;
 	struct hoy_layer_run_options options = {
 		.request = { .op = HOY_LAYER_APPLY, .flags = m->below ? HOY_LAYER_LOWERS : 0 },
 		.on_done = on_applied,
@@ -200,7 +207,7 @@ static int take_packed(struct making *m, const struct hoy_layer_reply *done, str
 	if (there)
 		r = hoy_image_job_keep_layer(&m->job, there, err);
 	else if (done->done.left_out > 0 || done->done.clamped > 0)
-		return apply_blob(m, err);
+		return hoy_making_apply(m, err);
 	else
 		r = enter_layer(m, AT_FDCWD, m->upper, err);
 	if (r == 0)
@@ -223,7 +230,7 @@ static void on_packed(const struct hoy_err *failed, const struct hoy_layer_reply
 	if (r < 0)
 		hoy_image_job_fail(&m->job, &err);
 	else if (r > 0)
-		tell_made(m);
+		hoy_making_tell(m);
 }
 
 static int start_packing(struct making *m, struct hoy_err *err)
@@ -239,7 +246,7 @@ static int start_packing(struct making *m, struct hoy_err *err)
 
 	if (upper < 0)
 		return hoy_err_sys(err, "open the new layer '%s'", m->upper);
-	blob = openat(m->job.temp_fd, BLOB_NAME, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	blob = openat(m->job.temp_fd, MAKING_BLOB, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (blob < 0)
 		return hoy_err_sys(err, "create the blob");
 	options.fds[options.n_fds++] = upper;
@@ -263,8 +270,8 @@ static int choose_below(struct making *m, struct hoy_err *err)
 	return hoy_image_job_keep_layer(&m->job, m->below, err);
 }
 
-int hoy_images_make_layer(struct hoy_images *images, const struct hoy_layer_making *making, struct hoy_image_job **ret,
-	struct hoy_err *err)
+int hoy_making_new(
+	struct hoy_images *images, const struct hoy_layer_making *making, struct making **ret, struct hoy_err *err)
 {
 	struct hoy_layer_making *told = malloc(sizeof *told);
 	struct making *m = calloc(1, sizeof *m);
@@ -274,7 +281,8 @@ int hoy_images_make_layer(struct hoy_images *images, const struct hoy_layer_maki
 	if (m && told) {
 		*told = m->options = *making;
 		m->job.free_detail = making_free;
-		m->upper = strdup(making->upper_dir);
+		m->told = told;
+		m->upper = strdup(making->upper_dir ? making->upper_dir : "");
 	}
 	if (!m || !told || !m->upper)
 		r = hoy_err_oom(err);
@@ -290,11 +298,30 @@ int hoy_images_make_layer(struct hoy_images *images, const struct hoy_layer_maki
 	r = choose_below(m, err);
 	m->options.chain_id = m->below ? m->below->chain_id : "";
 	m->options.upper_dir = NULL;
-	if (r == 0)
-		r = start_packing(m, err);
+	if (r < 0)
+		hoy_making_discard(m);
+	else
+		*ret = m;
+	return r;
+}
+
+void hoy_making_discard(struct making *m)
+{
+	free(m->told);
+	hoy_image_job_discard(&m->job);
+}
+
+int hoy_images_make_layer(struct hoy_images *images, const struct hoy_layer_making *making, struct hoy_image_job **ret,
+	struct hoy_err *err)
+{
+	struct making *m;
+	int r = hoy_making_new(images, making, &m, err);
+
+	if (r < 0)
+		return r;
+	r = start_packing(m, err);
 	if (r < 0) {
-		free(told);
-		hoy_image_job_discard(&m->job);
+		hoy_making_discard(m);
 		return r;
 	}
 	*ret = &m->job;
@@ -302,6 +329,11 @@ int hoy_images_make_layer(struct hoy_images *images, const struct hoy_layer_maki
 }
 
 /* --- users of layers --- */
+
+void hoy_built_layer_on(const char *chain_id, struct hoy_built_layer *layer)
+{
+	hoy_archive_chain_id(chain_id, layer->diff_id, layer->chain_id);
+}
 
 int hoy_built_layer_hold(struct hoy_images *images, const struct hoy_built_layer *layer, struct hoy_err *err)
 {
@@ -312,6 +344,11 @@ int hoy_built_layer_hold(struct hoy_images *images, const struct hoy_built_layer
 	if (r == 0)
 		hoy_images_blob_ref(blob);
 	return r;
+}
+
+bool hoy_built_layer_is_here(struct hoy_images *images, const struct hoy_built_layer *layer)
+{
+	return hoy_images_layer(images, layer->chain_id) && hoy_images_blob(images, layer->blob);
 }
 
 void hoy_built_layer_release(struct hoy_images *images, const struct hoy_built_layer *layer)
@@ -469,6 +506,7 @@ static int print_config(
 		ids[n + i] = (char *) (uintptr_t) what->layers[i].diff_id;
 	config.rootfs.type = (char *) (uintptr_t) "layers";
 	config.rootfs.diff_ids = ids;
+	config.build_cache = (char *) (uintptr_t) what->inline_cache;
 	return hoy_oci_image_config_print(&config, ret, /* indent= */ 0, err);
 }
 

@@ -38,9 +38,14 @@ struct hoy_layer_making {
 int hoy_images_make_layer(struct hoy_images *images, const struct hoy_layer_making *making, struct hoy_image_job **ret,
 	struct hoy_err *err);
 
+/* Fills in ->chain_id of a layer that lies on this chain ("": on nothing). */
+void hoy_built_layer_on(const char *chain_id, struct hoy_built_layer *layer);
+
 /* Both of a layer: directory and blob. HOY_ERR_NOT_FOUND: one of them is not there. */
 int hoy_built_layer_hold(struct hoy_images *images, const struct hoy_built_layer *layer, struct hoy_err *err);
 void hoy_built_layer_release(struct hoy_images *images, const struct hoy_built_layer *layer);
+
+bool hoy_built_layer_is_here(struct hoy_images *images, const struct hoy_built_layer *layer);
 
 /* Bytes of directory and blob. */
 int64_t hoy_built_layer_size(struct hoy_images *images, const struct hoy_built_layer *layer);
@@ -62,6 +67,7 @@ struct hoy_image_composition {
 	char *const *names;                        /* references to give; NULL: none */
 	bool is_synced;                            /* its layers are on disk */
 	bool *ret_existed;                         /* may be NULL: is there an image like it already? */
+	const char *inline_cache;                  /* member moby.buildkit.cache.v0 of the config; NULL: none */
 	bool as_base;                              /* nothing differs from the base: it gets the names itself */
 };
 

@@ -88,14 +88,32 @@ teardown() {
     say 'FROM busybox'
     run docker build http://127.0.0.1:1/x.tar
     [ $status != 0 ] && [[ $output == *"load the remote build context: Get "*"http://127.0.0.1:1/x.tar"* ]] || { echo "$output"; false; }
-    run docker build --cache-from r/x .
-    [ $status = 0 ] && [[ $output == *"importing cache manifest from registry r/x"*"not supported"* ]] || { echo "$output"; false; }
+    run docker build --cache-from 127.0.0.1:1/x .
+    [ $status = 0 ] && [[ $output == *"importing cache manifest from 127.0.0.1:1/x"*ERROR* ]] || { echo "$output"; false; }
     say 'FROM busybox' 'COPY --from=x nope /'
     run docker build --build-context "x=d" .
     [ $status != 0 ] && [[ $output == *"stat nope: file does not exist"* ]] || { echo "$output"; false; }
-    run docker build --cache-to type=inline .
-    [ $status != 0 ] && [[ $output == *"exporting the build cache ('inline') is not supported"* ]]
+    run docker build --cache-from type=odd,ref=x .
+    [ $status != 0 ] && [[ $output == *"--cache-from type=odd is not supported"* ]] || { echo "$output"; false; }
     wait_for 5 nothing_is_left
+}
+
+@test "the cache comes from a registry and goes there, in the image or beside it" {
+    start_debian_registry
+    say 'FROM busybox' 'LABEL cached=1' 'RUN head -c 16 /dev/urandom >/b && echo step""ran'
+    run docker build --cache-to type=inline -t "$R/img" .
+    [ $status = 0 ] && [[ $output == *stepran* ]] || { echo "$output"; false; }
+    docker push -q "$R/img"
+    docker rmi -f "$R/img"
+    docker builder prune -af
+    run docker build --cache-from "$R/img" --iidfile "$T/iid" .
+    [ $status = 0 ] && [[ $output != *stepran* && $output == *"importing cache manifest from $R/img"*CACHED* ]] || { echo "$output"; false; }
+    run docker build --cache-to "type=registry,ref=$R/cache,mode=max" .
+    [ $status = 0 ] && [[ $output == *"exporting cache to $R/cache"* ]] || { echo "$output"; false; }
+    docker rmi -f "$(<"$T/iid")"
+    docker builder prune -af
+    run docker build --cache-from "type=registry,ref=$R/cache" --iidfile "$T/iid2" .
+    [ $status = 0 ] && [[ $output != *stepran* ]] && cmp "$T/iid" "$T/iid2" || { echo "$output"; false; }
 }
 
 @test "ctrl-c, a kill and a hoyd that ends: nothing stays" {

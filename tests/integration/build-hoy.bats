@@ -181,3 +181,57 @@ pty() { "$TOP/tests/integration/pty-run" "$@"; }
     hoyd_is_alive
     wait_for 5 no_session_is_left
 }
+
+# forget_all: what the engine knows of builds.
+forget_all() {
+    "$HOY" images -q --filter label=cached | xargs -r "$HOY" rmi -f >/dev/null
+    "$HOY" builder prune -af >/dev/null
+}
+
+@test "--cache-to and --cache-from by a registry" {
+    # an engine that knows nothing runs no step; inline; what was tampered with
+    local id before blob
+    start_debian_registry
+    say 'FROM busybox AS aside' 'RUN head -c 16 /dev/urandom >/aside' 'FROM busybox' 'LABEL cached=1' 'WORKDIR /w' 'COPY a.txt .' \
+        'RUN head -c 16 /dev/urandom >b && echo step""ran' 'RUN true' 'COPY --from=aside /aside /'
+    run "$HOY" build --progress plain --iidfile "$T/iid" --cache-to "type=registry,ref=$R/cache:min" --cache-to "type=registry,ref=$R/cache:max,mode=max,oci-mediatypes=true,image-manifest=true,compression=gzip" .
+    [ $status = 0 ] && [[ $output == *stepran*"exporting cache to $R/cache:min"*"exporting cache to $R/cache:max"* ]] || { echo "$output"; false; }
+    id=$(<"$T/iid")
+    curl -sf -H 'Accept: application/vnd.oci.image.manifest.v1+json' "http://$R/v2/cache/manifests/max" >"$T/manifest"
+    [ "$(jq -r '.config.mediaType, (.layers|length)' "$T/manifest" | xargs)" = "application/vnd.buildkit.cacheconfig.v0 6" ] || { cat "$T/manifest"; false; }
+    curl -sf "http://$R/v2/cache/blobs/$(jq -r .config.digest "$T/manifest")" >"$T/config"
+    jq -e '(.layers|length) == 6 and ([.layers[].parent]|any(. == -1)) and (.records|length) == 7 and all(.layers[]; .annotations.diffID)' "$T/config" || { cat "$T/config"; false; }
+    forget_all
+    run "$HOY" build --progress plain --iidfile "$T/iid" --cache-from "$R/cache:none" --cache-from "type=registry,ref=$R/cache:max" .
+    [ $status = 0 ] && [[ $output != *stepran* && $output == *"importing cache manifest from $R/cache:none"*ERROR* ]] || { echo "$output"; false; }
+    [ "$(grep -c '^#[0-9]* CACHED$' <<<"$output")" = 6 ] && [ "$(<"$T/iid")" = "$id" ] || { echo "$output"; false; }
+    forget_all
+    run "$HOY" build --progress plain --iidfile "$T/iid" --cache-from "$R/cache:min" --cache-to type=inline -t "$R/img" --push .
+    [ $status = 0 ] && [[ $output != *stepran* ]] && [ "$(<"$T/iid")" != "$id" ] || { echo "$output"; false; }
+    before=$("$HOY" inspect -f '{{json .RootFS.Layers}}' "$R/img" | jq -c '.[:-1]') # the last is of the other stage
+    forget_all
+    run "$HOY" build --progress plain --iidfile "$T/iid" --cache-from "$R/img" -t again .
+    [ $status = 0 ] && [[ $output != *stepran* ]] && [ "$("$HOY" inspect -f '{{json .RootFS.Layers}}' again | jq -c '.[:-1]')" = "$before" ] || { echo "$output"; false; }
+    forget_all
+    for blob in $(jq -r '.layers[].digest' "$T/manifest"); do
+        blob=$T/registry/docker/registry/v2/blobs/sha256/${blob:7:2}/${blob:7}/data
+        head -c "$(stat -c %s "$blob")" /dev/urandom >"$blob"
+    done
+    run "$HOY" build --progress plain --cache-from "$R/cache:max" .
+    [ $status = 0 ] && [[ $output == *stepran* ]] || { echo "$output"; false; }
+    forget_all
+}
+
+@test "caches that are not supported are refused by name" {
+    local what
+    say 'FROM busybox'
+    for what in type=gha type=s3,bucket=x type=azblob,name=x type=registry type=registry,ref=x,compression=zstd type=registry,ref=x,image-manifest=false \
+        type=inline,mode=max type=registry,ref=x,mode=all x=y; do
+        run "$HOY" build --cache-to "$what" .
+        [ $status = 1 ] && [[ $output == *"--cache-to"* ]] || { echo "$what: $output"; false; }
+    done
+    for what in type=gha type=s3,bucket=x type=registry ref=x; do
+        run "$HOY" build --cache-from "$what" .
+        [ $status = 1 ] && [[ $output == *"--cache-from"* ]] || { echo "$what: $output"; false; }
+    done
+}

@@ -486,7 +486,8 @@ X
     refuses 'build: {context: ., platforms: [linux/amd64, linux/arm64]}' 'build.platforms: several at once are not supported'
     refuses 'build: {context: ., provenance: mode=max}' 'attestations are not made'
     refuses 'build: {context: ., isolation: hyperv}' 'is the only one here'
-    for key in cache_to:\ [x] privileged:\ true entitlements:\ [network.host]; do
+    refuses 'build: {context: ., dockerfile_inline: FROM busybox, cache_to: ["type=gha"]}' '--cache-to type=gha is not supported'
+    for key in privileged:\ true entitlements:\ [network.host]; do
         refuses "build: {context: ., $key}" "build.${key%%:*} is not supported"
     done
     # what one host has no use for is told

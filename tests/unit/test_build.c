@@ -3,6 +3,7 @@
 #include "tests/unit/unit.h"
 
 Suite *suite_build_plan(void);
+Suite *suite_cache_records(void);
 Suite *suite_chmod(void);
 Suite *suite_dockerfile(void);
 Suite *suite_ignore(void);
@@ -12,7 +13,7 @@ Suite *suite_shell_words(void);
 int main(void)
 {
 	static const hoy_suite_fn suites[] = { suite_shell_words, suite_ignore, suite_chmod, suite_dockerfile,
-		suite_build_plan, suite_lint };
+		suite_build_plan, suite_lint, suite_cache_records };
 
 	return hoy_unit_run(suites, ARRAY_LEN(suites));
 }

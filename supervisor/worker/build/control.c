@@ -404,6 +404,8 @@ static int add_worker(struct hoy_buf *message, uint32_t number, const struct con
 
 	hoy_wire_add_string(&worker, 1, engine_text(control, "worker"));
 	hoy_wire_add_map_entry(&worker, 2, "org.mobyproject.buildkit.worker.executor", "hoy");
+	/* By this buildx knows an engine that can bring its cache to a registry. */
+	hoy_wire_add_map_entry(&worker, 2, "org.mobyproject.buildkit.worker.snapshotter", "overlayfs");
 	if (*engine_text(control, "gateway"))
 		hoy_wire_add_map_entry(&worker, 2, "org.mobyproject.buildkit.worker.moby.host-gateway-ip",
 			engine_text(control, "gateway"));

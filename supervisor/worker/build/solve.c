@@ -88,18 +88,26 @@ static int take_typed(const struct hoy_wire_field *field, char **ret_type, char 
 static int take_cache(const struct hoy_wire_field *field, char ***list, struct hoy_err *err)
 {
 	auto_ptr(hoy_strv_free) char **attrs = NULL;
+	auto_(hoy_buf_done) struct hoy_buf text = { 0 };
+	struct hoy_json_writer w = { .buf = &text };
 	auto_free char *type = NULL;
-	const char *ref;
 	int r = take_typed(field, &type, &attrs, err);
 
 	if (r < 0)
 		return r;
 	if (hoy_strv_len(*list) >= PAIRS_MAX)
 		return hoy_err_invalid(err, "too many caches");
-	ref = get(attrs, "ref");
-	if (!ref)
-		ref = get(attrs, "src");
-	return hoy_strv_addf(list, "%s %s", type ? type : "", ref ? ref : "") < 0 ? hoy_err_oom(err) : 0;
+	sort_pairs(attrs);
+	hoy_json_object(&w, NULL);
+	hoy_json_add_string(&w, "Type", type ? type : "");
+	hoy_json_object(&w, "Attrs");
+	for (char *const *at = attrs; at && at[0]; at += 2)
+		if (!get(at + 2, at[0])) /* of an attribute that comes twice the last one counts */
+			hoy_json_add_string(&w, at[0], at[1]);
+	hoy_json_end(&w);
+	hoy_json_end(&w);
+	r = hoy_buf_check(&text, "cache", err);
+	return r < 0 ? r : hoy_strv_add(list, text.data) < 0 ? hoy_err_oom(err) : 0;
 }
 
 static int take_caches(const struct hoy_wire_field *field, struct hoy_solve *solve, struct hoy_err *err)
@@ -578,6 +586,14 @@ static int add_exporter(struct hoy_json_writer *w, const struct hoy_solve *solve
 	return r < 0 ? r : add_split(w, "tags", get(solve->exporter_attrs, "name"), err);
 }
 
+static void add_caches(struct hoy_json_writer *w, const char *member, char *const *caches)
+{
+	hoy_json_array(w, member);
+	for (; caches && *caches; caches++)
+		hoy_json_add_raw(w, NULL, *caches);
+	hoy_json_end(w);
+}
+
 static int check_source(const struct hoy_solve *solve, const char *frontend, struct hoy_err *err)
 {
 	if (solve->has_definition || solve->has_inputs)
@@ -588,10 +604,6 @@ static int check_source(const struct hoy_solve *solve, const char *frontend, str
 	if (strcmp(frontend, "dockerfile.v0") != 0)
 		return hoy_err_unsupported(
 			err, "the frontend '%s' is not supported by this version of Hoy: dockerfile.v0 is", frontend);
-	if (solve->cache_to && solve->cache_to[0])
-		return hoy_err_unsupported(err,
-			"exporting the build cache ('%.*s') is not supported by this version of Hoy",
-			(int) strcspn(solve->cache_to[0], " "), solve->cache_to[0]);
 	return 0;
 }
 
@@ -606,7 +618,8 @@ int hoy_solve_print(const struct hoy_solve *solve, const char *frontend, char *c
 	hoy_json_object(&w, NULL);
 	hoy_json_add_string(&w, "ref", solve->ref);
 	hoy_json_add_string(&w, "session", solve->session ? solve->session : "");
-	hoy_json_add_strv(&w, "cache_from", solve->cache_from);
+	add_caches(&w, "cache_from", solve->cache_from);
+	add_caches(&w, "cache_to", solve->cache_to);
 	r = add_exporter(&w, solve, err);
 	if (r == 0)
 		r = add_options(&w, attrs, err);

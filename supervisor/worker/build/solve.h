@@ -18,7 +18,7 @@ struct hoy_solve {
 	char **attrs;                     /* of the frontend, names and values */
 	char *exporter, **exporter_attrs; /* NULL: none */
 	unsigned int n_exporters;
-	char **cache_to, **cache_from; /* "TYPE REF" */
+	char **cache_to, **cache_from; /* JSON: {"Type", "Attrs": {}} */
 	bool has_definition, has_inputs, has_policy;
 };
 int hoy_solve_parse(const char *data, size_t len, struct hoy_solve *ret, struct hoy_err *err);
@@ -49,7 +49,7 @@ int hoy_prune_print(const char *data, size_t len, bool is_prune, struct hoy_buf 
  * "cgroup_parent", "dockerfile_session" and "context_session" (where they are not of "session"), "shm_size", "export"
  * ("image", "local", "tar", "archive", "none"), "upload" (path of a context that the client uploads), "remote" (URL of a
  * context), booleans "no_cache" and "pull", lists of strings "build_args", "labels", "hosts", "tags", "contexts"
- * ("K=V"), "no_cache_filter", "cache_from", and "ulimits" ({"Name", "Soft", "Hard"}). HOY_ERR_UNSUPPORTED: an option
+ * ("K=V"), "no_cache_filter", "cache_from" and "cache_to" ({"Type", "Attrs": {}}), and "ulimits" ({"Name", "Soft", "Hard"}). HOY_ERR_UNSUPPORTED: an option
  * that we don't know changes what is built. `attrs` are the frontend's.
  */
 int hoy_solve_print(const struct hoy_solve *solve, const char *frontend, char *const *attrs, struct hoy_buf *ret,
