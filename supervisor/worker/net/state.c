@@ -1,5 +1,5 @@
 /* Bridges and endpoints of hoy-net. Speaks to no client. */
-#include "supervisor/worker/net/state.h"
+#include "supervisor/worker/net/state_internal.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -12,255 +12,12 @@
 #include "base/str.h"
 #include "supervisor/worker/net/conntrack.h"
 #include "supervisor/worker/net/firewall.h"
-#include "supervisor/worker/net/granted.h"
-#include "supervisor/worker/net/host.h"
 #include "supervisor/worker/net/link.h"
 #include "supervisor/worker/net/nameserver.h"
-#include "supervisor/worker/net/relay.h"
-#include "supervisor/worker/net/reserve.h"
-#include "supervisor/worker/net/ruleset.h"
-#include "supervisor/worker/net/watch.h"
 
 /* A detached veth is deleted only this long after: the kernel takes it away with the namespace anyway, and deleting
  * one takes 20 ms and more of the lock that the next container's start needs. */
 #define LINGER_NS (2 * UINT64_C(1000000000))
-
-/* So soon after our table was taken away it is back; whoever flushes the ruleset may be filling it for a moment. */
-#define RESTORE_NS UINT64_C(20000000)
-
-struct bridge {
-	struct hoy_net_bridge spec;
-	bool stale;
-};
-
-struct held_port {
-	int sock[2]; /* of IPv4 and IPv6; -EBADF: not on that, or could not be had when it was adopted */
-	struct hoy_source *source;
-	struct hoy_relay *relay[2]; /* of what the kernel does not translate */
-	uint8_t families;           /* it was asked for on these */
-	struct held_port *origin;   /* whose it was, while that may yet have it back; NULL: it was made here */
-};
-
-struct endpoint {
-	uint8_t id[HOY_NET_ID_LEN];
-	struct hoy_ruleset_target address;
-	int ifindex; /* of the host's end; 0: not known, or a child of the host's interface has none */
-	bool is_child;
-	bool stale;
-	bool restricted;
-	char port[IFNAMSIZ]; /* restricted: the host's end as the rules have it; "": not yet */
-	uint32_t n_allowed;
-	struct hoy_net_allowed *allowed;
-	struct hoy_granted granted;
-	uint32_t n_ports;
-	struct hoy_net_port *ports;
-	struct held_port *held;
-};
-
-struct departed {
-	int ifindex;
-	struct hoy_ruleset_target address;
-	uint8_t id[HOY_NET_ID_LEN];
-};
-
-struct hoy_state {
-	struct hoy_loop *loop;
-	struct hoy_links *links;
-	struct hoy_firewall *firewall;
-	const char *host_socket; /* rootless: of who binds ports of the host; NULL: we do */
-	char table[HOY_NET_TABLE_MAX];
-	bool table_exists;  /* as far as we know */
-	bool table6_exists; /* that of IPv6, which only networks with IPv6 need */
-	bool sources_exist; /* the table of family bridge, which only restricted endpoints need */
-	bool syncing;
-	struct if_nameindex *links_then; /* when it began; NULL: not known */
-	char foreign[128];
-	struct bridge *bridges;
-	size_t n_bridges;
-	struct endpoint **endpoints;
-	size_t n_endpoints;
-	struct departed *departed;
-	size_t n_departed;
-	struct hoy_source *linger;
-	int watch; /* of changes to the host's nftables */
-	struct hoy_source *watching;
-	struct hoy_source *restore;
-};
-
-/* --- rules ----------------------------------------------------------------------- */
-
-static bool wants_ipv6(const struct hoy_state *state)
-{
-	for (size_t i = 0; i < state->n_bridges; i++)
-		if (state->bridges[i].spec.prefix6_len > 0 && state->bridges[i].spec.kind == HOY_NET_BRIDGED)
-			return true;
-	return false;
-}
-
-static bool wants_sources(const struct hoy_state *state)
-{
-	for (size_t i = 0; i < state->n_endpoints; i++)
-		if (state->endpoints[i]->restricted)
-			return true;
-	return false;
-}
-
-static bool has_table(struct hoy_state *state, const char *family)
-{
-	auto_free char *command = hoy_str_printf("list chain %s %s prerouting", family, state->table);
-
-	return command && hoy_firewall_list(state->firewall, command);
-}
-
-/* The rules of the operator's chain, as text that adds them again; NULL: there are none. The caller's. */
-static char *user_rules(struct hoy_state *state, const char *family)
-{
-	auto_free char *command = hoy_str_printf("list chain %s %s %s", family, state->table, HOY_RULESET_USER);
-	const char *listing = command ? hoy_firewall_list(state->firewall, command) : NULL;
-
-	return listing && hoy_ruleset_has_rules(listing) ? strdup(listing) : NULL;
-}
-
-static void remove_table(struct hoy_state *state, struct hoy_buf *text, enum hoy_net_family family)
-{
-	auto_free char *rules = user_rules(state, family == HOY_NET_V4 ? "ip" : "ip6");
-
-	if (rules)
-		hoy_ruleset_strip(text, state->table, family);
-	else
-		hoy_ruleset_remove(text, state->table, family);
-}
-
-/* Another version of hoy-net may have left chains and sets of other types: then the tables are made from nothing. */
-static int replace_all(struct hoy_state *state, unsigned int which, const struct hoy_buf *all, struct hoy_err *err)
-{
-	auto_free char *rules = user_rules(state, "ip"), *rules6 = which & HOY_NET_V6 ? user_rules(state, "ip6") : NULL;
-	auto_(hoy_buf_done) struct hoy_buf text = {};
-
-	hoy_ruleset_remove(&text, state->table, which);
-	(void) hoy_buf_addf(&text, "%s%s", rules ? rules : "", rules6 ? rules6 : "");
-	(void) hoy_buf_add(&text, all->data, all->len);
-	return hoy_firewall_run(state->firewall, &text, err);
-}
-
-static void put_endpoint(
-	struct hoy_state *state, struct hoy_buf *text, enum hoy_ruleset_verb verb, const struct endpoint *ep)
-{
-	const struct hoy_ruleset_egress egress = { ep->port, ep->allowed, ep->n_allowed };
-
-	if (ep->restricted) {
-		hoy_ruleset_egress(text, state->table, verb, &ep->address, &egress);
-		hoy_granted_put(&ep->granted, state->table, verb, &ep->address, hoy_loop_now(state->loop), text);
-	}
-	hoy_ruleset_ports(text, state->table, verb, &ep->address, ep->ports, ep->n_ports);
-}
-
-/* The whole tables, from what we know. */
-static int install_all(struct hoy_state *state, struct hoy_err *err)
-{
-	auto_(hoy_buf_done) struct hoy_buf text = {};
-	bool ipv6 = wants_ipv6(state), sources = wants_sources(state);
-	unsigned int which = ipv6 ? HOY_NET_V4 | HOY_NET_V6 : HOY_NET_V4;
-	int r;
-
-	if (!ipv6 && has_table(state, "ip6"))
-		remove_table(state, &text, HOY_NET_V6);
-	hoy_ruleset_frame(&text, state->table, which);
-	if (sources)
-		hoy_ruleset_sources(&text, state->table);
-	else if (has_table(state, "bridge"))
-		hoy_ruleset_remove_sources(&text, state->table);
-	for (size_t i = 0; i < state->n_bridges; i++)
-		if (state->bridges[i].spec.kind == HOY_NET_BRIDGED)
-			hoy_ruleset_bridge(&text, state->table, HOY_RULESET_ADD, &state->bridges[i].spec);
-	for (size_t i = 0; i < state->n_endpoints; i++)
-		put_endpoint(state, &text, HOY_RULESET_ADD, state->endpoints[i]);
-	r = hoy_firewall_run(state->firewall, &text, NULL);
-	if (r < 0)
-		r = replace_all(state, which, &text, err);
-	if (r >= 0) {
-		state->table_exists = true;
-		state->table6_exists = ipv6;
-		state->sources_exist = sources;
-	}
-	return r;
-}
-
-static void on_nftables(struct hoy_source *source, uint32_t events, void *userdata)
-{
-	struct hoy_state *state = userdata;
-
-	(void) source;
-	(void) events;
-	if (hoy_watch_read(state->watch, state->table) && state->table_exists)
-		hoy_source_set_timer(state->restore, RESTORE_NS);
-}
-
-/* What we replace by ourselves is told as a deletion too: then the table is there. */
-static void on_restore(struct hoy_source *source, void *userdata)
-{
-	struct hoy_state *state = userdata;
-	struct hoy_err err = {};
-
-	(void) source;
-	if (!state->table_exists || (has_table(state, "ip") && (!state->table6_exists || has_table(state, "ip6")) &&
-					    (!state->sources_exist || has_table(state, "bridge"))))
-		return;
-	hoy_log_warn("nftables table '%s' was removed by somebody, restoring it", state->table);
-	if (install_all(state, &err) < 0)
-		hoy_log_err(&err, "restore the network rules");
-}
-
-/* One endpoint's elements. When the kernel doesn't have what we think it has (somebody flushed the ruleset), all is
- * installed anew: for that the caller has added or removed the endpoint already. */
-static int change_ports(
-	struct hoy_state *state, enum hoy_ruleset_verb verb, const struct endpoint *ep, struct hoy_err *err)
-{
-	auto_(hoy_buf_done) struct hoy_buf text = {};
-	int r;
-
-	if (state->syncing || (ep->n_ports == 0 && !ep->restricted))
-		return 0;
-	put_endpoint(state, &text, verb, ep);
-	r = ep->restricted && !state->sources_exist ? -ENOENT : hoy_firewall_run(state->firewall, &text, NULL);
-	if (r < 0)
-		r = install_all(state, err);
-	if (r >= 0)
-		hoy_conntrack_forget(ep->ports, ep->n_ports);
-	return r;
-}
-
-static void remove_tables(struct hoy_state *state, struct hoy_buf *text)
-{
-	remove_table(state, text, HOY_NET_V4);
-	if (has_table(state, "ip6"))
-		remove_table(state, text, HOY_NET_V6);
-	if (has_table(state, "bridge"))
-		hoy_ruleset_remove_sources(text, state->table);
-	state->table_exists = state->table6_exists = state->sources_exist = false;
-}
-
-int hoy_state_set_table(struct hoy_state *state, const char *table, struct hoy_err *err)
-{
-	auto_(hoy_buf_done) struct hoy_buf text = {};
-	int r = 0;
-
-	if (state->table[0] && strcmp(state->table, table) != 0) {
-		remove_tables(state, &text);
-		r = hoy_firewall_run(state->firewall, &text, err);
-	}
-	(void) snprintf(state->table, sizeof state->table, "%s", table);
-	return r;
-}
-
-const char *hoy_state_foreign_drop(struct hoy_state *state)
-{
-	const char *listing = hoy_firewall_list(state->firewall, "list chains ip");
-
-	if (!listing || !hoy_ruleset_foreign_drop(listing, state->table, state->foreign, sizeof state->foreign))
-		return NULL;
-	return state->foreign;
-}
 
 /* --- bridges ----------------------------------------------------------------------- */
 
@@ -281,10 +38,10 @@ static int change_bridge(
 	if (state->syncing || spec->kind != HOY_NET_BRIDGED)
 		return 0;
 	hoy_ruleset_bridge(&text, state->table, verb, spec);
-	if (state->table_exists && state->table6_exists == wants_ipv6(state) &&
+	if (state->table_exists && state->table6_exists == hoy_state_wants_ipv6(state) &&
 		hoy_firewall_run(state->firewall, &text, NULL) >= 0)
 		return 0;
-	return install_all(state, err);
+	return hoy_state_install(state, err);
 }
 
 int hoy_state_bridge(struct hoy_state *state, const struct hoy_net_bridge *spec, struct hoy_err *err)
@@ -310,7 +67,7 @@ int hoy_state_bridge(struct hoy_state *state, const struct hoy_net_bridge *spec,
 	bridge->spec = *spec;
 	if (is_new)
 		return change_bridge(state, HOY_RULESET_ADD, spec, err);
-	return state->syncing ? 0 : install_all(state, err);
+	return state->syncing ? 0 : hoy_state_install(state, err);
 }
 
 static bool has_parent(const struct hoy_state *state, const char *parent)
@@ -336,157 +93,6 @@ int hoy_state_remove_bridge(struct hoy_state *state, const char *name, struct ho
 	return change_bridge(state, HOY_RULESET_DELETE, &spec, err);
 }
 
-/* --- ports --------------------------------------------------------------------------- */
-
-static void on_stray_connection(struct hoy_source *source, uint32_t events, void *userdata)
-{
-	(void) events;
-	(void) userdata;
-	hoy_reserve_refuse(hoy_source_fd(source));
-}
-
-static bool same_port(const struct hoy_net_port *a, const struct hoy_net_port *b)
-{
-	unsigned int last = MAX(b->host_port, b->host_port_last);
-
-	return a->proto == b->proto && a->host_port >= b->host_port && a->host_port <= last && hoy_net_ports_meet(a, b);
-}
-
-static bool is_ours(
-	const struct hoy_state *state, const struct endpoint *self, uint32_t n_held, const struct hoy_net_port *port)
-{
-	for (size_t i = 0; i < state->n_endpoints; i++)
-		for (uint32_t j = 0; j < state->endpoints[i]->n_ports; j++)
-			if (same_port(&state->endpoints[i]->ports[j], port))
-				return true;
-	for (uint32_t j = 0; j < n_held; j++)
-		if (same_port(&self->ports[j], port))
-			return true;
-	return false;
-}
-
-/* Are we to pass on all that comes to the port? In the host's network namespace the kernel does, where it may. */
-static bool is_relayed(const struct hoy_state *state, const struct hoy_net_port *port)
-{
-	return state->host_socket || (port->families & HOY_NET_RELAYED);
-}
-
-static struct hoy_relay_target target_of(
-	const struct hoy_state *state, const struct endpoint *ep, uint32_t i, bool is_v6)
-{
-	return (struct hoy_relay_target){
-		.port = ep->ports[i].container_port,
-		.address = ep->address.address,
-		.address6 = is_v6 ? ep->address.address6 : in6addr_any,
-		.every = is_relayed(state, &ep->ports[i]),
-	};
-}
-
-/* The sockets of a port go over to another endpoint's `i`th, and with them what comes to their relays. */
-static void pass_port(const struct hoy_state *state, struct held_port *from, const struct endpoint *ep, uint32_t i)
-{
-	struct held_port *to = &ep->held[i];
-
-	*to = *from;
-	*from = (struct held_port){ .sock = { -EBADF, -EBADF } };
-	for (size_t j = 0; j < 2; j++) {
-		const struct hoy_relay_target target = target_of(state, ep, i, j == 1);
-
-		if (to->relay[j])
-			hoy_relay_set_target(to->relay[j], &target);
-	}
-}
-
-static bool is_held(const struct held_port *held)
-{
-	return held->sock[0] >= 0 || held->sock[1] >= 0;
-}
-
-/* The same port of the host? Of families there may be fewer than were asked for. */
-static bool is_one_port(const struct hoy_net_port *a, const struct hoy_net_port *b)
-{
-	return a->proto == b->proto && a->host_port == b->host_port && a->host_ip == b->host_ip &&
-	       IN6_ARE_ADDR_EQUAL(&a->host_ip6, &b->host_ip6);
-}
-
-/* Ports that both have change hands without being given up between. */
-static void take_ports(const struct hoy_state *state, struct endpoint *from, struct endpoint *to)
-{
-	for (uint32_t i = 0; i < to->n_ports; i++)
-		for (uint32_t j = 0; j < from->n_ports && !is_held(&to->held[i]); j++) {
-			if (!is_held(&from->held[j]) || from->held[j].families != to->ports[i].families ||
-				!is_one_port(&from->ports[j], &to->ports[i]))
-				continue;
-			to->ports[i].families = from->ports[j].families;
-			pass_port(state, &from->held[j], to, i);
-			to->held[i].origin = &from->held[j];
-		}
-}
-
-static void give_ports_back(struct hoy_state *state, struct endpoint *ep)
-{
-	for (size_t k = 0; k < state->n_endpoints; k++) {
-		struct endpoint *from = state->endpoints[k];
-
-		for (uint32_t i = 0; i < ep->n_ports; i++)
-			for (uint32_t j = 0; j < from->n_ports; j++)
-				if (ep->held[i].origin == &from->held[j]) {
-					pass_port(state, &ep->held[i], from, j);
-					from->held[j].origin = NULL;
-				}
-	}
-}
-
-static int hold_port(struct hoy_state *state, const struct endpoint *ep, uint32_t i, struct hoy_err *err)
-{
-	const struct hoy_net_port *port = &ep->ports[i];
-	struct held_port *held = &ep->held[i];
-	int r;
-
-	if (is_held(held))
-		return 0;
-	held->families = ep->ports[i].families;
-	r = state->host_socket ? hoy_host_port(state->host_socket, &ep->ports[i], held->sock, err)
-			       : hoy_reserve_port(&ep->ports[i], held->sock, err);
-	for (size_t j = 0; j < 2 && r >= 0; j++) {
-		const struct hoy_relay_target target = target_of(state, ep, i, j == 1);
-		bool passes = port->proto != IPPROTO_SCTP && (j == 1 || is_relayed(state, port));
-
-		if (held->sock[j] >= 0 && passes)
-			r = hoy_relay_new(state->loop, held->sock[j], port->proto, j == 1 ? AF_INET6 : AF_INET, &target,
-				&held->relay[j], err);
-		else if (j == 0 && held->sock[j] >= 0 && port->proto != IPPROTO_UDP)
-			r = hoy_loop_io(
-				state->loop, &held->source, held->sock[j], EPOLLIN, on_stray_connection, NULL, err);
-	}
-	return r;
-}
-
-/* While an endpoint is adopted a port that somebody else took meanwhile is no reason to let go of the container. */
-static int hold_ports(struct hoy_state *state, struct endpoint *ep, bool adopt, uint32_t *ret_reason,
-	uint32_t *ret_failed_port, struct hoy_err *err)
-{
-	for (uint32_t i = 0; i < ep->n_ports; i++) {
-		struct hoy_err why = {};
-		int r = hold_port(state, ep, i, &why);
-
-		if (r >= 0)
-			continue;
-		if (adopt) {
-			hoy_log_ignored(&why, "published port of a running container");
-			continue;
-		}
-		*ret_failed_port = i;
-		if (r == -EADDRINUSE)
-			*ret_reason = is_ours(state, ep, i, &ep->ports[i]) ? HOY_NET_PORT_ALLOCATED
-									   : HOY_NET_PORT_IN_USE;
-		if (err)
-			*err = why;
-		return r;
-	}
-	return 0;
-}
-
 /* --- endpoints -------------------------------------------------------------------------- */
 
 static struct endpoint *find_endpoint(struct hoy_state *state, const uint8_t id[HOY_NET_ID_LEN], size_t *ret_index)
@@ -499,22 +105,11 @@ static struct endpoint *find_endpoint(struct hoy_state *state, const uint8_t id[
 	return NULL;
 }
 
-static void release_ports(struct endpoint *ep)
-{
-	for (uint32_t i = 0; ep->held && i < ep->n_ports; i++) {
-		ep->held[i].source = hoy_source_free(ep->held[i].source);
-		ep->held[i].relay[0] = hoy_relay_free(ep->held[i].relay[0]);
-		ep->held[i].relay[1] = hoy_relay_free(ep->held[i].relay[1]);
-		hoy_fd_close(&ep->held[i].sock[0]);
-		hoy_fd_close(&ep->held[i].sock[1]);
-	}
-}
-
 static void endpoint_free(struct endpoint *ep)
 {
 	if (!ep)
 		return;
-	release_ports(ep);
+	hoy_ports_release(ep);
 	free(ep->held);
 	hoy_granted_done(&ep->granted);
 	free(ep->allowed);
@@ -575,7 +170,7 @@ static void drop_endpoint(struct hoy_state *state, size_t index)
 	struct departed *grown;
 
 	state->endpoints[index] = state->endpoints[--state->n_endpoints];
-	if (change_ports(state, HOY_RULESET_DELETE, ep, &err) < 0)
+	if (hoy_state_change_rules(state, HOY_RULESET_DELETE, ep, &err) < 0)
 		hoy_log_err(&err, "remove published ports");
 	grown = ep->ifindex ? reallocarray(state->departed, state->n_departed + 1, sizeof *grown) : NULL;
 	if (grown) {
@@ -654,7 +249,7 @@ static bool has_ports(const struct endpoint *ep, const struct hoy_net_attach *at
 		return false;
 	for (uint32_t i = 0; i < ep->n_ports; i++)
 		if (ep->ports[i].container_port != attach->ports[i].container_port ||
-			!is_one_port(&ep->ports[i], &attach->ports[i]))
+			!hoy_ports_are_one(&ep->ports[i], &attach->ports[i]))
 			return false;
 	return true;
 }
@@ -671,7 +266,7 @@ static int replace_endpoint(struct hoy_state *state, struct endpoint *known, str
 
 	if (known) {
 		known->restricted = false; /* its rules go on without a gap */
-		put_endpoint(state, &text, HOY_RULESET_DELETE, known);
+		hoy_state_put_endpoint(state, &text, HOY_RULESET_DELETE, known);
 		(void) find_endpoint(state, ep->id, &index);
 		state->endpoints[index] = ep;
 		endpoint_free(known);
@@ -681,17 +276,17 @@ static int replace_endpoint(struct hoy_state *state, struct endpoint *known, str
 	if (former) {
 		hoy_ruleset_ports(
 			&text, state->table, HOY_RULESET_DELETE, &former->address, former->ports, former->n_ports);
-		release_ports(former);
+		hoy_ports_release(former);
 		former->n_ports = 0;
 	}
-	put_endpoint(state, &text, HOY_RULESET_ADD, ep);
+	hoy_state_put_endpoint(state, &text, HOY_RULESET_ADD, ep);
 	for (uint32_t i = 0; i < ep->n_ports; i++)
 		ep->held[i].origin = NULL;
 	if (state->syncing || text.len == 0)
 		return 0;
 	r = ep->restricted && !state->sources_exist ? -ENOENT : hoy_firewall_run(state->firewall, &text, NULL);
 	if (r < 0)
-		r = install_all(state, err);
+		r = hoy_state_install(state, err);
 	if (r >= 0)
 		hoy_conntrack_forget(ep->ports, ep->n_ports);
 	if (r >= 0 && former)
@@ -715,17 +310,17 @@ static int change_endpoint(struct hoy_state *state, struct hoy_net_attach *attac
 		former = find_endpoint(state, attach->former, &index);
 	if (known) {
 		ep->ifindex = known->ifindex;
-		take_ports(state, known, ep);
+		hoy_ports_take(state, known, ep);
 	}
 	if (former)
-		take_ports(state, former, ep);
+		hoy_ports_take(state, former, ep);
 	for (size_t i = 0; adopt && i < state->n_endpoints; i++) /* hoyd knows whose they are now */
-		take_ports(state, state->endpoints[i], ep);
-	r = hold_ports(state, ep, adopt, ret_reason, ret_failed_port, err);
+		hoy_ports_take(state, state->endpoints[i], ep);
+	r = hoy_ports_hold(state, ep, adopt, ret_reason, ret_failed_port, err);
 	if (r >= 0)
 		r = bring_up(state, ep, attach, netns, err);
 	if (r < 0) {
-		give_ports_back(state, ep);
+		hoy_ports_give_back(state, ep);
 		return r;
 	}
 	memcpy(attach->ports, ep->ports, ep->n_ports * sizeof *ep->ports);
@@ -771,7 +366,7 @@ int hoy_state_attach(struct hoy_state *state, struct hoy_net_attach *attach, int
 	ep = endpoint_new(attach);
 	if (!ep)
 		return hoy_err_oom(err);
-	r = hold_ports(state, ep, /* adopt= */ false, ret_reason, ret_failed_port, err);
+	r = hoy_ports_hold(state, ep, /* adopt= */ false, ret_reason, ret_failed_port, err);
 	if (r >= 0)
 		r = bring_up(state, ep, attach, netns, err);
 	if (r >= 0)
@@ -784,7 +379,7 @@ int hoy_state_attach(struct hoy_state *state, struct hoy_net_attach *attach, int
 	memcpy(attach->ports, ep->ports, ep->n_ports * sizeof *ep->ports);
 	note_port(ep);
 	TAKE_PTR(ep);
-	r = change_ports(state, HOY_RULESET_ADD, state->endpoints[state->n_endpoints - 1], err);
+	r = hoy_state_change_rules(state, HOY_RULESET_ADD, state->endpoints[state->n_endpoints - 1], err);
 	if (r < 0)
 		drop_endpoint(state, state->n_endpoints - 1);
 	return r;
@@ -831,7 +426,7 @@ int hoy_state_grant(struct hoy_state *state, const struct hoy_net_grant *grant, 
 	if (r >= 0)
 		r = hoy_firewall_run(state->firewall, &text, NULL);
 	if (r < 0 && r != -EPERM && !state->syncing) /* the table is not what we think */
-		r = install_all(state, err);
+		r = hoy_state_install(state, err);
 	return state->syncing && r != -EPERM ? 0 : r;
 }
 
@@ -904,7 +499,7 @@ int hoy_state_sync_end(struct hoy_state *state, struct hoy_err *err)
 		if (hoy_links_each(state->bridges[i].spec.name, claim_link, state, &why) < 0)
 			hoy_log_ignored(&why, "ports of a bridge");
 	}
-	return install_all(state, err);
+	return hoy_state_install(state, err);
 }
 
 int hoy_state_nameserver(struct hoy_state *state, int netns, int *ret_sockets, struct hoy_err *err)
@@ -930,7 +525,7 @@ int hoy_state_remove_all(struct hoy_state *state, struct hoy_err *err)
 		drop_endpoint(state, state->n_endpoints - 1);
 	state->syncing = false;
 	if (state->table[0]) {
-		remove_tables(state, &text);
+		hoy_state_remove_tables(state, &text);
 		r = hoy_firewall_run(state->firewall, &text, err);
 	}
 	on_linger(state->linger, state);
@@ -941,18 +536,6 @@ int hoy_state_remove_all(struct hoy_state *state, struct hoy_err *err)
 }
 
 /* --- life --------------------------------------------------------------------- */
-
-/* Without it a flush is only noticed at the next change. */
-static void start_watch(struct hoy_state *state)
-{
-	struct hoy_err err = {};
-
-	state->watch = hoy_watch_open(&err);
-	if (state->watch >= 0)
-		(void) hoy_loop_io(state->loop, &state->watching, state->watch, EPOLLIN, on_nftables, state, &err);
-	if (err.errnum)
-		hoy_log_ignored(&err, "network rules");
-}
 
 int hoy_state_new(struct hoy_loop *loop, const char *host_socket, struct hoy_state **ret, struct hoy_err *err)
 {
@@ -970,10 +553,9 @@ int hoy_state_new(struct hoy_loop *loop, const char *host_socket, struct hoy_sta
 	if (r >= 0)
 		r = hoy_loop_timer(loop, &state->linger, UINT64_MAX, on_linger, state, err);
 	if (r >= 0)
-		r = hoy_loop_timer(loop, &state->restore, UINT64_MAX, on_restore, state, err);
+		r = hoy_state_watch(state, err);
 	if (r < 0)
 		return r;
-	start_watch(state);
 	*ret = TAKE_PTR(state);
 	return 0;
 }
