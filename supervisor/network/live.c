@@ -356,7 +356,9 @@ static void on_disconnected(void *userdata, const struct hoy_net_reply *reply, c
 	struct hoy_sandbox *sandbox = sandbox_of(op);
 	struct hoy_attachment *attachment = hoy_sandbox_attachment(sandbox, op->id);
 
-	if (!reply) {
+	if (!reply) { /* still connected: a hoy-net that comes back is told so, and what it lacks is made whole */
+		if (attachment)
+			attachment->is_leaving = false;
 		hoy_network_op_done(op, err);
 		return;
 	}
@@ -368,14 +370,17 @@ static void on_disconnected(void *userdata, const struct hoy_net_reply *reply, c
 	finish(op, sandbox);
 }
 
-static int send_at_once(const struct hoy_attachment *attachment, struct hoy_network_op *op, struct hoy_err *err)
+static int send_at_once(struct hoy_attachment *attachment, struct hoy_network_op *op, struct hoy_err *err)
 {
 	struct hoy_net_request request = { .op = HOY_NET_DETACH, .detach.at_once = 1 };
+	int r;
 
 	memcpy(request.detach.id, attachment->request->attach.id, sizeof request.detach.id);
 	memcpy(request.detach.ifname, attachment->request->attach.ifname, sizeof request.detach.ifname);
-	return hoy_service_send(
+	r = hoy_service_send(
 		op->networks->service, &request, HOY_NET_REQUEST_SIZE(0), op->netns, on_disconnected, op, err);
+	attachment->is_leaving = r >= 0;
+	return r;
 }
 
 int hoy_network_disconnect(struct hoy_networks *networks, const char *container_id, const char *network, int netns_fd,

@@ -20,6 +20,7 @@ struct hoy_attachment {
 	char *allowed_names;             /* of its egress rules (worker/allowed_names.h); NULL: none */
 	struct hoy_net_request *request; /* ATTACH, with the ports as asked for until it is up */
 	bool is_up;
+	bool is_leaving; /* hoy-net is asked to take it away: one that has lost it is not made whole */
 	bool is_gateway;
 };
 

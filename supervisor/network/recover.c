@@ -72,7 +72,8 @@ static void on_adopted(void *userdata, const struct hoy_net_reply *reply, const 
 {
 	struct hoy_network_op *op = userdata;
 	struct hoy_sandbox *sandbox;
-	struct hoy_attachment *attachment = attachment_of(op, &sandbox);
+	struct hoy_attachment *known = attachment_of(op, &sandbox);
+	struct hoy_attachment *attachment = known && !known->is_leaving ? known : NULL; /* DETACH is sent again */
 	bool is_missing = reply && reply->err.errnum == ENODEV;
 	bool moves = attachment && attachment->is_gateway && sandbox->is_recovered && sandbox->n_attachments > 1;
 

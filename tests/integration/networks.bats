@@ -223,3 +223,30 @@ two" ]
     docker network connect two ca
     reaches ca 10.51.0.1
 }
+
+@test "networks: hoy-net killed between doing a connect or disconnect and saying so: no interface is left over" {
+    docker network create --subnet 10.50.0.0/24 one
+    docker network create --subnet 10.51.0.0/24 two
+    sleeper ca --network one
+    docker network connect two ca
+    pid=$(docker inspect -f '{{.State.Pid}}' ca)
+    net=$(pgrep -f "^hoy-net $T/run/")
+    kill -STOP "$net"
+    docker network disconnect two ca 3>&- &
+    client=$!
+    is_asked() { ss -Hx state connected | awk -v at="$T/run/hoy-net.sock" '$5 == at && $3 > 0 {n = 1} END {exit !n}'; }
+    wait_for 10 is_asked
+    nsenter -t "$pid" -n ip link del eth1 # that much was done
+    kill -KILL "$net"
+    wait "$client"
+    docker network create three # comes behind all that hoyd has asked
+    [ "$(docker exec ca ls /sys/class/net | xargs)" = "eth0 lo" ]
+    # a connect that hoyd has given up
+    ip link add veth0123456789a type veth peer name eth7 netns "/proc/$pid/ns/net"
+    ip link set veth0123456789a master "$(bridge_of two)" up
+    pkill -KILL -f "^hoy-net $T/run/"
+    is_swept() { ! ip link show dev veth0123456789a; }
+    wait_for 10 is_swept
+    [ "$(docker exec ca ls /sys/class/net | xargs)" = "eth0 lo" ]
+    reaches ca 10.50.0.1
+}

@@ -235,6 +235,13 @@ int hoy_links_bridge(struct hoy_links *links, const struct hoy_net_bridge *bridg
 	return r;
 }
 
+bool hoy_links_made_bridge(struct hoy_links *links, const char *name)
+{
+	auto_(put_link) struct rtnl_link *link = NULL;
+
+	return hoy_rtnl_link(links->sock, name, &link) >= 0 && hoy_str_eq(rtnl_link_get_ifalias(link), HOY_RTNL_ALIAS);
+}
+
 int hoy_links_remove_bridge(struct hoy_links *links, const char *name, struct hoy_err *err)
 {
 	auto_(put_link) struct rtnl_link *link = NULL;
@@ -566,6 +573,14 @@ bool hoy_links_has(const struct if_nameindex *all, const uint8_t id[HOY_NET_ID_L
 void hoy_links_delete(struct hoy_links *links, int ifindex, const uint8_t id[HOY_NET_ID_LEN])
 {
 	if (hoy_links_exists(links, ifindex, id))
+		(void) hoy_rtnl_delete(links->sock, ifindex);
+}
+
+void hoy_links_sweep(struct hoy_links *links, int ifindex)
+{
+	char name[IFNAMSIZ];
+
+	if (if_indextoname((unsigned int) ifindex, name) && is_our_name(name))
 		(void) hoy_rtnl_delete(links->sock, ifindex);
 }
 

@@ -20,6 +20,8 @@ HOY_DEFINE_AUTO_PTR(struct hoy_links, hoy_links_free);
  * is the sub-interface of a VLAN.
  */
 int hoy_links_bridge(struct hoy_links *links, const struct hoy_net_bridge *bridge, struct hoy_err *err);
+/* Is there such a bridge, and made by us? */
+bool hoy_links_made_bridge(struct hoy_links *links, const char *name);
 /* Removes it if we made it; fine when there is none. */
 int hoy_links_remove_bridge(struct hoy_links *links, const char *name, struct hoy_err *err);
 
@@ -51,6 +53,8 @@ struct if_nameindex;
 bool hoy_links_has(const struct if_nameindex *all, const uint8_t id[HOY_NET_ID_LEN]);
 /* Deletes it, if it is still that endpoint's. */
 void hoy_links_delete(struct hoy_links *links, int ifindex, const uint8_t id[HOY_NET_ID_LEN]);
+/* Deletes a host's end that hoy_links_each() has found, and is no endpoint's. */
+void hoy_links_sweep(struct hoy_links *links, int ifindex);
 /* Its bridge passes on nothing from it and to it any longer: far cheaper than deleting it. */
 void hoy_links_silence(struct hoy_links *links, int ifindex, const uint8_t id[HOY_NET_ID_LEN]);
 

@@ -460,16 +460,63 @@ void hoy_state_sync_begin(struct hoy_state *state)
 		state->endpoints[i]->stale = true;
 }
 
-/* Which link an endpoint has that was adopted; one that is nobody's goes with its namespace. */
+struct unclaimed {
+	struct hoy_state *state;
+	int *links;
+	size_t n;
+};
+
+static bool is_departed(const struct hoy_state *state, int ifindex)
+{
+	for (size_t i = 0; i < state->n_departed; i++)
+		if (state->departed[i].ifindex == ifindex)
+			return true;
+	return false;
+}
+
+/* Which link an endpoint has that was adopted. One that is nobody's was made by a hoy-net that was killed before it could
+ * say so. */
 static void claim_link(void *userdata, int ifindex, const char *name)
 {
-	struct hoy_state *state = userdata;
+	struct unclaimed *unclaimed = userdata;
+	struct hoy_state *state = unclaimed->state;
+	int *grown;
 
-	for (size_t i = 0; i < state->n_endpoints; i++)
-		if (state->endpoints[i]->ifindex == 0 && hoy_links_name_is(name, state->endpoints[i]->id)) {
-			state->endpoints[i]->ifindex = ifindex;
-			note_port(state->endpoints[i]);
+	for (size_t i = 0; i < state->n_endpoints; i++) {
+		struct endpoint *ep = state->endpoints[i];
+
+		if (ep->ifindex == 0 && hoy_links_name_is(name, ep->id)) {
+			ep->ifindex = ifindex;
+			note_port(ep);
 		}
+		if (ep->ifindex == ifindex)
+			return;
+	}
+	grown = is_departed(state, ifindex) ? NULL : reallocarray(unclaimed->links, unclaimed->n + 1, sizeof *grown);
+	if (!grown)
+		return;
+	unclaimed->links = grown;
+	grown[unclaimed->n++] = ifindex;
+}
+
+/* Rules have the names of restricted endpoints' links. */
+static void sort_links(struct hoy_state *state)
+{
+	struct unclaimed unclaimed = { .state = state };
+
+	for (size_t i = 0; i < state->n_bridges; i++) {
+		const struct hoy_net_bridge *spec = &state->bridges[i].spec;
+		struct hoy_err why = {};
+
+		unclaimed.n = 0;
+		if (spec->kind == HOY_NET_BRIDGED && hoy_links_each(spec->name, claim_link, &unclaimed, &why) < 0)
+			hoy_log_ignored(&why, "ports of a bridge");
+		if (unclaimed.n > 0 && !hoy_links_made_bridge(state->links, spec->name))
+			continue; /* they may be another's */
+		for (size_t j = 0; j < unclaimed.n; j++)
+			hoy_links_sweep(state->links, unclaimed.links[j]);
+	}
+	free(unclaimed.links);
 }
 
 static void drop_stale_bridges(struct hoy_state *state)
@@ -493,12 +540,7 @@ int hoy_state_sync_end(struct hoy_state *state, struct hoy_err *err)
 	drop_stale_bridges(state);
 	state->syncing = false;
 	forget_links(state);
-	for (size_t i = 0; i < state->n_bridges; i++) { /* rules have their names */
-		struct hoy_err why = {};
-
-		if (hoy_links_each(state->bridges[i].spec.name, claim_link, state, &why) < 0)
-			hoy_log_ignored(&why, "ports of a bridge");
-	}
+	sort_links(state);
 	return hoy_state_install(state, err);
 }
 
