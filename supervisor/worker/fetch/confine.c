@@ -43,7 +43,7 @@ static int filter_calls(struct hoy_err *err)
 	return r < 0 ? hoy_err_code(err, r, "filter system calls") : 0;
 }
 
-int hoy_fetch_confine(struct hoy_err *err)
+int hoy_fetch_confine(bool outlives_parent, struct hoy_err *err)
 {
 	const struct rlimit none = { 0, 0 };
 	int r = become_nobody(err);
@@ -53,7 +53,7 @@ int hoy_fetch_confine(struct hoy_err *err)
 	if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
 		return hoy_err_sys(err, "forbid core files");
 	/* setresuid() has cleared it: without hoyd there is nobody to fetch for. */
-	if (prctl(PR_SET_PDEATHSIG, 9) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+	if ((!outlives_parent && prctl(PR_SET_PDEATHSIG, 9) < 0) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return hoy_err_sys(err, "give up privileges");
 	return filter_calls(err);
 }

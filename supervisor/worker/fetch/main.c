@@ -45,7 +45,7 @@ static int serve(struct hoy_fetch_packet *done, struct hoy_err *err)
 	if (r == 0)
 		r = hoy_registry_init(&registry, rq, err);
 	if (r == 0)
-		r = hoy_fetch_confine(err);
+		r = hoy_fetch_confine(/* outlives_parent= */ false, err);
 	if (r < 0)
 		return r;
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
