@@ -286,7 +286,7 @@ static void add_network(struct hoy_json_writer *w, const struct hoy_network_info
 	hoy_json_add_string(w, "Name", network->name);
 	hoy_json_add_string(w, "Id", network->id);
 	hoy_api_add_time(w, "Created", &created);
-	hoy_json_add_string(w, "Scope", "local");
+	hoy_json_add_string(w, "Scope", strcmp(network->driver, "overlay") == 0 ? "global" : "local");
 	hoy_json_add_string(w, "Driver", network->driver);
 	hoy_json_add_bool(w, "EnableIPv4", true);
 	hoy_json_add_bool(w, "EnableIPv6", *network->subnet6 != '\0');

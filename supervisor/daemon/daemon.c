@@ -285,6 +285,8 @@ static int open_networks(struct hoy_daemon *d, struct hoy_err *err)
 		.ipv6 = d->options->ipv6,
 		.fixed_cidr_v6 = d->options->fixed_cidr_v6,
 		.cgroup_fd = d->survivors,
+		.cluster_store = d->options->cluster_store,
+		.cluster_advertise = d->options->cluster_advertise,
 		.host_socket = d->rootless ? hoy_rootless_socket(d->rootless) : NULL,
 	};
 

@@ -25,6 +25,7 @@ struct hoy_daemon_options {
 	char **runtimes; /* "name=path", "hoyrun" itself not among them */
 	char **labels;
 	char *bridge, *bip;
+	char *cluster_store, *cluster_advertise;
 	int64_t mtu;
 	char *fixed_cidr_v6;
 	bool ipv6;

@@ -614,6 +614,10 @@ static int settle_address(struct hoy_networks *networks, struct hoy_endpoint_row
 		r = hoy_networks_settle(networks, network, err);
 	if (r < 0)
 		return r;
+	if (!hoy_networks_place_fits(network, endpoint->place) && hoy_overlay_is(network))
+		return hoy_err_unsupported(err,
+			"network '%s' is of a cluster: it is not supported while cluster-store is not set",
+			network->name);
 	if (!hoy_networks_place_fits(network, endpoint->place)) {
 		r = endpoint->address ? take_asked(networks, endpoint, network, err)
 				      : hoy_networks_find_place(networks, network, &endpoint->place, err);
@@ -726,6 +730,11 @@ int hoy_network_attach(struct hoy_networks *networks, const char *container_id, 
 	if (sandbox && !sandbox->is_up)
 		return hoy_err_set(
 			err, HOY_ERR_CONFLICT, EALREADY, "container %s is going on its network already", name);
+	if (networks->peers) {
+		r = hoy_overlay_wait(networks, container_id, name, netns_fd, done, userdata, err);
+		if (r != 0)
+			return r < 0 ? r : 0;
+	}
 	hoy_network_detach(
 		networks, container_id); /* a new namespace: the old run is over, whether we were told or not */
 	r = hoy_sandbox_prepare(networks, container_id, name, /* bound= */ false, &sandbox, err);
@@ -743,6 +752,7 @@ void hoy_network_detach(struct hoy_networks *networks, const char *container_id)
 {
 	struct hoy_sandbox *sandbox = hoy_sandbox_find(networks, container_id);
 
+	hoy_overlay_cancel(networks, container_id);
 	if (!sandbox)
 		return;
 	if (sandbox->pending > 0 || !sandbox->is_up) {

@@ -58,6 +58,9 @@ int hoy_bridge_send(struct hoy_networks *networks, const struct hoy_network_row 
 	struct hoy_prefix6 subnet6;
 	int r = hoy_network_shape(networks, row, &shape, err);
 
+	if (r >= 0 && shape.vni > 0 && !networks->peers)
+		return hoy_err_unsupported(err,
+			"network '%s' is of a cluster: it is not supported while cluster-store is not set", row->name);
 	if (r < 0)
 		return r;
 	(void) snprintf(request.bridge.name, sizeof request.bridge.name, "%s", shape.bridge);
@@ -71,8 +74,13 @@ int hoy_bridge_send(struct hoy_networks *networks, const struct hoy_network_row 
 		request.bridge.prefix6_len = subnet6.len;
 	request.bridge.mtu = shape.mtu;
 	request.bridge.flags = shape.flags;
-	return hoy_service_send(networks->service, &request, HOY_NET_REQUEST_SIZE(0), -1, replied ? replied : on_told,
+	request.bridge.vni = shape.vni;
+	request.bridge.vtep = networks->vtep;
+	r = hoy_service_send(networks->service, &request, HOY_NET_REQUEST_SIZE(0), -1, replied ? replied : on_told,
 		replied ? userdata : networks, err);
+	if (r >= 0 && shape.vni > 0)
+		hoy_overlay_send_remotes(networks, row);
+	return r;
 }
 
 void hoy_bridges_send(struct hoy_networks *networks)

@@ -22,6 +22,8 @@
 #define OPTION_HOST_IP "com.docker.network.bridge.host_binding_ipv4"
 #define OPTION_MTU "com.docker.network.driver.mtu"
 #define OPTION_PUBLISH "hoy.publish"
+#define OPTION_ENCRYPTED "encrypted"
+#define VXLAN_HEAD 50U /* bytes that a packet has more on its way between hosts */
 
 #define MAX_DEFINITION ((size_t) 64 << 10) /* of options or labels, as JSON */
 
@@ -160,6 +162,30 @@ static int set_publish(struct hoy_network_shape *shape, const char *text)
 	return 0;
 }
 
+/* Of a network between hosts: the number of its VXLAN is in its row. */
+static int set_overlay_option(struct hoy_network_shape *shape, const char *key, const char *text, struct hoy_err *err)
+{
+	int r;
+
+	if (hoy_str_eq(key, HOY_EGRESS_OPTION))
+		return hoy_egress_check(text, err);
+	if (hoy_str_eq(key, OPTION_MTU))
+		r = set_mtu(shape, text);
+	else if (hoy_str_eq(key, OPTION_PUBLISH))
+		r = set_publish(shape, text);
+	else if (hoy_str_eq(key, HOY_OVERLAY_OPTION_VNI))
+		r = hoy_str_to_uint(text, &shape->vni) < 0 || shape->vni == 0 ? -EINVAL : 0;
+	else if (hoy_str_eq(key, OPTION_ENCRYPTED))
+		return hoy_err_unsupported(err,
+			"network option 'encrypted' is not supported: this version of Hoy does not encrypt what goes between "
+			"hosts");
+	else
+		return hoy_err_unsupported(err, "network option '%s' with driver 'overlay' is not supported", key);
+	if (r < 0)
+		return hoy_err_invalid(err, "invalid value '%s' of network option '%s'", text, key);
+	return 0;
+}
+
 static int set_option(struct hoy_network_shape *shape, const char *key, const char *text, struct hoy_err *err)
 {
 	int r;
@@ -198,6 +224,8 @@ int hoy_network_shape(struct hoy_networks *networks, const struct hoy_network_ro
 	*ret = (struct hoy_network_shape){ .mtu = networks->mtu };
 	if (hoy_str_eq(row->driver, "macvlan"))
 		*ret = (struct hoy_network_shape){ .kind = HOY_NET_MACVLAN, .mode = MACVLAN_MODE_BRIDGE };
+	else if (hoy_overlay_is(row))
+		ret->mtu -= VXLAN_HEAD;
 	else if (hoy_str_eq(row->driver, "ipvlan"))
 		*ret = (struct hoy_network_shape){ .kind = HOY_NET_IPVLAN, .mode = IPVLAN_MODE_L2 };
 	if (ret->kind != HOY_NET_BRIDGED)
@@ -212,7 +240,8 @@ int hoy_network_shape(struct hoy_networks *networks, const struct hoy_network_ro
 	{
 		const char *text = hoy_json_string(option);
 
-		r = set_option(ret, hoy_json_key(option), text ? text : "", err);
+		r = hoy_overlay_is(row) ? set_overlay_option(ret, hoy_json_key(option), text ? text : "", err)
+					: set_option(ret, hoy_json_key(option), text ? text : "", err);
 		if (r < 0)
 			return r;
 	}
@@ -289,8 +318,7 @@ static int set_gateway(const struct hoy_network_definition *d, struct hoy_networ
 	return 0;
 }
 
-/* No network of ours has a part of it, nor has one the same bridge. */
-static int check_others(struct hoy_networks *networks, const struct hoy_network_row *row, struct hoy_err *err)
+int hoy_network_check_others(struct hoy_networks *networks, const struct hoy_network_row *row, struct hoy_err *err)
 {
 	const struct hoy_prefix mine = { row->subnet, row->prefix_len };
 	auto_(hoy_network_row_done) struct hoy_network_row other = {};
@@ -397,7 +425,7 @@ static int set_addresses(struct hoy_networks *networks, const struct hoy_network
 		r = set_range(d, row, err);
 	if (r >= 0)
 		r = set_gateway(d, row, err);
-	return r < 0 ? r : check_others(networks, row, err);
+	return r < 0 ? r : hoy_network_check_others(networks, row, err);
 }
 
 static int reserve(struct hoy_networks *networks, const struct hoy_network_definition *d,
@@ -427,7 +455,7 @@ static int reserve(struct hoy_networks *networks, const struct hoy_network_defin
 
 /* --- the row ------------------------------------------------------------------------------ */
 
-static int check_name(const char *name, struct hoy_err *err)
+int hoy_network_check_name(const char *name, struct hoy_err *err)
 {
 	static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 	static const char rest[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_. -";
@@ -466,8 +494,11 @@ static bool is_bridge(const char *driver)
 	return !driver || !*driver || hoy_str_eq(driver, "bridge") || hoy_str_eq(driver, "default");
 }
 
-static int check_driver(const struct hoy_networks *networks, const char *driver, struct hoy_err *err)
+static int check_driver(
+	const struct hoy_networks *networks, const struct hoy_network_definition *d, struct hoy_err *err)
 {
+	const char *driver = d->driver;
+
 	if (networks->rootless && (hoy_str_eq(driver, "macvlan") || hoy_str_eq(driver, "ipvlan")))
 		return hoy_err_unsupported(
 			err, "network driver '%s': a rootless hoyd has none of the host's interfaces", driver);
@@ -476,17 +507,17 @@ static int check_driver(const struct hoy_networks *networks, const char *driver,
 	if (hoy_str_eq(driver, "host") || hoy_str_eq(driver, "null"))
 		return forbidden(err, "only one instance of \"%s\" network is allowed", driver);
 	if (hoy_str_eq(driver, "overlay"))
-		return hoy_err_unsupported(err, "network driver '%s' is not supported", driver);
+		return hoy_overlay_check(networks, d, err);
 	return hoy_err_not_found(err, "plugin \"%s\" not found", driver);
 }
 
 static int check_definition(struct hoy_networks *networks, const struct hoy_network_definition *d, struct hoy_err *err)
 {
 	auto_(hoy_network_row_done) struct hoy_network_row found = {};
-	int r = check_name(d->name, err);
+	int r = hoy_network_check_name(d->name, err);
 
 	if (r >= 0)
-		r = check_driver(networks, d->driver, err);
+		r = check_driver(networks, d, err);
 	if (r >= 0)
 		r = hoy_networks_find(networks->store, d->name, &found, err);
 	if (r > 0)
@@ -494,8 +525,9 @@ static int check_definition(struct hoy_networks *networks, const struct hoy_netw
 	return r;
 }
 
-static int write_row(
-	struct hoy_networks *networks, const struct hoy_network_definition *d, char *id, struct hoy_err *err)
+/* That of a network between hosts is written when the cluster has it: `done` is called then. */
+static int write_row(struct hoy_networks *networks, const struct hoy_network_definition *d, char *id,
+	hoy_network_attached done, void *userdata, struct hoy_err *err)
 {
 	auto_free char *auxiliary = NULL, *auxiliary6 = NULL, *options = NULL, *labels = NULL;
 	struct hoy_ipv6_texts texts = {};
@@ -519,6 +551,8 @@ static int write_row(
 	row.options = options;
 	row.labels = labels;
 	r = set_addresses(networks, d, &row, &texts, err);
+	if (r >= 0 && hoy_overlay_is(&row))
+		return hoy_overlay_create(networks, &row, done, userdata, err);
 	if (r >= 0)
 		r = hoy_networks_insert(networks->store, &row, err);
 	return r < 0 ? r : reserve(networks, d, &row, err);
@@ -562,6 +596,7 @@ static int send_new(
 int hoy_network_create(struct hoy_networks *networks, const struct hoy_network_definition *definition,
 	char ret_id[HOY_NETWORK_ID_MAX], hoy_network_attached done, void *userdata, struct hoy_err *err)
 {
+	const bool is_overlay = hoy_str_eq(definition->driver, "overlay");
 	unsigned char random[32];
 	int r = check_definition(networks, definition, err);
 
@@ -571,14 +606,14 @@ int hoy_network_create(struct hoy_networks *networks, const struct hoy_network_d
 		return r;
 	hoy_random(random, sizeof random);
 	hoy_hex(random, sizeof random, ret_id);
-	r = write_row(networks, definition, ret_id, err);
-	if (r >= 0)
+	r = write_row(networks, definition, ret_id, done, userdata, err);
+	if (r >= 0 && !is_overlay)
 		r = send_new(networks, ret_id, done, userdata, err);
 	if (r < 0) {
 		hoy_store_rollback(networks->store);
 		return r;
 	}
-	networks->n_defined++;
+	networks->n_defined += !is_overlay;
 	return hoy_store_commit(networks->store, err);
 }
 
@@ -605,6 +640,7 @@ static void on_removed(void *userdata, const struct hoy_net_reply *reply, const 
 {
 	struct hoy_network_op *op = userdata;
 	struct hoy_networks *networks = op->networks;
+	auto_(hoy_network_row_done) struct hoy_network_row row = {};
 	struct hoy_err why = {};
 	int r;
 
@@ -612,32 +648,30 @@ static void on_removed(void *userdata, const struct hoy_net_reply *reply, const 
 		hoy_network_op_done(op, reply ? &reply->err : err);
 		return;
 	}
-	r = hoy_networks_delete(networks->store, op->id, &why);
+	r = hoy_networks_get(networks->store, op->id, &row, &why);
+	if (r > 0) {
+		r = hoy_networks_delete(networks->store, op->id, &why);
+		networks->n_defined -= r >= 0;
+	}
 	if (r >= 0) {
-		networks->n_defined--;
 		r = hoy_store_after_commit(networks->store, on_committed, op, &why);
 	}
 	if (r < 0)
 		hoy_network_op_done(op, &why);
 }
 
-int hoy_network_remove(
-	struct hoy_networks *networks, const char *ref, hoy_network_attached done, void *userdata, struct hoy_err *err)
+int hoy_network_remove_here(struct hoy_networks *networks, const struct hoy_network_row *row, hoy_network_attached done,
+	void *userdata, struct hoy_err *err)
 {
-	auto_(hoy_network_row_done) struct hoy_network_row row = {};
 	struct hoy_net_request request = { .op = HOY_NET_REMOVE_BRIDGE };
 	struct hoy_network_shape shape;
 	struct hoy_network_op *op;
-	int r = hoy_networks_row(networks, ref, &row, err);
+	int r = check_unused(networks, row, err);
 
-	if (r >= 0 && hoy_network_is_builtin(row.name))
-		return forbidden(err, "%s is a pre-defined network and cannot be removed", row.name);
 	if (r >= 0)
-		r = check_unused(networks, &row, err);
+		r = hoy_network_shape(networks, row, &shape, err);
 	if (r >= 0)
-		r = hoy_network_shape(networks, &row, &shape, err);
-	if (r >= 0)
-		r = hoy_network_op_new(networks, row.id, NULL, done, userdata, &op, err);
+		r = hoy_network_op_new(networks, row->id, NULL, done, userdata, &op, err);
 	if (r < 0)
 		return r;
 	(void) snprintf(request.bridge.name, sizeof request.bridge.name, "%s", shape.bridge);
@@ -645,4 +679,20 @@ int hoy_network_remove(
 	if (r < 0)
 		hoy_network_op_free(op);
 	return r;
+}
+
+int hoy_network_remove(
+	struct hoy_networks *networks, const char *ref, hoy_network_attached done, void *userdata, struct hoy_err *err)
+{
+	auto_(hoy_network_row_done) struct hoy_network_row row = {};
+	int r = hoy_networks_row(networks, ref, &row, err);
+
+	if (r >= 0 && hoy_network_is_builtin(row.name))
+		return forbidden(err, "%s is a pre-defined network and cannot be removed", row.name);
+	if (r >= 0)
+		r = check_unused(networks, &row, err);
+	if (r < 0)
+		return r;
+	return hoy_overlay_is(&row) ? hoy_overlay_remove(networks, &row, done, userdata, err)
+				    : hoy_network_remove_here(networks, &row, done, userdata, err);
 }

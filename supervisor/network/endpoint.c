@@ -110,8 +110,15 @@ static int words_text(char *const *words, char **ret, struct hoy_err *err)
 static int choose_place(struct hoy_networks *networks, const struct hoy_network_request *request,
 	const struct hoy_network_row *network, uint32_t *ret, struct hoy_err *err)
 {
-	if (request->address && *request->address)
-		return hoy_endpoint_asked_place(network, request->address, ret, err);
+	if (request->address && *request->address) {
+		int r = hoy_endpoint_asked_place(network, request->address, ret, err);
+
+		if (hoy_overlay_is(network))
+			*ret = 0;
+		return r;
+	}
+	if (hoy_overlay_is(network))
+		return 0; /* the cluster gives one when it goes up */
 	return network->prefix_len > 0 ? hoy_networks_find_place(networks, network, ret, err) : 0;
 }
 
@@ -219,6 +226,7 @@ int hoy_network_release(struct hoy_networks *networks, const char *container_id,
 	int r;
 
 	hoy_network_detach(networks, container_id);
+	hoy_overlay_release(networks, container_id, NULL);
 	r = hoy_endpoints_delete(networks->store, container_id, err);
 	return r < 0 ? r : 0;
 }

@@ -148,6 +148,7 @@ static void delete_row(struct hoy_network_op *op)
 {
 	struct hoy_err err = {};
 
+	hoy_overlay_release(op->networks, op->container_id, op->id);
 	if (hoy_endpoints_delete_one(op->networks->store, op->container_id, op->id, &err) < 0)
 		hoy_log_err(&err, "network of container '%s'", op->container_id);
 }
@@ -287,7 +288,8 @@ static int bring_up(struct hoy_network_op *op, struct hoy_sandbox *sandbox, cons
 			sandbox, &row, network, /* is_gateway= */ false, /* bound= */ false, &attachment, err);
 	if (r < 0)
 		return r;
-	op->netns = hoy_fd_dup(netns);
+	if (op->netns < 0)
+		op->netns = hoy_fd_dup(netns);
 	if (op->netns < 0)
 		r = hoy_err_code(err, op->netns, "network namespace of the container");
 	if (r >= 0 && hoy_bridge_trouble(op->networks, attachment->request->attach.bridge))
@@ -297,6 +299,46 @@ static int bring_up(struct hoy_network_op *op, struct hoy_sandbox *sandbox, cons
 	if (r < 0)
 		hoy_attachment_drop(attachment);
 	return r;
+}
+
+/* The address that the cluster gives. */
+static void on_leased(void *userdata, const struct hoy_peer_message *reply, const struct hoy_err *err)
+{
+	struct hoy_network_op *op = userdata;
+	struct hoy_sandbox *sandbox = sandbox_of(op);
+	auto_(hoy_endpoint_row_done) struct hoy_endpoint_row row = {};
+	auto_(hoy_network_row_done) struct hoy_network_row network = {};
+	struct hoy_err why = {};
+	int r = find_row(op->networks, op->container_id, op->id, &row, &why);
+
+	if (r == 0 || !sandbox) { /* the container has ended, or was taken off again */
+		hoy_network_op_done(op, NULL);
+		return;
+	}
+	if (r >= 0)
+		r = hoy_networks_row(op->networks, op->id, &network, &why);
+	if (r >= 0 && !reply)
+		hoy_overlay_explain(network.name, err, &why);
+	else if (r >= 0)
+		r = hoy_endpoints_set_place(op->networks->store, row.id, reply->address.place, &why);
+	if (r >= 0 && !why.errnum)
+		r = bring_up(op, sandbox, &network, op->netns, &why);
+	if (!why.errnum)
+		return;
+	delete_row(op);
+	hoy_network_op_done(op, &why);
+}
+
+static int lease_and_bring_up(
+	struct hoy_network_op *op, const struct hoy_network_row *network, int netns, struct hoy_err *err)
+{
+	auto_(hoy_endpoint_row_done) struct hoy_endpoint_row row = {};
+	int r = find_row(op->networks, op->container_id, network->id, &row, err);
+
+	op->netns = hoy_fd_dup(netns);
+	if (r >= 0 && op->netns < 0)
+		r = hoy_err_code(err, op->netns, "network namespace of the container");
+	return r < 0 ? r : hoy_overlay_lease(op->networks, &row, network, on_leased, op, err);
 }
 
 static int connect_in(struct hoy_networks *networks, const struct hoy_network_request *request,
@@ -310,7 +352,9 @@ static int connect_in(struct hoy_networks *networks, const struct hoy_network_re
 		r = hoy_network_op_new(networks, network->id, sandbox, done, userdata, &op, err);
 	if (r < 0)
 		return r;
-	if (sandbox)
+	if (sandbox && hoy_overlay_is(network))
+		r = lease_and_bring_up(op, network, netns, err);
+	else if (sandbox)
 		r = bring_up(op, sandbox, network, netns, err);
 	else
 		r = hoy_store_after_commit(networks->store, on_committed, op, err);
@@ -414,6 +458,7 @@ int hoy_network_disconnect(struct hoy_networks *networks, const char *container_
 		r = op->netns < 0 ? hoy_err_code(err, op->netns, "network namespace of the container")
 				  : send_at_once(attachment, op, err);
 	} else {
+		hoy_overlay_release(networks, container_id, row.id);
 		r = hoy_endpoints_delete_one(networks->store, container_id, row.id, err);
 		if (r >= 0)
 			r = hoy_store_after_commit(networks->store, on_committed, op, err);

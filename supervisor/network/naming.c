@@ -89,8 +89,8 @@ static void add_host(struct hoy_buf *text, const struct hoy_attachment *attachme
 		attachment->names);
 }
 
-/* Tells who is on the network now; a network without anybody is forgotten. */
-void hoy_naming_network_changed(struct hoy_networks *networks, const char *network_id)
+/* Who is on the network now; a network without anybody of this host is forgotten. */
+void hoy_naming_tell_network(struct hoy_networks *networks, const char *network_id)
 {
 	auto_(hoy_buf_done) struct hoy_buf text = {};
 	struct hoy_err err = {};
@@ -104,12 +104,20 @@ void hoy_naming_network_changed(struct hoy_networks *networks, const char *netwo
 			(void) hoy_buf_addf(&text, "network %s\n", attachment->network_name);
 		add_host(&text, attachment);
 	}
+	if (text.len > 0)
+		hoy_overlay_add_names(networks, network_id, &text);
 	if (hoy_buf_check(&text, "names of a network", &err) < 0)
 		hoy_log_err(&err, "network '%s'", network_id);
 	else if (text.len == 0)
 		hoy_names_network_gone(networks->names, network_id);
 	else
 		hoy_names_network(networks->names, network_id, &text);
+}
+
+void hoy_naming_network_changed(struct hoy_networks *networks, const char *network_id)
+{
+	hoy_naming_tell_network(networks, network_id);
+	hoy_overlay_members_changed(networks, network_id);
 }
 
 /* What a container may not reach hoy-dns does not ask for it. */

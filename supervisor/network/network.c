@@ -127,6 +127,8 @@ int hoy_network_open(struct hoy_loop *loop, struct hoy_store *store, const struc
 		r = hoy_names_new(loop, config->exec_root, &names_owner, &networks->names, err);
 	if (r >= 0)
 		r = hoy_service_new(loop, config->exec_root, networks->table, &owner, &networks->service, err);
+	if (r >= 0)
+		r = hoy_overlay_open(networks, config, err);
 	if (r < 0) {
 		(void) hoy_err_wrap(err, "networks");
 		return r;
@@ -139,6 +141,7 @@ void hoy_network_free(struct hoy_networks *networks)
 {
 	if (!networks)
 		return;
+	hoy_overlay_close(networks);
 	hoy_service_free(networks->service);
 	hoy_host_resolv_free(networks->host_resolv);
 	hoy_names_free(networks->names);
@@ -250,8 +253,7 @@ bool hoy_networks_place_fits(const struct hoy_network_row *network, uint32_t pla
 	return place > 0 && place <= last_place(network) && place != network->gateway;
 }
 
-/* The places that are given out unless others are asked for. */
-static void range_of(const struct hoy_network_row *network, uint32_t *first, uint32_t *last)
+void hoy_networks_range(const struct hoy_network_row *network, uint32_t *first, uint32_t *last)
 {
 	struct hoy_prefix range;
 
@@ -269,7 +271,7 @@ int hoy_networks_find_place(
 	uint32_t place = 0, first, last;
 	int r;
 
-	range_of(network, &first, &last);
+	hoy_networks_range(network, &first, &last);
 	r = hoy_endpoints_free_place(networks->store, network->id, network->gateway, first, last, &place, err);
 	if (r < 0)
 		return r;
@@ -389,11 +391,12 @@ static int info_from_row(struct hoy_networks *networks, const struct hoy_network
 	char address[INET_ADDRSTRLEN];
 	int r = hoy_network_shape(networks, row, &shape, err);
 
-	info.driver = hoy_str_eq(row->driver, "macvlan")  ? "macvlan"
-		      : hoy_str_eq(row->driver, "ipvlan") ? "ipvlan"
-		      : info.mode == HOY_NETWORK_BRIDGE   ? "bridge"
-		      : info.mode == HOY_NETWORK_HOST     ? "host"
-							  : "null";
+	info.driver = hoy_overlay_is(row)                  ? "overlay"
+		      : hoy_str_eq(row->driver, "macvlan") ? "macvlan"
+		      : hoy_str_eq(row->driver, "ipvlan")  ? "ipvlan"
+		      : info.mode == HOY_NETWORK_BRIDGE    ? "bridge"
+		      : info.mode == HOY_NETWORK_HOST      ? "host"
+							   : "null";
 	(void) snprintf(info.id, sizeof info.id, "%s", row->id);
 	if (r < 0)
 		return r;

@@ -42,9 +42,10 @@ struct hoy_network_config {
 				  without a host route, then the       /20s of 192.168 */
 	unsigned int mtu;      /* 0: 1500 */
 	bool ipv6;             /* of the default network */
-	const char *fixed_cidr_v6; /* its subnet; NULL: one of RFC 4193 */
-	int cgroup_fd;             /* hoy-net is born in this v2 group; 0: in ours */
-	const char *host_socket;   /* rootless: hoy-host's, which binds ports of the host; NULL: hoy-net does */
+	const char *fixed_cidr_v6;                     /* its subnet; NULL: one of RFC 4193 */
+	int cgroup_fd;                                 /* hoy-net is born in this v2 group; 0: in ours */
+	const char *cluster_store, *cluster_advertise; /* of networks between hosts; NULL: there are none */
+	const char *host_socket; /* rootless: hoy-host's, which binds ports of the host; NULL: hoy-net does */
 };
 
 /* Opens the room, makes the rows of bridge, host and none in a new store. Touches nothing in the kernel. Strings of

@@ -6,6 +6,7 @@
 
 #include "supervisor/network/names.h"
 #include "supervisor/network/network.h"
+#include "supervisor/network/peers.h"
 #include "supervisor/network/pool.h"
 #include "supervisor/network/service.h"
 #include "supervisor/store/networks.h"
@@ -83,6 +84,14 @@ struct hoy_networks {
 	uint64_t serial;
 	bool grants; /* this hoy-dns and this hoy-net have a socket between them */
 	struct hoy_network_op *ops;
+	struct hoy_peers *peers; /* NULL: no cluster */
+	uint32_t vtep;           /* with one: this host's address in it */
+	char **cluster_ids;      /* networks that hoy-peer has named since it is there */
+	struct hoy_overlay_remote *remotes;
+	size_t n_remotes;
+	bool remotes_known; /* all of them have been told once */
+	struct hoy_source *remotes_changed;
+	struct hoy_overlay_wait *waits;
 	struct hoy_bridge_error *bridge_errors;
 	size_t n_bridge_errors;
 	char *warning;
@@ -100,6 +109,8 @@ int hoy_networks_row(struct hoy_networks *networks, const char *ref, struct hoy_
 /* The lowest free place in the network's subnet, or in its range; -ENOSPC when there is none. */
 int hoy_networks_find_place(
 	struct hoy_networks *networks, const struct hoy_network_row *network, uint32_t *ret, struct hoy_err *err);
+/* The places that are given out unless others are asked for. */
+void hoy_networks_range(const struct hoy_network_row *network, uint32_t *first, uint32_t *last);
 /* Can an endpoint have this place, or was it leased in a subnet that was larger, or had another gateway? */
 bool hoy_networks_place_fits(const struct hoy_network_row *network, uint32_t place);
 
@@ -154,6 +165,7 @@ struct hoy_network_shape {
 	unsigned int mtu;
 	uint32_t flags;   /* hoy_net_bridge_flag */
 	uint32_t host_ip; /* where ports without an address are published; 0: everywhere */
+	uint32_t vni;     /* of a network between hosts; 0: it is on this one alone */
 	bool relay;       /* ports are passed on by hoy-net, so that the host's own rules of input decide */
 };
 int hoy_network_shape(struct hoy_networks *networks, const struct hoy_network_row *row, struct hoy_network_shape *ret,
@@ -161,6 +173,45 @@ int hoy_network_shape(struct hoy_networks *networks, const struct hoy_network_ro
 /* As a JSON object. */
 int hoy_network_kv_text(const struct hoy_oci_kv *kv, size_t n, const char *what, char **ret, struct hoy_err *err);
 int hoy_networks_count_defined(struct hoy_networks *networks, struct hoy_err *err);
+
+int hoy_network_check_name(const char *name, struct hoy_err *err);
+/* No network of ours has a part of its subnet, nor has one the same bridge. */
+int hoy_network_check_others(struct hoy_networks *networks, const struct hoy_network_row *row, struct hoy_err *err);
+/* Bridge and row on this host; `done` may be NULL. EPERM: it is in use. */
+int hoy_network_remove_here(struct hoy_networks *networks, const struct hoy_network_row *row, hoy_network_attached done,
+	void *userdata, struct hoy_err *err);
+
+/* --- overlay.c --- */
+
+#define HOY_OVERLAY_OPTION_VNI "com.docker.network.driver.overlay.vxlanid_list"
+
+/* Reads the options; without any there is no cluster. hoy-peer is started by hoy_network_recover(). */
+int hoy_overlay_open(struct hoy_networks *networks, const struct hoy_network_config *config, struct hoy_err *err);
+void hoy_overlay_close(struct hoy_networks *networks);
+bool hoy_overlay_is(const struct hoy_network_row *row);
+int hoy_overlay_check(
+	const struct hoy_networks *networks, const struct hoy_network_definition *definition, struct hoy_err *err);
+/* In the whole cluster, then here. `row` is what the user wants; it is written when the cluster has it. */
+int hoy_overlay_create(struct hoy_networks *networks, const struct hoy_network_row *row, hoy_network_attached done,
+	void *userdata, struct hoy_err *err);
+int hoy_overlay_remove(struct hoy_networks *networks, const struct hoy_network_row *row, hoy_network_attached done,
+	void *userdata, struct hoy_err *err);
+/* Who is on the network on other hosts: for hoy-net, behind the network's bridge; for hoy-dns, as its text. */
+void hoy_overlay_send_remotes(struct hoy_networks *networks, const struct hoy_network_row *row);
+void hoy_overlay_add_names(const struct hoy_networks *networks, const char *network_id, struct hoy_buf *text);
+/* Another container of this host is on the network, or one less; any network. */
+void hoy_overlay_members_changed(struct hoy_networks *networks, const char *network_id);
+/* An address from the cluster; the reply has its place. */
+int hoy_overlay_lease(struct hoy_networks *networks, const struct hoy_endpoint_row *endpoint,
+	const struct hoy_network_row *row, hoy_peers_replied replied, void *userdata, struct hoy_err *err);
+void hoy_overlay_explain(const char *network_name, const struct hoy_err *from, struct hoy_err *ret);
+/* 1: an endpoint has no address yet; the attach goes on when the cluster has given one. 0: all have. */
+int hoy_overlay_wait(struct hoy_networks *networks, const char *container_id, const char *name, int netns,
+	hoy_network_attached done, void *userdata, struct hoy_err *err);
+void hoy_overlay_cancel(struct hoy_networks *networks, const char *container_id);
+/* The rows of the container's endpoints are about to go; with `network_id` that one's: the cluster is told after the
+ * commit. */
+void hoy_overlay_release(struct hoy_networks *networks, const char *container_id, const char *network_id);
 
 /* --- ipv6.c --- */
 
@@ -248,6 +299,8 @@ void hoy_naming_close(struct hoy_sandbox *sandbox); /* those that were not told 
 void hoy_naming_up(struct hoy_sandbox *sandbox);
 void hoy_naming_down(struct hoy_sandbox *sandbox);
 void hoy_naming_container_changed(struct hoy_sandbox *sandbox);
+/* Tells hoy-dns alone. */
+void hoy_naming_tell_network(struct hoy_networks *networks, const char *network_id);
 void hoy_naming_network_changed(struct hoy_networks *networks, const char *network_id);
 /* The host's name servers are others: containers are told, whatever they were told before. */
 void hoy_naming_servers_changed(void *userdata);

@@ -158,6 +158,8 @@ int hoy_network_recover(
 	if (hoy_networks_are_wanted(networks) || if_nametoindex(networks->bridge) != 0)
 		hoy_service_start(networks->service);
 	hoy_naming_recover(networks);
+	if (networks->peers)
+		hoy_peers_start(networks->peers);
 	return 0;
 }
 
@@ -167,6 +169,8 @@ void hoy_network_shutdown(struct hoy_networks *networks)
 		if (networks->sandboxes[i]->n_attachments > 0)
 			return;
 	hoy_names_quit(networks->names);
+	if (networks->peers)
+		hoy_peers_quit(networks->peers);
 	if (hoy_service_is_connected(networks->service) || if_nametoindex(networks->bridge) != 0)
 		hoy_service_quit(networks->service, QUIT_TIMEOUT_MS);
 }

@@ -417,16 +417,16 @@ int hoy_endpoints_at6(struct hoy_store *store, const char *network_id, const cha
 	return r < 0 ? r : 1;
 }
 
-int hoy_endpoints_list(struct hoy_store *store, const char *container_id, struct hoy_endpoint_row **ret, size_t *ret_n,
-	struct hoy_err *err)
+static int list_endpoints(struct hoy_store *store, const char *query, const char *id, struct hoy_endpoint_row **ret,
+	size_t *ret_n, struct hoy_err *err)
 {
 	auto_(hoy_query_done) struct hoy_query q = {};
 	struct hoy_endpoint_row *rows = NULL;
 	size_t n = 0;
 	int r;
 
-	hoy_query_start(&q, store, ENDPOINT_COLUMNS "WHERE container_id = ?1 ORDER BY position");
-	hoy_query_bind_text(&q, 1, container_id);
+	hoy_query_start(&q, store, query);
+	hoy_query_bind_text(&q, 1, id);
 	while ((r = hoy_query_next(&q, err)) > 0) {
 		struct hoy_endpoint_row *grown = reallocarray(rows, n + 1, sizeof *grown);
 
@@ -444,6 +444,19 @@ int hoy_endpoints_list(struct hoy_store *store, const char *container_id, struct
 	*ret = rows;
 	*ret_n = n;
 	return 0;
+}
+
+int hoy_endpoints_list(struct hoy_store *store, const char *container_id, struct hoy_endpoint_row **ret, size_t *ret_n,
+	struct hoy_err *err)
+{
+	return list_endpoints(
+		store, ENDPOINT_COLUMNS "WHERE container_id = ?1 ORDER BY position", container_id, ret, ret_n, err);
+}
+
+int hoy_endpoints_of_network(struct hoy_store *store, const char *network_id, struct hoy_endpoint_row **ret,
+	size_t *ret_n, struct hoy_err *err)
+{
+	return list_endpoints(store, ENDPOINT_COLUMNS "WHERE network_id = ?1", network_id, ret, ret_n, err);
 }
 
 /* A free place that is the lowest is the first, or follows the gateway or a taken one. */

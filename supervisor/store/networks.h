@@ -109,6 +109,9 @@ int hoy_endpoints_at6(struct hoy_store *store, const char *network_id, const cha
 /* All of them, by position; *ret is freed with hoy_endpoint_rows_free(). */
 int hoy_endpoints_list(struct hoy_store *store, const char *container_id, struct hoy_endpoint_row **ret, size_t *ret_n,
 	struct hoy_err *err);
+/* All of a network; *ret is freed with hoy_endpoint_rows_free(). */
+int hoy_endpoints_of_network(struct hoy_store *store, const char *network_id, struct hoy_endpoint_row **ret,
+	size_t *ret_n, struct hoy_err *err);
 /* The lowest free place of a network in [first, last], the gateway's aside; 0 when all are taken. */
 int hoy_endpoints_free_place(struct hoy_store *store, const char *network_id, uint32_t gateway, uint32_t first,
 	uint32_t last, uint32_t *ret_place, struct hoy_err *err);

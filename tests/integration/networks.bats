@@ -67,7 +67,7 @@ two" ]
     refused "networks have same bridge name" \
         docker network create -o com.docker.network.bridge.name="$(bridge_of one)" x
     refused 'plugin "nonsense" not found' docker network create -d nonsense x
-    refused "driver 'overlay' is not supported" docker network create -d overlay x
+    refused "driver 'overlay' without a key-value store is not supported" docker network create -d overlay x
     refused "network option 'com.example' is not supported" docker network create -o com.example=1 x
     refused nowhere docker network inspect nowhere
     refused "network nowhere not found" docker run --network nowhere busybox true

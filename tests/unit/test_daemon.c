@@ -87,7 +87,8 @@ START_TEST(the_file_has_the_same_settings)
 	ck_assert_int_eq(load(&o,
 				 "{\"debug\":true,\"hosts\":[\"unix:///a\"],\"mtu\":1400,\"labels\":[\"a=b\"],"
 				 "\"runtimes\":{\"mine\":{\"path\":\"/bin/mine\"}},\"default-runtime\":\"mine\","
-				 "\"dns\":[],\"live-restore\":true,\"bip\":\"\"}",
+				 "\"dns\":[],\"live-restore\":true,\"bip\":\"\",\"cluster-store\":\"etcd://a:1\","
+				 "\"cluster-advertise\":\"eth0\"}",
 				 NULL),
 		0);
 	ck_assert_int_eq(hoy_daemon_options_finish(&o, NULL), 0);
@@ -96,6 +97,8 @@ START_TEST(the_file_has_the_same_settings)
 	ck_assert_int_eq(o.mtu, 1400);
 	ck_assert_str_eq(hoy_daemon_options_runtime(&o, "mine"), "/bin/mine");
 	ck_assert_ptr_null(o.bip);
+	ck_assert_str_eq(o.cluster_store, "etcd://a:1");
+	ck_assert_str_eq(o.cluster_advertise, "eth0");
 	ck_assert_str_eq(o.data_root, "/var/lib/hoy");
 	ck_assert_str_eq(o.pidfile, "/run/hoy/hoyd.pid");
 }

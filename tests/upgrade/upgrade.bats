@@ -3,7 +3,7 @@ load ../integration/lib
 load ../integration/stack
 load ../integration/shim
 
-PROGRAMS="hoyd hoy hoyrun hoyrun-criu hoyrun-systemd containerd-shim-hoy-v2 hoy-pause hoy-log hoy-fetch hoy-layer hoy-net hoy-dns"
+PROGRAMS="hoyd hoy hoyrun hoyrun-criu hoyrun-systemd containerd-shim-hoy-v2 hoy-pause hoy-log hoy-fetch hoy-layer hoy-net hoy-dns hoy-peer"
 
 setup() {
     require_root

@@ -24,6 +24,7 @@
 #include "base/str.h"
 #include "supervisor/worker/net/child.h"
 #include "supervisor/worker/net/rtnl.h"
+#include "supervisor/worker/net/vxlan.h"
 
 #define NAME_ID_DIGITS 7
 
@@ -83,25 +84,6 @@ static bool bridged_packets_meet_rules(void)
 	       text.len > 0 && text.data[0] == '1';
 }
 
-/* IFLA_BRPORT_*: one mode of a bridge port. */
-static int set_port(struct hoy_links *links, int ifindex, int attribute, uint8_t value)
-{
-	struct ifinfomsg info = { .ifi_family = AF_BRIDGE, .ifi_index = ifindex };
-	struct nl_msg *msg = nlmsg_alloc_simple(RTM_SETLINK, 0);
-	struct nlattr *port;
-	int r = -NLE_NOMEM;
-
-	if (!msg)
-		return r;
-	if (nlmsg_append(msg, &info, sizeof info, NLMSG_ALIGNTO) >= 0 &&
-		(port = nla_nest_start(msg, IFLA_PROTINFO | NLA_F_NESTED)) && nla_put_u8(msg, attribute, value) >= 0) {
-		nla_nest_end(msg, port);
-		return nl_send_sync(links->sock, msg); /* frees it */
-	}
-	nlmsg_free(msg);
-	return r;
-}
-
 /*
  * Where br_netfilter is on, a frame for a published port is translated while it is bridged, and one that a container
  * sends to itself that way has to leave by the port it came in. Else that port mode is not wanted: the container
@@ -109,10 +91,10 @@ static int set_port(struct hoy_links *links, int ifindex, int attribute, uint8_t
  */
 static int set_up_port(struct hoy_links *links, const struct hoy_net_bridge *bridge, int ifindex)
 {
-	int r = bridged_packets_meet_rules() ? set_port(links, ifindex, IFLA_BRPORT_MODE, 1) : 0;
+	int r = bridged_packets_meet_rules() ? hoy_rtnl_set_port(links->sock, ifindex, IFLA_BRPORT_MODE, 1) : 0;
 
 	if (r >= 0 && (bridge->flags & HOY_NET_SEPARATE))
-		r = set_port(links, ifindex, IFLA_BRPORT_ISOLATED, 1);
+		r = hoy_rtnl_set_port(links->sock, ifindex, IFLA_BRPORT_ISOLATED, 1);
 	return r;
 }
 
@@ -232,6 +214,8 @@ int hoy_links_bridge(struct hoy_links *links, const struct hoy_net_bridge *bridg
 		r = set_sysctl("ipv4/conf", bridge->name, "route_localnet", "1", err);
 	if (r >= 0)
 		r = set_sysctl("ipv4", "", "ip_forward", "1", err);
+	if (r >= 0 && bridge->vni > 0)
+		r = hoy_vxlan_make(links->sock, bridge, err);
 	return r;
 }
 
@@ -253,6 +237,7 @@ int hoy_links_remove_bridge(struct hoy_links *links, const char *name, struct ho
 		return hoy_err_code(err, r, "find bridge '%s'", name);
 	if (!hoy_str_eq(rtnl_link_get_ifalias(link), HOY_RTNL_ALIAS))
 		return 0;
+	hoy_vxlan_remove(links->sock, name);
 	r = hoy_rtnl_delete(links->sock, rtnl_link_get_ifindex(link));
 	return r < 0 ? hoy_rtnl_err(err, r, "delete bridge", name) : 0;
 }
@@ -588,8 +573,8 @@ void hoy_links_silence(struct hoy_links *links, int ifindex, const uint8_t id[HO
 {
 	if (!hoy_links_exists(links, ifindex, id))
 		return;
-	(void) set_port(links, ifindex, IFLA_BRPORT_STATE, BR_STATE_DISABLED);
-	(void) set_port(links, ifindex, IFLA_BRPORT_FLUSH, 1); /* the MACs that were learned here */
+	(void) hoy_rtnl_set_port(links->sock, ifindex, IFLA_BRPORT_STATE, BR_STATE_DISABLED);
+	(void) hoy_rtnl_set_port(links->sock, ifindex, IFLA_BRPORT_FLUSH, 1); /* the MACs that were learned here */
 }
 
 /* --- listing --------------------------------------------------------------------- */

@@ -19,7 +19,7 @@
 
 #include "base/err.h"
 
-#define HOY_NET_VERSION 9
+#define HOY_NET_VERSION 10
 #define HOY_NET_ID_LEN 32
 #define HOY_NET_MAX_PORTS 4096
 #define HOY_NET_TABLE_MAX 32
@@ -28,6 +28,7 @@
 #define HOY_NET_MAX_ALLOWED 64
 #define HOY_NET_NAMES_MAX 2048
 #define HOY_NET_MAX_GRANTED 32
+#define HOY_NET_MAX_REMOTES 7000
 
 enum hoy_net_op {
 	HOY_NET_HELLO = 1,     /* version, table; -EPROTO: another version, the reply says which */
@@ -42,6 +43,7 @@ enum hoy_net_op {
 	HOY_NET_QUIT, /* the reply comes, then hoy-net ends; with `remove` bridges, table and endpoints go first */
 	HOY_NET_ALLOW_NAMES, /* behind ATTACH of a restricted endpoint: it may send to these, too */
 	HOY_NET_GRANTOR,     /* a socket beside it, whose other end hoy-dns has: by it come hoy_net_grants */
+	HOY_NET_REMOTES, /* the containers that a network between hosts has on the others; takes the place of the last */
 };
 
 enum hoy_net_family { HOY_NET_V4 = 1, HOY_NET_V6 = 2 };
@@ -90,6 +92,15 @@ struct hoy_net_bridge {
 	uint32_t flags; /* hoy_net_bridge_flag */
 	struct in6_addr address6;
 	uint32_t prefix6_len; /* 0: no IPv6 */
+	uint32_t vni;         /* of a network between hosts; 0: it is on this host alone */
+	uint32_t vtep;        /* with one: the address at which this host takes packets of the others */
+};
+
+/* A container on another host. */
+struct hoy_net_remote {
+	uint32_t address;
+	uint32_t vtep; /* of its host */
+	uint8_t mac[6];
 };
 
 /* Where a container may send to that may not send to everywhere. */
@@ -165,6 +176,10 @@ struct hoy_net_request {
 			uint8_t id[HOY_NET_ID_LEN];
 			char text[HOY_NET_NAMES_MAX]; /* allowed_names.h */
 		} names;
+		struct {
+			char bridge[IFNAMSIZ];
+			uint32_t n; /* so many hoy_net_remote are behind the request */
+		} remotes;
 		struct hoy_net_attach attach; /* last: open-ended */
 	};
 };
@@ -192,6 +207,14 @@ _Static_assert(sizeof(struct hoy_net_request) == 2584, "other versions have to u
 #define HOY_NET_REQUEST_SIZE(n_ports)                                                                                  \
 	(offsetof(struct hoy_net_request, attach) + sizeof(struct hoy_net_attach) +                                    \
 		(size_t) (n_ports) * sizeof(struct hoy_net_port))
+#define HOY_NET_REMOTES_SIZE(n) (HOY_NET_REQUEST_SIZE(0) + (size_t) (n) * sizeof(struct hoy_net_remote))
+_Static_assert(
+	HOY_NET_REMOTES_SIZE(HOY_NET_MAX_REMOTES) <= HOY_NET_REQUEST_SIZE(HOY_NET_MAX_PORTS), "one buffer for both");
+
+static inline struct hoy_net_remote *hoy_net_remotes(struct hoy_net_request *request)
+{
+	return (struct hoy_net_remote *) (void *) ((unsigned char *) request + HOY_NET_REQUEST_SIZE(0));
+}
 #define HOY_NET_REPLY_SIZE(n_ports) (sizeof(struct hoy_net_reply) + (size_t) (n_ports) * sizeof(struct hoy_net_port))
 
 #endif

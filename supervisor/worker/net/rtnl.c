@@ -2,6 +2,10 @@
 #include "supervisor/worker/net/rtnl.h"
 
 #include <errno.h>
+#include <netlink/msg.h>
+#include <netlink/attr.h>
+#include <linux/if_link.h>
+#include <linux/if_bridge.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netlink/errno.h>
@@ -167,4 +171,22 @@ int hoy_rtnl_mark(struct nl_sock *sock, const char *name, struct hoy_err *err)
 	rtnl_link_set_ifalias(change, HOY_RTNL_ALIAS);
 	r = rtnl_link_change(sock, link, change, 0);
 	return r < 0 ? hoy_rtnl_err(err, r, "mark bridge", name) : 0;
+}
+
+int hoy_rtnl_set_port(struct nl_sock *sock, int ifindex, int attribute, uint8_t value)
+{
+	struct ifinfomsg info = { .ifi_family = AF_BRIDGE, .ifi_index = ifindex };
+	struct nl_msg *msg = nlmsg_alloc_simple(RTM_SETLINK, 0);
+	struct nlattr *port;
+	int r = -NLE_NOMEM;
+
+	if (!msg)
+		return r;
+	if (nlmsg_append(msg, &info, sizeof info, NLMSG_ALIGNTO) >= 0 &&
+		(port = nla_nest_start(msg, IFLA_PROTINFO | NLA_F_NESTED)) && nla_put_u8(msg, attribute, value) >= 0) {
+		nla_nest_end(msg, port);
+		return nl_send_sync(sock, msg); /* frees it */
+	}
+	nlmsg_free(msg);
+	return r;
 }

@@ -58,6 +58,8 @@ int hoy_rtnl_add_ipv6(struct nl_sock *sock, int ifindex, const struct in6_addr *
 int hoy_rtnl_raise(struct nl_sock *sock, int ifindex, const char *name, struct hoy_err *err);
 /* Returns libnl's code. */
 int hoy_rtnl_delete(struct nl_sock *sock, int ifindex);
+/* IFLA_BRPORT_*: one mode of a bridge port. Returns libnl's code. */
+int hoy_rtnl_set_port(struct nl_sock *sock, int ifindex, int attribute, uint8_t value);
 /* Gives it the alias that says that it is ours. */
 int hoy_rtnl_mark(struct nl_sock *sock, const char *name, struct hoy_err *err);
 

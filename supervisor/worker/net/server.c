@@ -70,7 +70,8 @@ static int do_bridge(struct hoy_server *server, struct hoy_net_request *request,
 	int r;
 
 	if (!is_terminated(bridge->name, sizeof bridge->name) || bridge->prefix_len < 1 || bridge->prefix_len > 30 ||
-		bridge->prefix6_len > 126 || bridge->kind > HOY_NET_IPVLAN ||
+		bridge->prefix6_len > 126 || bridge->kind > HOY_NET_IPVLAN || bridge->vni > 0xffffff ||
+		(bridge->vni > 0 && (bridge->kind != HOY_NET_BRIDGED || bridge->vtep == 0)) ||
 		(bridge->kind != HOY_NET_BRIDGED && !is_terminated(bridge->parent, sizeof bridge->parent)))
 		return hoy_err_invalid(&reply->err, "bad bridge");
 	(void) snprintf(reply->bridge, sizeof reply->bridge, "%s", bridge->name);
@@ -139,6 +140,14 @@ static int do_grantor(struct hoy_server *server, int *sock, struct hoy_net_reply
 	return hoy_grantors_add(server->grantors, TAKE_FD(*sock), &reply->err);
 }
 
+static int do_remotes(struct hoy_server *server, struct hoy_net_request *request, struct hoy_net_reply *reply)
+{
+	if (!is_terminated(request->remotes.bridge, sizeof request->remotes.bridge))
+		return hoy_err_invalid(&reply->err, "bad bridge");
+	return hoy_state_remotes(
+		server->state, request->remotes.bridge, hoy_net_remotes(request), request->remotes.n, &reply->err);
+}
+
 static int do_quit(struct hoy_server *server, struct hoy_net_request *request, struct hoy_net_reply *reply)
 {
 	int r = request->quit.remove ? hoy_state_remove_all(server->state, &reply->err) : 0;
@@ -177,6 +186,8 @@ static int act(struct hoy_server *server, struct hoy_net_request *request, int *
 		return do_allow_names(server, request, reply);
 	case HOY_NET_GRANTOR:
 		return do_grantor(server, fd, reply);
+	case HOY_NET_REMOTES:
+		return do_remotes(server, request, reply);
 	case HOY_NET_QUIT:
 		return do_quit(server, request, reply);
 	default:
@@ -189,6 +200,8 @@ static bool is_whole(const struct hoy_net_request *request, size_t len)
 {
 	if (len < HOY_NET_REQUEST_SIZE(0))
 		return false;
+	if (request->op == HOY_NET_REMOTES)
+		return request->remotes.n <= HOY_NET_MAX_REMOTES && len == HOY_NET_REMOTES_SIZE(request->remotes.n);
 	if (request->op != HOY_NET_ATTACH)
 		return len == HOY_NET_REQUEST_SIZE(0);
 	return request->attach.n_ports <= HOY_NET_MAX_PORTS && len == HOY_NET_REQUEST_SIZE(request->attach.n_ports);

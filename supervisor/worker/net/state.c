@@ -14,6 +14,7 @@
 #include "supervisor/worker/net/firewall.h"
 #include "supervisor/worker/net/link.h"
 #include "supervisor/worker/net/nameserver.h"
+#include "supervisor/worker/net/vxlan.h"
 
 /* A detached veth is deleted only this long after: the kernel takes it away with the namespace anyway, and deleting
  * one takes 20 ms and more of the lock that the next container's start needs. */
@@ -91,6 +92,16 @@ int hoy_state_remove_bridge(struct hoy_state *state, const char *name, struct ho
 	if (spec.kind != HOY_NET_BRIDGED && !has_parent(state, spec.parent))
 		hoy_links_remove_vlan(state->links, spec.parent);
 	return change_bridge(state, HOY_RULESET_DELETE, &spec, err);
+}
+
+int hoy_state_remotes(
+	struct hoy_state *state, const char *name, const struct hoy_net_remote *remotes, size_t n, struct hoy_err *err)
+{
+	const struct bridge *bridge = find_bridge(state, name);
+
+	if (!bridge || bridge->spec.vni == 0)
+		return hoy_err_not_found(err, "no network between hosts on bridge '%.*s'", IFNAMSIZ, name);
+	return hoy_vxlan_tell(bridge->spec.name, remotes, n, err);
 }
 
 /* --- endpoints -------------------------------------------------------------------------- */

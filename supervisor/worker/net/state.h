@@ -23,6 +23,10 @@ int hoy_state_bridge(struct hoy_state *state, const struct hoy_net_bridge *bridg
 /* With its rules. */
 int hoy_state_remove_bridge(struct hoy_state *state, const char *name, struct hoy_err *err);
 
+/* The containers on other hosts that a network between hosts has become these. */
+int hoy_state_remotes(
+	struct hoy_state *state, const char *name, const struct hoy_net_remote *remotes, size_t n, struct hoy_err *err);
+
 /* Fills in the host ports found. ret_reason and ret_failed_port say more about a port that could not be had. */
 int hoy_state_attach(struct hoy_state *state, struct hoy_net_attach *attach, int netns, uint32_t *ret_reason,
 	uint32_t *ret_failed_port, struct hoy_err *err);
