@@ -37,6 +37,32 @@ static int parse_default(struct hoy_http_host *ret, struct hoy_err *err)
 	return url ? hoy_http_host_parse(url, ret, err) : hoy_err_oom(err);
 }
 
+/* A tcp:// context with certificates, or one that does without, is behind TLS. */
+static int take_certificates(const struct hoy_config *config, const char *name, const struct hoy_json *meta,
+	struct hoy_http_host *host, struct hoy_err *err)
+{
+	auto_free char *directory = hoy_context_tls_directory(config, name);
+	char **const paths[HOY_CONTEXT_TLS_FILES] = { &host->tls_ca, &host->tls_cert, &host->tls_key };
+
+	if (!host->name)
+		return 0;
+	if (!directory)
+		return hoy_err_oom(err);
+	host->tls_verify = !hoy_context_skips_verify(meta);
+	host->tls = !host->tls_verify;
+	for (size_t i = 0; i < HOY_CONTEXT_TLS_FILES; i++) {
+		auto_free char *path = hoy_path_join(directory, hoy_context_tls_names[i]);
+
+		if (!path)
+			return hoy_err_oom(err);
+		if (access(path, F_OK) < 0)
+			continue;
+		*paths[i] = TAKE_PTR(path);
+		host->tls = true;
+	}
+	return 0;
+}
+
 int hoy_context_resolve(const char *host, const char *context, const struct hoy_config *config,
 	struct hoy_http_host *ret, bool *ret_default, struct hoy_err *err)
 {
@@ -57,7 +83,9 @@ int hoy_context_resolve(const char *host, const char *context, const struct hoy_
 		return hoy_err_oom(err);
 	if (strcmp(name, "default") != 0) {
 		r = hoy_context_load(config, name, &meta, err);
-		return r < 0 ? r : hoy_http_host_parse(hoy_context_host(meta), ret, err);
+		if (r == 0)
+			r = hoy_http_host_parse(hoy_context_host(meta), ret, err);
+		return r < 0 ? r : take_certificates(config, name, meta, ret, err);
 	}
 	*ret_default = true;
 	return parse_default(ret, err);

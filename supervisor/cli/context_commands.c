@@ -1,16 +1,20 @@
 /* context create, ls, inspect, use, rm, show, update. */
-#include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/str.h"
 #include "supervisor/cli/cli.h"
 #include "supervisor/cli/context.h"
 #include "supervisor/cli/context_store.h"
 #include "supervisor/cli/csv.h"
 #include "supervisor/cli/format.h"
+
+#define CERTIFICATE_MAX ((size_t) 1 << 20)
 
 /* --- create, update ---------------------------------------------------------- */
 
@@ -23,7 +27,7 @@ struct edit_options {
 		description_given, "Description of the context")
 #define DOCKER                                                                                                         \
 	HOY_OPTION(0, "docker", HOY_OPTION_STRING, "stringToString", struct edit_options, docker,                      \
-		"The engine: host=URL, skip-tls-verify=BOOL")
+		"The engine: host=URL, ca=FILE, cert=FILE, key=FILE, skip-tls-verify=BOOL, from=CONTEXT")
 
 static const struct hoy_option create_options[] = {
 	DESCRIPTION,
@@ -34,25 +38,53 @@ static const struct hoy_option create_options[] = {
 };
 static const struct hoy_option update_options[] = { DESCRIPTION, DOCKER, HOY_OPTION_END };
 
-static int check_name(const char *name, struct hoy_err *err)
+/* What a context says of its engine. */
+struct endpoint {
+	char *host;
+	bool skip_verify;
+	struct hoy_context_tls tls;
+};
+
+static void endpoint_done(struct endpoint *endpoint)
 {
-	if (strcmp(name, "default") == 0)
-		return hoy_err_invalid(err, "\"default\" is a reserved context name");
-	if (!isalnum((unsigned char) name[0]) || strlen(name) < 2)
-		return hoy_err_invalid(err,
-			"context name \"%s\" is invalid, names are validated against regexp \"^[a-zA-Z0-9][a-zA-Z0-9_.+-]+$\"",
-			name);
-	for (const char *c = name; *c; c++)
-		if (!isalnum((unsigned char) *c) && !strchr("_.+-", *c))
-			return hoy_err_invalid(err,
-				"context name \"%s\" is invalid, names are validated against regexp \"^[a-zA-Z0-9][a-zA-Z0-9_.+-]+$\"",
-				name);
+	free(endpoint->host);
+	hoy_context_tls_done(&endpoint->tls);
+}
+
+static int load_endpoint(const struct hoy_config *config, const char *name, const struct hoy_json *meta,
+	struct endpoint *ret, struct hoy_err *err)
+{
+	free(ret->host);
+	ret->host = strdup(hoy_context_host(meta));
+	ret->skip_verify = hoy_context_skips_verify(meta);
+	hoy_context_tls_done(&ret->tls);
+	ret->tls = (struct hoy_context_tls){};
+	return ret->host ? hoy_context_tls_load(config, name, &ret->tls, err) : hoy_err_oom(err);
+}
+
+/* "ca", "cert" and "key" name files, whose content the context keeps. 0: another key. */
+static int take_certificate(const char *key, const char *path, struct hoy_context_tls *tls, struct hoy_err *err)
+{
+	for (size_t i = 0; i < HOY_CONTEXT_TLS_FILES; i++) {
+		size_t len = strlen(key);
+		int r;
+
+		if (strncmp(hoy_context_tls_names[i], key, len) != 0 ||
+			strcmp(hoy_context_tls_names[i] + len, ".pem") != 0)
+			continue;
+		hoy_buf_done(&tls->files[i]);
+		tls->files[i] = (struct hoy_buf){ .cap = CERTIFICATE_MAX };
+		r = hoy_file_read(AT_FDCWD, path, &tls->files[i], err);
+		if (r == 0 && !tls->files[i].len)
+			r = hoy_err_invalid(err, "'%s' is empty", path);
+		return r < 0 ? hoy_err_wrap(err, "%s", key) : 1;
+	}
 	return 0;
 }
 
-/* "host=URL,skip-tls-verify=true"; *ret_host is the caller's. */
+/* "host=URL,ca=FILE,skip-tls-verify=true": what it says goes over what `endpoint` has. */
 static int parse_docker(
-	const struct hoy_config *config, const char *text, char **ret_host, bool *ret_skip, struct hoy_err *err)
+	const struct hoy_config *config, const char *text, struct endpoint *endpoint, struct hoy_err *err)
 {
 	auto_ptr(hoy_strv_free) char **fields = NULL;
 	int r = hoy_csv_split(text, &fields, err);
@@ -69,23 +101,26 @@ static int parse_docker(
 			if (r < 0)
 				return r;
 			hoy_http_host_done(&host);
-			free(*ret_host);
-			*ret_host = strdup(value);
+			free(endpoint->host);
+			endpoint->host = strdup(value);
 		} else if (strcmp(key, "from") == 0) {
 			auto_ptr(hoy_json_free) struct hoy_json *meta = NULL;
 
 			r = hoy_context_load(config, value, &meta, err);
-			free(*ret_host);
-			*ret_host = strdup(hoy_context_host(meta));
+			if (r == 0)
+				r = load_endpoint(config, value, meta, endpoint, err);
 		} else if (strcmp(key, "skip-tls-verify") == 0) {
-			*ret_skip = strcmp(value, "true") == 0 || strcmp(value, "1") == 0;
-		} else if (strcmp(key, "ca") == 0 || strcmp(key, "cert") == 0 || strcmp(key, "key") == 0) {
-			return hoy_err_unsupported(
-				err, "context: %s is not supported: keep certificates in DOCKER_CERT_PATH", key);
+			if (hoy_options_bool(value, &endpoint->skip_verify) < 0)
+				return hoy_err_invalid(err, "skip-tls-verify=%s: true or false is wanted", value);
 		} else {
-			return hoy_err_invalid(err, "unrecognized config key: %s", key);
+			r = take_certificate(key, value, &endpoint->tls, err);
+			if (r == 0)
+				return hoy_err_invalid(err, "unrecognized config key: %s", key);
+			r = MIN(r, 0);
 		}
 	}
+	if (r == 0 && !endpoint->tls.files[HOY_CONTEXT_CERT].len != !endpoint->tls.files[HOY_CONTEXT_KEY].len)
+		return hoy_err_invalid(err, "a client's certificate needs its key: give both cert=FILE and key=FILE");
 	return r;
 }
 
@@ -94,10 +129,8 @@ static int edit(struct hoy_cli *cli, bool create, struct hoy_err *err)
 	const struct edit_options *o = cli->values;
 	const char *name = cli->args[0], *description;
 	auto_ptr(hoy_json_free) struct hoy_json *old = NULL;
-	auto_free char *host = NULL;
-	const struct hoy_json *endpoint;
-	bool skip;
-	int r = check_name(name, err);
+	auto_(endpoint_done) struct endpoint endpoint = {};
+	int r = hoy_context_check_name(name, err);
 
 	if (r < 0)
 		return r;
@@ -109,16 +142,17 @@ static int edit(struct hoy_cli *cli, bool create, struct hoy_err *err)
 		return r;
 	if (create && !o->docker && !o->from)
 		return hoy_err_invalid(err, "docker endpoint configuration is required");
-	endpoint = hoy_json_get(hoy_json_get(old, "Endpoints"), "docker");
-	skip = hoy_cli_bool(endpoint, "SkipTLSVerify");
-	host = strdup(hoy_context_host(old));
+	r = load_endpoint(&cli->config, o->from ? o->from : name, old, &endpoint, err);
 	description = o->description_given ? o->description
 					   : hoy_cli_text(hoy_json_get(old, "Metadata"), "Description");
-	if (o->docker)
-		r = parse_docker(&cli->config, o->docker, &host, &skip, err);
-	if (r == 0 && !host)
+	if (r == 0 && o->docker)
+		r = parse_docker(&cli->config, o->docker, &endpoint, err);
+	if (r == 0 && !endpoint.host)
 		r = hoy_err_oom(err);
-	return r < 0 ? r : hoy_context_save(&cli->config, name, description, host, skip, err);
+	/* What makes it a context comes last. */
+	if (r == 0)
+		r = hoy_context_tls_save(&cli->config, name, &endpoint.tls, err);
+	return r < 0 ? r : hoy_context_save(&cli->config, name, description, endpoint.host, endpoint.skip_verify, err);
 }
 
 static int cmd_context_edit(struct hoy_cli *cli)
@@ -245,24 +279,45 @@ static const struct hoy_option inspect_options[] = {
 	HOY_OPTION_END,
 };
 
+static void add_tls_names(struct hoy_json_writer *w, const struct hoy_context_tls *tls)
+{
+	bool begun = false;
+
+	for (size_t i = 0; i < HOY_CONTEXT_TLS_FILES; i++) {
+		if (!tls->files[i].len)
+			continue;
+		if (!begun)
+			hoy_json_array(w, "docker");
+		begun = true;
+		hoy_json_add_string(w, NULL, hoy_context_tls_names[i]);
+	}
+	if (begun)
+		hoy_json_end(w);
+}
+
 static int get_context(struct hoy_cli *cli, const char *name, struct hoy_json **ret, struct hoy_err *err)
 {
 	auto_ptr(hoy_json_free) struct hoy_json *meta = NULL;
 	auto_free char *directory = hoy_context_directory(&cli->config, name);
 	auto_(hoy_buf_done) struct hoy_buf text = {};
 	struct hoy_json_writer w = { .buf = &text };
+	auto_free char *tls_directory = hoy_context_tls_directory(&cli->config, name);
+	auto_(hoy_context_tls_done) struct hoy_context_tls tls = {};
 	bool standard = strcmp(name, "default") == 0;
 	int r = hoy_context_load(&cli->config, name, &meta, err);
 
+	if (r == 0 && !standard)
+		r = hoy_context_tls_load(&cli->config, name, &tls, err);
 	if (r < 0)
 		return r;
 	hoy_json_object(&w, NULL);
 	hoy_json_each(member, meta) hoy_json_add_value(&w, hoy_json_key(member), member);
 	hoy_json_object(&w, "TLSMaterial");
+	add_tls_names(&w, &tls);
 	hoy_json_end(&w);
 	hoy_json_object(&w, "Storage");
 	hoy_json_add_string(&w, "MetadataPath", standard || !directory ? "<IN MEMORY>" : directory);
-	hoy_json_add_string(&w, "TLSPath", "<IN MEMORY>");
+	hoy_json_add_string(&w, "TLSPath", standard || !tls_directory ? "<IN MEMORY>" : dirname(tls_directory));
 	hoy_json_end(&w);
 	hoy_json_end(&w);
 	r = hoy_buf_check(&text, "the context", err);

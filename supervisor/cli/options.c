@@ -24,8 +24,7 @@ static const struct hoy_option *by_letter(const struct hoy_option *table, char l
 	return NULL;
 }
 
-/* As Go's strconv.ParseBool. */
-static int parse_bool(const char *text, bool *ret)
+int hoy_options_bool(const char *text, bool *ret)
 {
 	static const char *const yes[] = { "1", "t", "T", "true", "TRUE", "True" };
 	static const char *const no[] = { "0", "f", "F", "false", "FALSE", "False" };
@@ -70,7 +69,7 @@ static int store(const struct hoy_option *o, const char *text, void *at)
 
 	switch (o->type) {
 	case HOY_OPTION_BOOL:
-		return parse_bool(text, at);
+		return hoy_options_bool(text, at);
 	case HOY_OPTION_STRING:
 		*(const char **) at = text;
 		return 0;

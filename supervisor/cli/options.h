@@ -76,4 +76,7 @@ void hoy_options_done(const struct hoy_option *table, void *values);
 /* The part of a command's help under `title`: sorted by name, aligned, wrapped at 80 columns. */
 void hoy_options_help(const struct hoy_option *table, const char *title, struct hoy_buf *out);
 
+/* A flag's or key's "true", "0", "F" and so on, as Go's strconv.ParseBool takes them. 0 or -EINVAL. */
+int hoy_options_bool(const char *text, bool *ret);
+
 #endif

@@ -40,6 +40,8 @@ int hoy_tls_configure(
 	const char *dir = is_set("DOCKER_CERT_PATH") ? getenv("DOCKER_CERT_PATH") : config_dir;
 	int r;
 
+	if (host->tls) /* the context's own */
+		return 0;
 	host->tls_verify = flags->verify || is_set("DOCKER_TLS_VERIFY");
 	host->tls = host->tls_verify || flags->tls || is_set("DOCKER_TLS");
 	if (!host->tls || !host->name)

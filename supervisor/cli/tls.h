@@ -14,7 +14,8 @@ struct hoy_tls_flags {
 
 /*
  * Settings of a tcp:// host from flags, DOCKER_TLS, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH: ca.pem, cert.pem and
- * key.pem of that directory (else of `config_dir`) where they exist. Other hosts are left alone.
+ * key.pem of that directory (else of `config_dir`) where they exist. Other hosts are left alone, and
+ * those whose context has said it.
  */
 int hoy_tls_configure(
 	struct hoy_http_host *host, const struct hoy_tls_flags *flags, const char *config_dir, struct hoy_err *err);

@@ -5,12 +5,6 @@
 #include "supervisor/compose/app.h"
 #include "supervisor/compose/project.h"
 
-/* One regular file behind `out` as a tar entry, its path without the leading '/'. */
-int hoy_compose_tar_add(struct hoy_buf *out, const char *path, const char *data, size_t len, unsigned int uid,
-	unsigned int gid, unsigned int mode, struct hoy_err *err);
-/* The end of the archive. */
-void hoy_compose_tar_end(struct hoy_buf *out);
-
 /* Fills the hash of what hoy_compose_copy_files() would write; "" when that is nothing. */
 int hoy_compose_contents_hash(struct hoy_compose *app, const struct hoy_compose_service *service,
 	char ret[HOY_COMPOSE_HASH_SIZE], struct hoy_err *err);

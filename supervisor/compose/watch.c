@@ -11,12 +11,12 @@
 
 #include "base/file.h"
 #include "base/str.h"
+#include "base/ustar.h"
 #include "supervisor/compose/app.h"
 #include "supervisor/compose/hooks.h"
 #include "supervisor/compose/images.h"
 #include "supervisor/compose/project.h"
 #include "supervisor/compose/sources.h"
-#include "supervisor/compose/tar.h"
 #include "supervisor/compose/up.h"
 #include "supervisor/compose/watch.h"
 
@@ -90,7 +90,12 @@ static int collect(
 		return 0;
 	if (r < 0)
 		return r;
-	return hoy_compose_tar_add(archive, target, data.data ? data.data : "", data.len, 0, 0, st.st_mode & 0777, err);
+	return hoy_ustar_add(archive,
+		&(struct hoy_ustar_file){ .path = target,
+			.data = data.data ? data.data : "",
+			.len = data.len,
+			.mode = st.st_mode & 0777 },
+		err);
 }
 
 static int put(struct hoy_compose *app, const char *id, const struct hoy_buf *archive, struct hoy_err *err)
@@ -148,7 +153,7 @@ static int sync_rule(struct watching *w, const struct rule *rule, char **changed
 	for (char **path = changed; r == 0 && does(rule, "sync") && path && *path; path++)
 		r = collect(rule, *path, &archive, &gone, err);
 	if (archive.len)
-		hoy_compose_tar_end(&archive);
+		hoy_ustar_end(&archive);
 	if (r == 0)
 		r = hoy_buf_check(&archive, "the archive", err);
 	if (r == 0)

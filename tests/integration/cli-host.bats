@@ -42,6 +42,48 @@ teardown() { stack_teardown; }
     [ "$status" = 1 ]
 }
 
+@test "a context goes to another machine as an archive, docker's and ours" {
+    echo authority >"$T/ca"
+    echo certificate >"$T/cert"
+    echo secret >"$T/key"
+    "$HOY" context create far --description 'the other one' --docker "host=tcp://127.0.0.1:2376,ca=$T/ca,cert=$T/cert,key=$T/key"
+    cd "$T"
+    "$HOY" context export far 2>"$T/err"
+    grep -qx 'Written file "far.dockercontext"' "$T/err"
+    [ "$(stat -c %a far.dockercontext)" = 600 ]
+    [ "$(tar -xOf far.dockercontext tls/docker/key.pem)" = secret ]
+    run "$HOY" context export far
+    [ "$status" = 1 ] && [[ "$output" == *"'far.dockercontext'"*"File exists"* ]]
+    docker context import theirs far.dockercontext
+    [ "$(docker context inspect theirs --format '{{.Endpoints.docker.Host}} {{.TLSMaterial}}')" = 'tcp://127.0.0.1:2376 map[docker:[ca.pem cert.pem key.pem]]' ]
+    docker context export theirs - | "$HOY" context import back -
+    [ "$("$HOY" context inspect back -f '{{.Name}} {{.Metadata.Description}} {{.Endpoints.docker.Host}}')" = 'back the other one tcp://127.0.0.1:2376' ]
+    [ "$("$HOY" context inspect back -f '{{json .TLSMaterial.docker}}')" = '["ca.pem","cert.pem","key.pem"]' ]
+    [ "$(cat "$("$HOY" context inspect back -f '{{.Storage.TLSPath}}')/docker/key.pem")" = secret ]
+    run "$HOY" context import back far.dockercontext
+    [ "$status" = 1 ] && [[ "$output" == *'context "back" already exists'* ]]
+    "$HOY" context create copy --from back
+    "$HOY" context update copy --docker "host=tcp://127.0.0.1:2377"
+    [ "$("$HOY" context inspect copy -f '{{.Endpoints.docker.Host}} {{len .TLSMaterial.docker}}')" = 'tcp://127.0.0.1:2377 3' ]
+    tls=$("$HOY" context inspect copy -f '{{.Storage.TLSPath}}')
+    "$HOY" context rm copy
+    [ ! -e "$tls" ]
+    # What is no context is refused, and makes none.
+    tar -cf odd.tar ca
+    head -c 550 far.dockercontext >cut.tar
+    echo '{"Endpoints":{}}' >meta.json
+    tar -cf none.tar meta.json
+    for wrong in "ca:this is no tar archive" "odd.tar:'ca', which is no file of a context" "cut.tar:ends in the midst" "none.tar:names no docker endpoint" "nosuch:nosuch"; do
+        run "$HOY" context import wrong "${wrong%%:*}"
+        [ "$status" = 1 ] && [[ "$output" == *"${wrong#*:}"* ]] || { echo "$wrong: $output"; false; }
+    done
+    [ "$("$HOY" context ls -q | sort | xargs)" = 'back default far theirs' ]
+    run "$HOY" context create half --docker "host=tcp://127.0.0.1:1,cert=$T/cert"
+    [ "$status" = 1 ] && [[ "$output" == *"needs its key"* ]]
+    run "$HOY" context create half --docker "host=tcp://127.0.0.1:1,ca=$T/nosuch"
+    [ "$status" = 1 ] && [[ "$output" == *"ca: "*"$T/nosuch"* ]]
+}
+
 @test "docker and hoy read each other's contexts" {
     command -v docker >/dev/null || skip "docker is not there"
     "$HOY" context create ours --docker host=tcp://127.0.0.1:1

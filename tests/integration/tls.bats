@@ -52,6 +52,16 @@ tls_is_gone() { [ -z "$(pgrep -f "hoy-tls serve $T/")" ]; }
         [ "$status" = 7 ]
         unset DOCKER_TLS_VERIFY DOCKER_CERT_PATH
         timeout 60 "$client" --tlsverify --tlscacert "$CERTS/ca.pem" --tlscert "$CERTS/cert.pem" --tlskey "$CERTS/key.pem" ps
+        # A context that holds the certificates.
+        (
+            unset DOCKER_HOST
+            timeout 60 "$client" context create "by-${client##*/}" --docker "host=tcp://127.0.0.1:2376,ca=$CERTS/ca.pem,cert=$CERTS/cert.pem,key=$CERTS/key.pem"
+            for each in "$HOY" docker; do timeout 60 "$each" --context "by-${client##*/}" ps -q; done
+            timeout 60 "$client" context create "other-${client##*/}" --docker "host=tcp://127.0.0.1:2376,ca=$CERTS/other.pem,cert=$CERTS/cert.pem,key=$CERTS/key.pem"
+            run ! timeout 60 "$client" --context "other-${client##*/}" ps -q
+            "$HOY" context update "other-${client##*/}" --docker "host=tcp://127.0.0.1:2376,skip-tls-verify=true"
+            timeout 60 "$client" --context "other-${client##*/}" ps -q
+        )
         # Without a certificate, with another authority's, without TLS.
         run ! timeout 20 "$client" --tls ps
         run ! timeout 20 "$client" --tlsverify --tlscacert "$CERTS/ca.pem" --tlscert "$CERTS/stranger.pem" --tlskey "$CERTS/stranger.key" ps
