@@ -121,9 +121,11 @@ static int parse_set(struct parser *p)
 	int r = 0;
 
 	while (*p->at && (*p->at != ']' || p->at == first) && r == 0) {
-		if (p->at[0] == '[' && p->at[1] == ':')
+		if (p->at[0] == '[' && p->at[1] == ':') {
 			r = parse_class(p, &step);
-		else if (p->at[0] == '[' && (p->at[1] == '.' || p->at[1] == '='))
+			if (r == 0 && p->at[0] == '-' && p->at[1] != ']')
+				r = refuse(p, "a range that begins with a class");
+		} else if (p->at[0] == '[' && (p->at[1] == '.' || p->at[1] == '='))
 			r = refuse(p, "collating elements are not supported");
 		else
 			r = parse_range(p, &step);

@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <regex.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,9 +10,20 @@
 #include "runtime/cli/pattern.h"
 
 #define PATTERN_MAX 100
+#define REPEATS_MAX 10
 #define TEXT_MAX 100 /* that libc ends today */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* libc copies what '+' and '{m,n}' repeat: each one above another multiplies the pattern, until there is no memory left. */
+static bool is_too_much_for_libc(const char *expression)
+{
+	size_t n = 0;
+
+	for (const char *c = expression; *c; c++)
+		n += *c == '+' ? 1 : *c == '{' ? 8 : 0;
+	return n > REPEATS_MAX;
+}
 
 static void compare(const char *expression, const char *text)
 {
@@ -20,7 +32,7 @@ static void compare(const char *expression, const char *text)
 	int r = hoy_pattern_compile(expression, &pattern, NULL);
 
 	assert(r == 0 || r == -EINVAL);
-	if (r < 0)
+	if (r < 0 || is_too_much_for_libc(expression))
 		return;
 	assert(regcomp(&theirs, expression, REG_EXTENDED | REG_NOSUB) == 0);
 	assert(hoy_pattern_matches(&pattern, text) == (regexec(&theirs, text, 0, NULL, 0) == 0));
