@@ -13,6 +13,7 @@
 #include "supervisor/daemon/daemon.h"
 #include "supervisor/daemon/options.h"
 #include "supervisor/daemon/sockets.h"
+#include "supervisor/network/network.h"
 
 #define KEPT_FREE (512 << 10) /* bytes at the end of the heap */
 
@@ -107,6 +108,8 @@ int main(int argc, char **argv)
 		r = hoy_daemon_options_finish(&options, &err);
 	if (r >= 0)
 		r = check_hosts(&options, &err);
+	if (r >= 0)
+		r = hoy_network_check_cluster(options.cluster_store, options.cluster_advertise, &err);
 	if (r < 0)
 		return fail(&err);
 	if (options.validate) {

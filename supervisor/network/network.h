@@ -48,6 +48,9 @@ struct hoy_network_config {
 	const char *host_socket; /* rootless: hoy-host's, which binds ports of the host; NULL: hoy-net does */
 };
 
+/* Can these be the options of a cluster (NULL: not given)? Which addresses the host has is not looked at. */
+int hoy_network_check_cluster(const char *store, const char *advertise, struct hoy_err *err);
+
 /* Opens the room, makes the rows of bridge, host and none in a new store. Touches nothing in the kernel. Strings of
  * `config` are copied; loop and store outlive it. */
 int hoy_network_open(struct hoy_loop *loop, struct hoy_store *store, const struct hoy_network_config *config,

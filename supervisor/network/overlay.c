@@ -772,6 +772,18 @@ void hoy_overlay_release(struct hoy_networks *networks, const char *container_id
 
 /* --- life ---------------------------------------------------------------------------------------------- */
 
+int hoy_network_check_cluster(const char *store, const char *advertise, struct hoy_err *err)
+{
+	struct hoy_peer_hello hello = {};
+
+	if (!store && !advertise)
+		return 0;
+	if (!store || !advertise)
+		return hoy_err_invalid(
+			err, "cluster-store and cluster-advertise belong together: one of them is missing");
+	return parse_stores(store, &hello, err);
+}
+
 int hoy_overlay_open(struct hoy_networks *networks, const struct hoy_network_config *config, struct hoy_err *err)
 {
 	struct hoy_peers_owner owner = {
@@ -783,9 +795,9 @@ int hoy_overlay_open(struct hoy_networks *networks, const struct hoy_network_con
 
 	if (!config->cluster_store && !config->cluster_advertise)
 		return 0;
-	if (!config->cluster_store || !config->cluster_advertise)
-		return hoy_err_invalid(
-			err, "cluster-store and cluster-advertise belong together: one of them is missing");
+	r = hoy_network_check_cluster(config->cluster_store, config->cluster_advertise, err);
+	if (r < 0)
+		return r;
 	if (networks->rootless)
 		return hoy_err_unsupported(err, "cluster-store of a rootless hoyd is not supported");
 	r = parse_stores(config->cluster_store, &hello, err);

@@ -222,6 +222,8 @@ remotes_are() { [ "$(remotes "$1")" = "$2" ]; }
             --config-file /dev/null "$@"
     }
     refused "belong together" hoyd --cluster-store etcd://127.0.0.1:2379
+    refused "belong together" hoyd --validate --cluster-advertise lo
+    refused "want etcd://HOST:PORT" hoyd --validate --cluster-store etcd://a:99999 --cluster-advertise lo
     refused "'consul://a:1' is not supported" hoyd --cluster-store consul://a:1 --cluster-advertise lo
     refused "with a port is not supported" hoyd --cluster-store etcd://a:1 --cluster-advertise 10.0.0.1:1
 }
