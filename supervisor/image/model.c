@@ -445,6 +445,8 @@ static void model_clear(struct hoy_images *images)
 	forget_unused(images);
 }
 
+static void drop_events(struct hoy_images *images);
+
 void hoy_images_model_free(struct hoy_images *images)
 {
 	images->closing = true;
@@ -457,6 +459,7 @@ void hoy_images_model_free(struct hoy_images *images)
 	free(images->layers);
 	free(images->images);
 	free(images->names);
+	drop_events(images);
 }
 
 void hoy_images_model_reload(struct hoy_images *images)
