@@ -51,4 +51,5 @@ void hoy_container_publish(struct hoy_container *c, const char *action, char *co
 			room->subscriptions[i].subscriber(&event, room->subscriptions[i].userdata);
 	if (--room->publishing == 0)
 		forget_unsubscribed(room);
+	hoy_container_order_changed(c);
 }

@@ -380,7 +380,7 @@ static void on_timer(struct hoy_source *source, void *userdata)
 
 /* --- from start to end -------------------------------------------------------------------------------------- */
 
-static bool is_on(const struct hoy_container *c)
+bool hoy_container_is_probed(const struct hoy_container *c)
 {
 	const struct hoy_oci_healthcheck *check = c->config->healthcheck;
 
@@ -394,7 +394,7 @@ void hoy_container_probes_begin(struct hoy_container *c, bool anew)
 
 	if (anew)
 		hoy_health_done(&c->info.health);
-	if (!is_on(c) || c->probes)
+	if (!hoy_container_is_probed(c) || c->probes)
 		return;
 	p = calloc(1, sizeof *p);
 	if (!p || hoy_loop_timer(c->room->options.loop, &p->timer, UINT64_MAX, on_timer, p, &err) < 0) {

@@ -66,6 +66,12 @@ struct hoy_container {
 	bool stopped_by_user; /* its policy does not start it again, in the row */
 	struct hoy_source *restart_timer;
 	uint64_t restart_delay; /* ns; the next one is twice as long */
+	bool unconfirmed;       /* its row says that it runs; the shim was not heard yet */
+	bool brought_up;        /* this hoyd starts it, or has, without being asked */
+	bool ordered;           /* its start waits for others: order.c */
+	bool in_circle;         /* with others that wait, and the one of them that does not */
+	enum { HOY_WALK_NONE, HOY_WALK_ON, HOY_WALK_OVER } walk;
+	const struct hoy_container *waits_for; /* nothing else lets it go on; only to be compared */
 	struct hoy_probes *probes;
 	struct hoy_op *asked;      /* pause, unpause, update: wait for the shim's answer */
 	bool ports_busy;           /* others are being published */
@@ -107,6 +113,8 @@ struct hoy_containers {
 	struct hoy_subscription *subscriptions;
 	size_t n_subscriptions;
 	uint64_t probes, failed_probes;
+	size_t n_ordered;        /* containers whose start waits for others */
+	bool in_order;           /* all rows have been looked at: those that wait may go on */
 	unsigned int publishing; /* depth of hoy_container_publish() */
 };
 
@@ -286,8 +294,22 @@ bool hoy_container_restart_by_policy(struct hoy_container *c);
 void hoy_container_restart_at_boot(struct hoy_container *c);
 /* Nobody waits any more: it stays as it is. */
 void hoy_container_restart_cancel(struct hoy_container *c);
+/* Starts it, as its policy wants, after `delay` ns. False: it can't; that was logged. */
+bool hoy_container_restart_after(struct hoy_container *c, uint64_t delay);
 /* Somebody ends it: kept in the row where a policy would start it again. */
 void hoy_container_set_stopped(struct hoy_container *c, bool stopped);
+
+/* --- order.c -------------------------------------------------------------------------- */
+
+/* It is to come up with hoyd, when what it depends on is there; until then it is "restarting". */
+void hoy_container_order_enter(struct hoy_container *c);
+void hoy_container_order_leave(struct hoy_container *c);
+/* It goes on if it can, after it has entered. */
+void hoy_container_order_judge(struct hoy_container *c);
+/* All rows were looked at. */
+void hoy_containers_order_begin(struct hoy_containers *room);
+/* `changed` may be what others wait for. */
+void hoy_container_order_changed(const struct hoy_container *changed);
 
 /* --- pause.c -------------------------------------------------------------------------- */
 
@@ -312,6 +334,7 @@ void hoy_container_restored(struct hoy_container *c); /* or not: the next start 
 
 int hoy_healthcheck_check(const struct hoy_oci_healthcheck *check, struct hoy_err *err);
 void hoy_container_probes_begin(struct hoy_container *c, bool anew); /* false: it was running before */
+bool hoy_container_is_probed(const struct hoy_container *c);         /* by its config */
 void hoy_container_probes_end(struct hoy_container *c);
 void hoy_health_done(struct hoy_health *health);
 

@@ -115,7 +115,7 @@ static int run_start(struct hoy_container *c, struct hoy_op *op, struct hoy_err 
 {
 	switch (c->phase) {
 	case HOY_PHASE_IDLE:
-		if (c->info.restarting && !op->by_policy && !op->restart)
+		if (c->info.restarting && !c->ordered && !op->by_policy && !op->restart)
 			return hoy_err_set(
 				err, HOY_ERR_CONFLICT, EALREADY, "container %s is being restarted", c->info.id);
 		return hoy_container_start_begin(c, op, err);

@@ -28,7 +28,10 @@
 static void nothing_more(struct hoy_container *c)
 {
 	c->phase = HOY_PHASE_IDLE;
+	c->unconfirmed = false;
 	hoy_container_restart_at_boot(c);
+	hoy_container_order_judge(c);
+	hoy_container_order_changed(c);
 	hoy_ops_retry(c);
 }
 
@@ -100,8 +103,11 @@ static void on_state(void *userdata, const struct hoy_err *err, enum hoy_shim_st
 	else if (status == HOY_SHIM_RUNNING || status == HOY_SHIM_PAUSED)
 		c->info.pid = pid;
 	c->info.paused = status == HOY_SHIM_PAUSED;
-	if (status == HOY_SHIM_RUNNING || status == HOY_SHIM_PAUSED)
+	if (status == HOY_SHIM_RUNNING || status == HOY_SHIM_PAUSED) {
 		hoy_container_probes_begin(c, /* anew= */ false);
+		c->unconfirmed = false;
+		hoy_container_order_changed(c);
+	}
 }
 
 /* The pid as the bundle has it, until the shim has answered. */
@@ -135,7 +141,7 @@ static int adopt(struct hoy_container *c, struct hoy_err *err)
 	if (r < 0)
 		return r;
 	c->phase = HOY_PHASE_RUNNING;
-	c->shim_created = true;
+	c->shim_created = c->unconfirmed = true;
 	hoy_container_volumes_taken_up(c);
 	c->info.pid = pid_of_bundle(c->bundle);
 	if (take_up(c, &connect_err) < 0)
@@ -336,6 +342,8 @@ int hoy_containers_recover(struct hoy_containers *room, struct hoy_err *err)
 	sweep(room, room->dir);
 	for (size_t i = 0; i < room->n && r >= 0; i++)
 		r = recover_one(room->list[i], err);
+	if (r >= 0)
+		hoy_containers_order_begin(room);
 	if (r >= 0)
 		r = hoy_containers_secrets_sweep(room, err);
 	hoy_volumes_sweep_mounts(room->options.volumes);

@@ -86,7 +86,7 @@ static void on_delay_over(struct hoy_source *source, void *userdata)
 	}
 }
 
-static bool wait_for(struct hoy_container *c, uint64_t delay)
+bool hoy_container_restart_after(struct hoy_container *c, uint64_t delay)
 {
 	struct hoy_err err = {};
 
@@ -94,6 +94,7 @@ static bool wait_for(struct hoy_container *c, uint64_t delay)
 	c->restart_timer = NULL;
 	if (hoy_loop_timer(c->room->options.loop, &c->restart_timer, delay, on_delay_over, c, &err) < 0) {
 		hoy_log_ignored(&err, "container '%s': restart", c->info.id);
+		c->info.restarting = false;
 		return false;
 	}
 	c->info.restarting = true;
@@ -102,15 +103,22 @@ static bool wait_for(struct hoy_container *c, uint64_t delay)
 
 bool hoy_container_restart_by_policy(struct hoy_container *c)
 {
+	bool unconfirmed = c->unconfirmed;
 	int64_t ran = hoy_timespec_to_ns(&c->info.finished) - hoy_timespec_to_ns(&c->info.started);
 
+	c->unconfirmed = false;
 	if (!is_wanted(c, /* at_boot= */ false))
 		return false;
 	if (ran >= STEADY_NS || c->restart_delay == 0)
 		c->restart_delay = DELAY_MIN_NS;
 	else
 		c->restart_delay = MIN(c->restart_delay * 2, DELAY_MAX_NS);
-	return wait_for(c, c->restart_delay);
+	if (!unconfirmed)
+		return hoy_container_restart_after(c, c->restart_delay);
+	/* it ended while no hoyd was there */
+	hoy_container_order_enter(c);
+	hoy_container_order_judge(c);
+	return c->info.restarting;
 }
 
 void hoy_container_restart_at_boot(struct hoy_container *c)
@@ -118,12 +126,13 @@ void hoy_container_restart_at_boot(struct hoy_container *c)
 	if (c->info.status != HOY_CONTAINER_EXITED || c->info.started.tv_sec == 0 || c->info.restarting)
 		return;
 	if (is_wanted(c, /* at_boot= */ true))
-		(void) wait_for(c, 0);
+		hoy_container_order_enter(c);
 }
 
 void hoy_container_restart_cancel(struct hoy_container *c)
 {
 	c->restart_timer = hoy_source_free(c->restart_timer);
+	hoy_container_order_leave(c);
 	c->info.restarting = false;
 }
 

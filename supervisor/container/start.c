@@ -59,6 +59,7 @@ static void after_failed_start(struct hoy_container *c)
 	c->phase = HOY_PHASE_IDLE;
 	hoy_container_restored(c);
 	hoy_container_save(c);
+	hoy_container_order_changed(c);
 	hoy_ops_finish(c, &c->starters, &err);
 	if (c->config->host.auto_remove)
 		hoy_container_remove_now(c);

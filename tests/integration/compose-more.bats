@@ -156,3 +156,67 @@ X
     [ -z "$(find "$T/data/containers" -mindepth 1 -maxdepth 1 -type d 2>/dev/null)" ]
     ! ip -o link show type veth 2>/dev/null | grep . || false
 }
+
+# A reboot, and a hoyd that was away while everything died: bundles are gone, or not.
+end_all() { # KEEP_BUNDLES
+    HOYD_PID=$(cat "$T/hoyd.pid")
+    kill -KILL "$HOYD_PID"
+    wait_for 20 is_dead "$HOYD_PID"
+    local pid id ids
+    for pid in $(pgrep -f "containerd-shim-hoy-v2.*$T"); do kill -KILL $(pgrep -P "$pid") "$pid"; done
+    ids=$(ls "$T/run/c")
+    if ! "$1"; then
+        rm -rf "$T/run"
+        for id in $ids; do find /sys/fs/cgroup -depth -type d -path "*/hoy/$id" -exec rmdir {} + ; done
+    fi
+    since=$(date +%s.%N)
+    start_hoyd
+}
+# The last of the first event came before the first of the second.
+before() {
+    local events
+    events=$(hoy events --since "$since" --until "$(date +%s.%N)" --filter type=container --format '{{.Action}} {{.Actor.Attributes.name}}')
+    echo "$events"
+    [ "$(grep -nxF "$1" <<<"$events" | tail -1 | cut -d: -f1)" -lt "$(grep -nxF "$2" <<<"$events" | head -1 | cut -d: -f1)" ]
+}
+
+@test "compose: the order and its conditions hold when hoyd comes back and has to start everything" {
+    cat >compose.yaml <<'X'
+name: boot
+x-all: &all {image: busybox, init: true, restart: always, stop_grace_period: 0s, command: sleep 1000}
+services:
+  last: {<<: *all, depends_on: [web, off], network_mode: "service:web"}
+  web: {<<: *all, depends_on: {db: {condition: service_healthy}, job: {condition: service_completed_successfully}}}
+  job:
+    <<: *all
+    restart: on-failure
+    command: sh -c 'test ! -e /v/slow || { rm /v/slow; exec sleep 1000; }; usleep 300000'
+    volumes: ["v:/v"]
+  db:
+    <<: *all
+    command: sh -c 'usleep 400000; touch /run/ready; exec sleep 1000'
+    tmpfs: /run
+    volumes: ["v:/v"]
+    healthcheck: {test: test -e /run/ready, interval: 100ms, retries: 50}
+  off: {<<: *all, restart: unless-stopped}
+volumes: {v: {}}
+X
+    compose up -d
+    hoy stop boot-off-1
+    up() { [ "$(state_of boot-last-1)" = running ]; }
+    gone() { ! hoy exec boot-db-1 test -e /v/slow; }
+    for kept in false true; do
+        hoy exec boot-db-1 touch /v/slow
+        hoy start boot-job-1
+        wait_for 10 gone
+        : >"$T/hoyd.log"
+        end_all "$kept"
+        wait_for 20 up
+        before 'health_status: healthy boot-db-1' 'start boot-web-1'
+        before 'die boot-job-1' 'start boot-web-1'
+        before 'start boot-web-1' 'start boot-last-1'
+        [ "$(state_of boot-off-1)" = exited ]
+        grep -Eq "'boot-web-1': starts when '(boot-db-1' is healthy|boot-job-1' has exited with 0)" "$T/hoyd.log"
+        grep -q "'boot-last-1': starts without 'boot-off-1'" "$T/hoyd.log"
+    done
+}
