@@ -119,3 +119,23 @@ has_processes() { [ "$(c task ps "$C" | wc -l)" = $(($1 + 1)) ]; } # and a head 
     [ "$(run_c --rm --net-host -- readlink /proc/self/ns/net)" = "$(readlink /proc/self/ns/net)" ]
     [ "$(run_c --rm --seccomp -- grep Seccomp: /proc/self/status | tr -d '\t')" = Seccomp:2 ]
 }
+
+@test "ctr checkpoint and restore through runc's shim: the program goes on" {
+    criu check >/dev/null 2>&1 || skip_because no-criu "this machine's criu can't work on its kernel"
+    "$TOP/tests/integration/make-image" -o "$D/image.tar" --name docker.io/library/hoytest:latest
+    c image import "$D/image.tar"
+    c run -d "${FLAGS[@]}" --fifo-dir "$D/fifo" docker.io/library/hoytest:latest "$C" \
+        sh -c 'i=0; while :; do i=$((i+1)); echo $i >>/count; sleep 0.1; done' </dev/null >/dev/null 2>&1
+    count() { exec_c "$C" tail -n 1 /count; }
+    counted() { [ "$(count)" -gt "$1" ]; }
+    wait_for 60 counted 3
+    c c checkpoint --rw --image --task "$C" hoytest-checkpoint
+    last=$(count)
+    c task kill -s SIGKILL "$C"
+    wait_for 30 state_is STOPPED
+    c task rm "$C" || [ $? = 137 ]
+    c c rm "$C"
+    c c restore --rw --live "$C" hoytest-checkpoint </dev/null >/dev/null 2>&1
+    state_is RUNNING
+    wait_for 60 counted $((last + 3))
+}

@@ -350,3 +350,32 @@ X
         timeout -k 5 100 setpriv --reuid 65534 --regid 65534 --clear-groups env -i PATH="$PATH" D="$D" HOME="$T/home" XDG_RUNTIME_DIR="$T/run" \
         CONTAINERS_CONF="$T/containers.conf" CONTAINERS_STORAGE_CONF="$T/storage.conf" bash "$T/as-nobody"
 }
+
+# A counter in container $1; what it has counted.
+counts() { p run -d --name "$1" --network none busybox sh -c 'i=0; while :; do i=$((i+1)); echo $i; sleep 0.1; done'; }
+last_of() { p logs --tail 1 "$1"; }
+counted() { [ "$(last_of "$1" | grep -x '[0-9]*' || echo 0)" -gt "$2" ]; }
+is_on() { [ "$(p inspect -f '{{.State.Running}}' "$1")" = true ]; }
+
+@test "podman checkpoint and restore: the program goes on; an archive of it starts under another name" {
+    criu check >/dev/null 2>&1 || skip_because no-criu "this machine's criu can't work on its kernel"
+    counts counter
+    wait_for 60 counted counter 3
+    p container checkpoint counter
+    run -1 is_on counter
+    last=$(last_of counter)
+    p container restore counter
+    is_on counter
+    wait_for 60 counted counter $((last + 3))
+    p logs counter >"$T/log"
+    [ "$(sort -n -u "$T/log" | wc -l)" = "$(wc -l <"$T/log")" ] # it did not begin again
+    p container checkpoint --leave-running counter
+    is_on counter
+    p container checkpoint --export "$T/counter.tar.gz" counter
+    last=$(last_of counter)
+    p rm counter
+    p container restore --import "$T/counter.tar.gz" --name other
+    is_on other
+    wait_for 60 counted other $((last + 3))
+    p rm -f -t 0 other
+}

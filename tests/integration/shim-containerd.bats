@@ -159,3 +159,27 @@ X
         [ "$status" = "$i" ]
     done
 }
+
+@test "ctr checkpoint and restore: the program goes on in another container" {
+    criu check >/dev/null 2>&1 || skip_because no-criu "this machine's criu can't work on its kernel"
+    "$TOP/tests/integration/make-image" -o "$D/image.tar" --name docker.io/library/hoytest:latest
+    c image import "$D/image.tar"
+    # ctr restores no container without options of its runtime
+    printf 'BinaryName = "%s"\nRoot = "%s"\n' "$HOYRUN" "$D/roots" >"$D/runtime.toml"
+    c run -d --runtime io.containerd.hoy.v2 --runtime-config-path "$D/runtime.toml" --fifo-dir "$D/fifo" --env PATH=/bin \
+        docker.io/library/hoytest:latest "$C" \
+        sh -c 'i=0; while :; do i=$((i+1)); echo $i >>/count; sleep 0.1; done' 3>&- 4>&- </dev/null >/dev/null 2>&1
+    count() { c task exec --fifo-dir "$D/fifo" --exec-id "e$RANDOM" "$1" tail -n 1 /count; }
+    counted() { [ "$(count "$1")" -gt "$2" ]; }
+    wait_for 60 counted "$C" 3
+    c c checkpoint --rw --image --task "$C" hoytest-checkpoint # leaves it running
+    wait_for 60 counted "$C" $(($(count "$C") + 1))
+    last=$(count "$C")
+    c task kill -s SIGKILL "$C"
+    wait_for 30 bash -c "timeout 20 ctr -a $D/c.sock -n $NS task ls | grep -q STOPPED"
+    c task rm "$C" || [ $? = 137 ]
+    c c rm "$C"
+    c c restore --rw --live "$C" hoytest-checkpoint </dev/null >/dev/null 2>&1
+    [[ "$(c task ls)" == *"$C"*RUNNING* ]]
+    wait_for 60 counted "$C" $((last + 3))
+}
