@@ -16,7 +16,7 @@
 #define DEFAULT_MAX_SIZE ((size_t) 16 << 20)
 #define DEFAULT_MAX_DEPTH 128
 #define DEFAULT_MAX_NODES 1000000
-#define CHUNK_MIN ((size_t) 4 << 10)
+#define CHUNK_MIN ((size_t) 15 << 10)
 #define CHUNK_MAX ((size_t) 1 << 20)
 /* Up to this many members, pairs are compared; above, a hash table finds duplicate keys. */
 #define FEW_MEMBERS 16

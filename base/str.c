@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -24,6 +25,18 @@ bool hoy_str_ends(const char *str, const char *suffix)
 	size_t len = strlen(str), tail = strlen(suffix);
 
 	return len >= tail && memcmp(str + len - tail, suffix, tail) == 0;
+}
+
+char *hoy_str_concat(const char *a, const char *b)
+{
+	size_t len = strlen(a), size = strlen(b) + 1;
+	char *str = malloc(len + size);
+
+	if (str) {
+		memcpy(str, a, len);
+		memcpy(str + len, b, size);
+	}
+	return str;
 }
 
 char *hoy_str_printf(const char *fmt, ...)

@@ -14,6 +14,7 @@ bool hoy_str_ends(const char *str, const char *suffix);
 
 /* asprintf that returns the string, NULL when out of memory. */
 char *hoy_str_printf(const char *fmt, ...) HOY_PRINTF(1, 2);
+char *hoy_str_concat(const char *a, const char *b); /* without printf's pages, which a forked child pays for */
 
 /* The whole string as a decimal number, no sign (unsigned), spaces or rest allowed. 0, -EINVAL or -ERANGE. */
 int hoy_str_to_u64(const char *str, uint64_t *ret);

@@ -9,8 +9,8 @@ void *hoy_alloc_zeroed(size_t n, size_t size);
 void *hoy_alloc_resize(void *p, size_t size);
 void hoy_alloc_free(void *p);
 
-/* In a child that will soon be another program: from now on only memory that nobody has used is handed out, and nothing
- * taken back, so that few of the parent's pages are copied. */
+/* On both sides of a fork whose child will soon be another program: from now on only memory that nobody has used is
+ * handed out, and nothing taken back, so that few of the pages both have are written to, and copied. */
 void hoy_alloc_forked(void);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -89,7 +90,7 @@ int hoy_sealed_ensure(struct hoy_err *err)
 		return hoy_err_sys(err, "open '%s'", SELF);
 	if (is_sealed_copy(self))
 		return 0;
-	sealed = hoy_mount_clone_readonly(self, "", false, NULL);
+	sealed = hoy_mount_clone_set(self, "", false, MOUNT_ATTR_RDONLY, 0, NULL);
 	if (sealed < 0)
 		sealed = sealed_copy(self, err);
 	if (sealed < 0)

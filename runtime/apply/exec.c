@@ -39,7 +39,7 @@ struct execution {
 	struct hoy_cgroup *cgroup;
 	bool attach; /* systemd moves it there, because we may not */
 	struct hoy_child child;
-	int join_fds[HOY_PLAN_JOIN_ALL_MAX];
+	int init, join_fds[HOY_PLAN_JOIN_ALL_MAX];
 	int sync, child_sync, console, console_peer, master;
 	pid_t pid;
 	int pidfd;
@@ -60,6 +60,7 @@ static void execution_done(struct execution *e)
 	hoy_cgroup_free(e->cgroup);
 	for (size_t i = 0; i < HOY_PLAN_JOIN_ALL_MAX; i++)
 		hoy_fd_close(&e->join_fds[i]);
+	hoy_fd_close(&e->init);
 	hoy_fd_close(&e->sync);
 	hoy_fd_close(&e->child_sync);
 	hoy_fd_close(&e->console);
@@ -95,7 +96,7 @@ static int make_plan(struct execution *e, struct hoy_err *err)
 /* One pidfd names all of the container's namespaces, and can't come to mean another process. */
 static int open_namespaces(struct execution *e, struct hoy_err *err)
 {
-	auto_fd int pidfd = hoy_state_pidfd(e->state);
+	auto_fd int pidfd = e->init >= 0 ? TAKE_FD(e->init) : hoy_state_pidfd(e->state);
 
 	if (pidfd < 0)
 		return hoy_err_conflict(err, TEXT_EXEC_STOPPED);
@@ -297,6 +298,7 @@ int hoy_container_exec(const struct hoy_state *state, struct hoy_oci_spec *spec,
 		.state = state,
 		.spec = spec,
 		.o = options,
+		.init = options->init,
 		.join_fds = { -EBADF, -EBADF, -EBADF, -EBADF },
 		.sync = -EBADF,
 		.child_sync = -EBADF,

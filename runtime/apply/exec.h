@@ -15,6 +15,7 @@ struct hoy_exec_options {
 	const char *const *cgroups; /* see hoy_cgroup_open_entry(); empty: the container's own */
 	unsigned int preserve_fds;
 	bool detach;
+	int init; /* hoy_state_pidfd() of the container; taken */
 };
 
 /* Starts `spec->process` in the container `state`. On return its program has been executed; *ret is what

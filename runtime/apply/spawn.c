@@ -37,10 +37,9 @@ static pid_t clone_child(struct hoy_child *child, uint64_t flags, int *pidfd)
 		args.cgroup = (uint64_t) child->entry.v2_fd;
 	}
 	pid = (pid_t) syscall(SYS_clone3, &args, sizeof args);
-	if (pid == 0) {
-		hoy_alloc_forked();
+	hoy_alloc_forked();
+	if (pid == 0)
 		hoy_child_run(child);
-	}
 	return pid;
 }
 

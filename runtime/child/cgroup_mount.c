@@ -20,13 +20,6 @@
 #include "runtime/child/mount_api.h"
 #include "runtime/child/target.h"
 
-static int finish(const struct hoy_plan_mount *m, int tree, const struct hoy_spot *on, struct hoy_err *err)
-{
-	int r = hoy_mount_set(tree, m->attr_set, m->attr_clr, false, err);
-
-	return r < 0 ? r : hoy_mount_attach_at(tree, on->at, on->name, err);
-}
-
 /* By name, in our own sysfs. Read-only is the mount alone: its file system is the host's too. */
 static bool mount_in_sysfs(struct hoy_child *c, const struct hoy_plan_mount *m, const struct hoy_spot *on)
 {
@@ -52,9 +45,9 @@ static int mount_v2(struct hoy_child *c, const struct hoy_plan_mount *m, const s
 		if (tree >= 0)
 			return hoy_mount_attach_at(tree, on->at, on->name, err);
 	}
-	tree = hoy_mount_clone(
-		AT_FDCWD, dir ? dir : hoy_cgroup_host_v2_mount(c->cgroup_host), /* recursive= */ true, err);
-	return tree < 0 ? tree : finish(m, tree, on, err);
+	tree = hoy_mount_clone_set(AT_FDCWD, dir ? dir : hoy_cgroup_host_v2_mount(c->cgroup_host),
+		/* recursive= */ true, m->attr_set, m->attr_clr, err);
+	return tree < 0 ? tree : hoy_mount_attach_at(tree, on->at, on->name, err);
 }
 
 /* "cpu,cpuacct" in one hierarchy: a directory of that name and symlinks "cpu" and "cpuacct" to it, as hosts have it. */
@@ -76,7 +69,8 @@ static int mount_hierarchy(struct hoy_child *c, const struct hoy_plan_mount *m, 
 	swept_fd tree, target;
 	int r;
 
-	tree = hoy_mount_clone(AT_FDCWD, group ? group : mount, /* recursive= */ true, err);
+	tree = hoy_mount_clone_set(
+		AT_FDCWD, group ? group : mount, /* recursive= */ true, m->attr_set, m->attr_clr, err);
 	if (tree < 0)
 		return tree;
 	if (mkdirat(base, dir_name, 0755) < 0 && errno != EEXIST)
@@ -84,7 +78,7 @@ static int mount_hierarchy(struct hoy_child *c, const struct hoy_plan_mount *m, 
 	target = openat(base, dir_name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (target < 0)
 		return hoy_err_sys(err, "open '%s'", dir_name);
-	r = finish(m, tree, &(struct hoy_spot){ target, "" }, err);
+	r = hoy_mount_attach(tree, target, err);
 	if (r == 0 && name[0] && !hoy_str_starts(name, "name="))
 		r = link_controllers(base, dir_name, name, err);
 	return r;

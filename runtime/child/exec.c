@@ -59,7 +59,7 @@ static int add_home(struct hoy_child *c, char ***env, struct hoy_err *err)
 	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
 		hoy_file_read_fd(fd, "/etc/passwd", &text, NULL) == 0 && text.data)
 		home = hoy_passwd_home(text.data, c->plan->spec->process->user.uid);
-	entry = hoy_str_printf("HOME=%s", home ? home : "/");
+	entry = hoy_str_concat("HOME=", home ? home : "/");
 	return !entry || hoy_env_set(env, entry) < 0 ? hoy_err_oom(err) : 0;
 }
 

@@ -26,10 +26,10 @@ int hoy_mount_clone(int at, const char *path, bool recursive, struct hoy_err *er
 	return fd < 0 ? hoy_err_sys(err, "clone the mount of '%s'", path) : fd;
 }
 
-int hoy_mount_clone_readonly(int at, const char *path, bool recursive, struct hoy_err *err)
+int hoy_mount_clone_set(int at, const char *path, bool recursive, uint64_t set, uint64_t clear, struct hoy_err *err)
 {
 	unsigned int flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0);
-	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
+	struct mount_attr attr = { .attr_set = set, .attr_clr = clear };
 	auto_fd int fd = -EBADF;
 	int r;
 
@@ -42,7 +42,7 @@ int hoy_mount_clone_readonly(int at, const char *path, bool recursive, struct ho
 	fd = hoy_mount_clone(at, path, recursive, err);
 	if (fd < 0)
 		return fd;
-	r = hoy_mount_set(fd, MOUNT_ATTR_RDONLY, 0, recursive, err);
+	r = hoy_mount_set(fd, set, clear, recursive, err);
 	return r < 0 ? r : TAKE_FD(fd);
 }
 

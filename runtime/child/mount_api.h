@@ -9,8 +9,8 @@
 
 /* A detached clone of the tree at `path` (relative to `at`; "" is the descriptor itself). Mount fd or -errno. */
 int hoy_mount_clone(int at, const char *path, bool recursive, struct hoy_err *err);
-/* The same, and already read-only (all of it when recursive): one call where the kernel can (6.15). */
-int hoy_mount_clone_readonly(int at, const char *path, bool recursive, struct hoy_err *err);
+/* The same with other attributes, MOUNT_ATTR_* (all of it when recursive): one call where the kernel can (6.15). */
+int hoy_mount_clone_set(int at, const char *path, bool recursive, uint64_t set, uint64_t clear, struct hoy_err *err);
 
 /* Puts the detached tree on the file or directory `target` (a descriptor). */
 int hoy_mount_attach(int tree, int target, struct hoy_err *err);

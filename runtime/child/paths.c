@@ -95,7 +95,7 @@ static int make_readonly(struct hoy_child *c, const char *path, struct hoy_err *
 	swept_fd tree = find_existing(c, path, &target, err);
 
 	if (tree == 0)
-		tree = hoy_mount_clone_readonly(target.at, target.name, /* recursive= */ true, err);
+		tree = hoy_mount_clone_set(target.at, target.name, /* recursive= */ true, MOUNT_ATTR_RDONLY, 0, err);
 	if (tree == -ENOENT)
 		return 0;
 	return tree < 0 ? tree : hoy_mount_attach_at(tree, target.at, target.name, err);
@@ -225,7 +225,7 @@ int hoy_child_masked_paths(struct hoy_child *c, struct hoy_err *err)
 /* "net.ipv4.ip_forward" or "net/ipv4/conf/eth0.1/forwarding": the first separator says which kind it is. */
 static char *sysctl_path(const char *key)
 {
-	char *path = hoy_str_printf("sys/%s", key);
+	char *path = hoy_str_concat("sys/", key);
 	size_t first = strcspn(key, "./");
 
 	if (!path || key[first] == '/')

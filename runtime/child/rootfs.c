@@ -54,7 +54,7 @@ static int attach_tree(struct hoy_child *c, int at, const char *path, struct hoy
 
 static int attach_root(struct hoy_child *c, const char *path, struct hoy_err *err)
 {
-	auto_free char *dir = hoy_str_printf("%s/.", path); /* behind symlinks, and a directory */
+	auto_free char *dir = hoy_str_concat(path, "/."); /* behind symlinks, and a directory */
 	int r = dir ? attach_tree(c, AT_FDCWD, dir, err) : hoy_err_oom(err);
 
 	return r < 0 ? hoy_err_wrap(err, "mount '%s'", c->plan->rootfs) : 0;

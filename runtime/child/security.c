@@ -75,7 +75,7 @@ int hoy_child_labels(struct hoy_child *c, struct hoy_err *err)
 	int r = 0;
 
 	if (p && p->apparmor_profile && p->apparmor_profile[0]) {
-		auto_free char *text = hoy_str_printf("exec %s", p->apparmor_profile);
+		auto_free char *text = hoy_str_concat("exec ", p->apparmor_profile);
 
 		if (!text)
 			return hoy_err_oom(err);

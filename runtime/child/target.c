@@ -67,7 +67,7 @@ static char *follow(const char *path, const char *name, const char *link)
 
 int hoy_target_make_new(int root, const char *path, bool directory, bool *ret_made, struct hoy_err *err)
 {
-	auto_free char *rooted = hoy_str_printf("/%s", path);
+	auto_free char *rooted = hoy_str_concat("/", path);
 	auto_free char *now = rooted ? hoy_path_clean(rooted) : NULL;
 
 	if (!now)

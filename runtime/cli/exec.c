@@ -174,9 +174,9 @@ static int from_file(struct hoy_oci_spec *spec, const char *path, struct hoy_err
 	return 0;
 }
 
-static int check_state(const struct hoy_state *state, const struct exec_values *v, struct hoy_err *err)
+static int check_state(const struct hoy_state *state, const struct exec_values *v, int *ret_pidfd, struct hoy_err *err)
 {
-	switch (hoy_state_status(state)) {
+	switch (hoy_state_status_pidfd(state, ret_pidfd)) {
 	case HOY_STATUS_STOPPED:
 	case HOY_STATUS_CREATING:
 		return hoy_err_conflict(err, TEXT_EXEC_STOPPED);
@@ -207,7 +207,7 @@ static int exec_run(const struct hoy_globals *g, void *values, char **args, stru
 	auto_(hoy_state_done) struct hoy_state state = { .dir = -EBADF };
 	auto_ptr(hoy_oci_spec_free) struct hoy_oci_spec *spec = NULL;
 	const struct exec_values *v = values;
-	const struct hoy_exec_options o = {
+	struct hoy_exec_options o = {
 		.console_socket = v->console_socket,
 		.pidfd_socket = v->pidfd_socket,
 		.pid_file = v->pid_file,
@@ -215,20 +215,23 @@ static int exec_run(const struct hoy_globals *g, void *values, char **args, stru
 		.preserve_fds = v->preserve_fds,
 		.detach = v->detach,
 	};
+	auto_fd int init = -EBADF;
 	int status = 0, r = hoy_sealed_ensure(err);
 
 	if (r == 0)
 		r = hoy_state_load(g->root, args[0], false, &state, err);
 	if (r == 0)
-		r = check_state(&state, v, err);
+		r = check_state(&state, v, &init, err);
 	if (r == 0)
 		r = hoy_container_config(&state, &spec, err);
 	if (r == 0)
 		r = make_process(spec, v, args + 1, err);
 	if (r == 0)
 		r = hoy_foreground_prepare(!v->detach && !v->no_subreaper, err);
-	if (r == 0)
+	if (r == 0) {
+		o.init = TAKE_FD(init);
 		r = hoy_container_exec(&state, spec, &o, &c, err);
+	}
 	if (r == 0 && !v->detach)
 		r = hoy_foreground_serve(&c, &status, err);
 	return r < 0 ? r : status;

@@ -19,8 +19,9 @@
 #include "runtime/apply/create.h"
 #include "runtime/apply/lifecycle.h"
 
+#define PIPE_SIZE ((size_t) 16 << 10)
 struct pipe_buf {
-	char data[16384];
+	char *data; /* PIPE_SIZE bytes */
 	size_t start, end;
 };
 
@@ -89,9 +90,9 @@ static int fill(struct pipe_buf *b, int fd)
 
 	if (b->start == b->end)
 		b->start = b->end = 0;
-	if (b->end == sizeof b->data)
+	if (b->end == PIPE_SIZE)
 		return 1;
-	n = read(fd, b->data + b->end, sizeof b->data - b->end);
+	n = read(fd, b->data + b->end, PIPE_SIZE - b->end);
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return 1;
 	if (n <= 0)
@@ -115,7 +116,7 @@ static int drain(struct pipe_buf *b, int fd)
 
 static bool has_room(const struct pipe_buf *b)
 {
-	return b->end < sizeof b->data || b->start == b->end;
+	return b->end < PIPE_SIZE || b->start == b->end;
 }
 
 static void forward_signal(struct server *s)
@@ -212,6 +213,7 @@ static void drain_master(struct server *s)
 
 int hoy_foreground_serve(struct hoy_container *c, int *ret_status, struct hoy_err *err)
 {
+	auto_free char *pipes = NULL; /* not on the stack, where pages would be touched that only a terminal needs */
 	struct server s = { .c = c, .stdin_open = true };
 	bool ended = false;
 	sigset_t set;
@@ -222,8 +224,16 @@ int hoy_foreground_serve(struct hoy_container *c, int *ret_status, struct hoy_er
 	s.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (s.signals < 0)
 		return hoy_err_sys(err, "signalfd");
-	if (c->master >= 0)
+	if (c->master >= 0) {
+		pipes = malloc(2 * PIPE_SIZE);
+		if (!pipes) {
+			(void) close(s.signals);
+			return hoy_err_oom(err);
+		}
+		s.in.data = pipes;
+		s.out.data = pipes + PIPE_SIZE;
 		set_raw(&s);
+	}
 	while (r == 0 && !ended)
 		r = poll_once(&s, &ended, err);
 	drain_master(&s);

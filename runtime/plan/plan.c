@@ -50,7 +50,7 @@ int hoy_plan_make(const struct hoy_oci_spec *spec, const struct hoy_plan_params 
 	if (r < 0)
 		return r;
 	if (!params->no_new_keyring) {
-		plan.keyring = hoy_str_printf("_ses.%s", params->id);
+		plan.keyring = hoy_str_concat("_ses.", params->id);
 		if (!plan.keyring)
 			return hoy_err_oom(err);
 	}
@@ -69,7 +69,7 @@ int hoy_plan_make_exec(const struct hoy_oci_spec *spec, const struct hoy_plan_pa
 		r = hoy_plan_process(&plan, spec->process, err);
 	if (r < 0)
 		return r;
-	plan.keyring = hoy_str_printf("_ses.%s", params->id);
+	plan.keyring = hoy_str_concat("_ses.", params->id);
 	if (!plan.keyring)
 		return hoy_err_oom(err);
 	*ret = plan;

@@ -108,6 +108,8 @@ int hoy_state_list(const char *root, char ***ret, struct hoy_err *err);
 
 /* Status by looking at the process, the start socket and the freezer. */
 enum hoy_status hoy_state_status(const struct hoy_state *state);
+/* The same, and as hoy_state_pidfd(), for one look at the process. */
+enum hoy_status hoy_state_status_pidfd(const struct hoy_state *state, int *ret_pidfd);
 bool hoy_state_is_frozen(const struct hoy_state *state);
 bool hoy_state_waits_for_start(const struct hoy_state *state); /* by its socket; `path` is set */
 const char *hoy_status_to_string(enum hoy_status status);

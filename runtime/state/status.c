@@ -10,6 +10,7 @@
 
 #include "base/cgroup/cgroup.h"
 #include "base/fd.h"
+#include "base/process.h"
 #include "runtime/state/state.h"
 
 static const char *const names[] = {
@@ -65,6 +66,16 @@ bool hoy_state_waits_for_start(const struct hoy_state *state)
 bool hoy_state_is_frozen(const struct hoy_state *state)
 {
 	return state->cgroup && hoy_cgroup_saved_is_frozen(state->cgroup, NULL) == 1;
+}
+
+enum hoy_status hoy_state_status_pidfd(const struct hoy_state *state, int *ret_pidfd)
+{
+	auto_fd int pidfd = state->read && state->pid > 0 ? hoy_pidfd_open(state->pid) : -ESRCH;
+	enum hoy_status status = hoy_state_status(state); /* looks behind the pidfd, as hoy_state_pidfd() does */
+
+	*ret_pidfd = status == HOY_STATUS_CREATING || status == HOY_STATUS_STOPPED || pidfd < 0 ? -ESRCH
+												: TAKE_FD(pidfd);
+	return status;
 }
 
 enum hoy_status hoy_state_status(const struct hoy_state *state)
