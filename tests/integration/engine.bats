@@ -232,7 +232,7 @@ api() { # METHOD PATH [BODY]
 
 @test "a deep writable layer is removed" {
     hoy run --name deep --network none busybox sh -c \
-        'i=0; while [ $i -lt 1500 ]; do mkdir d; cd d; i=$((i+1)); done; touch end'
+        'p=$(printf "d/%.0s" $(seq 750)); mkdir -p "$p" && cd "$p" && mkdir -p "$p" && cd "$p" && touch end'
     hoy rm deep
     wait_for 10 nothing_left
     wait_for 20 trash_is_empty

@@ -146,16 +146,20 @@ def looks(names):
     return {name: must("GET", "/containers/%s/json" % name) for name in names}
 
 
+def addresses_inside(look):
+    inside = output("nsenter", "-t", str(look["State"]["Pid"]), "-n", "ip", "-4", "-o", "addr")
+    return sorted(re.findall(r"eth\d+ +inet (10\.77\.[0-9.]+)/", inside))
+
+
 def check(names):
     seen = looks(names)
     addresses = collections.Counter()
     endpoints = ports = 0
     for name, look in seen.items():
-        inside = output("nsenter", "-t", str(look["State"]["Pid"]), "-n", "ip", "-4", "-o", "addr")
-        have = sorted(re.findall(r"eth\d+ +inet (10\.77\.[0-9.]+)/", inside))
         want = sorted(e["IPAddress"] for e in look["NetworkSettings"]["Networks"].values())
-        if have != want:
-            wrong.append("%s: hoyd says %s, it has %s" % (name, want, have))
+        # what a kill cut short is made whole behind the first answers of the new hoyd
+        if not wait_until("%s has its addresses" % name, lambda: addresses_inside(look) == want):
+            wrong.append("%s: hoyd says %s, it has %s" % (name, want, addresses_inside(look)))
         addresses.update(want)
         endpoints += len(want)
         bound = [b for list_ in look["NetworkSettings"]["Ports"].values() for b in list_ or []]
