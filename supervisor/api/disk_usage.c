@@ -20,6 +20,7 @@ struct usage {
 	struct hoy_api_request *rq;
 	bool images, containers, volumes, cache; /* asked for */
 	char **names;                            /* of the volumes that are measured */
+	size_t n_volumes;                        /* the rest were removed and are kept */
 	struct hoy_buf body;
 	struct hoy_json_writer w;
 };
@@ -88,6 +89,22 @@ static void finish(struct usage *u)
 	usage_free(u);
 }
 
+/* A key of our own, so that docker's clients don't take them for volumes. */
+static void add_kept(struct usage *u, const uint64_t *sizes, size_t n)
+{
+	auto_free const struct hoy_volume_info **kept = NULL;
+	size_t n_kept = 0;
+
+	if (hoy_volumes_kept(u->rq->api->o.volumes, &kept, &n_kept, NULL) < 0)
+		return;
+	hoy_json_array(&u->w, "KeptVolumes");
+	for (size_t i = u->n_volumes; i < n; i++)
+		for (size_t k = 0; k < n_kept; k++)
+			if (strcmp(kept[k]->kept, u->names[i]) == 0)
+				hoy_api_add_volume(&u->w, kept[k], &sizes[i]);
+	hoy_json_end(&u->w);
+}
+
 static void on_volume_sizes(void *userdata, const struct hoy_err *err, const uint64_t *sizes, size_t n)
 {
 	struct usage *u = userdata;
@@ -97,26 +114,34 @@ static void on_volume_sizes(void *userdata, const struct hoy_err *err, const uin
 		return;
 	}
 	hoy_json_array(&u->w, "Volumes");
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < MIN(n, u->n_volumes); i++) {
 		const struct hoy_volume_info *volume;
 
 		if (hoy_volumes_find(u->rq->api->o.volumes, u->names[i], &volume, NULL) >= 0)
 			hoy_api_add_volume(&u->w, volume, &sizes[i]);
 	}
 	hoy_json_end(&u->w);
+	if (n > u->n_volumes)
+		add_kept(u, sizes, n);
 	finish(u);
 }
 
 static int measure_volumes(struct usage *u, struct hoy_err *err)
 {
-	auto_free const struct hoy_volume_info **volumes = NULL;
+	auto_free const struct hoy_volume_info **volumes = NULL, **kept = NULL;
 	auto_ptr(hoy_strv_free) char **dirs = NULL;
-	size_t n = 0;
+	size_t n = 0, n_kept = 0;
 	int r = hoy_volumes_list(u->rq->api->o.volumes, &volumes, &n, err);
 
-	for (size_t i = 0; r >= 0 && i < n; i++)
-		if (hoy_strv_add(&u->names, volumes[i]->name) < 0 || hoy_strv_add(&dirs, volumes[i]->mountpoint) < 0)
+	if (r >= 0)
+		r = hoy_volumes_kept(u->rq->api->o.volumes, &kept, &n_kept, err);
+	u->n_volumes = n;
+	for (size_t i = 0; r >= 0 && i < n + n_kept; i++) {
+		const struct hoy_volume_info *v = i < n ? volumes[i] : kept[i - n];
+
+		if (hoy_strv_add(&u->names, v->kept ? v->kept : v->name) < 0 || hoy_strv_add(&dirs, v->mountpoint) < 0)
 			r = hoy_err_oom(err);
+	}
 	return r < 0 ? r : hoy_files_sizes(u->rq->api->o.volumes, dirs, on_volume_sizes, u, err);
 }
 

@@ -15,14 +15,14 @@
 
 /* --- one volume ------------------------------------------------------------------------------- */
 
-static void add_created(struct hoy_json_writer *w, const struct timespec *created)
+static void add_time(struct hoy_json_writer *w, const char *key, const struct timespec *time)
 {
 	struct tm tm;
 	char text[40];
 
-	gmtime_r(&created->tv_sec, &tm);
+	gmtime_r(&time->tv_sec, &tm);
 	(void) strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
-	hoy_json_add_string(w, "CreatedAt", text);
+	hoy_json_add_string(w, key, text);
 }
 
 static void add_map(struct hoy_json_writer *w, const char *key, const struct hoy_oci_kv *kv, size_t n, bool given)
@@ -36,13 +36,17 @@ static void add_map(struct hoy_json_writer *w, const char *key, const struct hoy
 void hoy_api_add_volume(struct hoy_json_writer *w, const struct hoy_volume_info *v, const uint64_t *size)
 {
 	hoy_json_object(w, NULL);
-	add_created(w, &v->created);
+	add_time(w, "CreatedAt", &v->created);
 	hoy_json_add_string(w, "Driver", v->driver);
 	add_map(w, "Labels", v->labels, v->n_labels, v->has_labels);
 	hoy_json_add_string(w, "Mountpoint", v->mountpoint);
 	hoy_json_add_string(w, "Name", v->name);
 	add_map(w, "Options", v->options, v->n_options, v->has_options);
 	hoy_json_add_string(w, "Scope", "local");
+	if (v->kept) {
+		add_time(w, "RemovedAt", &v->removed);
+		add_time(w, "KeptUntil", &v->until);
+	}
 	if (size) {
 		hoy_json_object(w, "UsageData");
 		hoy_json_add_i64(w, "RefCount", (int64_t) hoy_strv_len(v->users));
@@ -90,6 +94,7 @@ static bool matches_name(const struct hoy_volume_info *v, const struct hoy_filte
 	return !any;
 }
 
+/* With `kept`, which is ours, those that were removed and can be brought back. */
 static int volume_list(struct hoy_api_request *rq, struct hoy_err *err)
 {
 	static const char *const known[] = { "dangling", "driver", "label", "label!", "name", NULL };
@@ -103,7 +108,8 @@ static int volume_list(struct hoy_api_request *rq, struct hoy_err *err)
 	if (r >= 0)
 		r = hoy_filters_bool(&filters, "dangling", &dangling, err);
 	if (r >= 0)
-		r = hoy_volumes_list(rq->api->o.volumes, &volumes, &n, err);
+		r = (hoy_uri_query_bool(&rq->uri, "kept", false) ? hoy_volumes_kept : hoy_volumes_list)(
+			rq->api->o.volumes, &volumes, &n, err);
 	if (r < 0)
 		return r;
 	hoy_json_object(&w, NULL);
@@ -257,14 +263,44 @@ static void on_removed(void *userdata, const struct hoy_err *err)
 		hoy_api_reply_empty(rq, 204);
 }
 
+/* `keep` is ours: for so many seconds it can be brought back. */
 static int volume_remove(struct hoy_api_request *rq, struct hoy_err *err)
 {
+	const char *text = hoy_uri_query(&rq->uri, "keep");
 	struct hoy_err own = { 0 };
-	int r = hoy_volume_remove(rq->api->o.volumes, rq->name, &own);
+	int seconds = 0, r;
 
+	if (text && (hoy_str_to_int(text, &seconds) < 0 || seconds < 0))
+		return hoy_err_invalid(err, "keep: '%s' is no number of seconds", text);
+	r = hoy_volume_keep(rq->api->o.volumes, rq->name, seconds, &own);
 	if (r < 0 && !(own.kind == HOY_ERR_NOT_FOUND && hoy_uri_query_bool(&rq->uri, "force", false)))
 		return hoy_err_import(err, &own);
 	return hoy_volumes_after_commit(rq->api->o.volumes, on_removed, rq, err);
+}
+
+static void on_restored(void *userdata, const struct hoy_err *err)
+{
+	struct hoy_api_request *rq = userdata;
+	const struct hoy_volume_info *volume;
+	struct hoy_err own = { 0 };
+	struct hoy_buf buf = { 0 };
+	struct hoy_json_writer w = { .buf = &buf };
+
+	if (!err && hoy_volumes_find(rq->api->o.volumes, rq->name, &volume, &own) < 0)
+		err = &own;
+	if (err) {
+		hoy_api_reply_error(rq, err);
+		return;
+	}
+	hoy_api_add_volume(&w, volume, NULL);
+	hoy_api_reply_json(rq, 200, &buf);
+}
+
+static int volume_restore(struct hoy_api_request *rq, struct hoy_err *err)
+{
+	int r = hoy_volume_restore(rq->api->o.volumes, rq->name, err);
+
+	return r < 0 ? r : hoy_volumes_after_commit(rq->api->o.volumes, on_restored, rq, err);
 }
 
 /* --- prune: sizes first, then all at once ----------------------------------------------------- */
@@ -273,11 +309,13 @@ struct prune {
 	struct hoy_api_request *rq;
 	char **names; /* of what may go */
 	char **dirs;
+	char **kept; /* the first of them were removed before: the names of their directories */
 };
 
 static void prune_free(struct prune *p)
 {
 	hoy_strv_free(p->names);
+	hoy_strv_free(p->kept);
 	hoy_strv_free(p->dirs);
 	free(p);
 }
@@ -306,6 +344,8 @@ static void on_sizes(void *userdata, const struct hoy_err *err, const uint64_t *
 	struct pruned *pruned = calloc(1, sizeof *pruned);
 	struct hoy_json_writer w = { .buf = pruned ? &pruned->body : NULL };
 	struct hoy_err own = { 0 };
+	struct hoy_volumes *volumes = p->rq->api->o.volumes;
+	size_t n_kept = hoy_strv_len(p->kept);
 	uint64_t bytes = 0;
 
 	if (err || !pruned) {
@@ -322,7 +362,8 @@ static void on_sizes(void *userdata, const struct hoy_err *err, const uint64_t *
 	for (size_t i = 0; i < n && p->names[i]; i++) {
 		struct hoy_err why = { 0 };
 
-		if (hoy_volume_remove(p->rq->api->o.volumes, p->names[i], &why) < 0) {
+		if ((i < n_kept ? hoy_volume_purge(volumes, p->kept[i], &why)
+				: hoy_volume_remove(volumes, p->names[i], &why)) < 0) {
 			hoy_log_debug("prune volume '%s': %s", p->names[i], hoy_err_str(&why));
 			continue;
 		}
@@ -335,6 +376,23 @@ static void on_sizes(void *userdata, const struct hoy_err *err, const uint64_t *
 	if (hoy_volumes_after_commit(p->rq->api->o.volumes, on_pruned, pruned, &own) < 0)
 		on_pruned(pruned, &own);
 	prune_free(p);
+}
+
+/* What somebody has removed already goes in any case. */
+static int list_kept(struct prune *p, const struct hoy_filters *filters, struct hoy_err *err)
+{
+	auto_free const struct hoy_volume_info **volumes = NULL;
+	size_t n = 0;
+	int r = hoy_volumes_kept(p->rq->api->o.volumes, &volumes, &n, err);
+
+	for (size_t i = 0; r >= 0 && i < n; i++) {
+		if (!matches_labels(volumes[i], filters))
+			continue;
+		if (hoy_strv_add(&p->names, volumes[i]->name) < 0 || hoy_strv_add(&p->kept, volumes[i]->kept) < 0 ||
+			hoy_strv_add(&p->dirs, volumes[i]->mountpoint) < 0)
+			r = hoy_err_oom(err);
+	}
+	return r;
 }
 
 static int list_unused(struct prune *p, const struct hoy_filters *filters, bool all, struct hoy_err *err)
@@ -370,7 +428,9 @@ static int volume_prune(struct hoy_api_request *rq, struct hoy_err *err)
 	if (!p)
 		return hoy_err_oom(err);
 	p->rq = rq;
-	r = list_unused(p, &filters, all == 1 || (rq->version < 42 && all < 0), err);
+	r = list_kept(p, &filters, err);
+	if (r >= 0)
+		r = list_unused(p, &filters, all == 1 || (rq->version < 42 && all < 0), err);
 	if (r >= 0 && p->names)
 		r = hoy_files_sizes(rq->api->o.volumes, p->dirs, on_sizes, p, err);
 	else if (r >= 0)
@@ -386,5 +446,6 @@ const struct hoy_api_route hoy_api_volume_routes[] = {
 	{ "POST", "/volumes/prune", volume_prune, 0, 0 },
 	{ "GET", "/volumes/{name}", volume_inspect, 0, 0 },
 	{ "DELETE", "/volumes/{name}", volume_remove, 0, 0 },
+	{ "POST", "/volumes/{name}/restore", volume_restore, 0, 0 },
 	{ NULL, NULL, NULL, 0, 0 },
 };

@@ -76,11 +76,11 @@ static struct sum sum_containers(const struct hoy_json *df)
 	return sum;
 }
 
-static struct sum sum_volumes(const struct hoy_json *df)
+static struct sum sum_volumes(const struct hoy_json *volumes)
 {
 	struct sum sum = {};
 
-	hoy_json_each(volume, hoy_json_get(df, "Volumes"))
+	hoy_json_each(volume, volumes)
 	{
 		const struct hoy_json *usage = hoy_json_get(volume, "UsageData");
 		int64_t size = MAX(hoy_cli_number(usage, "Size"), (int64_t) 0);
@@ -135,14 +135,17 @@ static int print_sums(struct hoy_cli *cli, const struct hoy_json *df, const char
 {
 	auto_(hoy_buf_done) struct hoy_buf rows = {};
 	struct hoy_json_writer w = { .buf = &rows };
-	const struct sum images = sum_images(df), containers = sum_containers(df), volumes = sum_volumes(df),
-			 cache = sum_cache(df);
+	const struct sum images = sum_images(df), containers = sum_containers(df),
+			 volumes = sum_volumes(hoy_json_get(df, "Volumes")),
+			 kept = sum_volumes(hoy_json_get(df, "KeptVolumes")), cache = sum_cache(df);
 	int failed;
 
 	hoy_json_array(&w, NULL);
 	failed = add_sum(&w, "Images", &images, /* percent= */ true);
 	failed |= add_sum(&w, "Containers", &containers, /* percent= */ true);
 	failed |= add_sum(&w, "Local Volumes", &volumes, /* percent= */ true);
+	if (kept.count > 0) /* only ours, only while there are any */
+		failed |= add_sum(&w, "Removed Volumes", &kept, /* percent= */ true);
 	failed |= add_sum(&w, "Build Cache", &cache, /* percent= */ false);
 	hoy_json_end(&w);
 	if (failed)

@@ -93,7 +93,7 @@ const struct hoy_command hoy_cmd_volume_create = {
 /* --- ls --------------------------------------------------------------------------------------------------------- */
 
 struct ls_options {
-	bool quiet;
+	bool quiet, kept;
 	const char *format;
 	char **filter;
 };
@@ -101,6 +101,8 @@ static const struct hoy_option ls_options[] = {
 	HOY_OPTION('f', "filter", HOY_OPTION_LIST, "filter", struct ls_options, filter,
 		"Provide filter values (e.g. \"dangling=true\")"),
 	HOY_OPTION(0, "format", HOY_OPTION_STRING, "string", struct ls_options, format, HOY_FORMAT_HELP),
+	HOY_OPTION(0, "kept", HOY_OPTION_BOOL, NULL, struct ls_options, kept,
+		"Only display removed volumes that \"hoy volume restore\" can bring back"),
 	HOY_OPTION('q', "quiet", HOY_OPTION_BOOL, NULL, struct ls_options, quiet, "Only display volume names"),
 	HOY_OPTION_REFUSE(0, "cluster", NULL, "cluster volumes need a swarm"),
 	HOY_OPTION_END,
@@ -156,7 +158,10 @@ static int list(struct hoy_cli *cli, struct hoy_err *err)
 	struct hoy_json_writer w = { .buf = &rows };
 	int r;
 
-	(void) hoy_buf_addf(&path, "/volumes%s", o->filter ? "?" : "");
+	(void) hoy_buf_addf(&path, "/volumes%s%s", o->kept || o->filter ? "?" : "",
+		o->kept && o->filter ? "kept=1&"
+		: o->kept            ? "kept=1"
+				     : "");
 	r = hoy_filter_call(cli, "GET", &path, o->filter, &answer, err);
 	if (r < 0)
 		return r;
@@ -256,6 +261,34 @@ const struct hoy_command hoy_cmd_volume_rm = {
 	.options = rm_options,
 	.values_size = sizeof(struct rm_options),
 	.run = cmd_rm,
+};
+
+/* --- restore ---------------------------------------------------------------------------------- */
+
+static int restore_volume(struct hoy_cli *cli, const char *name, struct hoy_err *err)
+{
+	auto_(hoy_buf_done) struct hoy_buf path = {};
+	int r;
+
+	(void) hoy_buf_adds(&path, "/volumes/");
+	hoy_http_escape(&path, name);
+	(void) hoy_buf_adds(&path, "/restore");
+	r = hoy_buf_check(&path, "the request", err);
+	return r < 0 ? r : hoy_cli_call(cli, "POST", path.data, NULL, NULL, err);
+}
+
+static int cmd_restore(struct hoy_cli *cli)
+{
+	return hoy_cli_each_arg(cli, restore_volume, /* print= */ true);
+}
+
+const struct hoy_command hoy_cmd_volume_restore = {
+	.name = "volume restore",
+	.args = "VOLUME [VOLUME...]",
+	.min_args = 1,
+	.max_args = SIZE_MAX,
+	.summary = "Bring back volumes that \"hoy compose down -v\" has removed within the last hour",
+	.run = cmd_restore,
 };
 
 /* --- prune ------------------------------------------------------------------------------------ */

@@ -215,6 +215,16 @@ int hoy_compose_each_dependency(struct hoy_compose *app, const char *service,
 	return c ? hoy_compose_container_each_dependency(c, on_service, userdata) : 0;
 }
 
+int hoy_compose_is_hoyd(const struct hoy_compose *app, bool *ret, struct hoy_err *err)
+{
+	auto_ptr(hoy_json_free) struct hoy_json *version = NULL;
+	int r = hoy_cli_call(app->cli, "GET", "/version", NULL, &version, err);
+
+	if (r == 0)
+		*ret = strcmp(hoy_cli_text(hoy_json_get(version, "Platform"), "Name"), "Hoy") == 0;
+	return r;
+}
+
 int hoy_compose_container_for(struct hoy_compose *app, const char *service, long long index, bool running,
 	struct hoy_compose_container **ret, struct hoy_err *err)
 {

@@ -36,6 +36,8 @@ enum {
 int hoy_compose_open(
 	struct hoy_cli *cli, int flags, char *const *services, struct hoy_compose *ret, struct hoy_err *err);
 void hoy_compose_done(struct hoy_compose *app);
+/* Is the engine hoyd, which can do more than dockerd? Asks it. */
+int hoy_compose_is_hoyd(const struct hoy_compose *app, bool *ret, struct hoy_err *err);
 
 /* From here on progress is told under that head. */
 int hoy_compose_begin_report(struct hoy_compose *app, const char *title, struct hoy_err *err);

@@ -79,19 +79,31 @@ void hoy_compose_warn_orphans(const struct hoy_compose *app)
 			names.data);
 }
 
-/* What is deleted is said before it is, and before the time that stopping takes: ctrl-c still saves it. */
+/* What is deleted is said before it is, and before the time that stopping takes: ctrl-c still saves it. Volumes with
+ * driver options have their data elsewhere, and it stays there. */
 static int tell_volumes(struct hoy_compose *app, struct hoy_err *err)
 {
 	auto_ptr(hoy_json_free) struct hoy_json *volumes = NULL;
-	auto_(hoy_buf_done) struct hoy_buf names = {};
+	auto_(hoy_buf_done) struct hoy_buf names = {}, kept = {};
+	bool keeps = false;
 	int r = hoy_compose_list_volumes(app, &volumes, err);
 
+	if (r == 0 && hoy_json_len(hoy_json_get(volumes, "Volumes")) > 0)
+		r = hoy_compose_is_hoyd(app, &keeps, err);
 	if (r < 0)
 		return r;
-	hoy_json_each(volume, hoy_json_get(volumes, "Volumes"))(void)
-		hoy_buf_addf(&names, "%s%s", names.len ? ", " : "", hoy_cli_text(volume, "Name"));
+	hoy_json_each(volume, hoy_json_get(volumes, "Volumes"))
+	{
+		const char *name = hoy_cli_text(volume, "Name");
+
+		(void) hoy_buf_addf(&names, "%s%s", names.len ? ", " : "", name);
+		if (keeps && hoy_json_len(hoy_json_get(volume, "Options")) == 0)
+			(void) hoy_buf_addf(&kept, " %s", name);
+	}
 	if (names.len && !names.failed)
 		(void) fprintf(stderr, "These volumes are deleted with their data: %s\n", names.data);
+	if (kept.len && !kept.failed)
+		(void) fprintf(stderr, "For an hour they can be brought back: hoy volume restore%s\n", kept.data);
 	return 0;
 }
 

@@ -96,17 +96,6 @@ static const char *obstacle(const struct hoy_compose *app, const struct hoy_comp
 	return is_leant_on(app, s->name) ? "another service lives in its container" : NULL;
 }
 
-/* Only hoyd exchanges containers. */
-static int is_hoyd(const struct hoy_compose *app, bool *ret, struct hoy_err *err)
-{
-	auto_ptr(hoy_json_free) struct hoy_json *version = NULL;
-	int r = hoy_cli_call(app->cli, "GET", "/version", NULL, &version, err);
-
-	if (r == 0)
-		*ret = strcmp(hoy_cli_text(hoy_json_get(version, "Platform"), "Name"), "Hoy") == 0;
-	return r;
-}
-
 int hoy_compose_plan_exchanges(struct hoy_compose_plan *plan, struct hoy_err *err)
 {
 	bool asked = false, ours = false;
@@ -119,7 +108,7 @@ int hoy_compose_plan_exchanges(struct hoy_compose_plan *plan, struct hoy_err *er
 		if (!slot->old || !slot->recreate || !hoy_compose_starts_first(slot->service) ||
 			!hoy_compose_container_runs(slot->old))
 			continue;
-		r = asked ? 0 : is_hoyd(plan->app, &ours, err);
+		r = asked ? 0 : hoy_compose_is_hoyd(plan->app, &ours, err);
 		if (r < 0)
 			return r;
 		asked = true;

@@ -13,6 +13,9 @@
 #include "supervisor/compose/project.h"
 #include "supervisor/compose/work.h"
 
+/* For an hour hoyd can bring back a volume that is removed so; dockerd knows nothing of it. */
+#define KEEP "?keep=3600"
+
 /* --- what there is ----------------------------------------------------------- */
 
 static int list(struct hoy_compose *app, const char *what, struct hoy_json **ret, struct hoy_err *err)
@@ -154,6 +157,7 @@ static int remove_old(const struct making *m, struct hoy_err *err)
 
 	(void) hoy_buf_adds(&path, m->network ? "/networks/" : "/volumes/");
 	hoy_http_escape(&path, name);
+	(void) hoy_buf_adds(&path, m->network ? "" : KEEP);
 	r = hoy_buf_check(&path, "the request", err);
 	if (r == 0)
 		r = hoy_cli_call(m->app->cli, "DELETE", path.data, NULL, NULL, err);
@@ -402,7 +406,7 @@ int hoy_compose_ensure_resources(
 
 struct removal {
 	struct hoy_compose *app;
-	const char *kind, *path, *id, *name;
+	const char *kind, *path, *id, *name, *query;
 };
 
 static int remove_one(void *userdata, struct hoy_err *err)
@@ -413,6 +417,7 @@ static int remove_one(void *userdata, struct hoy_err *err)
 
 	(void) hoy_buf_adds(&path, one->path);
 	hoy_http_escape(&path, one->id);
+	(void) hoy_buf_adds(&path, one->query);
 	r = hoy_buf_check(&path, "the request", err);
 	if (r < 0)
 		return r;
@@ -451,7 +456,7 @@ static int remove_all(struct hoy_compose *app, const struct hoy_json *objects, c
 
 int hoy_compose_remove_networks(struct hoy_compose *app, struct hoy_err *err)
 {
-	static const struct removal as = { .kind = "Network", .path = "/networks/" };
+	static const struct removal as = { .kind = "Network", .path = "/networks/", .query = "" };
 	auto_ptr(hoy_json_free) struct hoy_json *networks = NULL;
 	int r = hoy_compose_list_networks(app, &networks, err);
 
@@ -460,7 +465,7 @@ int hoy_compose_remove_networks(struct hoy_compose *app, struct hoy_err *err)
 
 int hoy_compose_remove_volumes(struct hoy_compose *app, struct hoy_err *err)
 {
-	static const struct removal as = { .kind = "Volume", .path = "/volumes/" };
+	static const struct removal as = { .kind = "Volume", .path = "/volumes/", .query = KEEP };
 	auto_ptr(hoy_json_free) struct hoy_json *volumes = NULL;
 	int r = hoy_compose_list_volumes(app, &volumes, err);
 

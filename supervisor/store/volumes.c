@@ -10,6 +10,10 @@ static const char *const schema[] = {
 	" name TEXT PRIMARY KEY, driver TEXT NOT NULL, labels TEXT, options TEXT, created INTEGER NOT NULL"
 	") STRICT, WITHOUT ROWID;"
 	"CREATE TABLE mounts (container_id TEXT PRIMARY KEY, list TEXT NOT NULL) STRICT, WITHOUT ROWID;",
+	"CREATE TABLE kept_volumes ("
+	" kept TEXT PRIMARY KEY, name TEXT NOT NULL, driver TEXT NOT NULL, labels TEXT, options TEXT,"
+	" created INTEGER NOT NULL, removed INTEGER NOT NULL, until INTEGER NOT NULL"
+	") STRICT, WITHOUT ROWID;",
 };
 
 int hoy_store_volumes_init(struct hoy_store *store, struct hoy_err *err)
@@ -19,10 +23,18 @@ int hoy_store_volumes_init(struct hoy_store *store, struct hoy_err *err)
 
 int hoy_store_volume_insert(struct hoy_store *store, const struct hoy_volume_row *row, struct hoy_err *err)
 {
-	int r = hoy_store_exec(store, err,
-		"INSERT INTO volumes (name, driver, labels, options, created) VALUES (?1, ?2, ?3, ?4, ?5)", "tttti",
-		row->name, row->driver, row->labels, row->options, row->created);
+	int r;
 
+	if (row->kept)
+		r = hoy_store_exec(store, err,
+			"INSERT INTO kept_volumes (name, driver, labels, options, created, kept, removed, until)"
+			" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+			"ttttitii", row->name, row->driver, row->labels, row->options, row->created, row->kept,
+			row->removed, row->until);
+	else
+		r = hoy_store_exec(store, err,
+			"INSERT INTO volumes (name, driver, labels, options, created) VALUES (?1, ?2, ?3, ?4, ?5)",
+			"tttti", row->name, row->driver, row->labels, row->options, row->created);
 	return r < 0 ? r : 0;
 }
 
@@ -49,12 +61,13 @@ int hoy_store_volume_exists(struct hoy_store *store, const char *name, struct ho
 	return hoy_query_next(&q, err);
 }
 
-int hoy_store_volumes_each(struct hoy_store *store, hoy_volume_row_fn each, void *userdata, struct hoy_err *err)
+static int each_row(struct hoy_store *store, const char *sql, bool kept, hoy_volume_row_fn each, void *userdata,
+	struct hoy_err *err)
 {
 	auto_(hoy_query_done) struct hoy_query q = {};
 	int r;
 
-	hoy_query_start(&q, store, "SELECT name, driver, labels, options, created FROM volumes ORDER BY name");
+	hoy_query_start(&q, store, sql);
 	while ((r = hoy_query_next(&q, err)) > 0) {
 		const struct hoy_volume_row row = {
 			.name = hoy_query_text(&q, 0),
@@ -62,6 +75,9 @@ int hoy_store_volumes_each(struct hoy_store *store, hoy_volume_row_fn each, void
 			.labels = hoy_query_text(&q, 2),
 			.options = hoy_query_text(&q, 3),
 			.created = hoy_query_i64(&q, 4),
+			.kept = kept ? hoy_query_text(&q, 5) : NULL,
+			.removed = kept ? hoy_query_i64(&q, 6) : 0,
+			.until = kept ? hoy_query_i64(&q, 7) : 0,
 		};
 
 		r = each(userdata, &row, err);
@@ -69,6 +85,26 @@ int hoy_store_volumes_each(struct hoy_store *store, hoy_volume_row_fn each, void
 			return r;
 	}
 	return r;
+}
+
+int hoy_store_volumes_each(struct hoy_store *store, hoy_volume_row_fn each, void *userdata, struct hoy_err *err)
+{
+	return each_row(store, "SELECT name, driver, labels, options, created FROM volumes ORDER BY name", false, each,
+		userdata, err);
+}
+
+int hoy_store_kept_volumes_each(struct hoy_store *store, hoy_volume_row_fn each, void *userdata, struct hoy_err *err)
+{
+	return each_row(store,
+		"SELECT name, driver, labels, options, created, kept, removed, until FROM kept_volumes ORDER BY removed",
+		true, each, userdata, err);
+}
+
+int hoy_store_kept_volume_delete(struct hoy_store *store, const char *kept, struct hoy_err *err)
+{
+	int r = hoy_store_exec(store, err, "DELETE FROM kept_volumes WHERE kept = ?1", "t", kept);
+
+	return r < 0 ? r : 0;
 }
 
 int hoy_store_mounts_set(struct hoy_store *store, const char *container_id, const char *mounts, struct hoy_err *err)

@@ -41,7 +41,7 @@ static void kv_free(struct hoy_oci_kv *list, size_t n)
 	free(list);
 }
 
-static void volume_free(struct hoy_volume *v)
+void hoy_volume_free(struct hoy_volume *v)
 {
 	if (!v)
 		return;
@@ -52,14 +52,16 @@ static void volume_free(struct hoy_volume *v)
 	kv_free(v->info.labels, v->info.n_labels);
 	kv_free(v->info.options, v->info.n_options);
 	hoy_strv_free(v->info.users);
+	free(v->info.kept);
 	free(v->dir);
 	free(v);
 }
-HOY_DEFINE_AUTO_PTR(struct hoy_volume, volume_free);
+HOY_DEFINE_AUTO_PTR(struct hoy_volume, hoy_volume_free);
 
-static int set_name(struct hoy_volume *v, const char *name, struct hoy_err *err)
+/* `entry`: the name of its directory. */
+static int set_place(struct hoy_volume *v, const char *name, const char *entry, struct hoy_err *err)
 {
-	auto_free char *own = strdup(name), *dir = hoy_path_join(v->room->dir, name);
+	auto_free char *own = strdup(name), *dir = hoy_path_join(v->room->dir, entry);
 	auto_free char *mountpoint = dir ? hoy_path_join(dir, "_data") : NULL;
 
 	if (!own || !mountpoint)
@@ -73,8 +75,25 @@ static int set_name(struct hoy_volume *v, const char *name, struct hoy_err *err)
 	return 0;
 }
 
+static int set_name(struct hoy_volume *v, const char *name, struct hoy_err *err)
+{
+	return set_place(v, name, name, err);
+}
+
+int hoy_volume_set_kept(struct hoy_volume *v, const char *entry, struct hoy_err *err)
+{
+	auto_free char *own = entry ? strdup(entry) : NULL;
+	int r = entry && !own ? hoy_err_oom(err) : set_place(v, v->info.name, entry ? entry : v->info.name, err);
+
+	if (r < 0)
+		return r;
+	free(v->info.kept);
+	v->info.kept = TAKE_PTR(own);
+	return 0;
+}
+
 /* Keeps the list in the order of names. */
-static int add(struct hoy_volumes *room, struct hoy_volume *v, struct hoy_err *err)
+int hoy_volumes_add(struct hoy_volumes *room, struct hoy_volume *v, struct hoy_err *err)
 {
 	struct hoy_volume **grown = reallocarray(room->list, room->n + 1, sizeof *grown);
 	size_t i = room->n;
@@ -89,7 +108,7 @@ static int add(struct hoy_volumes *room, struct hoy_volume *v, struct hoy_err *e
 	return 0;
 }
 
-static void drop(struct hoy_volumes *room, struct hoy_volume *v)
+void hoy_volumes_drop(struct hoy_volumes *room, struct hoy_volume *v)
 {
 	for (size_t i = 0; i < room->n; i++) {
 		if (room->list[i] != v)
@@ -183,7 +202,17 @@ static int parse_kv(const char *text, struct hoy_oci_kv **list, size_t *n, struc
 	return 0;
 }
 
-static int insert_row(const struct hoy_volume *v, struct hoy_err *err)
+static int64_t ns_of(const struct timespec *time)
+{
+	return (int64_t) time->tv_sec * 1000000000 + time->tv_nsec;
+}
+
+static struct timespec time_of(int64_t ns)
+{
+	return (struct timespec){ .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
+}
+
+int hoy_volume_insert_row(const struct hoy_volume *v, struct hoy_err *err)
 {
 	const struct hoy_volume_info *info = &v->info;
 	auto_free char *labels = info->has_labels ? kv_text(info->labels, info->n_labels) : NULL;
@@ -193,7 +222,10 @@ static int insert_row(const struct hoy_volume *v, struct hoy_err *err)
 		.driver = info->driver,
 		.labels = labels,
 		.options = options,
-		.created = (int64_t) info->created.tv_sec * 1000000000 + info->created.tv_nsec,
+		.created = ns_of(&info->created),
+		.kept = info->kept,
+		.removed = ns_of(&info->removed),
+		.until = ns_of(&info->until),
 	};
 
 	if ((info->has_labels && !labels) || (info->has_options && !options))
@@ -201,36 +233,63 @@ static int insert_row(const struct hoy_volume *v, struct hoy_err *err)
 	return hoy_store_volume_insert(v->room->options.store, &row, err);
 }
 
-static int on_row(void *userdata, const struct hoy_volume_row *row, struct hoy_err *err)
+static int from_row(
+	struct hoy_volumes *room, const struct hoy_volume_row *row, struct hoy_volume **ret, struct hoy_err *err)
 {
-	auto_ptr(volume_free) struct hoy_volume *v = calloc(1, sizeof *v);
-	struct hoy_volumes *room = userdata;
-	struct hoy_err dir_err = { 0 };
+	auto_ptr(hoy_volume_free) struct hoy_volume *v = calloc(1, sizeof *v);
 	int r;
 
-	if (hoy_volumes_by_name(room, row->name))
-		return 0;
 	if (!v)
 		return hoy_err_oom(err);
 	v->room = room;
 	v->info.driver = strdup(row->driver);
 	v->info.has_labels = row->labels != NULL;
 	v->info.has_options = row->options != NULL;
-	v->info.created = (struct timespec){ .tv_sec = row->created / 1000000000,
-		.tv_nsec = row->created % 1000000000 };
+	v->info.created = time_of(row->created);
+	v->info.removed = time_of(row->removed);
+	v->info.until = time_of(row->until);
 	r = v->info.driver ? set_name(v, row->name, err) : hoy_err_oom(err);
+	if (r >= 0)
+		r = hoy_volume_set_kept(v, row->kept, err);
 	if (r >= 0)
 		r = parse_kv(row->labels, &v->info.labels, &v->info.n_labels, err);
 	if (r >= 0)
 		r = parse_kv(row->options, &v->info.options, &v->info.n_options, err);
 	if (r >= 0)
-		r = add(room, v, err);
+		*ret = TAKE_PTR(v);
+	return r;
+}
+
+static int on_row(void *userdata, const struct hoy_volume_row *row, struct hoy_err *err)
+{
+	auto_ptr(hoy_volume_free) struct hoy_volume *v = NULL;
+	struct hoy_volumes *room = userdata;
+	struct hoy_err dir_err = { 0 };
+	int r;
+
+	if (hoy_volumes_by_name(room, row->name))
+		return 0;
+	r = from_row(room, row, &v, err);
+	if (r >= 0)
+		r = hoy_volumes_add(room, v, err);
 	if (r < 0)
 		return r;
 	if (make_dirs(v, &dir_err) < 0)
 		hoy_log_err(&dir_err, "volume '%s'", v->info.name);
 	v = NULL;
 	return 0;
+}
+
+int hoy_volume_on_kept_row(void *userdata, const struct hoy_volume_row *row, struct hoy_err *err)
+{
+	auto_ptr(hoy_volume_free) struct hoy_volume *v = NULL;
+	int r = from_row(userdata, row, &v, err);
+
+	if (r >= 0)
+		r = hoy_volume_keep_row(v, err);
+	if (r >= 0)
+		v = NULL;
+	return r;
 }
 
 /* --- opening ---------------------------------------------------------------------------------- */
@@ -258,7 +317,10 @@ static void sweep(struct hoy_volumes *room)
 
 		if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || hoy_volumes_by_name(room, name))
 			continue;
-		if (hoy_str_starts(name, HOY_VOLUME_STAGING)) { /* an import or a copy that was not finished */
+		if (hoy_volume_is_kept(room, name))
+			continue;
+		/* an import or a copy that was not finished; a removed volume whose time was over */
+		if (hoy_str_starts(name, HOY_VOLUME_STAGING) || hoy_str_starts(name, HOY_VOLUME_KEPT)) {
 			hoy_images_trash(room->options.images, room->dir_fd, name);
 			continue;
 		}
@@ -292,6 +354,8 @@ int hoy_volumes_open(const struct hoy_volumes_options *options, struct hoy_volum
 		return hoy_err_sys(err, "open '%s'", room->dir);
 	r = hoy_store_volumes_init(options->store, err);
 	if (r >= 0)
+		r = hoy_volumes_kept_open(room, err);
+	if (r >= 0)
 		r = hoy_store_volumes_each(options->store, on_row, room, err);
 	if (r < 0)
 		return r;
@@ -305,8 +369,9 @@ void hoy_volumes_free(struct hoy_volumes *room)
 	if (!room)
 		return;
 	hoy_volume_transfers_free(room);
+	hoy_volumes_kept_free(room);
 	for (size_t i = 0; i < room->n; i++)
-		volume_free(room->list[i]);
+		hoy_volume_free(room->list[i]);
 	free(room->list);
 	hoy_fd_close(&room->dir_fd);
 	free(room->dir);
@@ -384,7 +449,7 @@ static int fill(struct hoy_volume *v, const struct hoy_volume_create *create, co
 static int create_new(
 	struct hoy_volumes *room, const struct hoy_volume_create *create, const char *name, struct hoy_err *err)
 {
-	auto_ptr(volume_free) struct hoy_volume *v = calloc(1, sizeof *v);
+	auto_ptr(hoy_volume_free) struct hoy_volume *v = calloc(1, sizeof *v);
 	int r;
 
 	if (!v)
@@ -395,9 +460,9 @@ static int create_new(
 		r = make_dirs(v, err);
 	if (r < 0)
 		return r;
-	r = insert_row(v, err);
+	r = hoy_volume_insert_row(v, err);
 	if (r >= 0)
-		r = add(room, v, err);
+		r = hoy_volumes_add(room, v, err);
 	if (r < 0) {
 		(void) remove_empty(room, name);
 		return r;
@@ -426,6 +491,8 @@ int hoy_volume_create(struct hoy_volumes *room, const struct hoy_volume_create *
 		r = hoy_volume_name_check("create", name, err);
 	if (r < 0)
 		return r;
+	if (hoy_volume_is_moving(room, name))
+		return hoy_err_conflict(err, "create %s: a volume of this name is just being removed, try again", name);
 	if (!hoy_volumes_by_name(room, name)) {
 		r = hoy_volume_options_check(create, &own);
 		if (r < 0)
@@ -444,8 +511,8 @@ void hoy_volume_take_back(struct hoy_volumes *room, const char *name)
 		return;
 	if (!remove_empty(room, name)) /* an image's content may be in it by now */
 		hoy_images_trash(room->options.images, room->dir_fd, name);
-	drop(room, v);
-	volume_free(v);
+	hoy_volumes_drop(room, v);
+	hoy_volume_free(v);
 }
 
 void hoy_volume_created(struct hoy_volumes *room, const char *name)
@@ -513,8 +580,8 @@ int hoy_volume_remove(struct hoy_volumes *room, const char *name, struct hoy_err
 		free(removal);
 		return r;
 	}
-	drop(room, v);
-	volume_free(v);
+	hoy_volumes_drop(room, v);
+	hoy_volume_free(v);
 	return 0;
 }
 
@@ -530,7 +597,7 @@ int hoy_volume_rename(struct hoy_volumes *room, const char *name, const char *to
 		return r;
 	if (v->info.users && v->info.users[0])
 		return hoy_err_conflict(err, "rename %s: volume is in use by containers", name);
-	if (hoy_volumes_by_name(room, to))
+	if (hoy_volumes_by_name(room, to) || hoy_volume_is_moving(room, to))
 		return hoy_err_conflict(err, "rename %s: a volume named %s is there already", name, to);
 	/* Row, then directory, then the commit: what a crash leaves is a row without its directory, which is made, and
 	 * a directory with data, which becomes a volume again under the name it has. */
@@ -542,9 +609,9 @@ int hoy_volume_rename(struct hoy_volumes *room, const char *name, const char *to
 		(void) hoy_store_volume_rename(room->options.store, to, name, NULL);
 		return r;
 	}
-	drop(room, v);
+	hoy_volumes_drop(room, v);
 	r = set_name(v, to, err);
-	return r < 0 ? r : add(room, v, err);
+	return r < 0 ? r : hoy_volumes_add(room, v, err);
 }
 
 int hoy_volumes_after_commit(struct hoy_volumes *room, hoy_volume_done done, void *userdata, struct hoy_err *err)

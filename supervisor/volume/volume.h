@@ -54,6 +54,8 @@ struct hoy_volume_info {
 	bool has_labels, has_options; /* were given, perhaps empty: null else */
 	struct timespec created;
 	char **users; /* IDs of containers; NULL: none */
+	char *kept;   /* removed, but kept: the name of its directory; else NULL */
+	struct timespec removed, until;
 };
 
 int hoy_volumes_find(
@@ -91,6 +93,17 @@ void hoy_volume_created(struct hoy_volumes *volumes, const char *name);
 
 /* HOY_ERR_CONFLICT "remove NAME: volume is in use - [IDs]". Data and event follow after the commit. */
 int hoy_volume_remove(struct hoy_volumes *volumes, const char *name, struct hoy_err *err);
+/* As hoy_volume_remove(), but for so many seconds it can be brought back. One with driver options is just removed: its
+ * data lies elsewhere. */
+int hoy_volume_keep(struct hoy_volumes *volumes, const char *name, int64_t seconds, struct hoy_err *err);
+#define HOY_VOLUME_KEEP_MAX (30 * 24 * 3600)
+/* Brings back the one that was removed last. HOY_ERR_NOT_FOUND: none is kept; HOY_ERR_CONFLICT: the name is taken. */
+int hoy_volume_restore(struct hoy_volumes *volumes, const char *name, struct hoy_err *err);
+/* As hoy_volumes_list(), of those that are kept. */
+int hoy_volumes_kept(
+	struct hoy_volumes *volumes, const struct hoy_volume_info ***ret, size_t *ret_n, struct hoy_err *err);
+/* The data of one of these goes now; `entry` is its info's `kept`. */
+int hoy_volume_purge(struct hoy_volumes *volumes, const char *entry, struct hoy_err *err);
 int hoy_volume_rename(struct hoy_volumes *volumes, const char *name, const char *to, struct hoy_err *err);
 
 /* Calls `done` when what was changed so far is durable, or was not; see hoy_store_after_commit(). */

@@ -49,8 +49,22 @@ X
     # the data is still there, and goes with -v
     compose up -d db
     compose exec -T db test -e /data/file
-    compose down -v
+    compose exec -T db touch /data/mark
+    run --separate-stderr compose down -v
+    [[ "$stderr" == *"These volumes are deleted with their data: duo_data"*"brought back: hoy volume restore duo_data"* ]]
     [ -z "$(hoy volume ls -q --filter name=duo_data)" ]
+    # for an hour, unless the next project has the name
+    compose up -d db
+    ! compose exec -T db test -e /data/mark || false
+    run -1 --separate-stderr hoy volume restore duo_data
+    [[ "$stderr" == *"there is a volume of this name again: rename or remove it first"* ]]
+    compose down
+    hoy volume rm duo_data
+    hoy volume restore duo_data
+    compose up -d db
+    compose exec -T db test -e /data/mark
+    [ "$(label duo-db-1 project) $(hoy volume inspect -f '{{index .Labels "com.docker.compose.project"}}' duo_data)" = "duo duo" ]
+    compose down -v
 }
 
 @test "compose: only what changed is made again, and keeps its anonymous volumes" {

@@ -453,3 +453,57 @@ same_content() { # VOLUME VOLUME: names, kinds, owners, modes, times, links, xat
     [ "$(volumes)" = "done one " ]
     same_content one done
 }
+
+@test "a removed volume is kept for a while, out of docker's sight, and can be brought back" {
+    keep() { api DELETE "/volumes/$1?keep=$2"; }
+    kept() { "$HOY" volume ls -q --kept | tr '\n' ' '; }
+    docker volume create --label a=b one
+    echo first >"$T/data/volumes/one/_data/file"
+    before=$(docker volume inspect one)
+    keep one 3600
+    [ "$(volumes)" = "" ]
+    [ "$(kept)" = "one " ]
+    [ "$(api GET '/volumes?kept=1' | jq -r '.Volumes[0] | (.KeptUntil | fromdate) - (.RemovedAt | fromdate)')" = 3600 ]
+    [ "$(api GET /volumes/one | message)" = "get one: no such volume" ]
+    [[ "$("$HOY" system df)" == *"Removed Volumes"* ]]
+    # the name is free, and what was removed last comes first
+    docker volume create one
+    echo second >"$T/data/volumes/one/_data/file"
+    [[ "$(api POST /volumes/one/restore | message)" == "restore one: there is a volume of this name again"* ]]
+    keep one 3600
+    "$HOY" volume restore one
+    [ "$(cat "$T/data/volumes/one/_data/file")" = second ]
+    [ "$(kept)" = "one " ]
+    # killed between the commit and the move, of a removal and of a restoration; and before a purged one is away
+    kill_hoyd
+    mkdir -p "$T/data/volumes/.kept-00/_data"
+    docker_volume=$(echo "$T"/data/volumes/.kept-????*)
+    mv "$T/data/volumes/one" "$T/second"
+    sqlite3 "$T/data/hoy.db" "DELETE FROM volumes WHERE name = 'one'"
+    mv "$docker_volume" "$T/data/volumes/one"
+    start_hoyd
+    [ "$(volumes)" = "" ]
+    [ "$(kept)" = "one " ]
+    [ ! -e "$T/data/volumes/.kept-00" ]
+    [ "$("$HOY" volume restore one)" = one ]
+    [ "$(cat "$T/data/volumes/one/_data/file")" = first ]
+    [ "$(docker volume inspect one)" = "$before" ]
+    [ "$(api POST /volumes/one/restore | message)" = "restore one: no removed volume of this name is kept" ]
+    # in use; at once as docker's clients ask; its time; all that is left by prune
+    docker run -d --name user -v one:/v busybox sleep 1000
+    [[ "$(keep one 3600 | message)" == "remove one: volume is in use - ["* ]]
+    docker rm -f user
+    docker volume rm one
+    [ "$(kept)" = "" ]
+    for name in short long; do docker volume create $name; head -c 1000000 /dev/urandom >"$T/data/volumes/$name/_data/file"; done
+    keep short 1
+    keep long 3600
+    short_is_over() { [ "$(kept)" = "long " ]; }
+    wait_for 10 short_is_over
+    [[ "$("$HOY" volume prune -f)" == *$'\nlong\n'*"Total reclaimed space: 1"* ]]
+    [ "$(kept)" = "" ]
+    wait_for 10 trash_is_empty
+    [ -z "$(find "$T/data/volumes" -name '.kept-*')" ]
+    [[ "$(keep one nonsense | message)" == "keep: 'nonsense' is no number of seconds" ]]
+    [[ "$(keep one 9999999 | message)" == "keep: a removed volume is kept 2592000 seconds at most" ]]
+}

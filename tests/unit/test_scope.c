@@ -110,8 +110,8 @@ START_TEST(what_reaches_past_the_scope_has_no_row)
 {
 	static const char *const none[][2] = { { "POST", "/containers/{id}/checkpoints" }, { "POST", "/commit" },
 		{ "POST", "/containers/{id}/promote" }, { "POST", "/volumes/{name}/import" },
-		{ "POST", "/volumes/{name}/clone" }, { "GET", "/secrets" }, { "POST", "/secrets/create" },
-		{ "POST", "/system/fsck" }, { "GET", "/swarm" }, { "GET", "/plugins" } };
+		{ "POST", "/volumes/{name}/clone" }, { "POST", "/volumes/{name}/restore" }, { "GET", "/secrets" },
+		{ "POST", "/secrets/create" }, { "POST", "/system/fsck" }, { "GET", "/swarm" }, { "GET", "/plugins" } };
 
 	for (size_t i = 0; i < ARRAY_LEN(none); i++)
 		ck_assert_ptr_null(hoy_scope_rule_find(none[i][0], none[i][1]));
