@@ -156,12 +156,24 @@ const char *hoy_shape_float_text(struct hoy_arena *arena, double value, bool sin
 	return hoy_arena_strdup(arena, text);
 }
 
+/* Integers above int64_t have no kind of their own; Go's reader keeps those that fit its uint64. */
+static bool is_uint64(const char *text)
+{
+	char *end;
+
+	errno = 0;
+	(void) strtoull(text, &end, 10);
+	return text[0] >= '1' && text[0] <= '9' && !*end && errno == 0;
+}
+
 const char *hoy_shape_text_of(struct hoy_arena *arena, const struct hoy_node *node)
 {
 	int64_t number;
 
 	if (node->type == HOY_NODE_INT && hoy_shape_parse_int(node->text, &number))
 		return hoy_arena_printf(arena, "%lld", (long long) number);
+	if (node->type == HOY_NODE_FLOAT && is_uint64(node->text))
+		return node->text;
 	if (node->type == HOY_NODE_FLOAT && strcspn(node->text, "nN") == strlen(node->text))
 		return hoy_shape_float_text(arena, strtod(node->text, NULL), /* single= */ false);
 	return node->text;

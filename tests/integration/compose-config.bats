@@ -95,3 +95,16 @@ teardown() {
     [ "$status" = 1 ]
     [[ $output = *none.yaml* ]]
 }
+
+# Projects as people have them, and what docker compose 2.26 and later print for them, but for where its emitter is wrong.
+@test "a corpus of projects: each loads, and prints its canonical form" {
+    failed=
+    for golden in "$TOP"/tests/corpus/compose/*/config.golden; do
+        cd "${golden%/*}"
+        env -i PATH="$PATH" HOME=/home/u "$HOY" compose config 2>"$T/err" | sed "s|$PWD|DIR|g" >"$T/out" || :
+        diff -u "$golden" "$T/out" || { cat "$T/err"; failed=1; }
+    done
+    [ -z "$failed" ]
+    [ "$(ls "$TOP"/tests/corpus/compose/*/config.golden | wc -l)" -ge 17 ]
+    [ "$(ls "$TOP"/tests/corpus/compose | wc -l)" = "$(ls "$TOP"/tests/corpus/compose/*/config.golden | wc -l)" ]
+}
