@@ -45,7 +45,7 @@ static int64_t count_containers(const struct hoy_container_info *const *containe
 	int64_t count = 0;
 
 	for (size_t i = 0; i < n; i++)
-		count += strcmp(containers[i]->image_id, image_id) == 0;
+		count += hoy_container_uses_image(containers[i], image_id);
 	return count;
 }
 

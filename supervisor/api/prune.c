@@ -219,7 +219,7 @@ static bool is_used(const struct hoy_api *api, const char *id)
 	if (hoy_containers_list(api->o.containers, &all, &containers, &n, NULL) < 0)
 		return true;
 	for (size_t i = 0; i < n; i++)
-		if (!strcmp(containers[i]->image_id, id))
+		if (hoy_container_uses_image(containers[i], id))
 			return true;
 	return false;
 }

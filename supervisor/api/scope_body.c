@@ -16,6 +16,7 @@ struct body {
 	const struct hoy_scope_lookups *lookups;
 	struct hoy_json_writer w;
 	struct hoy_err *err;
+	const char *mount_type; /* of the entry of Mounts that is read; else NULL */
 };
 
 /* Writes the member, under its own name, or refuses. */
@@ -450,7 +451,7 @@ static int take_volume_options(struct body *b, const char *key, const struct hoy
 
 static int take_mount_type(struct body *b, const char *key, const struct hoy_json *value)
 {
-	static const char *const words[] = { "tmpfs", "volume", NULL };
+	static const char *const words[] = { "image", "tmpfs", "volume", NULL };
 	const char *text = hoy_json_string(value);
 
 	if (!text || !hoy_strv_has((char *const *) words, text))
@@ -467,7 +468,7 @@ static int take_mount_source(struct body *b, const char *key, const struct hoy_j
 
 	if (!is_neutral(value) && !name)
 		return hoy_err_invalid(b->err, "%s: want a volume's name", key);
-	if (!is_neutral(value))
+	if (!is_neutral(value) && !hoy_str_eq(b->mount_type, "image")) /* of images any can be named, as by Image */
 		r = check_volume(b, name, strlen(name), &exists);
 	if (r >= 0)
 		hoy_json_add_value(&b->w, key, value);
@@ -478,13 +479,15 @@ static int take_mount(struct body *b, const struct hoy_json *mount)
 {
 	static const struct member members[] = { { "Type", take_mount_type }, { "Source", take_mount_source },
 		{ "VolumeOptions", take_volume_options }, { "Target", NULL }, { "ReadOnly", NULL },
-		{ "Consistency", NULL }, { "TmpfsOptions", NULL } };
+		{ "Consistency", NULL }, { "TmpfsOptions", NULL }, { "ImageOptions", NULL } };
 	const char *type = hoy_json_string(hoy_json_get_ci(mount, "Type"));
 	uint64_t seen = 0;
 	int r;
 
 	hoy_json_object(&b->w, NULL);
+	b->mount_type = type;
 	r = take_members(b, mount, members, ARRAY_LEN(members), &seen);
+	b->mount_type = NULL;
 	if (r >= 0 && !(seen & 1))
 		r = hoy_err_invalid(b->err, "Mounts: want a type");
 	if (r >= 0 && !(seen & 4) && type && !strcmp(type, "volume"))

@@ -143,6 +143,32 @@ static void add_view_mount(struct hoy_json_writer *w, const char *source, const 
 	hoy_json_end(w);
 }
 
+static void add_view_overlay(struct hoy_json_writer *w, char *const *lowers, const char *target)
+{
+	hoy_json_object(w, NULL);
+	hoy_json_add_strv(w, "layers", lowers);
+	hoy_json_add_string(w, "target", target);
+	hoy_json_add_bool(w, "readonly", true);
+	hoy_json_end(w);
+}
+
+static int add_view_of(struct hoy_json_writer *w, struct hoy_container *c, const struct hoy_container_mount_info *m,
+	struct hoy_err *err)
+{
+	auto_ptr(hoy_strv_free) char **lowers = NULL;
+	auto_free char *source = NULL;
+	int r = strcmp(m->type, "image") == 0 ? hoy_container_image_mount_parts(c, m, &lowers, &source, err)
+					      : hoy_container_mount_source(c, m, &source, err);
+
+	if (r < 0)
+		return r;
+	if (lowers)
+		add_view_overlay(w, lowers, m->destination);
+	else
+		add_view_mount(w, source, m->destination, hoy_container_mount_is_read_only(c, m), m->flat);
+	return 0;
+}
+
 static size_t depth(const char *path)
 {
 	size_t n = 0;
@@ -179,14 +205,9 @@ static int add_view_mounts(struct hoy_json_writer *w, struct hoy_container *c, s
 	for (size_t d = 0; d <= deepest && r >= 0; d++)
 		for (size_t i = 0; i < c->info.n_mounts && r >= 0; i++) {
 			const struct hoy_container_mount_info *m = &c->info.mounts[i];
-			auto_free char *source = NULL;
 
-			if (depth(m->destination) != d || strcmp(m->type, "tmpfs") == 0)
-				continue;
-			r = hoy_container_mount_source(c, m, &source, err);
-			if (r >= 0)
-				add_view_mount(
-					w, source, m->destination, hoy_container_mount_is_read_only(c, m), m->flat);
+			if (depth(m->destination) == d && strcmp(m->type, "tmpfs") != 0)
+				r = add_view_of(w, c, m, err);
 		}
 	for (size_t i = 0; i < ARRAY_LEN(files); i++)
 		if (!is_mounted_over(c, files[i].destination))

@@ -153,6 +153,9 @@ static int check(const struct hoy_container *c, struct hoy_err *err)
 		return hoy_err_invalid(err, "checkpoint not support on containers with tty");
 	if (hoy_container_has_secrets(c))
 		return hoy_err_unsupported(err, "checkpoint: not of a container with secrets or configs");
+	for (size_t i = 0; i < c->info.n_mounts; i++)
+		if (!strcmp(c->info.mounts[i].type, "image"))
+			return hoy_err_unsupported(err, "checkpoint: not of a container with mounts of images");
 	if (hoy_container_mode_names(c->config->host.ipc_mode))
 		return hoy_err_unsupported(err, "checkpoint: not of a container in another's IPC namespace");
 	return 0;

@@ -131,6 +131,13 @@ static const struct hoy_field volume_fields[] = {
 static const struct hoy_object volume_object = HOY_OBJECT(T, volume_fields, NULL);
 #undef T
 
+#define T struct hoy_container_image_options
+static const struct hoy_field image_fields[] = {
+	HOY_FIELD_STRING(T, "Subpath", subpath, HOY_FIELD_OMIT_EMPTY),
+};
+static const struct hoy_object image_object = HOY_OBJECT(T, image_fields, NULL);
+#undef T
+
 #define T struct hoy_container_tmpfs_options
 static const struct hoy_field tmpfs_fields[] = {
 	HOY_FIELD_I64(T, "SizeBytes", size_bytes, 0),
@@ -149,6 +156,7 @@ static const struct hoy_field mount_fields[] = {
 	HOY_FIELD_OBJECT_PTR(T, "BindOptions", bind_options, struct hoy_container_bind_options, &bind_object, 0),
 	HOY_FIELD_OBJECT_PTR(
 		T, "VolumeOptions", volume_options, struct hoy_container_volume_options, &volume_object, 0),
+	HOY_FIELD_OBJECT_PTR(T, "ImageOptions", image_options, struct hoy_container_image_options, &image_object, 0),
 	HOY_FIELD_OBJECT_PTR(T, "TmpfsOptions", tmpfs_options, struct hoy_container_tmpfs_options, &tmpfs_object, 0),
 };
 static const struct hoy_object mount_object = HOY_OBJECT(T, mount_fields, NULL);

@@ -84,19 +84,24 @@ struct hoy_container_volume_options {
 	char *subpath;
 };
 
+struct hoy_container_image_options {
+	char *subpath;
+};
+
 struct hoy_container_tmpfs_options {
 	int64_t size_bytes;
 	uint32_t mode; /* 0: 1777 */
 };
 
 struct hoy_container_mount_request {
-	char *type; /* "bind", "volume" or "tmpfs" */
+	char *type; /* "bind", "volume", "image" or "tmpfs" */
 	char *source;
 	char *target;
 	char *consistency;
 	bool read_only;
 	struct hoy_container_bind_options *bind_options;
 	struct hoy_container_volume_options *volume_options;
+	struct hoy_container_image_options *image_options;
 	struct hoy_container_tmpfs_options *tmpfs_options;
 };
 

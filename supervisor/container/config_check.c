@@ -259,6 +259,7 @@ static int check_options(const struct hoy_container_mount_request *m, const char
 	} options[] = {
 		{ "bind", "BindOptions", m->bind_options != NULL },
 		{ "volume", "VolumeOptions", m->volume_options != NULL },
+		{ "image", "ImageOptions", m->image_options != NULL },
 		{ "tmpfs", "TmpfsOptions", m->tmpfs_options != NULL },
 	};
 
@@ -270,20 +271,32 @@ static int check_options(const struct hoy_container_mount_request *m, const char
 	return 0;
 }
 
-static int check_volume(const struct hoy_container_mount_request *m, struct hoy_err *err)
+static int check_subpath(const char *type, const char *subpath, struct hoy_err *err)
 {
-	const char *subpath = m->volume_options ? or_empty(m->volume_options->subpath) : "";
-	auto_free char *clean = hoy_path_clean(*subpath ? subpath : ".");
+	auto_free char *clean = hoy_path_clean(*or_empty(subpath) ? subpath : ".");
 
-	if (!*or_empty(m->source) && m->read_only)
-		return hoy_err_invalid(err,
-			"invalid mount config for type \"volume\": must not set ReadOnly mode when using anonymous volumes");
 	if (!clean)
 		return hoy_err_oom(err);
 	if (*clean == '/' || !strcmp(clean, "..") || hoy_str_starts(clean, "../"))
 		return hoy_err_invalid(err,
-			"invalid mount config for type \"volume\": subpath must be a relative path within the volume");
+			"invalid mount config for type \"%s\": subpath must be a relative path within the %s", type,
+			type);
 	return 0;
+}
+
+static int check_volume(const struct hoy_container_mount_request *m, struct hoy_err *err)
+{
+	if (!*or_empty(m->source) && m->read_only)
+		return hoy_err_invalid(err,
+			"invalid mount config for type \"volume\": must not set ReadOnly mode when using anonymous volumes");
+	return check_subpath("volume", m->volume_options ? m->volume_options->subpath : NULL, err);
+}
+
+static int check_image(const struct hoy_container_mount_request *m, struct hoy_err *err)
+{
+	if (!*or_empty(m->source))
+		return hoy_err_invalid(err, "invalid mount config for type \"image\": field Source must not be empty");
+	return check_subpath("image", m->image_options ? m->image_options->subpath : NULL, err);
 }
 
 static int check_mount(const struct hoy_container_mount_request *m, struct hoy_err *err)
@@ -291,7 +304,7 @@ static int check_mount(const struct hoy_container_mount_request *m, struct hoy_e
 	const char *type = or_empty(m->type);
 	int r;
 
-	if (!ONE_OF(type, "bind", "tmpfs", "volume"))
+	if (!ONE_OF(type, "bind", "image", "tmpfs", "volume"))
 		return hoy_err_unsupported(err, "HostConfig.Mounts: type '%s': not supported", type);
 	if (!*or_empty(m->target))
 		return hoy_err_invalid(
@@ -308,6 +321,8 @@ static int check_mount(const struct hoy_container_mount_request *m, struct hoy_e
 		return r;
 	if (!strcmp(type, "volume"))
 		return check_volume(m, err);
+	if (!strcmp(type, "image"))
+		return check_image(m, err);
 	if (!strcmp(type, "tmpfs"))
 		return m->source && *m->source
 			       ? hoy_err_invalid(err,

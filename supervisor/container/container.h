@@ -91,9 +91,9 @@ struct hoy_health {
 };
 
 struct hoy_container_mount_info {
-	char *type;   /* "bind", "volume", "tmpfs" */
-	char *name;   /* of a volume; else NULL */
-	char *source; /* directory of the host; "" for a tmpfs */
+	char *type;   /* "bind", "volume", "image", "tmpfs" */
+	char *name;   /* of a volume; of an image as the request had it; else NULL */
+	char *source; /* directory of the host; ID of an image; "" for a tmpfs */
 	char *destination;
 	char *driver; /* of a volume; else NULL */
 	char *mode;   /* as written behind the second colon of a bind */
@@ -101,7 +101,9 @@ struct hoy_container_mount_info {
 	bool rw;
 
 	/* how it is mounted */
-	char *subpath;       /* of a volume: a directory in it; else NULL */
+	char *subpath;       /* of a volume or image: a directory in it, or a file of an image; else NULL */
+	char *chain_id;      /* of an image: its layers; else NULL */
+	bool holds_layers;   /* of them; not in the row */
 	bool named;          /* a volume that the request named: rm -v leaves it */
 	bool copy;           /* a volume that takes the image's content when it is empty */
 	bool make_source;    /* a bind whose missing source is made */
@@ -148,6 +150,9 @@ int hoy_containers_find(
 
 /* The chain of image layers it stands on (supervisor/image/image.h); "" without any. Lives as long as the info. */
 const char *hoy_container_chain_id(const struct hoy_container_info *info);
+
+/* Was it made from this image, or has it one of its mounts from it? */
+bool hoy_container_uses_image(const struct hoy_container_info *info, const char *image_id);
 
 /* Filters; a NULL vector does not filter. Several values of one filter: any of them, for labels all of them. */
 struct hoy_container_filter {

@@ -258,6 +258,14 @@ const char *hoy_container_chain_id(const struct hoy_container_info *info)
 	return ((const struct hoy_container *) info)->chain_id;
 }
 
+bool hoy_container_uses_image(const struct hoy_container_info *info, const char *image_id)
+{
+	for (size_t i = 0; i < info->n_mounts; i++)
+		if (!strcmp(info->mounts[i].type, "image") && !strcmp(info->mounts[i].source, image_id))
+			return true;
+	return !strcmp(info->image_id, image_id);
+}
+
 int hoy_container_hold_layers(struct hoy_container *c, struct hoy_err *err)
 {
 	int r = *c->chain_id ? hoy_layers_hold(c->room->options.images, c->chain_id, err) : 0;
@@ -271,6 +279,7 @@ void hoy_container_release_layers(struct hoy_container *c)
 	if (c->holds_layers)
 		hoy_layers_release(c->room->options.images, c->chain_id);
 	c->holds_layers = false;
+	hoy_container_image_mounts_release(c);
 }
 
 void hoy_container_save(struct hoy_container *c)

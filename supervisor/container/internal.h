@@ -372,6 +372,19 @@ int hoy_container_mount_source(
 	struct hoy_container *c, const struct hoy_container_mount_info *m, char **ret, struct hoy_err *err);
 bool hoy_container_mount_is_read_only(struct hoy_container *c, const struct hoy_container_mount_info *m);
 
+/* --- image_mounts.c ------------------------------------------------------------------- */
+
+/* At creation: which image `m` names. */
+int hoy_container_image_mount_resolve(struct hoy_container *c, struct hoy_container_mount_info *m, struct hoy_err *err);
+/* The layers of all; holding what is held already, and letting go of what is not, does nothing. They are let go of with the
+ * container's own, when its rows are gone. */
+int hoy_container_image_mounts_hold(struct hoy_container *c, struct hoy_err *err);
+void hoy_container_image_mounts_release(struct hoy_container *c);
+/* What is mounted for one: a directory as a list of at least two directories for an overlay, top first; a file as its
+ * path in *ret_source. Both heap, the other one NULL. */
+int hoy_container_image_mount_parts(struct hoy_container *c, const struct hoy_container_mount_info *m,
+	char ***ret_lowers, char **ret_source, struct hoy_err *err);
+
 /* --- secrets.c ------------------------------------------------------------------------ */
 
 int hoy_containers_secrets_sweep(struct hoy_containers *room, struct hoy_err *err); /* when hoyd starts */

@@ -17,29 +17,33 @@
 #define LINKS_MAX 40
 
 /* One directory of the container: the same path in all layers that have a part of it, top first. */
+struct part {
+	int fd;
+	size_t layer; /* its place among the directories */
+};
 struct stack {
-	int *fds;
+	struct part *parts;
 	size_t n;
 };
 
 static void stack_done(struct stack *stack)
 {
 	for (size_t i = 0; i < stack->n; i++)
-		hoy_fd_close(&stack->fds[i]);
-	free(stack->fds);
+		hoy_fd_close(&stack->parts[i].fd);
+	free(stack->parts);
 	*stack = (struct stack){};
 }
 
-static int stack_add(struct stack *stack, int fd)
+static int stack_add(struct stack *stack, int fd, size_t layer)
 {
-	int *grown = reallocarray(stack->fds, stack->n + 1, sizeof *grown);
+	struct part *grown = reallocarray(stack->parts, stack->n + 1, sizeof *grown);
 
 	if (!grown) {
 		hoy_fd_close(&fd);
 		return -ENOMEM;
 	}
-	stack->fds = grown;
-	stack->fds[stack->n++] = fd;
+	stack->parts = grown;
+	stack->parts[stack->n++] = (struct part){ fd, layer };
 	return 0;
 }
 
@@ -52,7 +56,7 @@ static int stack_open_root(struct stack *stack, char *const *dirs)
 
 		if (fd < 0)
 			return -errno;
-		r = stack_add(stack, fd);
+		r = stack_add(stack, fd, i);
 	}
 	return r;
 }
@@ -78,7 +82,7 @@ static int lookup(const struct stack *dir, const char *name, struct stack *ret, 
 	auto_(stack_done) struct stack found = {};
 
 	for (size_t i = 0; i < dir->n; i++) {
-		auto_fd int fd = openat(dir->fds[i], name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		auto_fd int fd = openat(dir->parts[i].fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 		struct stat st;
 		bool is_dir;
 
@@ -93,7 +97,7 @@ static int lookup(const struct stack *dir, const char *name, struct stack *ret, 
 			*ret_st = st;
 		{
 			bool last = !is_dir || has_attr(fd, "user.overlay.opaque");
-			int r = stack_add(&found, TAKE_FD(fd));
+			int r = stack_add(&found, TAKE_FD(fd), dir->parts[i].layer);
 
 			if (r < 0)
 				return r;
@@ -112,7 +116,7 @@ static int lookup(const struct stack *dir, const char *name, struct stack *ret, 
 static int follow(const struct stack *link, const char *dir_path, const char *rest, char **ret)
 {
 	char target[4096];
-	ssize_t len = readlinkat(link->fds[0], "", target, sizeof target - 1);
+	ssize_t len = readlinkat(link->parts[0].fd, "", target, sizeof target - 1);
 	auto_free char *joined = NULL, *whole = NULL;
 
 	if (len < 0)
@@ -131,76 +135,101 @@ static int reopen_file(const struct stack *found, const struct stat *st)
 
 	if (!S_ISREG(st->st_mode))
 		return -EINVAL;
-	fd = open(hoy_path_proc_fd(found->fds[0], proc), O_RDONLY | O_CLOEXEC);
+	fd = open(hoy_path_proc_fd(found->parts[0].fd, proc), O_RDONLY | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
 
-/* Walks an absolute, clean path. Returns the file (with `ret_st` only what it is), or 0 with *ret_next set when a link
- * sends it elsewhere. */
-static int walk(char *const *dirs, const char *path, int *ret_fd, struct stat *ret_st, char **ret_next)
+static int stat_part(const struct part *part, struct stat *ret)
+{
+	return fstat(part->fd, ret) < 0 ? -errno : 0;
+}
+
+/* Walks an absolute, clean path. Returns what is there, or with *ret_next set where a link sends it. */
+static int walk(char *const *dirs, const char *path, struct stack *ret, struct stat *ret_st, char **ret_next)
 {
 	auto_(stack_done) struct stack at = {};
 	int r = stack_open_root(&at, dirs);
 
-	for (const char *p = path + 1; r >= 0;) {
+	if (r >= 0)
+		r = at.n > 0 ? stat_part(&at.parts[0], ret_st) : -ENOENT;
+	for (const char *p = path + 1; r >= 0 && *p;) {
 		size_t len = strcspn(p, "/");
 		const char *rest = p[len] ? p + len + 1 : "";
 		auto_free char *name = strndup(p, len), *dir_path = strndup(path, (size_t) (p - path));
 		struct stack next = {};
-		struct stat st;
 
 		if (!name || !dir_path)
 			return -ENOMEM;
-		r = lookup(&at, name, &next, &st);
+		r = lookup(&at, name, &next, ret_st);
 		if (r < 0)
 			return r;
 		stack_done(&at);
 		at = next;
-		if (S_ISLNK(st.st_mode))
+		if (S_ISLNK(ret_st->st_mode))
 			return follow(&at, dir_path, rest, ret_next);
-		if (!*rest && ret_st) {
-			*ret_st = st;
-			return 0;
-		}
-		if (!*rest) {
-			*ret_fd = reopen_file(&at, &st);
-			return *ret_fd < 0 ? *ret_fd : 0;
-		}
-		if (!S_ISDIR(st.st_mode))
+		if (*rest && !S_ISDIR(ret_st->st_mode))
 			return -ENOTDIR;
 		p = rest;
 	}
-	return r;
+	if (r < 0)
+		return r;
+	*ret = at;
+	at = (struct stack){};
+	return 0;
 }
 
-static int find(char *const *dirs, const char *path, struct stat *ret_st, struct hoy_err *err)
+/* `ret_path` is where it was found: absolute, clean and without links. */
+static int find(char *const *dirs, const char *path, struct stack *ret, struct stat *ret_st, char **ret_path)
 {
 	auto_free char *at = NULL, *rooted = hoy_str_printf("/%s", path);
 
 	at = rooted ? hoy_path_clean(rooted) : NULL;
-	if (!at)
-		return hoy_err_oom(err);
-	for (int links = 0; links < LINKS_MAX; links++) {
+	for (int links = 0; at && links < LINKS_MAX; links++) {
 		auto_free char *next = NULL;
-		int fd = -EBADF;
-		int r = strcmp(at, "/") == 0 ? -EISDIR : walk(dirs, at, &fd, ret_st, &next);
+		int r = walk(dirs, at, ret, ret_st, &next);
 
 		if (r < 0)
-			return hoy_err_code(err, r, "open '%s' in the container's layers", path);
-		if (!next)
-			return ret_st ? 0 : fd;
+			return r;
+		if (!next) {
+			*ret_path = TAKE_PTR(at);
+			return 0;
+		}
 		free(at);
 		at = TAKE_PTR(next);
 	}
-	return hoy_err_code(err, -ELOOP, "open '%s' in the container's layers", path);
+	return at ? -ELOOP : -ENOMEM;
 }
 
 int hoy_layered_open(char *const *dirs, const char *path, struct hoy_err *err)
 {
-	return find(dirs, path, NULL, err);
+	auto_(stack_done) struct stack found = {};
+	auto_free char *at = NULL;
+	struct stat st;
+	int r = find(dirs, path, &found, &st, &at);
+
+	if (r >= 0)
+		r = reopen_file(&found, &st);
+	return r < 0 ? hoy_err_code(err, r, "open '%s' in the container's layers", path) : r;
 }
 
 int hoy_layered_stat(char *const *dirs, const char *path, struct stat *ret)
 {
-	return find(dirs, path, ret, NULL);
+	auto_(stack_done) struct stack found = {};
+	auto_free char *at = NULL;
+
+	return find(dirs, path, &found, ret, &at);
+}
+
+int hoy_layered_parts(char *const *dirs, const char *path, char ***ret, struct stat *ret_st)
+{
+	auto_(stack_done) struct stack found = {};
+	auto_ptr(hoy_strv_free) char **parts = NULL;
+	auto_free char *at = NULL;
+	int r = find(dirs, path, &found, ret_st, &at);
+
+	for (size_t i = 0; r >= 0 && i < found.n; i++)
+		r = hoy_strv_addf(&parts, "%s%s", dirs[found.parts[i].layer], at[1] ? at : "");
+	if (r >= 0)
+		*ret = TAKE_PTR(parts);
+	return r;
 }

@@ -18,6 +18,7 @@ static void mount_done(struct hoy_container_mount_info *m)
 	free(m->mode);
 	free(m->propagation);
 	free(m->subpath);
+	free(m->chain_id);
 }
 
 void hoy_container_mounts_free(struct hoy_container_mount_info *mounts, size_t n)
@@ -34,7 +35,8 @@ static int fill(struct hoy_container_mount_info *info, const char *type, const c
 
 	info->type = strdup(type);
 	info->source = strdup(volume ? "" : source);
-	info->name = volume ? strdup(source) : NULL;
+	if (volume)
+		info->name = strdup(source);
 	info->driver = volume ? strdup("local") : NULL;
 	info->destination = hoy_path_clean(destination);
 	info->mode = strdup(mode);
@@ -83,6 +85,20 @@ static int add_volume(
 	return 0;
 }
 
+/* Always read-only: its layers are everybody's. Which image it is, is image_mounts.c's. */
+static int add_image(
+	struct hoy_container_mount_info *info, const struct hoy_container_mount_request *m, struct hoy_err *err)
+{
+	const char *subpath = m->image_options && m->image_options->subpath ? m->image_options->subpath : "";
+
+	info->rw = false;
+	info->name = strdup(m->source);
+	info->subpath = *subpath ? strdup(subpath) : NULL;
+	if (!info->name || (*subpath && !info->subpath) || fill(info, "image", "", m->target, "", "") < 0)
+		return hoy_err_oom(err);
+	return 0;
+}
+
 static int add_mount(
 	struct hoy_container_mount_info *info, const struct hoy_container_mount_request *m, struct hoy_err *err)
 {
@@ -93,6 +109,8 @@ static int add_mount(
 	info->rw = !m->read_only;
 	if (strcmp(m->type, "volume") == 0)
 		return add_volume(info, m, err);
+	if (strcmp(m->type, "image") == 0)
+		return add_image(info, m, err);
 	if (bind && !*propagation)
 		propagation = "rprivate";
 	info->make_source = options && options->create_mountpoint;
@@ -162,6 +180,7 @@ static const struct hoy_field fields[] = {
 	HOY_FIELD_STRING(T, "propagation", propagation, HOY_FIELD_ALWAYS),
 	HOY_FIELD_BOOL(T, "rw", rw, 0),
 	HOY_FIELD_STRING(T, "subpath", subpath, 0),
+	HOY_FIELD_STRING(T, "chainId", chain_id, 0),
 	HOY_FIELD_BOOL(T, "named", named, 0),
 	HOY_FIELD_BOOL(T, "copy", copy, 0),
 	HOY_FIELD_BOOL(T, "makeSource", make_source, 0),

@@ -26,7 +26,9 @@ struct hoy_spec_input {
 	const char *hostname_path, *hosts_path, *resolv_conf_path;
 	const struct hoy_container_mount_info *mounts;
 	size_t n_mounts;
-	char *const *sources;                       /* what is mounted for each of them; NULL: the mount's own source */
+	char *const *sources; /* what is mounted for each of them; NULL: the mount's own source */
+	char *const *const
+		*lowers; /* of an image's directory: what its overlay is of, top first; NULL, or NULL in it: a bind */
 	const bool *read_only;                      /* those whose volume is read-only by its own options; NULL: none */
 	unsigned int tty_height, tty_width;         /* 0: unknown */
 	const char *net_path, *pid_path, *ipc_path; /* namespaces of other containers; NULL: not shared */

@@ -111,13 +111,43 @@ static int own_oom_score_adj(void)
 	return score;
 }
 
-static int find_sources(struct hoy_container *c, char **sources, bool *read_only, struct hoy_err *err)
+/* What its mounts are made of: each list has one entry for each mount, and each text and list in them is heap. */
+struct sources {
+	size_t n;
+	char **paths, ***lowers;
+	bool *read_only;
+};
+
+static void sources_done(struct sources *sources)
+{
+	for (size_t i = 0; i < sources->n; i++) {
+		free(sources->paths ? sources->paths[i] : NULL);
+		hoy_strv_free(sources->lowers ? sources->lowers[i] : NULL);
+	}
+	free(sources->paths);
+	free(sources->lowers);
+	free(sources->read_only);
+}
+
+static int find_sources(struct hoy_container *c, struct sources *ret, struct hoy_err *err)
 {
 	int r = 0;
 
+	ret->n = c->info.n_mounts;
+	ret->paths = calloc(ret->n + 1, sizeof *ret->paths);
+	ret->lowers = calloc(ret->n + 1, sizeof *ret->lowers);
+	ret->read_only = calloc(ret->n + 1, sizeof *ret->read_only);
+	if (!ret->paths || !ret->lowers || !ret->read_only)
+		return hoy_err_oom(err);
+
 	for (size_t i = 0; r >= 0 && i < c->info.n_mounts; i++) {
-		read_only[i] = hoy_container_mount_is_read_only(c, &c->info.mounts[i]);
-		r = hoy_container_mount_source(c, &c->info.mounts[i], &sources[i], err);
+		const struct hoy_container_mount_info *m = &c->info.mounts[i];
+
+		ret->read_only[i] = hoy_container_mount_is_read_only(c, m);
+		if (strcmp(m->type, "image") == 0)
+			r = hoy_container_image_mount_parts(c, m, &ret->lowers[i], &ret->paths[i], err);
+		else
+			r = hoy_container_mount_source(c, m, &ret->paths[i], err);
 	}
 	return r;
 }
@@ -169,9 +199,8 @@ int hoy_container_spec_text(struct hoy_container *c, struct hoy_buf *text, struc
 {
 	auto_(hoy_container_user_done) struct hoy_container_user user = {};
 	auto_ptr(hoy_oci_spec_free) struct hoy_oci_spec *spec = NULL;
-	auto_ptr(hoy_strv_free) char **link_env = NULL, **layers = NULL,
-				     **sources = calloc(c->info.n_mounts + 1, sizeof *sources);
-	auto_free bool *read_only = calloc(c->info.n_mounts + 1, sizeof *read_only);
+	auto_ptr(hoy_strv_free) char **link_env = NULL, **layers = NULL;
+	auto_(sources_done) struct sources sources = {};
 	auto_free char *empty = hoy_container_has_secrets(c) ? hoy_container_empty_file(c) : NULL;
 	auto_free char *init = NULL, *net = NULL, *pid = NULL, *ipc = NULL;
 	struct hoy_spec_input input = {
@@ -186,14 +215,12 @@ int hoy_container_spec_text(struct hoy_container *c, struct hoy_buf *text, struc
 		.resolv_conf_path = c->info.resolv_conf_path,
 		.mounts = c->info.mounts,
 		.n_mounts = c->info.n_mounts,
-		.sources = sources,
-		.read_only = read_only,
 		.tty_height = c->tty_height,
 		.tty_width = c->tty_width,
 		.swap_limits = hoy_containers_can_limit_swap(),
 		.oom_score_adj = own_oom_score_adj(),
 	};
-	int r = sources && read_only ? find_sources(c, sources, read_only, err) : hoy_err_oom(err);
+	int r = find_sources(c, &sources, err);
 
 	if (r >= 0)
 		r = hoy_layers_paths(c->room->options.images, c->chain_id, &layers, err);
@@ -207,6 +234,9 @@ int hoy_container_spec_text(struct hoy_container *c, struct hoy_buf *text, struc
 		r = hoy_container_links_env(c, /* strict= */ true, &link_env, err);
 	if (r < 0)
 		return r;
+	input.sources = sources.paths;
+	input.lowers = (char *const *const *) sources.lowers;
+	input.read_only = sources.read_only;
 	input.layers = layers;
 	input.link_env = link_env;
 	input.init_path = init;

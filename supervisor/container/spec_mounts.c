@@ -54,6 +54,32 @@ static int add_overlay(struct hoy_oci_spec *spec, const struct hoy_spec_input *i
 	return r;
 }
 
+/* Colons stand between layers. */
+static void add_escaped(struct hoy_buf *buf, const char *path)
+{
+	for (; *path; path++) {
+		if (*path == ':' || *path == '\\' || *path == ',')
+			(void) hoy_buf_addc(buf, '\\');
+		(void) hoy_buf_addc(buf, *path);
+	}
+}
+
+/* An image's directory: an overlay that nobody writes in. */
+static int add_lowers(struct hoy_oci_spec *spec, const char *destination, char *const *lowers)
+{
+	struct hoy_oci_mount *m = ADD(spec, destination, "overlay", "overlay", "ro", "nodev", "rprivate", "userxattr");
+	auto_(hoy_buf_done) struct hoy_buf option = {};
+
+	hoy_buf_adds(&option, "lowerdir=");
+	for (char *const *dir = lowers; *dir; dir++) {
+		if (dir != lowers)
+			(void) hoy_buf_addc(&option, ':');
+		add_escaped(&option, *dir);
+	}
+	return !m || hoy_buf_check(&option, "list of layers", NULL) < 0 ? -ENOMEM
+									: hoy_strv_add(&m->options, option.data);
+}
+
 /* --- defaults -------------------------------------------------------------------------------- */
 
 static bool is_below(const char *path, const char *dir)
@@ -234,6 +260,8 @@ static int add_user_mounts(struct hoy_oci_spec *spec, const struct hoy_spec_inpu
 	for (size_t i = 0; i < in->n_mounts && r >= 0; i++) {
 		if (strcmp(in->mounts[i].type, "tmpfs") == 0)
 			r = add_tmpfs_mount(spec, &in->mounts[i]);
+		else if (in->lowers && in->lowers[i])
+			r = add_lowers(spec, in->mounts[i].destination, in->lowers[i]);
 		else
 			r = add_bind(spec, in, &in->mounts[i]);
 	}

@@ -73,6 +73,8 @@ static int copy_mount(const struct hoy_container_mount_info *from, bool read_onl
 	to->mode = copy_text("", &failed);
 	to->propagation = copy_text(from->propagation, &failed);
 	to->subpath = copy_text(from->subpath, &failed);
+	to->chain_id = copy_text(from->chain_id, &failed);
+	to->holds_layers = false;
 	to->rw = from->rw && !read_only;
 	to->copy = false;
 	return failed ? hoy_err_oom(err) : 0;
@@ -160,6 +162,8 @@ static int add_asked(struct hoy_container *c, struct hoy_container_mount_info *a
 		if (is_volume(m))
 			r = make_volume(
 				c, m, i < n_binds ? NULL : c->config->host.mounts[i - n_binds].volume_options, err);
+		else if (strcmp(m->type, "image") == 0)
+			r = hoy_container_image_mount_resolve(c, m, err);
 	}
 	return r;
 }
@@ -210,7 +214,7 @@ static int print_row(struct hoy_container *c, struct hoy_err *err)
 
 int hoy_container_volumes_hold(struct hoy_container *c, struct hoy_err *err)
 {
-	int r = 0;
+	int r = hoy_container_image_mounts_hold(c, err);
 
 	for (size_t i = 0; r >= 0 && i < c->info.n_mounts; i++)
 		if (is_volume(&c->info.mounts[i]))

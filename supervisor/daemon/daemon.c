@@ -150,7 +150,7 @@ static void on_image_use(const char *image_id, struct hoy_image_user *ret, void 
 	if (hoy_containers_list(d->containers, &all, &containers, &n, NULL) < 0)
 		return;
 	for (size_t i = 0; i < n && !ret->running; i++) {
-		if (strcmp(containers[i]->image_id, image_id) != 0)
+		if (!hoy_container_uses_image(containers[i], image_id))
 			continue;
 		(void) snprintf(ret->container, sizeof ret->container, "%.12s", containers[i]->id);
 		ret->running = hoy_container_is_running(containers[i]);

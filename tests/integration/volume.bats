@@ -16,6 +16,7 @@ teardown() {
 }
 
 docker() { timeout 60 "$DOCKER" "$@"; }
+hoy() { timeout 60 "$HOY" "$@"; }
 api() { # METHOD PATH [BODY]
     curl -sS --max-time 20 --unix-socket "$T/hoy.sock" -X "$1" "http://x/v1.50$2" -H 'Content-Type: application/json' ${3:+-d "$3"}
 }
@@ -185,6 +186,54 @@ load_data_image() {
     [ "$(docker inspect -f '{{(index .Mounts 0).Source}}' box)" = "$T/data/volumes/vol/_data" ]
 }
 
+@test "an image is mounted: read-only, whole or a path of it, for as long as the container is there" {
+    before=$(n_mounts) layers=$(ls "$T/data/l")
+    docker run --name make --network none busybox sh -c \
+        'mkdir -p /opt/sub/gone /opt/a:b; echo one >/opt/sub/f; echo low >/opt/sub/low; echo c >/opt/a:b/c; ln -s /opt/sub /opt/in; ln -s /nowhere /opt/out'
+    docker commit make layer:1
+    docker run --name make2 --network none layer:1 sh -c 'rm -r /opt/sub/low /opt/sub/gone; echo two >/opt/sub/f'
+    docker commit make2 tools
+    docker rm make make2
+    mounted() { hoy run --rm --network none --mount "type=image,src=tools,dst=/d$1" busybox "${@:2}"; }
+    [ "$(mounted "" sh -c 'cat /d/opt/sub/f; ls /d/opt/sub; ls /d/etc/passwd')" = "$(printf 'two\nf\n/d/etc/passwd')" ]
+    run -1 mounted "" touch /d/x
+    [[ "$output" == *"Read-only file system"* ]]
+    [ "$(mounted ,image-subpath=opt/in sh -c 'ls /d; cat /d/f; grep -c " /d overlay ro," /proc/mounts')" = "$(printf 'f\ntwo\n1')" ]
+    [ "$(mounted ,image-subpath=opt/sub/f cat /d)" = two ]
+    [ "$(mounted ,image-subpath=opt/a:b cat /d/c)" = c ]
+    run -127 mounted ,image-subpath=opt/out ls /d # as docker run has it for what is not found
+    [[ "$output" == *"cannot access path opt/out of image tools"* ]]
+    run -125 mounted ,image-subpath=/etc/passwd cat /d
+    run -125 hoy run --rm --mount type=image,src=nosuch,dst=/d busybox true
+    [[ "$output" == *"mount /d: No such image: nosuch"* ]]
+    wait_for 10 has_no_containers
+    # it keeps its image, through restarts and a killed hoyd; nothing of it is mounted on the host
+    hoy run -d --name box --network none --mount type=image,src=tools,dst=/d,image-subpath=opt/sub busybox sleep 100
+    id=$(docker image inspect -f '{{.Id}}' tools)
+    [ "$(docker inspect -f '{{range .Mounts}}{{.Type}} {{.Name}} {{.Source}} {{.Destination}} {{.RW}}{{end}}' box)" = "image tools $id /d false" ]
+    docker image prune -af | grep -q 'Untagged: tools' && false
+    [ "$(api DELETE /images/tools | message)" = "conflict: unable to remove repository reference \"tools\" (must force) - container $(docker ps -q --filter name=box) is using its referenced image ${id:7:12}" ]
+    kill_hoyd
+    [ "$(n_mounts)" = "$before" ]
+    start_hoyd
+    [ "$(docker exec box cat /d/f)" = two ]
+    docker rmi -f tools # its name goes
+    docker kill box
+    docker wait box
+    docker rmi -f "$id"
+    [ -z "$(docker images -q tools)" ]
+    docker cp box:/d/f "$T/f"
+    [ "$(cat "$T/f")" = two ]
+    docker cp "$T/f" box:/d/g 2>/dev/null && false
+    docker start box
+    [ "$(docker exec box cat /d/f)" = two ]
+    hoy run --rm --network none --volumes-from box busybox cat /d/f | grep -qx two
+    docker rm -f box
+    [ "$(n_mounts)" = "$before" ]
+    wait_for 10 trash_is_empty
+    [ "$(ls "$T/data/l")" = "$layers" ]
+}
+
 @test "driver options: a bind, a tmpfs shared by containers, what can't be mounted" {
     before=$(n_mounts)
     mkdir "$T/device"
@@ -292,7 +341,6 @@ END
 }
 
 @test "hoy volume, --mount, --volumes-from, cp and diff" {
-    hoy() { timeout 60 "$HOY" "$@"; }
     [ "$(hoy volume create --label a=b --driver local one)" = one ]
     hoy volume create -o type=none -o o=bind -o device="$T" bound
     [ "$(hoy volume ls -f label=a | tr -s ' ')" = "$(printf 'DRIVER VOLUME NAME\nlocal one')" ]

@@ -137,8 +137,8 @@ START_TEST(unsupported_members_are_refused_by_name)
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"networkdisabled\":0,\"cpucount\":1}}", "HostConfig.CpuCount" },
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"UsernsMode\":\"private\"}}", "HostConfig.UsernsMode" },
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"LogConfig\":{\"Config\":{\"compress\":\"true\"}}}}", "compress" },
-		{ "{\"Image\":\"x\",\"HostConfig\":{\"Mounts\":[{\"Type\":\"image\",\"Target\":\"/d\"}]}}",
-			"type 'image'" },
+		{ "{\"Image\":\"x\",\"HostConfig\":{\"Mounts\":[{\"Type\":\"npipe\",\"Target\":\"/d\"}]}}",
+			"type 'npipe'" },
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"SecurityOpt\":[\"label=type:x\"]}}", "label" },
 	};
 
@@ -168,6 +168,14 @@ START_TEST(wrong_values_are_refused_with_the_known_texts)
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"Binds\":[\"/a:b\"]}}", "mount path must be absolute" },
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"Binds\":[\"/a:/b:zz\"]}}", "invalid mode: zz" },
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"Binds\":[\"/a:/b\",\"/c:/b\"]}}", "Duplicate mount point: /b" },
+		{ "{\"Image\":\"x\",\"HostConfig\":{\"Mounts\":[{\"Type\":\"image\",\"Target\":\"/d\"}]}}",
+			"field Source must not be empty" },
+		{ "{\"Image\":\"x\",\"HostConfig\":{\"Mounts\":[{\"Type\":\"image\",\"Source\":\"y\",\"Target\":\"/d\","
+		  "\"ImageOptions\":{\"Subpath\":\"a/../../b\"}}]}}",
+			"subpath must be a relative path within the image" },
+		{ "{\"Image\":\"x\",\"HostConfig\":{\"Mounts\":[{\"Type\":\"image\",\"Source\":\"y\",\"Target\":\"/d\","
+		  "\"VolumeOptions\":{}}]}}",
+			"field VolumeOptions must not be specified" },
 		{ "{\"Image\":\"x\",\"HostConfig\":{\"Mounts\":[{\"Type\":\"bind\",\"Source\":\"/nowhere/at/all\","
 		  "\"Target\":\"/b\"}]}}",
 			"bind source path does not exist: /nowhere/at/all" },

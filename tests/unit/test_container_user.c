@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -208,6 +209,44 @@ START_TEST(links_stay_inside_and_see_all_layers)
 }
 END_TEST
 
+/* The parts of the path over u, b and a, without the directory they lie in; "" when there are none. */
+static const char *parts(const char *path)
+{
+	auto_free char *u = at("u"), *b = at("b"), *a = at("a");
+	char *const dirs[] = { u, b, a, NULL };
+	auto_ptr(hoy_strv_free) char **list = NULL;
+	static char text[256];
+	struct stat st;
+
+	text[0] = '\0';
+	if (hoy_layered_parts(dirs, path, &list, &st) < 0)
+		return text;
+	for (size_t i = 0; list[i]; i++) {
+		size_t len = strlen(text);
+
+		ck_assert(hoy_str_starts(list[i], top));
+		(void) snprintf(text + len, sizeof text - len, "%s%s", i > 0 ? " " : "", list[i] + strlen(top) + 1);
+	}
+	return text;
+}
+
+START_TEST(a_directory_is_made_of_its_parts_in_all_layers)
+{
+	auto_free char *opaque = at("b/etc");
+
+	make_link("../etc", "u/var/link");
+	ck_assert_str_eq(parts("/"), "u b a");
+	ck_assert_str_eq(parts("etc"), "b/etc a/etc");
+	ck_assert_str_eq(parts("var/link"), "b/etc a/etc");
+	ck_assert_str_eq(parts("var/link/passwd"), "a/etc/passwd");
+	ck_assert_str_eq(parts("etc/group"), "b/etc/group");
+	ck_assert_str_eq(parts("../../etc"), "b/etc a/etc");
+	ck_assert_str_eq(parts("nowhere"), "");
+	if (setxattr(opaque, "user.overlay.opaque", "y", 1, 0) == 0)
+		ck_assert_str_eq(parts("etc"), "b/etc");
+}
+END_TEST
+
 Suite *suite_container_user(void)
 {
 	const TTest *const tests[] = {
@@ -222,6 +261,7 @@ Suite *suite_container_user(void)
 		the_topmost_layer_that_has_a_file_wins,
 		whiteouts_and_opaque_directories_hide_what_is_below,
 		links_stay_inside_and_see_all_layers,
+		a_directory_is_made_of_its_parts_in_all_layers,
 	};
 	Suite *suite = hoy_unit_suite("container-user", tests, ARRAY_LEN(tests));
 	TCase *layers = tcase_create("layers");

@@ -126,14 +126,16 @@ START_TEST(containers_get_the_labels_and_the_ids_of_others)
 		rewrite(HOY_SCOPE_SHAPE_CONTAINER,
 			"{\"Image\":\"x\",\"hostCONFIG\":{\"Privileged\":false,\"CapAdd\":[],\"Devices\":null,"
 			"\"NetworkMode\":\"container:mine\",\"VolumesFrom\":[\"mine:ro\"],\"Binds\":[\"mine:/a\",\"/b\"],"
-			"\"Mounts\":[{\"Type\":\"volume\",\"Source\":\"new\",\"Target\":\"/c\"}],"
+			"\"Mounts\":[{\"Type\":\"volume\",\"Source\":\"new\",\"Target\":\"/c\"},"
+			"{\"Type\":\"image\",\"Source\":\"other\",\"Target\":\"/i\",\"ImageOptions\":{\"Subpath\":\"d\"}}],"
 			"\"MaskedPaths\":null}}",
 			&got, NULL),
 		0);
 	ck_assert_str_eq(got,
 		"{\"Image\":\"x\",\"HostConfig\":{\"NetworkMode\":\"container:" ID "\",\"VolumesFrom\":[\"" ID
 		":ro\"],\"Binds\":[\"mine:/a\",\"/b\"],\"Mounts\":[{\"Type\":\"volume\",\"Source\":\"new\","
-		"\"Target\":\"/c\",\"VolumeOptions\":{\"Labels\":{\"team\":\"ci\"}}}]},"
+		"\"Target\":\"/c\",\"VolumeOptions\":{\"Labels\":{\"team\":\"ci\"}}},{\"Type\":\"image\",\"Source\":\"other\","
+		"\"Target\":\"/i\",\"ImageOptions\":{\"Subpath\":\"d\"}}]},"
 		"\"Labels\":{\"team\":\"ci\"}}");
 }
 END_TEST
@@ -156,7 +158,10 @@ START_TEST(nothing_of_the_host_gets_in)
 			"Options" },
 		{ "\"Mounts\":[{\"Type\":\"volume\",\"Target\":\"/x\",\"VolumeOptions\":{\"Labels\":{\"team\":\"x\"}}}]",
 			"team" },
-		{ "\"Mounts\":[{\"Type\":\"image\",\"Source\":\"x\",\"Target\":\"/x\"}]", "image" },
+		{ "\"Mounts\":[{\"Type\":\"Image\",\"Source\":\"x\",\"Target\":\"/x\"}]", "Image" },
+		{ "\"Mounts\":[{\"Type\":\"image\",\"type\":\"volume\",\"Source\":\"other\",\"Target\":\"/x\"}]",
+			"twice" },
+		{ "\"Mounts\":[{\"Type\":\"image\",\"Source\":7,\"Target\":\"/x\"}]", "Source" },
 		{ "\"VolumesFrom\":[\"other\"]", "No such container" },
 		{ "\"NetworkMode\":\"container:other\"", "No such container" },
 		{ "\"PidMode\":\"container:other\"", "No such container" }, { "\"PidMode\":\"host\"", "PidMode" },

@@ -11,7 +11,8 @@
  *	              file with the key of the secrets), "data" (a memfd), "input", "output" (pipes or files), "target", "remotes"
  *	              (directories)
  *	layers        directories, top first; with "upper" and "work" the overlay of a container that does not run
- *	mounts        [{"source", "target", "readonly", "flat"}]: what is mounted on that overlay
+ *	mounts        [{"source", "target", "readonly", "flat"}]: what is mounted on that overlay; one with "layers"
+ *	              in the place of a source is a read-only overlay of its own
  *	readonly      the overlay is mounted read-only
  *	dir           a directory of the host that is the whole view
  *	path          what is asked for inside the view

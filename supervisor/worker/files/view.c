@@ -48,16 +48,27 @@ static int overlay_by_call(const struct hoy_json *request)
 		if (fsconfig(fs, FSCONFIG_SET_STRING, "lowerdir+", hoy_json_string(layer), 0) < 0)
 			return -errno;
 	}
-	if (fsconfig(fs, FSCONFIG_SET_STRING, "upperdir", text_of(request, "upper"), 0) < 0 ||
-		fsconfig(fs, FSCONFIG_SET_STRING, "workdir", text_of(request, "work"), 0) < 0 ||
-		fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+	if (*text_of(request, "upper") &&
+		(fsconfig(fs, FSCONFIG_SET_STRING, "upperdir", text_of(request, "upper"), 0) < 0 ||
+			fsconfig(fs, FSCONFIG_SET_STRING, "workdir", text_of(request, "work"), 0) < 0))
+		return -errno;
+	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return -errno;
 	fd = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NODEV);
 	return fd < 0 ? -errno : fd;
 }
 
-/* Older kernels: one option string of at most a page, with names relative to the layers' common directory. It is
- * mounted over the container's own layer, in our namespace. */
+static void add_escaped(struct hoy_buf *buf, const char *path)
+{
+	for (; *path; path++) {
+		if (*path == ':' || *path == '\\' || *path == ',')
+			(void) hoy_buf_addc(buf, '\\');
+		(void) hoy_buf_addc(buf, *path);
+	}
+}
+
+/* Older kernels: one option string of at most a page, with names relative to the topmost layer's directory. It is
+ * mounted in our namespace for a moment, over the container's own layer or the topmost one. */
 static int overlay_by_string(const struct hoy_json *request, struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf options = { 0 };
@@ -66,7 +77,9 @@ static int overlay_by_string(const struct hoy_json *request, struct hoy_err *err
 	auto_free char *dir = first ? strndup(first, (size_t) (hoy_path_base(first) - first)) : NULL;
 	const char *separator = "userxattr,lowerdir=";
 	size_t dir_len = dir ? strlen(dir) : 0;
-	int fd, r;
+	const char *spot = *upper ? upper : first;
+	auto_fd int fd = -EBADF;
+	int r;
 
 	if (!dir || chdir(*dir ? dir : "/") < 0)
 		return hoy_err_sys(err, "enter the layers' directory");
@@ -75,17 +88,21 @@ static int overlay_by_string(const struct hoy_json *request, struct hoy_err *err
 		const char *path = hoy_json_string(layer);
 		bool near = path && hoy_str_starts(path, dir);
 
-		(void) hoy_buf_addf(&options, "%s%s", separator, near ? path + dir_len : path);
+		(void) hoy_buf_adds(&options, separator);
+		add_escaped(&options, !path ? "" : near ? path + dir_len : path);
 		separator = ":";
 	}
-	(void) hoy_buf_addf(&options, ",upperdir=%s,workdir=%s", upper, text_of(request, "work"));
+	if (*upper)
+		(void) hoy_buf_addf(&options, ",upperdir=%s,workdir=%s", upper, text_of(request, "work"));
 	r = hoy_buf_check(&options, "list of layers", err);
 	if (r < 0)
 		return r;
-	if (mount("overlay", upper, "overlay", MS_NODEV, options.data) < 0)
+	if (mount("overlay", spot, "overlay", MS_NODEV, options.data) < 0)
 		return hoy_err_sys(err, "mount the container's layers");
-	fd = open_tree(AT_FDCWD, upper, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	return fd < 0 ? hoy_err_sys(err, "open the container's root") : fd;
+	fd = open_tree(AT_FDCWD, spot, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (fd < 0 || umount2(spot, MNT_DETACH) < 0)
+		return hoy_err_sys(err, "open the mounted layers");
+	return TAKE_FD(fd);
 }
 
 /* Devices do nothing when they are opened here. */
@@ -111,7 +128,14 @@ static int clone_source(const struct hoy_json *mount, struct part *part, struct 
 
 	part->target = text_of(mount, "target");
 	part->read_only = hoy_json_bool(hoy_json_get(mount, "readonly"));
-	part->tree = open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (flat ? 0 : AT_RECURSIVE));
+	if (hoy_json_get(mount, "layers")) {
+		part->tree = mount_overlay(mount, err);
+		if (part->tree < 0)
+			return part->tree;
+	} else {
+		part->tree = open_tree(
+			AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (flat ? 0 : AT_RECURSIVE));
+	}
 	if (part->tree < 0 && (errno == ENOENT || errno == ENOTDIR))
 		return 0; /* a start would make it; there is nothing to see in it */
 	if (part->tree < 0 || fstat(part->tree, &st) < 0)
