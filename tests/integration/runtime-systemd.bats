@@ -217,3 +217,30 @@ user_setup() {
     [ "$status" = 1 ]
     [[ "$output" == *"no cgroup of this user's"* ]]
 }
+
+# In the soak, in a VM that boots with each of the two forms (tests/run).
+@test "on v1 hierarchies: limits, devices, a reload, a pause, nothing left" {
+    require_systemd
+    [ -d /sys/fs/cgroup/memory ] || skip_because no-v1 "the host has no v1 hierarchies"
+    config '.process.args = ["sleep", "1000"] | .linux.resources += {"memory": {"limit": 67108864}, "pids": {"limit": 50},
+        "cpu": {"shares": 512, "quota": 50000, "period": 100000}}'
+    start_it
+    group=$(property ControlGroup)
+    of() { cat "/sys/fs/cgroup/$1$group/$1.$2"; }
+    [ "$(property MemoryLimit) $(property TasksMax) $(property CPUShares)" = "67108864 50 512" ]
+    [ "$(of memory limit_in_bytes) $(of pids max) $(of cpu shares) $(of cpu cfs_quota_us)" = "67108864 50 512 50000" ]
+    grep -v misc "/proc/$(pid_of)/cgroup" >"$T/groups"
+    [ "$(grep -vc ":$group\$" "$T/groups")" = 0 ]
+    s update --memory 100663296 --pids-limit 77 "$ID"
+    of devices list | sort >"$T/devices"
+    systemctl daemon-reload
+    [ "$(of memory limit_in_bytes) $(of pids max)" = "100663296 77" ]
+    of devices list | sort | diff "$T/devices" -
+    ! grep -qx 'a \*:\* rwm' "$T/devices" || false
+    s pause "$ID"
+    [ "$(s state "$ID" | jq -r .status)" = paused ] # by v2, where there is one
+    s resume "$ID"
+    s delete -f "$ID"
+    no_unit "hoyrun-$ID.scope"
+    [ -z "$(find /sys/fs/cgroup -name "*$ID*")" ]
+}
