@@ -1,4 +1,4 @@
-/* update: new limits and restart policy for containers that exist. */
+/* update: new limits, restart policy, ports, environment, labels and health check for containers that exist. */
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -14,6 +14,10 @@ struct update_options {
 	double cpus;
 	const char *cpuset_cpus, *cpuset_mems, *restart;
 	char **publish_add, **publish_rm;
+	char **env_add, **env_rm, **label_add, **label_rm;
+	const char *health_cmd;
+	int64_t health_interval, health_timeout, health_start_period, health_start_interval, health_retries;
+	bool no_healthcheck;
 };
 #define O(letter, name, type, value, member, help)                                                                     \
 	HOY_OPTION(letter, name, HOY_OPTION_##type, value, struct update_options, member, help)
@@ -28,9 +32,22 @@ static const struct hoy_option update_options[] = {
 	O(0, "cpus", DECIMAL, "decimal", cpus, "Number of CPUs"),
 	O(0, "cpuset-cpus", STRING, "string", cpuset_cpus, "CPUs in which to allow execution (0-3, 0,1)"),
 	O(0, "cpuset-mems", STRING, "string", cpuset_mems, "MEMs in which to allow execution (0-3, 0,1)"),
+	O(0, "env-add", LIST, "list", env_add, "Set a variable, for execs and the next start: NAME=VALUE"),
+	O(0, "env-rm", LIST, "list", env_rm, "Remove a variable, for execs and the next start"),
+	O(0, "health-cmd", STRING, "string", health_cmd, "Command to run to check health, at once"),
+	O(0, "health-interval", DURATION, "duration", health_interval, "Time between running the check"),
+	O(0, "health-retries", INT, "int", health_retries, "Consecutive failures needed to report unhealthy"),
+	O(0, "health-start-interval", DURATION, "duration", health_start_interval,
+		"Time between running the check during the start period"),
+	O(0, "health-start-period", DURATION, "duration", health_start_period,
+		"Time since the container's start in which failures do not count"),
+	O(0, "health-timeout", DURATION, "duration", health_timeout, "Maximum time to allow one check to run"),
+	O(0, "label-add", LIST, "list", label_add, "Set a label, at once: NAME[=VALUE]"),
+	O(0, "label-rm", LIST, "list", label_rm, "Remove a label, at once"),
 	O('m', "memory", BYTES, "bytes", memory, "Memory limit"),
 	O(0, "memory-reservation", BYTES, "bytes", reservation, "Memory soft limit"),
 	O(0, "memory-swap", BYTES, "bytes", swap, "Swap limit equal to memory plus swap: -1 to enable unlimited swap"),
+	O(0, "no-healthcheck", BOOL, NULL, no_healthcheck, "Check its health no more"),
 	HOY_OPTION_WITH_SET(0, "pids-limit", HOY_OPTION_INT, "int", struct update_options, pids, pids_given,
 		"Tune container pids limit (set -1 for unlimited)"),
 	O(0, "publish-add", LIST, "list", publish_add, "Publish one more port, at once: [IP:][HOSTPORT:]PORT[/PROTO]"),
@@ -56,7 +73,161 @@ static int add_policy(struct hoy_json_writer *w, const char *text, struct hoy_er
 	return 0;
 }
 
-static int request_body(const struct update_options *o, struct hoy_buf *body, struct hoy_err *err)
+/* --- environment, labels, health check ---------------------------------------------------------------------------- */
+
+static bool is_health_given(const struct update_options *o)
+{
+	return o->health_cmd || o->health_interval || o->health_timeout || o->health_start_period ||
+	       o->health_start_interval || o->health_retries;
+}
+
+static bool changes_config(const struct update_options *o)
+{
+	return o->env_add || o->env_rm || o->label_add || o->label_rm || o->no_healthcheck || is_health_given(o);
+}
+
+/* "NAME=VALUE" of the list sets `name`, or "NAME" removes it. */
+static bool names_entry(char *const *list, const char *name)
+{
+	size_t len = strcspn(name, "=");
+
+	for (; list && *list; list++)
+		if (strncmp(*list, name, len) == 0 && strcspn(*list, "=") == len)
+			return true;
+	return false;
+}
+
+static int check_removed(char *const *names, const char *what, const struct hoy_json *in, struct hoy_err *err)
+{
+	for (; names && *names; names++) {
+		bool found = hoy_json_get(in, *names) != NULL;
+
+		hoy_json_each(entry, in)
+		{
+			const char *text = hoy_json_string(entry);
+			char *one[] = { *names, NULL };
+
+			found = found || (text && hoy_json_type(in) == HOY_JSON_ARRAY && names_entry(one, text));
+		}
+		if (!found)
+			return hoy_err_not_found(err, "the container has no %s '%s'", what, *names);
+	}
+	return 0;
+}
+
+static int print_env(
+	struct hoy_json_writer *w, const struct update_options *o, const struct hoy_json *now, struct hoy_err *err)
+{
+	for (char **e = o->env_add; e && *e; e++)
+		if (!strchr(*e, '=') || **e == '=')
+			return hoy_err_invalid(err, "--env-add %s: it has the form NAME=VALUE", *e);
+	hoy_json_array(w, "Env");
+	hoy_json_each(entry, now)
+	{
+		const char *text = hoy_json_string(entry);
+
+		if (text && !names_entry(o->env_rm, text) && !names_entry(o->env_add, text))
+			hoy_json_add_string(w, NULL, text);
+	}
+	for (char **e = o->env_add; e && *e; e++)
+		if (!names_entry(e + 1, *e)) /* the last one counts */
+			hoy_json_add_string(w, NULL, *e);
+	hoy_json_end(w);
+	return check_removed(o->env_rm, "variable", now, err);
+}
+
+static int print_labels(
+	struct hoy_json_writer *w, const struct update_options *o, const struct hoy_json *now, struct hoy_err *err)
+{
+	hoy_json_object(w, "Labels");
+	hoy_json_each(label, now)
+	{
+		if (!names_entry(o->label_rm, hoy_json_key(label)) && !names_entry(o->label_add, hoy_json_key(label)))
+			hoy_json_add_string(w, hoy_json_key(label), hoy_json_string(label));
+	}
+	for (char **l = o->label_add; l && *l; l++) {
+		size_t len = strcspn(*l, "=");
+		auto_free char *key = strndup(*l, len);
+
+		if (!key)
+			return hoy_err_oom(err);
+		if (!len)
+			return hoy_err_invalid(err, "--label-add %s: it has the form NAME[=VALUE]", *l);
+		if (!names_entry(l + 1, *l))
+			hoy_json_add_string(w, key, (*l)[len] ? *l + len + 1 : "");
+	}
+	hoy_json_end(w);
+	return check_removed(o->label_rm, "label", now, err);
+}
+
+static void print_test(struct hoy_json_writer *w, const struct update_options *o, const struct hoy_json *now)
+{
+	if (!o->no_healthcheck && !o->health_cmd) {
+		hoy_json_add_value(w, "Test", now);
+		return;
+	}
+	hoy_json_array(w, "Test");
+	hoy_json_add_string(w, NULL, o->no_healthcheck ? "NONE" : "CMD-SHELL");
+	if (o->health_cmd)
+		hoy_json_add_string(w, NULL, o->health_cmd);
+	hoy_json_end(w);
+}
+
+static int print_health(
+	struct hoy_json_writer *w, const struct update_options *o, const struct hoy_json *now, struct hoy_err *err)
+{
+	const struct {
+		const char *flag, *key;
+		int64_t value;
+	} numbers[] = {
+		{ "health-interval", "Interval", o->health_interval },
+		{ "health-timeout", "Timeout", o->health_timeout },
+		{ "health-start-period", "StartPeriod", o->health_start_period },
+		{ "health-start-interval", "StartInterval", o->health_start_interval },
+		{ "health-retries", "Retries", o->health_retries },
+	};
+	const struct hoy_json *test = hoy_json_get(now, "Test");
+	const char *kind = hoy_json_string(hoy_json_first(test));
+
+	if (o->no_healthcheck && is_health_given(o))
+		return hoy_err_invalid(err, "--no-healthcheck conflicts with --health-* options");
+	if (!o->no_healthcheck && !o->health_cmd && (!kind || strcmp(kind, "NONE") == 0))
+		return hoy_err_invalid(err, "the container has no health check: --health-cmd gives it one");
+	hoy_json_object(w, "Healthcheck");
+	print_test(w, o, test);
+	for (size_t i = 0; i < ARRAY_LEN(numbers) && !o->no_healthcheck; i++) {
+		int64_t value = 0;
+
+		if (numbers[i].value < 0)
+			return hoy_err_invalid(err, "--%s cannot be negative", numbers[i].flag);
+		(void) hoy_json_to_i64(hoy_json_get(now, numbers[i].key), &value);
+		value = numbers[i].value ? numbers[i].value : value;
+		if (value)
+			hoy_json_add_i64(w, numbers[i].key, value);
+	}
+	hoy_json_end(w);
+	return 0;
+}
+
+/* `now`: the Config of the container, of which the engine gets whole members. */
+static int print_config(
+	struct hoy_json_writer *w, const struct update_options *o, const struct hoy_json *now, struct hoy_err *err)
+{
+	int r = 0;
+
+	if (o->env_add || o->env_rm)
+		r = print_env(w, o, hoy_json_get(now, "Env"), err);
+	if (r >= 0 && (o->label_add || o->label_rm))
+		r = print_labels(w, o, hoy_json_get(now, "Labels"), err);
+	if (r >= 0 && (o->no_healthcheck || is_health_given(o)))
+		r = print_health(w, o, hoy_json_get(now, "Healthcheck"), err);
+	return r;
+}
+
+/* --- the request -------------------------------------------------------------------------------------------------- */
+
+static int request_body(
+	const struct update_options *o, const struct hoy_json *now, struct hoy_buf *body, struct hoy_err *err)
 {
 	const struct {
 		const char *key;
@@ -84,6 +255,10 @@ static int request_body(const struct update_options *o, struct hoy_buf *body, st
 	if (o->cpuset_mems)
 		hoy_json_add_string(&w, "CpusetMems", o->cpuset_mems);
 	r = add_policy(&w, o->restart, err);
+	if (r >= 0)
+		r = print_config(&w, o, now, err);
+	if (r < 0) /* some of it is open yet */
+		return r;
 	hoy_json_end(&w);
 	return r < 0 ? r : hoy_buf_check(body, "the request", err);
 }
@@ -147,18 +322,23 @@ static int remove_ports(struct ports *ports, const char *spec, struct hoy_err *e
 	return r;
 }
 
-static int read_ports(struct hoy_cli *cli, const char *name, struct ports *ports, struct hoy_err *err)
+static int read_container(struct hoy_cli *cli, const char *name, struct hoy_json **ret, struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf path = {};
-	auto_ptr(hoy_json_free) struct hoy_json *info = NULL;
 	int r;
 
 	(void) hoy_buf_adds(&path, "/containers/");
 	hoy_http_escape(&path, name);
 	(void) hoy_buf_adds(&path, "/json");
 	r = hoy_buf_check(&path, "the request", err);
-	if (r >= 0)
-		r = hoy_cli_call(cli, "GET", path.data, NULL, &info, err);
+	return r < 0 ? r : hoy_cli_call(cli, "GET", path.data, NULL, ret, err);
+}
+
+static int read_ports(struct hoy_cli *cli, const char *name, struct ports *ports, struct hoy_err *err)
+{
+	auto_ptr(hoy_json_free) struct hoy_json *info = NULL;
+	int r = read_container(cli, name, &info, err);
+
 	if (r < 0)
 		return r;
 	hoy_json_each(port, hoy_json_get(hoy_json_get(info, "HostConfig"), "PortBindings"))
@@ -236,8 +416,15 @@ static int update_one(struct hoy_cli *cli, const char *name, struct hoy_err *err
 {
 	const struct update_options *o = cli->values;
 	auto_(hoy_buf_done) struct hoy_buf body = {};
-	int r = request_body(o, &body, err);
+	auto_ptr(hoy_json_free) struct hoy_json *info = NULL;
+	int r = 0;
 
+	if (changes_config(o))
+		r = hoy_cli_check_engine(cli, "changes of environment, labels and health checks", err);
+	if (r >= 0 && changes_config(o))
+		r = read_container(cli, name, &info, err);
+	if (r >= 0)
+		r = request_body(o, hoy_json_get(info, "Config"), &body, err);
 	if (r >= 0 && (o->publish_add || o->publish_rm))
 		r = update_ports(cli, name, err);
 	if (r < 0 || ((o->publish_add || o->publish_rm) && strcmp(body.data, "{}") == 0))

@@ -472,6 +472,41 @@ static int take_limits(
 	return 0;
 }
 
+#define EXCHANGE(a, b)                                                                                                 \
+	do {                                                                                                           \
+		__auto_type former = (a);                                                                              \
+		(a) = (b);                                                                                             \
+		(b) = former;                                                                                          \
+	} while (0)
+
+static bool is_given(const struct hoy_json *doc, const char *key, enum hoy_json_type type)
+{
+	const struct hoy_json *value = hoy_json_get_ci(doc, key);
+
+	return value && hoy_json_type(value) == type;
+}
+
+/* Members of a Config, each in place of the container's own. Docker's update knows none. */
+static int take_config(struct hoy_container_config *to, const struct hoy_json *doc, struct hoy_err *err)
+{
+	struct hoy_container_config *asked = NULL;
+	int r = hoy_field_parse_value(&config_object, doc, NULL, &as_go, (void **) &asked, err);
+
+	if (r < 0)
+		return r;
+	if (is_given(doc, "Env", HOY_JSON_ARRAY))
+		EXCHANGE(to->env, asked->env);
+	if (is_given(doc, "Labels", HOY_JSON_OBJECT)) {
+		EXCHANGE(to->labels, asked->labels);
+		EXCHANGE(to->n_labels, asked->n_labels);
+	}
+	if (is_given(doc, "Healthcheck", HOY_JSON_OBJECT))
+		EXCHANGE(to->healthcheck, asked->healthcheck);
+	hoy_field_free(&config_object, asked);
+	return 0;
+}
+#undef EXCHANGE
+
 int hoy_container_config_update(const struct hoy_container_config *config, const char *text, size_t len,
 	struct hoy_container_config **ret, struct hoy_err *err)
 {
@@ -495,6 +530,8 @@ int hoy_container_config_update(const struct hoy_container_config *config, const
 		return r;
 	r = take_limits(&updated->host, asked, err);
 	hoy_field_free(&host_object, asked);
+	if (r >= 0)
+		r = take_config(updated, doc, err);
 	if (r >= 0)
 		r = hoy_container_config_check_update(updated, err);
 	if (r < 0)

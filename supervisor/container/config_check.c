@@ -37,6 +37,14 @@ static const char *or_empty(const char *text)
 
 /* --- Config -------------------------------------------------------------------------------- */
 
+static int check_env(char *const *env, struct hoy_err *err)
+{
+	for (size_t i = 0; env && env[i]; i++)
+		if (!*env[i] || *env[i] == '=')
+			return hoy_err_invalid(err, "invalid environment variable: %s", env[i]);
+	return 0;
+}
+
 static int check_process(const struct hoy_container_config *config, struct hoy_err *err)
 {
 	if (!config->image || !*config->image)
@@ -44,9 +52,6 @@ static int check_process(const struct hoy_container_config *config, struct hoy_e
 	if (config->working_dir && *config->working_dir && *config->working_dir != '/')
 		return hoy_err_invalid(err, "the working directory '%s' is invalid, it needs to be an absolute path",
 			config->working_dir);
-	for (size_t i = 0; config->env && config->env[i]; i++)
-		if (!*config->env[i] || *config->env[i] == '=')
-			return hoy_err_invalid(err, "invalid environment variable: %s", config->env[i]);
 	if (config->stop_signal && *config->stop_signal && hoy_signal_from_string(config->stop_signal) < 0)
 		return hoy_err_invalid(err, "invalid signal: %s", config->stop_signal);
 	if (strlen(or_empty(config->hostname)) > 63)
@@ -475,6 +480,10 @@ int hoy_container_config_check_update(const struct hoy_container_config *config,
 	int r = hoy_restart_policy_check(&config->host, err);
 
 	if (r >= 0)
+		r = check_env(config->env, err);
+	if (r >= 0)
+		r = hoy_healthcheck_check(config->healthcheck, err);
+	if (r >= 0)
 		r = check_memory(&config->host, err);
 	return r < 0 ? r : check_cpu(&config->host, err);
 }
@@ -487,8 +496,6 @@ int hoy_container_config_check(const struct hoy_container_config *config, struct
 		r = check_modes(&config->host, err);
 	if (r >= 0)
 		r = hoy_container_config_check_update(config, err);
-	if (r >= 0)
-		r = hoy_healthcheck_check(config->healthcheck, err);
 	if (r >= 0)
 		r = check_ulimits(&config->host, err);
 	if (r >= 0)

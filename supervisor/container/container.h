@@ -245,8 +245,8 @@ int hoy_container_pause(struct hoy_containers *containers, const char *ref, hoy_
 	struct hoy_err *err);
 int hoy_container_unpause(struct hoy_containers *containers, const char *ref, hoy_container_done done, void *userdata,
 	struct hoy_err *err);
-/* New limits and restart policy, at once when it runs. `text` is the JSON of the request: what it does not name stays.
- */
+/* New limits, restart policy, labels and health check, at once when it runs; a new environment for execs and the next
+ * start. `text` is the JSON of the request: what it does not name stays. */
 int hoy_container_update(struct hoy_containers *containers, const char *ref, const char *text, size_t len,
 	hoy_container_done done, void *userdata, struct hoy_err *err);
 

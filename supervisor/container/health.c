@@ -429,3 +429,25 @@ void hoy_container_probes_end(struct hoy_container *c)
 	free(p);
 	c->info.health.status = HOY_HEALTH_UNHEALTHY; /* as docker shows what is not probed any more */
 }
+
+static bool same_probes(const struct hoy_oci_healthcheck *a, const struct hoy_oci_healthcheck *b)
+{
+	size_t i = 0;
+
+	if (!a || !b)
+		return a == b;
+	while (a->test && b->test && a->test[i] && b->test[i] && strcmp(a->test[i], b->test[i]) == 0)
+		i++;
+	return !a->test == !b->test && (!a->test || (!a->test[i] && !b->test[i])) && a->interval == b->interval &&
+	       a->timeout == b->timeout && a->start_period == b->start_period &&
+	       a->start_interval == b->start_interval && a->retries == b->retries;
+}
+
+void hoy_container_probes_renew(struct hoy_container *c, const struct hoy_oci_healthcheck *former)
+{
+	if (c->phase != HOY_PHASE_RUNNING || same_probes(former, c->config->healthcheck))
+		return;
+	hoy_container_probes_end(c);
+	hoy_container_probes_begin(c, /* anew= */ true);
+	save(c); /* the next hoyd counts on from here */
+}

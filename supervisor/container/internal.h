@@ -336,6 +336,8 @@ int hoy_healthcheck_check(const struct hoy_oci_healthcheck *check, struct hoy_er
 void hoy_container_probes_begin(struct hoy_container *c, bool anew); /* false: it was running before */
 bool hoy_container_is_probed(const struct hoy_container *c);         /* by its config */
 void hoy_container_probes_end(struct hoy_container *c);
+/* The config has another health check now, perhaps. */
+void hoy_container_probes_renew(struct hoy_container *c, const struct hoy_oci_healthcheck *former);
 void hoy_health_done(struct hoy_health *health);
 
 /* --- exec.c, exec_config.c ----------------------------------------------------------- */

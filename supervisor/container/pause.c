@@ -195,6 +195,7 @@ int hoy_container_update(struct hoy_containers *room, const char *ref, const cha
 		return r;
 	}
 	c->info.config = c->config;
+	hoy_container_probes_renew(c, former->healthcheck);
 	updated = former; /* freed at the end */
 	hoy_container_publish(c, "update", NULL);
 	if (c->phase == HOY_PHASE_RUNNING)

@@ -402,3 +402,41 @@ silent() { ! answers "$1"; }
     run hoy update --publish-add 8086:80 hosted
     [[ "$output" == *"has the host's network"* ]]
 }
+
+@test "update changes labels, health check and environment while the container runs, all or nothing" {
+    web -e A=1 -e GONE=1 --label a=1 --label gone=1 --health-cmd false --health-interval 100ms --health-retries 1
+    pid=$(get web .State.Pid)
+    wait_for 20 is web .State.Health.Status unhealthy
+    hoy update --label-add a=2 --label-add b --label-rm gone --env-add A=2 --env-add B=x=y --env-rm GONE --health-cmd 'test "$A" = 2' web
+    [ "$(get web '.Config.Labels | [.a, .b, .gone] | @json')" = '["2","",null]' ]
+    [ "$(hoy ps -q --filter label=a=2 | wc -l)$(hoy ps -q --filter label=a=1 | wc -l)" = 10 ]
+    event_seen web update
+    wait_for 20 is web .State.Health.Status healthy # a probe is an exec: it has the new variable
+    is web .Config.Healthcheck.Interval 100000000
+    [ "$(hoy exec web sh -c 'echo $A $B $GONE')" = "2 x=y" ]
+    # what can't be had changes nothing
+    before=$(get web .Config)
+    for wrong in "--label-rm none" "--env-rm NONE" "--env-add C" "--health-interval -1s" "--no-healthcheck --health-cmd x" \
+        "--label-add c=1 --memory 1"; do
+        run hoy update $wrong web
+        [ "$status" = 1 ]
+    done
+    [[ "$(api POST /containers/web/update '{"Labels":{"c":"1"},"Env":["=x"]}')" == *"invalid environment variable: =x"* ]]
+    [[ "$(api POST /containers/web/update '{"Labels":{"c":"1"},"Healthcheck":{"Test":["NONE"],"Interval":5}}')" == *"cannot be less than 1ms"* ]]
+    [ "$(get web .Config)" = "$before" ]
+    hoy update --health-timeout 3s --health-start-period 1s --health-start-interval 2s --health-retries 4 web
+    [ "$(get web '.Config.Healthcheck | [.Timeout, .StartPeriod, .StartInterval, .Retries] | @json')" = '[3000000000,1000000000,2000000000,4]' ]
+    hoy update --no-healthcheck web
+    [ "$(get web '.State.Health.Status // "none"')" = none ]
+    run hoy update --health-interval 1s web
+    [[ "$output" == *"has no health check: --health-cmd gives it one"* ]]
+    kill_hoyd
+    start_hoyd
+    [ "$(get web .State.Pid)" = "$pid" ]
+    [ "$(get web '.Config.Labels.a + (.State.Health.Status // "none")')" = 2none ]
+    hoy stop -t 5 web
+    hoy update --health-cmd true --health-interval 100ms web
+    hoy start web
+    [ "$(tr '\0' '\n' <"/proc/$(get web .State.Pid)/environ" | grep -c -e '^A=2$' -e '^B=x=y$' -e '^GONE')" = 2 ]
+    wait_for 20 is web .State.Health.Status healthy
+}
