@@ -172,10 +172,13 @@ end_all() { # KEEP_BUNDLES
     since=$(date +%s.%N)
     start_hoyd
 }
+events_since() {
+    hoy events --since "$since" --until "$(date +%s.%N)" --filter type=container --format '{{.Action}} {{.Actor.Attributes.name}}'
+}
 # The last of the first event came before the first of the second.
 before() {
     local events
-    events=$(hoy events --since "$since" --until "$(date +%s.%N)" --filter type=container --format '{{.Action}} {{.Actor.Attributes.name}}')
+    events=$(events_since)
     echo "$events"
     [ "$(grep -nxF "$1" <<<"$events" | tail -1 | cut -d: -f1)" -lt "$(grep -nxF "$2" <<<"$events" | head -1 | cut -d: -f1)" ]
 }
@@ -203,7 +206,7 @@ volumes: {v: {}}
 X
     compose up -d
     hoy stop boot-off-1
-    up() { [ "$(state_of boot-last-1)" = running ]; }
+    up() { events_since | grep -qx 'start boot-last-1' && [ "$(state_of boot-last-1)" = running ]; }
     gone() { ! hoy exec boot-db-1 test -e /v/slow; }
     for kept in false true; do
         hoy exec boot-db-1 touch /v/slow
