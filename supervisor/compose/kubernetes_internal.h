@@ -42,6 +42,16 @@ void kube_warn(struct kube *k, const char *section, const char *name, const char
 	HOY_PRINTF(5, 6);
 #define kube_warn_service(s, key, ...) kube_warn((s)->kube, "services", (s)->service->name, key, __VA_ARGS__)
 
+/* "TCP" of "tcp" and of NULL: the three that there are, in any case; NULL: another. */
+const char *kube_protocol(const char *text);
+
+/* The ports of one list, by number and protocol: a range has tens of thousands, too many to look through. */
+struct kube_ports {
+	struct hoy_node *at[3][65536];
+};
+/* Where the list's node for a port is kept; NULL: there is no such number, or `ports` is NULL for lack of memory. */
+struct hoy_node **kube_port_at(struct kube_ports *ports, int64_t number, const char *protocol);
+
 /* As a DNS label (RFC 1123): lower case, digits and '-'. In the arena. */
 const char *kube_name(struct kube *k, const char *name);
 /* A new object with its labels at the end of the objects; `service` NULL: the project's own. */

@@ -93,40 +93,51 @@ static void add_image(struct kube_service *s, struct hoy_node *container)
 
 /* --- ports ------------------------------------------------------------------- */
 
-/* "HTTP" of "http": the three that there are; NULL: another. */
-static const char *protocol_of(const char *text)
-{
-	static const char *const names[][2] = { { "tcp", "TCP" }, { "udp", "UDP" }, { "sctp", "SCTP" } };
+static const char *const protocols[][2] = { { "tcp", "TCP" }, { "udp", "UDP" }, { "sctp", "SCTP" } };
 
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		if (!text || strcasecmp(text, names[i][0]) == 0)
-			return names[i][1];
+const char *kube_protocol(const char *text)
+{
+	for (size_t i = 0; i < ARRAY_LEN(protocols); i++)
+		if (!text || strcasecmp(text, protocols[i][0]) == 0)
+			return protocols[i][1];
 	return NULL;
 }
 
-static struct hoy_node *add_port(struct kube_service *s, struct hoy_node *ports, int64_t number, const char *protocol)
+struct hoy_node **kube_port_at(struct kube_ports *ports, int64_t number, const char *protocol)
 {
-	auto_free char *text = hoy_str_printf("%" PRId64, number);
-	struct hoy_node *port;
+	for (size_t i = 0; ports && number >= 0 && number <= UINT16_MAX && i < ARRAY_LEN(protocols); i++)
+		if (strcmp(protocol, protocols[i][1]) == 0)
+			return &ports->at[i][number];
+	return NULL;
+}
 
-	if (!text)
-		s->kube->failed = true;
-	hoy_node_each(there, ports)
-	{
-		if (hoy_str_eq(hoy_node_text(there, "containerPort"), text) &&
-			hoy_str_eq(hoy_node_text(there, "protocol"), protocol))
-			return there;
+struct container_ports {
+	struct hoy_node *list;
+	struct kube_ports *known;
+};
+
+static struct hoy_node *add_port(
+	struct kube_service *s, const struct container_ports *ports, int64_t number, const char *protocol)
+{
+	struct hoy_node **at = kube_port_at(ports->known, number, protocol);
+
+	s->kube->failed = s->kube->failed || !ports->known;
+	if (!at) {
+		kube_warn_service(s, "ports", "%" PRId64 " is no port", number);
+		return NULL;
 	}
-	port = kube_map(s->kube, ports, NULL);
-	kube_number(s->kube, port, "containerPort", number);
-	kube_text(s->kube, port, "protocol", protocol);
-	return port;
+	if (!*at) {
+		*at = kube_map(s->kube, ports->list, NULL);
+		kube_number(s->kube, *at, "containerPort", number);
+		kube_text(s->kube, *at, "protocol", protocol);
+	}
+	return *at;
 }
 
 /* "80", "90-91/udp" */
-static void add_exposed(struct kube_service *s, struct hoy_node *ports, const char *text)
+static void add_exposed(struct kube_service *s, const struct container_ports *ports, const char *text)
 {
-	const char *slash = strchr(text, '/'), *protocol = protocol_of(slash ? slash + 1 : NULL);
+	const char *slash = strchr(text, '/'), *protocol = kube_protocol(slash ? slash + 1 : NULL);
 	auto_free char *range = strndup(text, strcspn(text, "/"));
 	char *dash = range ? strchr(range, '-') : NULL;
 	uint64_t first = 0, last = 0;
@@ -144,12 +155,16 @@ static void add_exposed(struct kube_service *s, struct hoy_node *ports, const ch
 
 static void add_ports(struct kube_service *s, struct hoy_node *container)
 {
-	struct hoy_node *ports = s->service->ports || s->service->expose ? kube_list(s->kube, container, "ports")
-									 : NULL;
+	auto_free struct kube_ports *known = NULL;
+	struct container_ports ports = {};
 
+	if (!s->service->ports && !s->service->expose)
+		return;
+	known = calloc(1, sizeof *known);
+	ports = (struct container_ports){ kube_list(s->kube, container, "ports"), known };
 	hoy_compose_each(struct hoy_compose_port, p, s->service->ports)
 	{
-		const char *protocol = protocol_of(p->protocol);
+		const char *protocol = kube_protocol(p->protocol);
 		struct hoy_node *port;
 		uint64_t published;
 
@@ -157,15 +172,15 @@ static void add_ports(struct kube_service *s, struct hoy_node *container)
 			kube_warn_service(s, "ports", "protocol %s has no counterpart", p->protocol);
 			continue;
 		}
-		port = add_port(s, ports, p->target, protocol);
-		if (!p->mode || strcmp(p->mode, "host") != 0)
+		port = add_port(s, &ports, p->target, protocol);
+		if (!port || !p->mode || strcmp(p->mode, "host") != 0)
 			continue;
 		if (p->published && hoy_str_to_u64(p->published, &published) == 0)
 			kube_number(s->kube, port, "hostPort", (int64_t) published);
 		kube_text(s->kube, port, "hostIP", p->host_ip);
 	}
 	for (char **e = s->service->expose; e && *e; e++)
-		add_exposed(s, ports, *e);
+		add_exposed(s, &ports, *e);
 }
 
 /* --- probes and hooks -------------------------------------------------------- */

@@ -196,33 +196,24 @@ void kube_add_workload(struct kube_service *s)
 
 /* --- Services ---------------------------------------------------------------- */
 
-/* The ports that a Service has: a range can have tens of thousands. */
-struct port_set {
-	bool has[3][65536];
-};
-
-static int transport(const char *protocol)
-{
-	return strcasecmp(protocol, "udp") == 0 ? 1 : strcasecmp(protocol, "sctp") == 0 ? 2 : 0;
-}
-
-static void add_port(struct kube_service *s, struct hoy_node *ports, struct port_set *set,
+static void add_port(struct kube_service *s, struct hoy_node *ports, struct kube_ports *known,
 	const struct hoy_compose_port *p, int64_t number)
 {
-	static const char *const names[] = { "TCP", "UDP", "SCTP" };
 	const char *protocol = p->protocol ? p->protocol : "tcp";
 	auto_free char *name = hoy_str_printf("%s-%" PRId64, protocol, number);
-	struct hoy_node *port;
+	const char *transport = kube_protocol(protocol) ? kube_protocol(protocol) : "TCP";
+	struct hoy_node **at = kube_port_at(known, number, transport), *port;
 
-	s->kube->failed = s->kube->failed || !name || !set;
-	if (s->kube->failed || number < 0 || number > UINT16_MAX || set->has[transport(protocol)][number])
+	s->kube->failed = s->kube->failed || !name || !known;
+	if (!at)
+		kube_warn_service(s, "ports", "%" PRId64 " is no port", number);
+	if (!at || *at)
 		return;
-	set->has[transport(protocol)][number] = true;
-	port = kube_map(s->kube, ports, NULL);
+	port = *at = kube_map(s->kube, ports, NULL);
 	kube_text(s->kube, port, "name", name);
 	kube_number(s->kube, port, "port", number);
 	kube_number(s->kube, port, "targetPort", p->target);
-	kube_text(s->kube, port, "protocol", names[transport(protocol)]);
+	kube_text(s->kube, port, "protocol", transport);
 	kube_text(s->kube, port, "appProtocol", p->app_protocol);
 }
 
@@ -230,7 +221,7 @@ static void add_port(struct kube_service *s, struct hoy_node *ports, struct port
 static void add_inner(struct kube_service *s, const char *name)
 {
 	const char *endpoint = s->service->deploy ? s->service->deploy->endpoint_mode : NULL;
-	auto_free struct port_set *set = calloc(1, sizeof *set);
+	auto_free struct kube_ports *known = calloc(1, sizeof *known);
 	bool headless = !s->service->ports || s->kind == KUBE_STATEFUL_SET || hoy_str_eq(endpoint, "dnsrr");
 	struct hoy_node *spec = kube_map(s->kube, kube_object(s->kube, "v1", "Service", name, s), "spec"), *ports;
 
@@ -240,7 +231,7 @@ static void add_inner(struct kube_service *s, const char *name)
 	if (!s->service->ports)
 		return;
 	ports = kube_list(s->kube, spec, "ports");
-	hoy_compose_each(struct hoy_compose_port, p, s->service->ports) add_port(s, ports, set, p, p->target);
+	hoy_compose_each(struct hoy_compose_port, p, s->service->ports) add_port(s, ports, known, p, p->target);
 }
 
 static bool is_loopback(const char *host_ip)
@@ -252,7 +243,7 @@ static bool is_loopback(const char *host_ip)
 static void add_outer(struct kube_service *s)
 {
 	const char *name = hoy_arena_printf(&s->kube->arena, "%.53s-published", s->name);
-	auto_free struct port_set *set = calloc(1, sizeof *set);
+	auto_free struct kube_ports *known = calloc(1, sizeof *known);
 	struct hoy_node *spec = NULL, *ports = NULL;
 
 	s->kube->failed = s->kube->failed || !name;
@@ -280,7 +271,7 @@ static void add_outer(struct kube_service *s)
 			kube_selector(s, spec, "selector");
 			ports = kube_list(s->kube, spec, "ports");
 		}
-		add_port(s, ports, set, p, number ? number : p->target);
+		add_port(s, ports, known, p, number ? number : p->target);
 	}
 }
 

@@ -146,3 +146,13 @@ X
     [ "$status" = 1 ]
     [[ $output = *configs.bin:*bin*"No such file"* ]]
 }
+
+@test "convert: each port once, also of a range; what is no port is told" {
+    cat >compose.yaml <<'Y'
+services:
+  a: {image: i, ports: ["20000-20499", "20000-20499/udp", "20300", {target: 80, published: "70000"}], expose: ["20300-20310"]}
+Y
+    [ "$(object Service a | jq '[.spec.ports | length, (unique_by([.port, .protocol]) | length)] | @json')" = '"[1001,1001]"' ]
+    [ "$(object Deployment a | jq '.spec.template.spec.containers[0].ports | length')" = 1001 ]
+    warned "services.a.ports: 70000 is no port"
+}
