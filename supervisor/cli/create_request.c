@@ -122,41 +122,53 @@ static int print_exposed(struct hoy_json_writer *w, const struct hoy_run_options
 	return 0;
 }
 
-static bool is_health_given(const struct hoy_run_options *o)
+bool hoy_health_options_given(const struct hoy_health_options *health)
 {
-	return o->health_cmd || o->health_interval || o->health_timeout || o->health_start_period ||
-	       o->health_start_interval || o->health_retries;
+	return health->none || health->cmd || health->interval || health->timeout || health->start_period ||
+	       health->start_interval || health->retries;
 }
 
-static int print_health(struct hoy_json_writer *w, const struct hoy_run_options *o, struct hoy_err *err)
+static void print_test(struct hoy_json_writer *w, const struct hoy_health_options *health, const struct hoy_json *now)
+{
+	if (!health->none && !health->cmd) {
+		if (now)
+			hoy_json_add_value(w, "Test", hoy_json_get(now, "Test"));
+		return;
+	}
+	hoy_json_array(w, "Test");
+	hoy_json_add_string(w, NULL, health->none ? "NONE" : "CMD-SHELL");
+	if (health->cmd)
+		hoy_json_add_string(w, NULL, health->cmd);
+	hoy_json_end(w);
+}
+
+int hoy_health_options_print(struct hoy_json_writer *w, const struct hoy_health_options *health,
+	const struct hoy_json *now, struct hoy_err *err)
 {
 	const struct {
 		const char *flag, *key;
 		int64_t value;
 	} numbers[] = {
-		{ "health-interval", "Interval", o->health_interval },
-		{ "health-timeout", "Timeout", o->health_timeout },
-		{ "health-start-period", "StartPeriod", o->health_start_period },
-		{ "health-start-interval", "StartInterval", o->health_start_interval },
-		{ "health-retries", "Retries", o->health_retries },
+		{ "health-interval", "Interval", health->interval },
+		{ "health-timeout", "Timeout", health->timeout },
+		{ "health-start-period", "StartPeriod", health->start_period },
+		{ "health-start-interval", "StartInterval", health->start_interval },
+		{ "health-retries", "Retries", health->retries },
 	};
+	struct hoy_health_options others = *health;
 
-	if (o->no_healthcheck && is_health_given(o))
+	others.none = false;
+	if (health->none && hoy_health_options_given(&others))
 		return hoy_err_invalid(err, "--no-healthcheck conflicts with --health-* options");
-	if (!o->no_healthcheck && !is_health_given(o))
-		return 0;
 	hoy_json_object(w, "Healthcheck");
-	if (o->no_healthcheck || o->health_cmd) {
-		hoy_json_array(w, "Test");
-		hoy_json_add_string(w, NULL, o->no_healthcheck ? "NONE" : "CMD-SHELL");
-		if (o->health_cmd)
-			hoy_json_add_string(w, NULL, o->health_cmd);
-		hoy_json_end(w);
-	}
-	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+	print_test(w, health, now);
+	for (size_t i = 0; i < ARRAY_LEN(numbers) && !health->none; i++) {
+		int64_t value = 0;
+
 		if (numbers[i].value < 0)
 			return hoy_err_invalid(err, "--%s cannot be negative", numbers[i].flag);
-		hoy_create_add_number(w, numbers[i].key, numbers[i].value);
+		(void) hoy_json_to_i64(hoy_json_get(now, numbers[i].key), &value);
+		hoy_create_add_number(w, numbers[i].key, numbers[i].value ? numbers[i].value : value);
 	}
 	hoy_json_end(w);
 	return 0;
@@ -231,7 +243,7 @@ static int print_config(struct hoy_json_writer *w, const struct hoy_run_options 
 	hoy_create_add_text(w, "StopSignal", o->stop_signal);
 	if (o->stop_timeout_given)
 		hoy_json_add_i64(w, "StopTimeout", o->stop_timeout);
-	r = print_health(w, o, err);
+	r = hoy_health_options_given(&o->health) ? hoy_health_options_print(w, &o->health, NULL, err) : 0;
 	if (r == 0)
 		r = print_labels(w, o, err);
 	return r < 0 ? r : print_exposed(w, o, ports, err);

@@ -7,7 +7,15 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/json.h"
 #include "supervisor/cli/options.h"
+
+/* --health-cmd and its numbers (times in ns), --no-healthcheck: of `run`, `create` and `update`. */
+struct hoy_health_options {
+	const char *cmd;
+	int64_t interval, timeout, start_period, start_interval, retries;
+	bool none;
+};
 
 struct hoy_run_options {
 	/* how the command behaves */
@@ -19,9 +27,7 @@ struct hoy_run_options {
 	bool entrypoint_given, stop_timeout_given;
 	int64_t stop_timeout;
 	char **env, **env_file, **label, **label_file, **expose, **attach;
-	const char *health_cmd;
-	int64_t health_interval, health_timeout, health_start_period, health_start_interval, health_retries;
-	bool no_healthcheck;
+	struct hoy_health_options health;
 	/* HostConfig */
 	char **publish, **volume, **mount, **tmpfs, **volumes_from, **cap_add, **cap_drop, **security_opt, **group_add,
 		**add_host, **dns, **dns_option, **dns_search, **device, **device_cgroup_rule, **gpus, **sysctl,
@@ -52,6 +58,12 @@ int hoy_create_request_print(const struct hoy_run_options *options, char *const 
 /* The variables that -e and --env-file give: "NAME=value"; a NAME alone takes ours; of -e, one we have not stays a NAME
  * alone. */
 int hoy_create_request_env(char *const *env, char *const *files, char ***ret, struct hoy_err *err);
+
+bool hoy_health_options_given(const struct hoy_health_options *health);
+
+/* The member Healthcheck that they ask for; what they do not name is as in `now`, the one that is there (NULL: none). */
+int hoy_health_options_print(struct hoy_json_writer *w, const struct hoy_health_options *health,
+	const struct hoy_json *now, struct hoy_err *err);
 
 /* One published port, "127.0.0.1:8080:80/tcp" with its parts resolved; for a range one per port. */
 struct hoy_publish {

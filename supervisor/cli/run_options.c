@@ -63,15 +63,15 @@ const struct hoy_run_options hoy_run_option_defaults = {
 		O(0, "gpus", LIST, "gpu-request", gpus,                                                                                   \
 			"GPU devices to add to the container ('all' for all of them)"),                                                   \
 		O(0, "group-add", LIST, "list", group_add, "Add additional groups to join"),                                              \
-		O(0, "health-cmd", STRING, "string", health_cmd, "Command to run to check health"),                                       \
-		O(0, "health-interval", DURATION, "duration", health_interval,                                                            \
+		O(0, "health-cmd", STRING, "string", health.cmd, "Command to run to check health"),                                       \
+		O(0, "health-interval", DURATION, "duration", health.interval,                                                            \
 			"Time between running the check (ms|s|m|h) (default 0s)"),                                                        \
-		O(0, "health-retries", INT, "int", health_retries, "Consecutive failures needed to report unhealthy"),                    \
-		O(0, "health-start-interval", DURATION, "duration", health_start_interval,                                                \
+		O(0, "health-retries", INT, "int", health.retries, "Consecutive failures needed to report unhealthy"),                    \
+		O(0, "health-start-interval", DURATION, "duration", health.start_interval,                                                \
 			"Time between running the check during the start period (ms|s|m|h) (default 0s)"),                                \
-		O(0, "health-start-period", DURATION, "duration", health_start_period,                                                    \
+		O(0, "health-start-period", DURATION, "duration", health.start_period,                                                    \
 			"Start period for the container to initialize before starting health-retries countdown (ms|s|m|h) (default 0s)"), \
-		O(0, "health-timeout", DURATION, "duration", health_timeout,                                                              \
+		O(0, "health-timeout", DURATION, "duration", health.timeout,                                                              \
 			"Maximum time to allow one check to run (ms|s|m|h) (default 0s)"),                                                \
 		O('h', "hostname", STRING, "string", hostname, "Container host name"),                                                    \
 		HOY_OPTION_WITH_SET(0, "init", HOY_OPTION_BOOL, NULL, struct hoy_run_options, init, init_given,                           \
@@ -105,7 +105,7 @@ const struct hoy_run_options hoy_run_option_defaults = {
 		O(0, "name", STRING, "string", name, "Assign a name to the container"),                                                   \
 		O(0, "network", LIST, "network", network, "Connect a container to a network"),                                            \
 		O(0, "network-alias", LIST, "list", network_alias, "Add network-scoped alias for the container"),                         \
-		O(0, "no-healthcheck", BOOL, NULL, no_healthcheck, "Disable any container-specified HEALTHCHECK"),                        \
+		O(0, "no-healthcheck", BOOL, NULL, health.none, "Disable any container-specified HEALTHCHECK"),                           \
 		O(0, "oom-kill-disable", BOOL, NULL, oom_kill_disable, "Disable OOM Killer"),                                             \
 		O(0, "oom-score-adj", INT, "int", oom_score_adj, "Tune host's OOM preferences (-1000 to 1000)"),                          \
 		O(0, "pid", STRING, "string", pid, "PID namespace to use"),                                                               \

@@ -15,9 +15,7 @@ struct update_options {
 	const char *cpuset_cpus, *cpuset_mems, *restart;
 	char **publish_add, **publish_rm;
 	char **env_add, **env_rm, **label_add, **label_rm;
-	const char *health_cmd;
-	int64_t health_interval, health_timeout, health_start_period, health_start_interval, health_retries;
-	bool no_healthcheck;
+	struct hoy_health_options health;
 };
 #define O(letter, name, type, value, member, help)                                                                     \
 	HOY_OPTION(letter, name, HOY_OPTION_##type, value, struct update_options, member, help)
@@ -34,20 +32,20 @@ static const struct hoy_option update_options[] = {
 	O(0, "cpuset-mems", STRING, "string", cpuset_mems, "MEMs in which to allow execution (0-3, 0,1)"),
 	O(0, "env-add", LIST, "list", env_add, "Set a variable, for execs and the next start: NAME=VALUE"),
 	O(0, "env-rm", LIST, "list", env_rm, "Remove a variable, for execs and the next start"),
-	O(0, "health-cmd", STRING, "string", health_cmd, "Command to run to check health, at once"),
-	O(0, "health-interval", DURATION, "duration", health_interval, "Time between running the check"),
-	O(0, "health-retries", INT, "int", health_retries, "Consecutive failures needed to report unhealthy"),
-	O(0, "health-start-interval", DURATION, "duration", health_start_interval,
+	O(0, "health-cmd", STRING, "string", health.cmd, "Command to run to check health, at once"),
+	O(0, "health-interval", DURATION, "duration", health.interval, "Time between running the check"),
+	O(0, "health-retries", INT, "int", health.retries, "Consecutive failures needed to report unhealthy"),
+	O(0, "health-start-interval", DURATION, "duration", health.start_interval,
 		"Time between running the check during the start period"),
-	O(0, "health-start-period", DURATION, "duration", health_start_period,
+	O(0, "health-start-period", DURATION, "duration", health.start_period,
 		"Time since the container's start in which failures do not count"),
-	O(0, "health-timeout", DURATION, "duration", health_timeout, "Maximum time to allow one check to run"),
+	O(0, "health-timeout", DURATION, "duration", health.timeout, "Maximum time to allow one check to run"),
 	O(0, "label-add", LIST, "list", label_add, "Set a label, at once: NAME[=VALUE]"),
 	O(0, "label-rm", LIST, "list", label_rm, "Remove a label, at once"),
 	O('m', "memory", BYTES, "bytes", memory, "Memory limit"),
 	O(0, "memory-reservation", BYTES, "bytes", reservation, "Memory soft limit"),
 	O(0, "memory-swap", BYTES, "bytes", swap, "Swap limit equal to memory plus swap: -1 to enable unlimited swap"),
-	O(0, "no-healthcheck", BOOL, NULL, no_healthcheck, "Check its health no more"),
+	O(0, "no-healthcheck", BOOL, NULL, health.none, "Check its health no more"),
 	HOY_OPTION_WITH_SET(0, "pids-limit", HOY_OPTION_INT, "int", struct update_options, pids, pids_given,
 		"Tune container pids limit (set -1 for unlimited)"),
 	O(0, "publish-add", LIST, "list", publish_add, "Publish one more port, at once: [IP:][HOSTPORT:]PORT[/PROTO]"),
@@ -75,15 +73,9 @@ static int add_policy(struct hoy_json_writer *w, const char *text, struct hoy_er
 
 /* --- environment, labels, health check ---------------------------------------------------------------------------- */
 
-static bool is_health_given(const struct update_options *o)
-{
-	return o->health_cmd || o->health_interval || o->health_timeout || o->health_start_period ||
-	       o->health_start_interval || o->health_retries;
-}
-
 static bool changes_config(const struct update_options *o)
 {
-	return o->env_add || o->env_rm || o->label_add || o->label_rm || o->no_healthcheck || is_health_given(o);
+	return o->env_add || o->env_rm || o->label_add || o->label_rm || hoy_health_options_given(&o->health);
 }
 
 /* "NAME=VALUE" of the list sets `name`, or "NAME" removes it. */
@@ -160,53 +152,14 @@ static int print_labels(
 	return check_removed(o->label_rm, "label", now, err);
 }
 
-static void print_test(struct hoy_json_writer *w, const struct update_options *o, const struct hoy_json *now)
+static int print_health(struct hoy_json_writer *w, const struct hoy_health_options *health, const struct hoy_json *now,
+	struct hoy_err *err)
 {
-	if (!o->no_healthcheck && !o->health_cmd) {
-		hoy_json_add_value(w, "Test", now);
-		return;
-	}
-	hoy_json_array(w, "Test");
-	hoy_json_add_string(w, NULL, o->no_healthcheck ? "NONE" : "CMD-SHELL");
-	if (o->health_cmd)
-		hoy_json_add_string(w, NULL, o->health_cmd);
-	hoy_json_end(w);
-}
+	const char *kind = hoy_json_string(hoy_json_first(hoy_json_get(now, "Test")));
 
-static int print_health(
-	struct hoy_json_writer *w, const struct update_options *o, const struct hoy_json *now, struct hoy_err *err)
-{
-	const struct {
-		const char *flag, *key;
-		int64_t value;
-	} numbers[] = {
-		{ "health-interval", "Interval", o->health_interval },
-		{ "health-timeout", "Timeout", o->health_timeout },
-		{ "health-start-period", "StartPeriod", o->health_start_period },
-		{ "health-start-interval", "StartInterval", o->health_start_interval },
-		{ "health-retries", "Retries", o->health_retries },
-	};
-	const struct hoy_json *test = hoy_json_get(now, "Test");
-	const char *kind = hoy_json_string(hoy_json_first(test));
-
-	if (o->no_healthcheck && is_health_given(o))
-		return hoy_err_invalid(err, "--no-healthcheck conflicts with --health-* options");
-	if (!o->no_healthcheck && !o->health_cmd && (!kind || strcmp(kind, "NONE") == 0))
+	if (!health->none && !health->cmd && (!kind || strcmp(kind, "NONE") == 0))
 		return hoy_err_invalid(err, "the container has no health check: --health-cmd gives it one");
-	hoy_json_object(w, "Healthcheck");
-	print_test(w, o, test);
-	for (size_t i = 0; i < ARRAY_LEN(numbers) && !o->no_healthcheck; i++) {
-		int64_t value = 0;
-
-		if (numbers[i].value < 0)
-			return hoy_err_invalid(err, "--%s cannot be negative", numbers[i].flag);
-		(void) hoy_json_to_i64(hoy_json_get(now, numbers[i].key), &value);
-		value = numbers[i].value ? numbers[i].value : value;
-		if (value)
-			hoy_json_add_i64(w, numbers[i].key, value);
-	}
-	hoy_json_end(w);
-	return 0;
+	return hoy_health_options_print(w, health, now, err);
 }
 
 /* `now`: the Config of the container, of which the engine gets whole members. */
@@ -219,8 +172,8 @@ static int print_config(
 		r = print_env(w, o, hoy_json_get(now, "Env"), err);
 	if (r >= 0 && (o->label_add || o->label_rm))
 		r = print_labels(w, o, hoy_json_get(now, "Labels"), err);
-	if (r >= 0 && (o->no_healthcheck || is_health_given(o)))
-		r = print_health(w, o, hoy_json_get(now, "Healthcheck"), err);
+	if (r >= 0 && (hoy_health_options_given(&o->health)))
+		r = print_health(w, &o->health, hoy_json_get(now, "Healthcheck"), err);
 	return r;
 }
 
