@@ -305,7 +305,9 @@ def bootstrap(values):
     if "config" in values:
         any_ = field(1, "runtimeoptions.v1.Options") + field(2, field(3, values["config"]))
     else:
-        options = b"".join(field(n, values[key]) for n, key in ((6, "binary_name"), (7, "root")) if key in values)
+        options = b"".join(field(n, int(values[key])) for n, key in ((4, "io_uid"), (5, "io_gid")) if key in values)
+        texts = ((6, "binary_name"), (7, "root"), (11, "criu_work_path"))
+        options += b"".join(field(n, values[key]) for n, key in texts if key in values)
         any_ = field(1, "containerd.runc.v1.Options") + field(2, options)
     params = field(1, values.get("id", "id")) + field(2, values.get("ns", "ns")) + field(6, values.get("grpc", ""))
     sys.stdout.buffer.write(params + field(8, field(1, any_)) + field(9, values["socket_dir"]))

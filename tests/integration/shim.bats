@@ -89,6 +89,7 @@ teardown() { shim_teardown; }
 #!/bin/bash
 echo "\$@" >>"$T/asked"
 env >>"$T/environment"
+stat -L -c '%F %u %g' /proc/\$\$/fd/1 >>"$T/owner"
 for arg; do shift; case \$arg in --systemd-cgroup | --no-pivot) ;; *) set -- "\$@" "\$arg" ;; esac; done
 exec "$HOYRUN" "\$@"
 RT
@@ -107,6 +108,7 @@ RT
     [ "$(cat "/proc/$SHIM_PID/oom_score_adj")" = $(($(cat /proc/self/oom_score_adj) + 1)) ]
     pid=$(create_task | jq .pid)
     ! grep -q ":/$own\$" "/proc/$pid/cgroup" || false
+    [ "$(head -1 "$T/owner")" = "fifo 1234 2345" ]
     # the runtime makes the container's user the owner, the group stays
     [ "$(stat -L -c '%F %g' "/proc/$pid/fd/1")" = "fifo 2345" ]
     [[ "$(head -1 "$T/asked")" == *" --systemd-cgroup create "*" --no-pivot --no-new-keyring "* ]]
@@ -118,6 +120,48 @@ RT
     task Shutdown
     wait_for 10 shim_is_gone
     remove_cgroup_parents "$own"
+}
+
+@test "options of runc's shim: the owner of the pipes, a directory for CRIU" {
+    cat >"$T/runtime" <<RT
+#!/bin/bash
+echo "\$@" >>"$T/asked"
+stat -L -c '%F %u %g' /proc/\$\$/fd/{1,2} >>"$T/owner"
+for arg; do case \$arg in checkpoint) exit ;; esac; done
+exec "$HOYRUN" "\$@"
+RT
+    chmod 755 "$T/runtime"
+    sh_in 'sleep 100'
+    start_shim "binary_name=$T/runtime" io_uid=1234 io_gid=2345 "criu_work_path=$T/criu"
+    create_task >/dev/null
+    [ "$(head -2 "$T/owner" | uniq)" = "fifo 1234 2345" ]
+    task Start >/dev/null
+    # an exec's too
+    task Exec exec_id=e stdout=none: 'spec={"args":["true"],"cwd":"/","env":["PATH=/bin"]}'
+    : >"$T/owner"
+    task Start exec_id=e >/dev/null
+    [ "$(head -1 "$T/owner")" = "fifo 1234 2345" ]
+    task Checkpoint "path=$T/images"
+    [[ "$(tail -1 "$T/asked")" == *" checkpoint --image-path $T/images --work-path $T/criu --leave-running $ID" ]]
+}
+
+@test "the shim's log goes into containerd's fifo, read or not" {
+    mkfifo "$B/log"
+    exec {log}<>"$B/log"
+    start_shim
+    [ "$(readlink "/proc/$SHIM_PID/fd/2")" = "$B/log" ]
+    run create_task "stdout=binary:///bin/sh?-c=echo%20said%20by%20the%20driver%20%3E%262%3B%20exit%203"
+    [[ "$output" == *"log driver ended with exit status 3 before it was ready"* ]]
+    read -r -t 5 line <&"$log"
+    [ "$line" = "said by the driver" ]
+    # nobody reads it any more: full, it holds nobody up
+    dd if=/dev/zero bs=64k count=64 iflag=fullblock oflag=nonblock of="/proc/self/fd/$log" 2>/dev/null || :
+    exec {log}<&-
+    run create_task "stdout=binary:///bin/sh?-c=echo%20lost%20%3E%262%3B%20exit%203"
+    [[ "$output" == *"log driver ended with exit status 3 before it was ready"* ]]
+    create_task stdout=none: stderr=none: >/dev/null
+    task Delete >/dev/null
+    [ ! -e "$B/shim.log" ]
 }
 
 @test "SCHED_CORE: a core of its own, or an error that says so" {
