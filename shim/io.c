@@ -20,6 +20,7 @@
 #include "shim/outlet.h"
 #include "shim/protocol.h"
 #include "shim/pump.h"
+#include "shim/stream.h"
 
 enum target_kind {
 	TARGET_NULL,   /* "" */
@@ -30,6 +31,7 @@ enum target_kind {
 	TARGET_NONE,   /* none: */
 	TARGET_STDIN,  /* hoy-stdin: */
 	TARGET_STDIN_ONCE,
+	TARGET_STREAM, /* ttrpc+unix:// */
 };
 
 struct target {
@@ -62,6 +64,9 @@ struct hoy_io {
 	bool stdin_closed; /* before there was an inlet */
 	struct hoy_outlet *outlets[3];
 	struct hoy_pump *pumps[3];
+	struct hoy_streams *streams;
+	char *stream_names[3]; /* of TARGET_STREAM */
+	struct hoy_stream_port *ports[3];
 
 	unsigned int open_outputs;
 	bool exited, drained_told;
@@ -95,6 +100,10 @@ static int parse_target(const char *uri, int which, struct target *ret, struct h
 			*ret = (struct target){ schemes[i].kind, uri + strlen(schemes[i].prefix) };
 			return 0;
 		}
+	if (hoy_str_starts(uri, HOY_STREAM_SCHEME)) {
+		*ret = (struct target){ TARGET_STREAM, uri };
+		return 0;
+	}
 	if (hoy_str_starts(uri, "fifo://"))
 		uri += strlen("fifo://");
 	if (*uri && *uri != '/')
@@ -115,6 +124,11 @@ static bool is_pump(const struct hoy_io *io, int which)
 	enum target_kind kind = io->targets[which].kind;
 
 	return kind == TARGET_FIFO || ((kind == TARGET_FILE || kind == TARGET_BINARY) && io->terminal);
+}
+
+static bool is_stream(const struct hoy_io *io, int which)
+{
+	return io->targets[which].kind == TARGET_STREAM;
 }
 
 static bool is_inlet(const struct hoy_io *io)
@@ -249,7 +263,7 @@ static int open_stream(struct hoy_io *io, int which, struct hoy_err *err)
 		io->child_fds[which] = TAKE_FD(io->fifo_fds[which]);
 		return 0;
 	}
-	if (is_pump(io, which) || (which == 0 ? is_inlet(io) : is_outlet(io, which)))
+	if (is_pump(io, which) || is_stream(io, which) || (which == 0 ? is_inlet(io) : is_outlet(io, which)))
 		return make_pipe(io, which, err);
 	return 0;
 }
@@ -300,6 +314,7 @@ static struct hoy_io *allocate(
 	io->terminal = options->terminal;
 	io->uid = options->uid;
 	io->gid = options->gid;
+	io->streams = options->streams;
 	io->ready = ready;
 	io->drained = drained;
 	io->userdata = userdata;
@@ -328,6 +343,8 @@ int hoy_io_new(const struct hoy_io_options *options, hoy_io_ready ready, hoy_io_
 		return r;
 	for (int i = 0; i < 3; i++) {
 		r = parse_target(io->uris[i], i, &io->targets[i], err);
+		if (r >= 0 && is_stream(io, i))
+			r = hoy_streams_parse(io->streams, io->uris[i], &io->stream_names[i], err);
 		if (r < 0)
 			return r;
 	}
@@ -354,6 +371,10 @@ void hoy_io_free(struct hoy_io *io)
 	for (int i = 0; i < 3; i++) {
 		hoy_outlet_free(io->outlets[i]);
 		hoy_pump_free(io->pumps[i]);
+		if (io->stream_names[i] && !io->ports[i])
+			hoy_streams_drop(io->streams, io->stream_names[i]);
+		hoy_stream_port_free(io->ports[i]);
+		free(io->stream_names[i]);
 		hoy_fd_close(&io->child_fds[i]);
 		hoy_fd_close(&io->own_fds[i]);
 		hoy_fd_close(&io->fifo_fds[i]);
@@ -417,6 +438,13 @@ static int start_input(struct hoy_io *io, struct hoy_err *err)
 
 	if (is_pump(io, 0))
 		return 0; /* hoy_io_open_stdin() */
+	if (is_stream(io, 0)) {
+		r = hoy_stream_port_input(
+			io->streams, io->stream_names[0], TAKE_FD(io->own_fds[0]), &io->ports[0], err);
+		if (r >= 0 && io->stdin_closed)
+			hoy_stream_port_close_input(io->ports[0]);
+		return r;
+	}
 	if (!is_inlet(io)) {
 		hoy_fd_close(&io->own_fds[0]);
 		return 0;
@@ -439,6 +467,9 @@ static int start_output(struct hoy_io *io, int which, struct hoy_err *err)
 	if (is_pump(io, which)) {
 		r = hoy_pump_new(io->loop, TAKE_FD(io->own_fds[which]), TAKE_FD(io->fifo_fds[which]), on_output_end, io,
 			&io->pumps[which], err);
+	} else if (is_stream(io, which)) {
+		r = hoy_stream_port_output(io->streams, io->stream_names[which], TAKE_FD(io->own_fds[which]),
+			on_output_end, io, &io->ports[which], err);
 	} else if (is_outlet(io, which)) {
 		r = hoy_outlet_new(io->loop, TAKE_FD(io->own_fds[which]), (enum hoy_output) which,
 			io->targets[which].kind == TARGET_LOG ? io->log : NULL, io->audience, on_output_end, io,
@@ -490,6 +521,8 @@ void hoy_io_close_stdin(struct hoy_io *io)
 	io->stdin_closed = true;
 	if (io->inlet)
 		hoy_inlet_close(io->inlet);
+	if (io->ports[0])
+		hoy_stream_port_close_input(io->ports[0]);
 }
 
 int hoy_io_resize(struct hoy_io *io, unsigned int width, unsigned int height, struct hoy_err *err)
@@ -533,6 +566,8 @@ void hoy_io_process_exited(struct hoy_io *io)
 	io->inlet = NULL;
 	hoy_pump_free(io->pumps[0]);
 	io->pumps[0] = NULL;
+	hoy_stream_port_free(io->ports[0]);
+	io->ports[0] = NULL;
 	for (int which = 1; which <= 2; which++)
 		if (io->outlets[which])
 			hoy_outlet_process_exited(io->outlets[which]);

@@ -16,6 +16,7 @@ struct hoy_audience_client;
 struct hoy_io;
 struct hoy_loop;
 struct hoy_reaper;
+struct hoy_streams;
 
 struct hoy_io_options {
 	struct hoy_loop *loop;
@@ -26,6 +27,7 @@ struct hoy_io_options {
 	gid_t gid;
 	size_t *lingering; /* see shim/audience.h and shim/logger.h */
 	struct hoy_reaper *reaper;
+	struct hoy_streams *streams;
 	const char *id, *namespace_; /* told to a log driver */
 };
 

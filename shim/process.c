@@ -175,6 +175,7 @@ int hoy_process_open_io(struct hoy_process *process, hoy_process_ready ready, st
 		.gid = task->io_gid,
 		.lingering = &task->tasks->lingering,
 		.reaper = task->tasks->reaper,
+		.streams = task->tasks->streams,
 		.id = task->id,
 		.namespace_ = task->tasks->namespace_,
 	};

@@ -37,7 +37,8 @@
  *	                attached clients) loses output; without it, it holds up the container. %XX is decoded.
  *	stdin           "hoy-stdin:" (open until CloseIO), "hoy-stdin:once" (ends with the first attached stdin that
  *	                ends), "" is /dev/null
- * and for containerd the path of a fifo, file:///path (appended to) or binary:///path?key=value (a log driver).
+ * and for containerd the path of a fifo, file:///path (appended to), binary:///path?key=value (a log driver) or
+ * ttrpc+unix://SOCKET?streaming_id=ID (shim/stream.h).
  */
 #define HOY_SHIM_JSON_FILE "json-file://"
 #define HOY_SHIM_LOCAL "local://"

@@ -24,6 +24,7 @@
 #include "shim/reaper.h"
 #include "shim/sandbox.h"
 #include "shim/service.h"
+#include "shim/stream.h"
 #include "shim/task.h"
 
 #define NS_PER_S ((uint64_t) 1000000000)
@@ -285,6 +286,8 @@ static int set_up(struct shim *shim, const struct hoy_shim_flags *flags, struct 
 		r = hoy_reaper_new(shim->loop, &shim->tasks.reaper, err);
 	if (r >= 0)
 		r = set_up_events(shim, flags, err);
+	if (r >= 0)
+		r = hoy_streams_new(shim->loop, flags->socket, &shim->tasks.streams, err);
 	if (r < 0)
 		return r;
 	shim->tasks.loop = shim->loop;
@@ -316,6 +319,7 @@ static void tear_down(struct shim *shim)
 	hoy_tasks_free_all(&shim->tasks);
 	hoy_sandbox_free(shim->service.sandbox);
 	hoy_ttrpc_server_free(shim->server);
+	hoy_streams_free(shim->tasks.streams);
 	hoy_events_free(shim->tasks.events);
 	hoy_reaper_free(shim->tasks.reaper);
 	for (size_t i = 0; i < ARRAY_LEN(sources); i++)

@@ -1,4 +1,5 @@
-/* containerd.task.v2.Task, containerd.task.v3.Task and hoy.shim.v1; sandbox.c has the Sandbox service. */
+/* containerd.task.v2.Task, containerd.task.v3.Task, hoy.shim.v1 and the streaming service; sandbox.c has the Sandbox
+ * service. */
 #include "shim/service.h"
 
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include "base/ttrpc/ttrpc.h"
 #include "shim/io.h"
 #include "shim/service_internal.h"
+#include "shim/stream.h"
 #include "shim/task.h"
 #include "shim/task_cgroup.h"
 #include "shim/task_stats.h"
@@ -332,6 +334,12 @@ static void handle_expect(struct hoy_service *service, ProtobufCMessage **messag
 		hoy_ttrpc_answer_code(req, HOY_TTRPC_UNAVAILABLE, "the shim is ending");
 }
 
+static void handle_stream(struct hoy_service *service, ProtobufCMessage **message, struct hoy_ttrpc_request *req)
+{
+	(void) message;
+	hoy_streams_accept(service->tasks->streams, req);
+}
+
 static const struct hoy_method task_methods[] = {
 	{ "Create", &hoy__pb__create_task_request__descriptor, handle_create },
 	{ "Start", &hoy__pb__start_request__descriptor, handle_start },
@@ -359,6 +367,11 @@ static const struct hoy_method shim_methods[] = {
 	{ 0 },
 };
 
+static const struct hoy_method streaming_methods[] = {
+	{ "Stream", &hoy__pb__empty__descriptor, handle_stream },
+	{ 0 },
+};
+
 static const struct hoy_method *find_method(const char *service, const char *name)
 {
 	const struct hoy_method *method = NULL;
@@ -369,6 +382,8 @@ static const struct hoy_method *find_method(const char *service, const char *nam
 		method = shim_methods;
 	else if (hoy_str_eq(service, HOY_TTRPC_SANDBOX_SERVICE))
 		method = hoy_sandbox_methods;
+	else if (hoy_str_eq(service, HOY_TTRPC_STREAMING_SERVICE))
+		method = streaming_methods;
 	while (method && method->name && strcmp(method->name, name) != 0)
 		method++;
 	return method && method->name ? method : NULL;

@@ -70,8 +70,8 @@ static int send_expect(int fd, const char *id)
 	request.method = (char *) "Expect";
 	request.payload.len = hoy__pb__shim_expect_request__pack(&expect, payload);
 	request.payload.data = payload;
-	data = hoy_ttrpc_frame_add(
-		&out, /* stream= */ 1, HOY_TTRPC_REQUEST, hoy__pb__rpc_request__get_packed_size(&request));
+	data = hoy_ttrpc_frame_add(&out, /* stream= */ 1, HOY_TTRPC_REQUEST, /* flags= */ 0,
+		hoy__pb__rpc_request__get_packed_size(&request));
 	if (!data)
 		return -ENOMEM;
 	hoy__pb__rpc_request__pack(&request, data);

@@ -25,6 +25,7 @@ struct hoy_loop;
 struct hoy_task_cgroup;
 struct hoy_reaper;
 struct hoy_source;
+struct hoy_streams;
 struct hoy_task;
 struct hoy_ttrpc_request;
 struct hoy_watch;
@@ -34,6 +35,7 @@ struct hoy_tasks {
 	struct hoy_loop *loop;
 	struct hoy_reaper *reaper;
 	struct hoy_events *events;
+	struct hoy_streams *streams;
 	const char *namespace_;
 	const char *socket_dir;
 	size_t lingering; /* attached clients that still read */

@@ -2,6 +2,7 @@
 #include "base/ttrpc/conn_internal.h"
 
 #include <errno.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "base/fd.h"
@@ -66,6 +67,8 @@ static void on_ready(struct hoy_source *source, uint32_t events, void *userdata)
 		end(conn);
 		return;
 	}
+	if ((events & EPOLLOUT) && !conn->out.len && conn->on_clear)
+		conn->on_clear(conn->userdata);
 	if (!(events & ~(uint32_t) EPOLLOUT))
 		return;
 	n = recv(conn->fd, data, sizeof data, MSG_DONTWAIT);
@@ -114,9 +117,26 @@ int hoy_ttrpc_conn_send(
 		return -EMSGSIZE;
 	if (conn->out.len + len + HOY_TTRPC_HEADER > MAX_UNSENT)
 		return -ENOBUFS;
-	to = hoy_ttrpc_frame_add(&conn->out, stream, type, len);
+	to = hoy_ttrpc_frame_add(&conn->out, stream, type, /* flags= */ 0, len);
 	if (!to)
 		return -ENOMEM;
 	protobuf_c_message_pack(message, to);
 	return flush(conn);
+}
+
+int hoy_ttrpc_conn_send_end(struct hoy_ttrpc_conn *conn, uint32_t stream)
+{
+	if (conn->ended)
+		return -ENOTCONN;
+	if (!hoy_ttrpc_frame_add(
+		    &conn->out, stream, HOY_TTRPC_DATA, HOY_TTRPC_CLOSED | HOY_TTRPC_NO_DATA, /* len= */ 0))
+		return -ENOMEM;
+	return flush(conn);
+}
+
+bool hoy_ttrpc_conn_has_input(const struct hoy_ttrpc_conn *conn)
+{
+	int n = 0;
+
+	return conn->reader.buf.len || (ioctl(conn->fd, FIONREAD, &n) == 0 && n > 0);
 }

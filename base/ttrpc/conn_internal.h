@@ -19,7 +19,8 @@ struct hoy_ttrpc_conn {
 	struct hoy_ttrpc_reader reader;
 	struct hoy_buf out;
 	hoy_ttrpc_on_frame on_frame;
-	hoy_ttrpc_on_end on_end; /* end of file, error or overflow; the owner then calls _close(); once */
+	hoy_ttrpc_on_end on_end;          /* end of file, error or overflow; the owner then calls _close(); once */
+	void (*on_clear)(void *userdata); /* what the socket did not take at once is out; may be NULL */
 	void *userdata;
 	bool ended;
 	bool *gone; /* set by _close() for the handler that is running */
@@ -33,5 +34,11 @@ void hoy_ttrpc_conn_close(struct hoy_ttrpc_conn *conn);
  * a frame; -ENOBUFS: the peer does not read; -ENOTCONN. Never calls on_end. */
 int hoy_ttrpc_conn_send(
 	struct hoy_ttrpc_conn *conn, uint32_t stream, enum hoy_ttrpc_type type, const ProtobufCMessage *message);
+
+/* The same without a message: a frame of data that says that no more comes. */
+int hoy_ttrpc_conn_send_end(struct hoy_ttrpc_conn *conn, uint32_t stream);
+
+/* Bytes of the peer's are there that were not handled yet; not to be asked from inside on_frame. */
+bool hoy_ttrpc_conn_has_input(const struct hoy_ttrpc_conn *conn);
 
 #endif

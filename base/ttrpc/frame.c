@@ -109,7 +109,7 @@ int hoy_ttrpc_reader_next(
 	return 1;
 }
 
-uint8_t *hoy_ttrpc_frame_add(struct hoy_buf *out, uint32_t stream, enum hoy_ttrpc_type type, size_t len)
+uint8_t *hoy_ttrpc_frame_add(struct hoy_buf *out, uint32_t stream, enum hoy_ttrpc_type type, uint8_t flags, size_t len)
 {
 	uint8_t *p = len <= HOY_TTRPC_MAX_DATA ? hoy_buf_reserve(out, HOY_TTRPC_HEADER + len) : NULL;
 
@@ -118,7 +118,7 @@ uint8_t *hoy_ttrpc_frame_add(struct hoy_buf *out, uint32_t stream, enum hoy_ttrp
 	put_be32(p, (uint32_t) len);
 	put_be32(p + 4, stream);
 	p[8] = (uint8_t) type;
-	p[9] = 0;
+	p[9] = flags;
 	hoy_buf_commit(out, HOY_TTRPC_HEADER + len);
 	return p + HOY_TTRPC_HEADER;
 }

@@ -13,6 +13,9 @@
 #define HOY_TTRPC_HEADER 10
 #define HOY_TTRPC_MAX_DATA ((uint32_t) 4 << 20)
 
+/* Flags of a request and of data: the sender sends no more; it will send data; there is no message in this frame. */
+enum hoy_ttrpc_flags { HOY_TTRPC_CLOSED = 1, HOY_TTRPC_OPEN = 2, HOY_TTRPC_NO_DATA = 4 };
+
 enum hoy_ttrpc_type { HOY_TTRPC_REQUEST = 1, HOY_TTRPC_RESPONSE = 2, HOY_TTRPC_DATA = 3 };
 
 struct hoy_ttrpc_frame {
@@ -39,6 +42,6 @@ int hoy_ttrpc_reader_next(
 	struct hoy_ttrpc_reader *reader, const uint8_t **data, size_t *len, struct hoy_ttrpc_frame *frame);
 
 /* Appends a frame with room for `len` bytes of data and returns where to write them; NULL when the buffer is full. */
-uint8_t *hoy_ttrpc_frame_add(struct hoy_buf *out, uint32_t stream, enum hoy_ttrpc_type type, size_t len);
+uint8_t *hoy_ttrpc_frame_add(struct hoy_buf *out, uint32_t stream, enum hoy_ttrpc_type type, uint8_t flags, size_t len);
 
 #endif

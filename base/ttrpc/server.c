@@ -29,7 +29,9 @@ struct hoy_ttrpc_request {
 	struct hoy_ttrpc_request *next, **link;
 	struct peer *peer; /* NULL: the connection is gone, or it never had one */
 	uint32_t stream;
-	hoy_ttrpc_done done; /* asked by this program itself */
+	bool wants_stream;
+	const struct hoy_ttrpc_stream_ops *ops; /* it is an open stream */
+	hoy_ttrpc_done done;                    /* asked by this program itself */
 	void *userdata;
 };
 
@@ -43,9 +45,50 @@ struct hoy_ttrpc_server {
 	void *userdata;
 };
 
+static void link_request(struct hoy_ttrpc_request *req, struct hoy_ttrpc_request **list)
+{
+	req->next = *list;
+	req->link = list;
+	if (req->next)
+		req->next->link = &req->next;
+	*list = req;
+}
+
+static void unlink_request(struct hoy_ttrpc_request *req)
+{
+	if (!req->link)
+		return;
+	*req->link = req->next;
+	if (req->next)
+		req->next->link = req->link;
+	req->link = NULL;
+	req->next = NULL;
+}
+
+static void request_free(struct hoy_ttrpc_request *req)
+{
+	unlink_request(req);
+	if (req->peer)
+		req->peer->n_requests--;
+	free(req);
+}
+
+/* Ends with the connection, other than what is answered later into nothing. */
+static void lose_streams(struct hoy_ttrpc_request **streams)
+{
+	while (*streams) {
+		const struct hoy_ttrpc_stream_ops *ops = (*streams)->ops;
+		void *userdata = (*streams)->userdata;
+
+		request_free(*streams);
+		ops->gone(userdata);
+	}
+}
+
 static void peer_free(struct peer *peer)
 {
 	struct hoy_ttrpc_server *server = peer->server;
+	struct hoy_ttrpc_request *streams = NULL;
 
 	for (struct peer **at = &server->peers; *at; at = &(*at)->next)
 		if (*at == peer) {
@@ -53,26 +96,22 @@ static void peer_free(struct peer *peer)
 			server->n_peers--;
 			break;
 		}
-	for (struct hoy_ttrpc_request *req = peer->requests; req; req = req->next)
+	while (peer->requests) {
+		struct hoy_ttrpc_request *req = peer->requests;
+
+		unlink_request(req);
 		req->peer = NULL;
+		if (req->ops)
+			link_request(req, &streams);
+	}
 	hoy_ttrpc_conn_close(&peer->conn);
 	free(peer);
+	lose_streams(&streams);
 }
 
 static void on_peer_end(void *userdata)
 {
 	peer_free(userdata);
-}
-
-static void request_free(struct hoy_ttrpc_request *req)
-{
-	if (req->peer) {
-		*req->link = req->next;
-		if (req->next)
-			req->next->link = req->link;
-		req->peer->n_requests--;
-	}
-	free(req);
 }
 
 static struct hoy_ttrpc_request *request_new(struct peer *peer, uint32_t stream)
@@ -83,11 +122,7 @@ static struct hoy_ttrpc_request *request_new(struct peer *peer, uint32_t stream)
 		return NULL;
 	req->peer = peer;
 	req->stream = stream;
-	req->next = peer->requests;
-	req->link = &peer->requests;
-	if (req->next)
-		req->next->link = &req->next;
-	peer->requests = req;
+	link_request(req, &peer->requests);
 	peer->n_requests++;
 	return req;
 }
@@ -102,12 +137,52 @@ static void dispatch(struct hoy_ttrpc_request *req, const struct hoy_ttrpc_frame
 		hoy_ttrpc_answer_code(req, HOY_TTRPC_INVALID_ARGUMENT, "malformed request");
 		return;
 	}
+	req->wants_stream = frame->flags & HOY_TTRPC_OPEN;
 	in.service = request->service;
 	in.method = request->method;
 	in.payload = request->payload.data;
 	in.len = request->payload.len;
 	server->handler(req, &in, server->userdata);
 	hoy__pb__rpc_request__free_unpacked(request, NULL);
+}
+
+static struct hoy_ttrpc_request *find_stream(const struct peer *peer, uint32_t stream)
+{
+	struct hoy_ttrpc_request *req = peer->requests;
+
+	while (req && (!req->ops || req->stream != stream))
+		req = req->next;
+	return req;
+}
+
+static void on_stream_frame(struct hoy_ttrpc_request *req, const struct hoy_ttrpc_frame *frame)
+{
+	const struct hoy_ttrpc_stream_ops *ops = req->ops;
+	const struct peer *peer = req->peer;
+	void *userdata = req->userdata;
+
+	if (frame->oversize) {
+		hoy_ttrpc_answer_code(req, HOY_TTRPC_RESOURCE_EXHAUSTED,
+			"message length %zu exceeds the maximum of %u bytes", frame->len, HOY_TTRPC_MAX_DATA);
+		ops->gone(userdata);
+		return;
+	}
+	if (!(frame->flags & HOY_TTRPC_NO_DATA))
+		ops->message(userdata, frame->data, frame->len);
+	if ((frame->flags & HOY_TTRPC_CLOSED) && find_stream(peer, frame->stream) == req)
+		ops->closed(userdata);
+}
+
+static void on_peer_clear(void *userdata)
+{
+	const struct peer *peer = userdata;
+	struct hoy_ttrpc_request *next;
+
+	for (struct hoy_ttrpc_request *req = peer->requests; req; req = next) {
+		next = req->next;
+		if (req->ops)
+			req->ops->clear(req->userdata);
+	}
 }
 
 static void on_peer_frame(const struct hoy_ttrpc_frame *frame, void *userdata)
@@ -117,14 +192,21 @@ static void on_peer_frame(const struct hoy_ttrpc_frame *frame, void *userdata)
 
 	if (frame->type == HOY_TTRPC_RESPONSE)
 		return; /* we ask clients nothing */
+	req = frame->type == HOY_TTRPC_DATA ? find_stream(peer, frame->stream) : NULL;
+	if (req) {
+		on_stream_frame(req, frame);
+		return;
+	}
 	req = request_new(peer, frame->stream);
 	if (!req)
 		peer_free(peer);
 	else if (frame->oversize)
 		hoy_ttrpc_answer_code(req, HOY_TTRPC_RESOURCE_EXHAUSTED,
 			"message length %zu exceeds the maximum of %u bytes", frame->len, HOY_TTRPC_MAX_DATA);
+	else if (frame->type == HOY_TTRPC_DATA)
+		hoy_ttrpc_answer_code(req, HOY_TTRPC_INVALID_ARGUMENT, "stream %u is not open", frame->stream);
 	else if (frame->type != HOY_TTRPC_REQUEST)
-		hoy_ttrpc_answer_code(req, HOY_TTRPC_UNIMPLEMENTED, "streams are not supported");
+		hoy_ttrpc_answer_code(req, HOY_TTRPC_UNIMPLEMENTED, "frames of type %u are unknown", frame->type);
 	else if (frame->stream % 2 == 0)
 		hoy_ttrpc_answer_code(
 			req, HOY_TTRPC_INVALID_ARGUMENT, "stream id %u of a client is even", frame->stream);
@@ -153,6 +235,7 @@ static void peer_new(struct hoy_ttrpc_server *server, int fd)
 	peer->server = server;
 	peer->conn.on_frame = on_peer_frame;
 	peer->conn.on_end = on_peer_end;
+	peer->conn.on_clear = on_peer_clear;
 	peer->conn.userdata = peer;
 	if (hoy_ttrpc_conn_open(&peer->conn, server->loop, fd, /* err= */ NULL) < 0) {
 		free(peer);
@@ -352,4 +435,38 @@ void hoy_ttrpc_answer_err(struct hoy_ttrpc_request *req, const struct hoy_err *e
 	if (err->errnum == EEXIST)
 		code = HOY_TTRPC_ALREADY_EXISTS;
 	hoy_ttrpc_answer_code(req, code, "%s", hoy_err_str(err));
+}
+
+/* --- streams ------------------------------------------------------------------------------------------------------ */
+
+int hoy_ttrpc_stream_open(struct hoy_ttrpc_request *req, const struct hoy_ttrpc_stream_ops *ops, void *userdata)
+{
+	if (!req->peer || !req->wants_stream)
+		return -EPROTOTYPE;
+	req->ops = ops;
+	req->userdata = userdata;
+	return 0;
+}
+
+void hoy_ttrpc_stream_send(struct hoy_ttrpc_request *req, const ProtobufCMessage *message)
+{
+	if (hoy_ttrpc_conn_send(&req->peer->conn, req->stream, HOY_TTRPC_DATA, message) < 0)
+		(void) shutdown(req->peer->conn.fd, SHUT_RDWR);
+}
+
+bool hoy_ttrpc_stream_is_clear(const struct hoy_ttrpc_request *req)
+{
+	return !req->peer->conn.out.len;
+}
+
+bool hoy_ttrpc_stream_has_input(const struct hoy_ttrpc_request *req)
+{
+	return hoy_ttrpc_conn_has_input(&req->peer->conn);
+}
+
+void hoy_ttrpc_stream_end(struct hoy_ttrpc_request *req)
+{
+	if (hoy_ttrpc_conn_send_end(&req->peer->conn, req->stream) < 0)
+		(void) shutdown(req->peer->conn.fd, SHUT_RDWR);
+	request_free(req);
 }

@@ -1,6 +1,6 @@
 /*
  * ttrpc: small RPC over a unix stream socket, as containerd and its shims speak it. Asynchronous client and server on
- * the event loop, unary calls only. Frames are capped at 4 MiB before anything is allocated; an idle connection holds
+ * the event loop; the server serves streams too. Frames are capped at 4 MiB before anything is allocated; an idle connection holds
  * no buffers.
  *
  * Messages are the generated types of task.pb-c.h, events.pb-c.h, options.pb-c.h, hoy_shim.pb-c.h (package hoy.pb:
@@ -10,6 +10,7 @@
 #define HOY_BASE_TTRPC_TTRPC_H
 
 #include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -21,6 +22,7 @@ struct hoy_loop;
 #define HOY_TTRPC_TASK_SERVICE_V3 "containerd.task.v3.Task"
 #define HOY_TTRPC_SHIM_SERVICE "hoy.shim.v1"
 #define HOY_TTRPC_SANDBOX_SERVICE "containerd.runtime.sandbox.v1.Sandbox"
+#define HOY_TTRPC_STREAMING_SERVICE "containerd.services.streaming.v1.Streaming"
 #define HOY_TTRPC_EVENTS_SERVICE "containerd.services.events.ttrpc.v1.Events"
 
 enum hoy_ttrpc_code {
@@ -142,5 +144,29 @@ void hoy_ttrpc_answer_code(struct hoy_ttrpc_request *req, enum hoy_ttrpc_code co
 	HOY_PRINTF(3, 4);
 /* The text of `err` with the code its kind stands for. */
 void hoy_ttrpc_answer_err(struct hoy_ttrpc_request *req, const struct hoy_err *err);
+
+/* --- streams of a server ---------------------------------------------------------------------------------------- */
+
+/* What a stream hears. From inside any of them its own stream may be ended, other requests answered. */
+struct hoy_ttrpc_stream_ops {
+	void (*message)(void *userdata, const uint8_t *data, size_t len); /* packed, valid during the call */
+	void (*closed)(void *userdata);                                   /* the asker sends no more, but still reads */
+	void (*clear)(void *userdata);                                    /* hoy_ttrpc_stream_is_clear() again */
+	void (*gone)(void *userdata); /* connection lost or protocol broken: the request is freed, the last call */
+};
+
+/* Keeps the request as a stream, until hoy_ttrpc_stream_end() or one of hoy_ttrpc_answer_code(), _err() ends it, which
+ * free it, or until `gone`. -EPROTOTYPE: the asker has not asked for a stream; the request is still to be answered. */
+int hoy_ttrpc_stream_open(struct hoy_ttrpc_request *req, const struct hoy_ttrpc_stream_ops *ops, void *userdata);
+
+/* Sends a message, which is queued without limit but the connection's: wait for `clear` before more of it. */
+void hoy_ttrpc_stream_send(struct hoy_ttrpc_request *req, const ProtobufCMessage *message);
+bool hoy_ttrpc_stream_is_clear(const struct hoy_ttrpc_request *req);
+
+/* What the asker had sent by now is not all handled yet. Not to be asked from inside `message`. */
+bool hoy_ttrpc_stream_has_input(const struct hoy_ttrpc_request *req);
+
+/* No more comes from us. */
+void hoy_ttrpc_stream_end(struct hoy_ttrpc_request *req);
 
 #endif

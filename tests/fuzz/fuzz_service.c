@@ -33,6 +33,7 @@
 #include "shim/reaper.h"
 #include "shim/sandbox.h"
 #include "shim/service.h"
+#include "shim/stream.h"
 #include "shim/task.h"
 
 #define ROOM "/run" /* ours; the corpus has its bundles there */
@@ -76,6 +77,7 @@ static const struct {
 	{ HOY_TTRPC_SANDBOX_SERVICE, "ShutdownSandbox" },
 	{ HOY_TTRPC_SANDBOX_SERVICE, "SandboxMetrics" },
 	{ "no.such.Service", "Create" },
+	{ HOY_TTRPC_STREAMING_SERVICE, "Stream" },
 };
 
 static bool is_confined;
@@ -345,11 +347,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	events.loop = tasks.loop;
 	events.reaper = tasks.reaper;
 	assert(hoy_events_new(&events, &tasks.events, NULL) == 0);
+	assert(hoy_streams_new(tasks.loop, ROOM "/s/s", &tasks.streams, NULL) == 0);
 	assert(hoy_sandbox_new(tasks.loop, &service, &service.sandbox, NULL) == 0);
 	take_steps(&service, data, size);
 	wait_for_runtime(tasks.loop);
 	hoy_tasks_free_all(&tasks);
 	hoy_sandbox_free(service.sandbox);
+	hoy_streams_free(tasks.streams);
 	hoy_events_free(tasks.events);
 	hoy_reaper_free(tasks.reaper);
 	hoy_loop_free(tasks.loop);

@@ -8,6 +8,7 @@
 #include "base/ttrpc/hoy_shim.pb-c.h"
 #include "base/ttrpc/options.pb-c.h"
 #include "base/ttrpc/sandbox.pb-c.h"
+#include "base/ttrpc/streaming.pb-c.h"
 #include "base/ttrpc/task.pb-c.h"
 #include "base/ttrpc/ttrpc.pb-c.h"
 
@@ -50,6 +51,9 @@ static const ProtobufCMessageDescriptor *const types[] = {
 	&hoy__pb__bootstrap_params__descriptor,
 	&hoy__pb__runc_options__descriptor,
 	&hoy__pb__checkpoint_options__descriptor,
+	&hoy__pb__stream_init__descriptor,
+	&hoy__pb__stream_data__descriptor,
+	&hoy__pb__stream_window__descriptor,
 	&hoy__pb__rpc_response__descriptor,
 	&hoy__pb__state_response__descriptor,
 	&hoy__pb__pids_response__descriptor,

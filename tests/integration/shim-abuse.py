@@ -109,7 +109,7 @@ def wrong():
     expect(12, frame(request(b"", b"", b"")), "no names")
     expect(3, frame(b"\x0a\xff\xff\xff\xff\x0f"), "a field longer than its message")
     expect(3, frame(b"\xff" * 30), "an endless number")
-    expect(12, frame(b"data", type_=3), "a stream's data")
+    expect(3, frame(b"data", type_=3), "data of a stream that is not open")
     expect(12, frame(b"", type_=255), "a type that is none")
     expect(3, frame(request(b"State", text(1, container.encode())), stream=2), "an even stream")
     for method in (b"Create", b"Start", b"Delete", b"Exec", b"State", b"Wait", b"Kill", b"Pids", b"Pause", b"Resume", b"ResizePty",

@@ -420,14 +420,6 @@ PY
     [ "$(cat "$T/seen")" = "through a fifo" ]
 }
 
-@test "streaming stdio is refused" {
-    start_shim
-    run create_task "stdout=ttrpc+unix:///run/containerd/containerd.sock.ttrpc?streaming_id=1"
-    [ "$output" = "code 12: stdio 'ttrpc+unix:///run/containerd/containerd.sock.ttrpc?streaming_id=1' is not supported" ]
-    create_task stdout=none: stderr=none:
-    task Delete
-}
-
 @test "v3 is served as v2" {
     start_shim
     create_task service=containerd.task.v3.Task

@@ -110,7 +110,7 @@ START_TEST(a_written_frame_reads_back)
 	struct hoy_ttrpc_frame frame;
 	const uint8_t *data;
 	size_t len;
-	uint8_t *to = hoy_ttrpc_frame_add(&out, 3, HOY_TTRPC_REQUEST, 5);
+	uint8_t *to = hoy_ttrpc_frame_add(&out, 3, HOY_TTRPC_REQUEST, /* flags= */ 0, 5);
 
 	ck_assert_ptr_nonnull(to);
 	memcpy(to, "hello", 5);
@@ -120,7 +120,7 @@ START_TEST(a_written_frame_reads_back)
 	len = out.len;
 	ck_assert_int_eq(hoy_ttrpc_reader_next(&reader, &data, &len, &frame), 1);
 	check_is_connect(&frame);
-	ck_assert_ptr_null(hoy_ttrpc_frame_add(&out, 3, HOY_TTRPC_REQUEST, ((size_t) 4 << 20) + 1));
+	ck_assert_ptr_null(hoy_ttrpc_frame_add(&out, 3, HOY_TTRPC_REQUEST, /* flags= */ 0, ((size_t) 4 << 20) + 1));
 }
 END_TEST
 
