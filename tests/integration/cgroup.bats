@@ -245,7 +245,7 @@ sleeper_runs() {
     has memory || skip_because no-controller "this host has no memory controller"
     "$CHECK" create "$CG"
     "$CHECK" limits "$CG" memory.limit=8m memory.swap=8m
-    check oom-run "$CG" sh -c 'x=$(head -c 100m /dev/zero | tr "\0" x)'
+    check oom-run "$CG" $EATER
     [ "$status" -eq 0 ]
     [[ $output == *"fired 1"* ]]
     [[ $output =~ status\ [1-9] ]]
@@ -256,7 +256,7 @@ sleeper_runs() {
 @test "an update below what is in use can be refused beforehand" {
     has memory && ! is_v1 memory || skip_because v1-controller "v1 refuses it by itself"
     "$CHECK" create "$CG"
-    timeout 120 "$CHECK" run "$CG" sh -c 'x=$(head -c 30m /dev/zero | tr "\0" x); sleep 100' 3>&- &
+    timeout 120 "$CHECK" run "$CG" sh -c "$EATER of=/dev/stdout | sleep 100" 3>&- & # eats, and stands at a full pipe
     wait_for 60 sh -c "[ \$('$CHECK' stats '$CG' | awk '\$1 == \"memory.usage\" { print \$2 }') -gt 20000000 ]"
     check limits "$CG" memory.limit=1m memory.check=1
     [ "$status" -ne 0 ]

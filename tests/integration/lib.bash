@@ -9,6 +9,10 @@ HOY=${HOY:-$HOY_BUILD/hoy}
 # Debian's programs, not wrappers that somebody put before them: tests start hundreds of python3.
 export PATH="$HOY_BUILD:/usr/sbin:/usr/bin:/sbin:/bin:$PATH"
 
+# The command of a program that wants 60 MB, busybox's or coreutils': one call of the kernel, where a shell's string of that
+# length takes a million of them, in a VM most of a minute.
+EATER='dd if=/dev/zero of=/dev/null bs=60M count=1'
+
 # A skip has an id listed in tests/skips.list; any other skip fails the run.
 skip_because() { # ID TEXT
     skip "[$1] $2"

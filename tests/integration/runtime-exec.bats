@@ -235,7 +235,7 @@ x() {
 
 @test "events tells statistics and out-of-memory kills" {
     config '.linux.resources.memory = {"limit": 16777216, "swap": 16777216}'
-    sh_in 'read x </tmp/go; (echo 1000 >/proc/self/oom_score_adj; x=$(head -c 33554432 /dev/zero | tr "\0" x)) ; sleep 1000'
+    sh_in 'read x </tmp/go; (echo 1000 >/proc/self/oom_score_adj; exec '"$EATER"'); sleep 1000'
     mkfifo "$B/rootfs/tmp/go"
     r run -d -b "$B" "$ID" </dev/null >"$T/out" 2>"$T/err" 3>&- 4>&-
     "$HOYRUN" --root "$T/root" events --interval 100ms "$ID" >"$T/events" 2>&1 3>&- 4>&- &

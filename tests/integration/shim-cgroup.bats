@@ -88,7 +88,7 @@ group_dir() {
 @test "an out-of-memory kill is written down" {
     [ -e /sys/fs/cgroup/memory ] || grep -qw memory /sys/fs/cgroup/cgroup.controllers
     bundle_config "$B" '.linux.resources.memory = {limit: 20971520, swap: 20971520}'
-    sh_in 'x=$(head -c 60000000 /dev/zero | tr "\0" x); echo survived'
+    sh_in "exec $EATER"
     start_shim
     create_task
     task Start
@@ -105,7 +105,7 @@ ooms() {
     bundle_config "$B" '.linux.resources.memory.limit = 20971520'
     # A child is killed, later the first process. The kernel may take another one with them, before the first has given
     # its memory back.
-    sh_in '(x=$(head -c 60000000 /dev/zero | tr "\0" x)); echo survived; read -r x; x=$(head -c 60000000 /dev/zero | tr "\0" x)'
+    sh_in "(exec $EATER); echo survived; read -r x; exec $EATER"
     export TTRPC_ADDRESS=$T/events.sock
     containerd_is
     start_shim

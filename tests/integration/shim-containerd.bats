@@ -96,7 +96,7 @@ load containerd
     events=$!
     subscribed() { c ns label "$NS" "k=$RANDOM" && grep -q . "$D/events"; }
     wait_for 5 subscribed
-    run_c --rm --memory-limit 20971520 -- sh -c 'x=$(head -c 60000000 /dev/zero | tr "\0" x); echo survived' || :
+    run_c --rm --memory-limit 20971520 -- $EATER || :
     wait_for 5 grep -q /tasks/delete "$D/events"
     kill $events
     [[ "$(grep -o '/tasks/[a-z]*' "$D/events" | uniq | tr '\n' ' ')" == *"/tasks/oom /tasks/exit "* ]]

@@ -20,7 +20,7 @@ load cri
 
 @test "out of memory: killed, and the reason is said" {
     run_pod
-    run_container c 'x=$(head -c 60000000 /dev/zero | tr "\0" x); echo survived' \
+    run_container c "exec $EATER" \
         '{"linux":{"resources":{"memory_limit_in_bytes":20971520,"memory_swap_limit_in_bytes":20971520}}}'
     wait_for 20 is_in_state "$ID" 2
     [ "$(status "$ID" exit_code)" = 137 ]
