@@ -409,8 +409,8 @@ make_content() { # VOLUME
     chmod 2750 "$d/sub"
     chown 33:44 "$d/sub" "$d/file"
     python3 -c 'import os, sys; os.setxattr(sys.argv[1], "user.kept", b"yes")' "$d/file"
-    truncate -s 200M "$d/sparse"
-    printf middle | dd of="$d/sparse" bs=1M seek=100 conv=notrunc status=none
+    truncate -s 40M "$d/sparse"
+    printf middle | dd of="$d/sparse" bs=1M seek=20 conv=notrunc status=none
     chmod 1777 "$d"
 }
 same_content() { # VOLUME VOLUME: names, kinds, owners, modes, times, links, xattrs, bytes
