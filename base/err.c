@@ -112,7 +112,8 @@ int hoy_err_wrap(struct hoy_err *err, const char *fmt, ...)
 	len = vsnprintf(err->msg, sizeof err->msg, fmt, args);
 	va_end(args);
 	if (len >= 0 && (size_t) len < sizeof err->msg)
-		(void) snprintf(err->msg + len, sizeof err->msg - (size_t) len, ": %s", inner);
+		(void) snprintf(
+			err->msg + len, sizeof err->msg - (size_t) len, ": %.*s", (int) sizeof err->msg - len, inner);
 	if (err->errnum <= 0)
 		err->errnum = EIO;
 	return -err->errnum;

@@ -91,7 +91,7 @@ static int open_resolved(int root, const char *path, uint64_t flags, mode_t mode
 {
 	const struct open_how how = {
 		.flags = flags | O_CLOEXEC,
-		.mode = flags & (O_CREAT | __O_TMPFILE) ? mode : 0,
+		.mode = flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE ? mode : 0,
 		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | resolve,
 	};
 

@@ -202,6 +202,23 @@ static void on_kill_timeout(struct hoy_source *source, void *userdata)
 		(void) hoy_process_kill(&task->init, SIGKILL, /* all= */ true, /* err= */ NULL);
 }
 
+/* A shim waits for months: no memory is kept for the next burst. musl keeps none by itself. */
+static void tune_malloc(void)
+{
+#ifdef __GLIBC__
+	(void) mallopt(M_TRIM_THRESHOLD, 64 << 10);
+	(void) mallopt(M_TOP_PAD, 0);
+	(void) mallopt(M_MMAP_THRESHOLD, 128 << 10);
+#endif
+}
+
+static void trim_malloc(void)
+{
+#ifdef __GLIBC__
+	(void) malloc_trim(0);
+#endif
+}
+
 /* Callers that are there will delete and shut down; without any the shim has nothing left to do. */
 static void on_change(void *userdata)
 {
@@ -211,7 +228,7 @@ static void on_change(void *userdata)
 		shut_down(shim);
 	if (!shim->tasks.first && !shim->shutdown_asked)
 		hoy_source_set_timer(shim->unused, UNUSED_NS);
-	(void) malloc_trim(0);
+	trim_malloc();
 }
 
 static void on_terminate(struct hoy_source *source, const struct signalfd_siginfo *si, void *userdata)
@@ -326,14 +343,6 @@ static void tear_down(struct shim *shim)
 		*sources[i] = hoy_source_free(*sources[i]);
 	hoy_loop_free(shim->loop);
 	free(shim->socket_dir);
-}
-
-/* A shim waits for months: no memory is kept for the next burst. */
-static void tune_malloc(void)
-{
-	(void) mallopt(M_TRIM_THRESHOLD, 64 << 10);
-	(void) mallopt(M_TOP_PAD, 0);
-	(void) mallopt(M_MMAP_THRESHOLD, 128 << 10);
 }
 
 /* What was meant for our caller is not for the runtime and its hooks. */

@@ -88,7 +88,7 @@ int hoy_finish_process(int sock, pid_t pid, const struct hoy_plan *plan, unsigne
 		const struct hoy_plan_rlimit *l = &plan->rlimits[i];
 		const struct rlimit limit = { .rlim_cur = l->soft, .rlim_max = l->hard };
 
-		if (rlimits & 1U << i && prlimit(pid, (enum __rlimit_resource) l->resource, &limit, NULL) < 0)
+		if (rlimits & 1U << i && prlimit(pid, l->resource, &limit, NULL) < 0)
 			return hoy_err_sys(err, "process.rlimits[%zu]: error setting rlimits for %s to %llu:%llu", i,
 				l->name, (unsigned long long) l->soft, (unsigned long long) l->hard);
 	}

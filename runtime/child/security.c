@@ -245,7 +245,7 @@ static int set_rlimits(struct hoy_child *c, struct hoy_err *err)
 		const struct hoy_plan_rlimit *l = &c->plan->rlimits[i];
 		const struct rlimit limit = { .rlim_cur = l->soft, .rlim_max = l->hard };
 
-		if (setrlimit((enum __rlimit_resource) l->resource, &limit) == 0)
+		if (setrlimit(l->resource, &limit) == 0)
 			continue;
 		if (errno != EPERM)
 			return hoy_err_sys(err, "process.rlimits[%zu]: error setting rlimits for %s to %llu:%llu", i,

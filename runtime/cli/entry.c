@@ -30,7 +30,7 @@
 
 void hoyrun_seal(long *stack);
 extern const char hoyrun_self[], hoyrun_words[]; /* in the page of the code: one fault less */
-extern const char edata[];
+extern const char edata[], end[];
 
 /* As the kernel starts us: the stack holds argc, argv, envp; what is in rdx is for _start. */
 __asm__(".globl hoyrun_entry\n"
@@ -126,13 +126,13 @@ BARE static bool is_readonly(void)
 	return call(__NR_statfs, (long) SELF, (long) &fs, 0, 0, 0) == 0 && fs.f_flags & ST_RDONLY;
 }
 
-/* What these commands will write to: libc's variables, the end of our data, and the allocator's first memory. One call
- * instead of two dozen page faults. An older kernel does not know it, and takes the faults. */
+/* What these commands will write to: libc's variables and ours, and the allocator's first memory. One call instead of a
+ * dozen page faults. An older kernel does not know it, and takes the faults. */
 BARE static void populate(void)
 {
-	const long data = (long) edata & ~(PAGE - 1);
+	const long from = (long) edata & -PAGE, to = ((long) end + PAGE - 1) & -PAGE;
 
-	(void) call(__NR_madvise, data - 3 * PAGE, 21 * PAGE, MADV_POPULATE_WRITE, 0, 0);
+	(void) call(__NR_madvise, from, to - from, MADV_POPULATE_WRITE, 0, 0);
 }
 
 BARE void hoyrun_seal(long *stack)

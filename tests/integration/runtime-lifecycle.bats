@@ -210,11 +210,13 @@ teardown() { runtime_teardown; }
     nothing_left
 }
 
-@test "run forwards signals to the container" {
-    sh_in 'trap "exit 42" USR1; echo ready; while :; do sleep 0.1; done'
+@test "run forwards signals to the container, also the first of the real-time ones" {
+    sh_in 'trap "echo first" USR1; trap "exit 42" 34; echo ready; while :; do sleep 0.1; done'
     "$HOYRUN" --root "$T/root" run -b "$B" "$ID" </dev/null >"$T/out" 2>&1 3>&- 4>&- &
     wait_for 5 grep -q ready "$T/out"
     kill -USR1 $!
+    wait_for 5 grep -q first "$T/out"
+    kill -34 $!
     code=0
     wait $! || code=$?
     [ "$code" = 42 ]
