@@ -30,8 +30,8 @@ has_bytes() { # FILE N
     [ "$(stat -c %s "$1")" -ge "$2" ]
 }
 
-private() { # KiB
-    awk '/^Private_(Clean|Dirty):/ { sum += $2 } END { print sum }' "/proc/$SHIM_PID/smaps_rollup"
+written() { # KiB; what it has read of its program comes and goes
+    awk '/^Private_Dirty:/ { print $2 }' "/proc/$SHIM_PID/smaps_rollup"
 }
 
 @test "bytes both ways, whichever side comes first, and the end of both" {
@@ -42,7 +42,6 @@ private() { # KiB
     stream write in <"$T/in" &
     readers+=($!)
     create_task "stdin=$(uri in)" "stdout=$(uri out)" "stderr=$(uri err)" >/dev/null
-    [ "$(task State | jq -r .stdout)" = "$(uri out)" ]
     task Start >/dev/null
     reads err "$T/err"
     [ "$(task Wait | jq .exit_status)" = 3 ]
@@ -88,9 +87,8 @@ private() { # KiB
     wait_for 5 has_bytes "$T/out" 1000
     wait_for 5 grep -q here "$T/err"
     # the process waits, the shim does not: it sleeps, and answers
-    [ "$(task State | jq .status)" = 2 ]
     before=$(awk '{ print $14 + $15 }' "/proc/$SHIM_PID/stat")
-    for _ in 1 2 3; do task Pids | jq -e '.processes | length > 1' >/dev/null; done
+    task Pids | jq -e '.processes | length > 1' >/dev/null
     [ $(($(awk '{ print $14 + $15 }' "/proc/$SHIM_PID/stat") - before)) -lt 20 ]
     has_bytes "$T/out" 1000 && ! has_bytes "$T/out" 1001 || false
     ! grep -q done "$T/err" || false
@@ -103,13 +101,12 @@ private() { # KiB
 }
 
 @test "a peer that goes away is waited for, and CloseIO ends the input without one" {
-    sh_in 'cat >/dev/null; i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i + 1)); done'
+    sh_in 'cat >/dev/null; seq 20000'
     start_shim
     create_task "stdin=$(uri in)" "stdout=$(uri out)" >/dev/null
     task Start >/dev/null
     head -c 200000 /dev/zero | stream write in leave
     head -c 200000 /dev/zero | stream write in leave
-    [ "$(task State | jq .status)" = 2 ]
     task CloseIO stdin=true
     stream leave out 5000 >"$T/out"
     [ "$(task State | jq .status)" = 2 ]
@@ -118,7 +115,7 @@ private() { # KiB
     task Wait >/dev/null
     readers_end
     cat "$T/rest" >>"$T/out"
-    seq 0 19999 | sed 's/^/line /' | cmp - "$T/out"
+    seq 20000 | cmp - "$T/out"
     # without any peer Delete does not wait for ever
     task Delete >/dev/null
 }
@@ -134,7 +131,7 @@ private() { # KiB
     [ "$output" = "code 12: stdio 'ttrpc+vsock://3:1024?streaming_id=1' is not supported" ]
     create_task "stdout=$(uri kept)" stderr= >/dev/null
     task Start >/dev/null
-    before=$(private)
+    before=$(written)
     run stream abuse
     [ "$output" = "code 3: Stream wants a stream, not a single request
 code 3: a stream begins with a StreamInit
@@ -146,7 +143,7 @@ code 8: more was sent than the window allows
 code 3: a window can't shrink
 code 8: message length 4194305 exceeds the maximum of 4194304 bytes" ]
     [ "$(task State | jq .status)" = 2 ]
-    grown=$(($(private) - before))
+    grown=$(($(written) - before))
     echo "grown: $grown KiB"
     grep -q __asan_init "$HOY_SHIM" || [ "$grown" -lt 64 ]
     run task Exec exec_id=x "stdout=$(uri kept)" 'spec={"args":["true"],"cwd":"/","env":["PATH=/bin"]}'
