@@ -29,8 +29,8 @@ teardown() { runtime_teardown; }
 @test "an overlay of 200 layers" {
     mkdir -p "$T/u" "$T/w" "$B/empty" "$T/layers"
     lower=
-    for i in $(seq 200); do
-        mkdir "$T/layers/$i"
+    mkdir "$T/layers"/{1..200}
+    for i in {1..200}; do
         echo "$i" >"$T/layers/$i/file-$i"
         lower=$T/layers/$i:$lower
     done
@@ -48,8 +48,8 @@ teardown() { runtime_teardown; }
     base=$T/$(printf 'd%.0s' $(seq 40))
     mkdir -p "$T/u" "$T/w" "$B/empty"
     lower=
-    for i in $(seq 70); do
-        mkdir -p "$base/layer:$i"
+    mkdir -p "$base"/layer:{1..70}
+    for i in {1..70}; do
         echo "$i" >"$base/layer:$i/file-$i"
         lower=$lower$base/layer\\:$i:
     done
