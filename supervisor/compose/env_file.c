@@ -23,6 +23,7 @@ struct reader {
 	unsigned int line;
 	char *const *environment;
 	char ***env;
+	char ***warnings;
 	struct hoy_err *err;
 };
 
@@ -32,6 +33,14 @@ static const char *get_variable(const char *name, void *userdata)
 	const char *value = hoy_env_get(reader->environment, name);
 
 	return value ? value : hoy_env_get(*reader->env, name);
+}
+
+static void variable_missing(const char *name, void *userdata)
+{
+	const struct reader *reader = userdata;
+
+	if (reader->warnings)
+		(void) hoy_interpolate_warn(reader->warnings, name);
 }
 
 static int bad_line(const struct reader *reader, const char *what)
@@ -74,7 +83,7 @@ static int add(struct reader *reader, const char *name, const char *value)
 
 static int expand(struct reader *reader, const char *name, const char *raw)
 {
-	const struct hoy_interpolation how = { .get = get_variable, .userdata = reader };
+	const struct hoy_interpolation how = { .get = get_variable, .missing = variable_missing, .userdata = reader };
 	auto_free char *value = NULL;
 	struct hoy_err why = {};
 
@@ -187,11 +196,16 @@ static int read_entry(struct reader *reader)
 	return *reader->at == '"' || *reader->at == '\'' ? read_quoted(reader, name) : read_bare(reader, name);
 }
 
-int hoy_env_file_parse(const char *path, const char *text, char *const *environment, char ***env, struct hoy_err *err)
+int hoy_env_file_parse(const char *path, const char *text, char *const *environment, char ***env, char ***warnings,
+	struct hoy_err *err)
 {
-	struct reader reader = {
-		.path = path, .at = text, .line = 1, .environment = environment, .env = env, .err = err
-	};
+	struct reader reader = { .path = path,
+		.at = text,
+		.line = 1,
+		.environment = environment,
+		.env = env,
+		.warnings = warnings,
+		.err = err };
 
 	if (!strncmp(text, "\xef\xbb\xbf", 3))
 		reader.at += 3;
@@ -236,7 +250,8 @@ static int parse_raw(const char *path, const char *text, char *const *environmen
 	return 0;
 }
 
-int hoy_env_file_read(const char *path, const char *format, char *const *environment, char ***env, struct hoy_err *err)
+int hoy_env_file_read(const char *path, const char *format, char *const *environment, char ***env, char ***warnings,
+	struct hoy_err *err)
 {
 	auto_(hoy_buf_done) struct hoy_buf text = {};
 	int r;
@@ -254,5 +269,5 @@ int hoy_env_file_read(const char *path, const char *format, char *const *environ
 		return hoy_err_invalid(err, "failed to read %s: a NUL character", path);
 	if (format && *format)
 		return parse_raw(path, text.data, environment, env, err);
-	return hoy_env_file_parse(path, text.data, environment, env, err);
+	return hoy_env_file_parse(path, text.data, environment, env, warnings, err);
 }

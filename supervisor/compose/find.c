@@ -104,7 +104,7 @@ static int read_default_env(struct hoy_compose_found *found, const char *dir, co
 		return hoy_err_oom(err);
 	if (is_true(env(found, "COMPOSE_DISABLE_ENV_FILE")) || !is_file(path))
 		return 0;
-	r = hoy_env_file_read(path, NULL, found->environment, &entries, err);
+	r = hoy_env_file_read(path, NULL, found->environment, &entries, &found->warnings, err);
 	return r < 0 ? r : add_missing(found, entries, prefix, err);
 }
 
@@ -118,7 +118,7 @@ static int read_named_env(struct hoy_compose_found *found, char *const *files, c
 
 		if (!path)
 			return hoy_err_oom(err);
-		r = hoy_env_file_read(path, NULL, found->environment, &entries, err);
+		r = hoy_env_file_read(path, NULL, found->environment, &entries, &found->warnings, err);
 		if (r == -ENOENT)
 			return hoy_err_not_found(err, "couldn't find env file: %s", path);
 		if (r < 0)

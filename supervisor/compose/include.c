@@ -39,14 +39,14 @@ static int make_environment(struct hoy_loader *loader, const struct hoy_load_sco
 	if (!environment || !own)
 		return hoy_err_oom(loader->err);
 	if (!include->env_file && access(own, R_OK) == 0)
-		r = hoy_env_file_read(own, NULL, environment, &entries, loader->err);
+		r = hoy_env_file_read(own, NULL, environment, &entries, &loader->warnings, loader->err);
 	for (char **file = include->env_file; file && *file && r >= 0; file++) {
 		auto_free char *path = hoy_compose_absolute(*file, scope->dir, scope->environment);
 
 		if (!path)
 			return hoy_err_oom(loader->err);
 		if (strcmp(path, "/dev/null") != 0)
-			r = hoy_env_file_read(path, NULL, environment, &entries, loader->err);
+			r = hoy_env_file_read(path, NULL, environment, &entries, &loader->warnings, loader->err);
 	}
 	if (r < 0)
 		return hoy_node_invalid(include->node, loader->err, "include: %s", loader->err ? loader->err->msg : "");

@@ -261,3 +261,12 @@ int hoy_interpolate_tree(
 {
 	return interpolate_node(arena, node, NULL, how, err);
 }
+
+int hoy_interpolate_warn(char ***warnings, const char *name)
+{
+	auto_free char *text = hoy_str_printf("The \"%s\" variable is not set. Defaulting to a blank string.", name);
+
+	if (!text)
+		return -ENOMEM;
+	return hoy_strv_has(*warnings, text) ? 0 : hoy_strv_add(warnings, text);
+}

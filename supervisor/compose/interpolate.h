@@ -25,4 +25,7 @@ int hoy_interpolate(const char *text, const struct hoy_interpolation *how, char 
 int hoy_interpolate_tree(
 	struct hoy_arena *arena, struct hoy_node *node, const struct hoy_interpolation *how, struct hoy_err *err);
 
+/* Adds to *warnings, once, that a variable was replaced by nothing. -ENOMEM. */
+int hoy_interpolate_warn(char ***warnings, const char *name);
+
 #endif

@@ -73,7 +73,7 @@ static void variable_missing(const char *name, void *userdata)
 {
 	const struct variables *variables = userdata;
 
-	(void) hoy_load_warn(variables->loader, "The \"%s\" variable is not set. Defaulting to a blank string.", name);
+	(void) hoy_interpolate_warn(&variables->loader->warnings, name);
 }
 
 int hoy_load_prepare(struct hoy_loader *loader, const struct hoy_load_scope *scope, struct hoy_node *document)

@@ -303,7 +303,7 @@ static int read_env_file(struct hoy_loader *loader, const struct hoy_node *file,
 	const char *path = hoy_node_is_scalar(file) ? file->text : hoy_node_text(file, "path");
 	const char *required = hoy_node_text(file, "required");
 	struct hoy_err why = {};
-	int r = hoy_env_file_read(path, hoy_node_text(file, "format"), lookup, entries, &why);
+	int r = hoy_env_file_read(path, hoy_node_text(file, "format"), lookup, entries, &loader->warnings, &why);
 
 	if (r == -ENOENT && required && !strcmp(required, "false"))
 		return 0;

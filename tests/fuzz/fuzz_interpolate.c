@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (hoy_interpolate(text, &how, &result, &err) < 0)
 		assert(err.errnum > 0 && err.msg[0]);
-	if (hoy_env_file_parse("f", text, environment, &entries, &err) < 0)
+	if (hoy_env_file_parse("f", text, environment, &entries, /* warnings= */ NULL, &err) < 0)
 		assert(err.errnum > 0 && err.msg[0]);
 	for (char **entry = entries; entry && *entry; entry++)
 		assert(strchr(*entry, '='));

@@ -80,13 +80,19 @@ START_TEST(dotenv_quotes_comments_and_names)
 {
 	static const char text[] =
 		"\xef\xbb\xbf# comment\nexport A=1\nB: two # words\nC='as $A is' # x\nD=\"q\\n${A}\\$z\nmore\"\n"
-		"  E = spaced  \nF=a#b\nG=${E}-${X:-y}\nH\nNONE\nI=\nJ='it\\'s'\nK.a-b=1\r\n";
+		"  E = spaced  \nF=a#b\nG=${E}-${X:-y}\nH\nNONE\nI=\nJ='it\\'s'\nK.a-b=1\r\nL=$N$M-\nO=$N\n";
 	static const char *const want[] = { "A=1", "B=two", "C=as $A is", "D=q\n1$z\nmore", "E=spaced", "F=a#b",
-		"G=spaced-y", "H=host", "I=", "J=it's", "K.a-b=1" };
-	auto_ptr(hoy_strv_free) char **env = NULL;
+		"G=spaced-y", "H=host", "I=", "J=it's", "K.a-b=1", "L=-", "O=" };
+	static const char *const told[] = { "The \"N\" variable is not set. Defaulting to a blank string.",
+		"The \"M\" variable is not set. Defaulting to a blank string." };
+	auto_ptr(hoy_strv_free) char **env = NULL, **warnings = NULL;
 	struct hoy_err err = {};
 
-	ck_assert_msg(hoy_env_file_parse("f", text, (char *[]){ "H=host", NULL }, &env, &err) == 0, "%s", err.msg);
+	ck_assert_msg(
+		hoy_env_file_parse("f", text, (char *[]){ "H=host", NULL }, &env, &warnings, &err) == 0, "%s", err.msg);
+	ck_assert_uint_eq(hoy_strv_len(warnings), ARRAY_LEN(told)); /* each once */
+	for (size_t i = 0; i < ARRAY_LEN(told); i++)
+		ck_assert_str_eq(warnings[i], told[i]);
 	ck_assert_uint_eq(hoy_strv_len(env), ARRAY_LEN(want));
 	for (size_t i = 0; i < ARRAY_LEN(want); i++)
 		ck_assert_str_eq(env[i], want[i]);
@@ -109,7 +115,7 @@ START_TEST(dotenv_mistakes_name_the_line)
 		auto_ptr(hoy_strv_free) char **env = NULL;
 		struct hoy_err err = {};
 
-		ck_assert_int_lt(hoy_env_file_parse("f", cases[i].text, (char *[]){ NULL }, &env, &err), 0);
+		ck_assert_int_lt(hoy_env_file_parse("f", cases[i].text, (char *[]){ NULL }, &env, NULL, &err), 0);
 		ck_assert_msg(strstr(err.msg, cases[i].want) != NULL, "%s: %s", cases[i].text, err.msg);
 	}
 }
