@@ -82,7 +82,8 @@ web() { hoy run -d --name web --network none "$@" busybox sh -c 'trap exit TERM;
     for pid in $(pgrep -f "containerd-shim-hoy-v2.*$T"); do kill -KILL $(pgrep -P "$pid") "$pid"; done
     ids=$(ls "$T/run/c")
     rm -rf "$T/run"
-    for id in $ids; do find /sys/fs/cgroup -depth -type d -path "*/hoy/$id" -exec rmdir {} + ; done
+    no_cgroups() { find /sys/fs/cgroup -depth -type d -path "*/hoy/$1" -exec rmdir {} + ; } # once the killed have ended
+    for id in $ids; do wait_for 5 no_cgroups "$id"; done
     start_hoyd
     wait_for 20 is web .State.Status running
     wait_for 20 is always .State.Status running
