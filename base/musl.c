@@ -1,6 +1,7 @@
 /*
- * What musl.h promises, what glibc's start does besides, and the texts of errors where musl's are not those that Linux' users know, search for, and have programs look for. The linker
- * puts these in the place of strerror()'s, also for printf's %m.
+ * What musl.h promises, what glibc's start does besides, and the texts of errors where musl's are not those that Linux'
+ * users know, search for, and have programs look for. The linker puts ours in strerror()'s place (--wrap), also for
+ * printf's %m.
  */
 #include <elf.h>
 #include <errno.h>
